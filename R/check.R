@@ -1,0 +1,62 @@
+# One wording per kind of mistake: the argument, what was given, what would be right.
+
+stop_user <- function(...) stop(sprintf(...), call. = FALSE)
+
+# A value as a user would type it, shortened.
+shown <- function(x) {
+  if (is.function(x)) return("a function")
+  if (is.data.frame(x)) return(sprintf("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
+  if (is.matrix(x)) return(sprintf("a %s matrix of %d rows and %d columns", typeof(x), nrow(x), ncol(x)))
+  if (is.list(x)) return("a list")
+  if (is.atomic(x) && length(x) > 3) return(sprintf("a vector of length %d", length(x)))
+  text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
+  if (nchar(text) > 60) paste0(substr(text, 1, 57), "...") else text
+}
+
+quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
+
+# The name nearest to what was typed, or nothing when all are far.
+closest <- function(name, known) {
+  if (!length(known)) return(character())
+  distance <- utils::adist(name, known, ignore.case = TRUE)[1, ]
+  known[distance == min(distance) & distance <= max(2, nchar(name) / 3)][1]
+}
+
+did_you_mean <- function(name, known) {
+  near <- closest(name, known)
+  if (length(near) && !is.na(near)) sprintf("; did you mean \"%s\"?", near) else ""
+}
+
+check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE) {
+  is_right <- is.numeric(x) && length(x) == 1 && is.finite(x) && x >= low && x <= high &&
+    !(above && x == low) && !(whole && x != round(x))
+  if (is_right) return(as.double(x))
+  range <- c(if (is.finite(low)) paste(if (above) "above" else "at least", format(low)),
+             if (is.finite(high)) paste("at most", format(high)))
+  what <- paste(c(if (whole) "a whole number" else "a number", paste(range, collapse = " and ")), collapse = " ")
+  stop_user("`%s` must be %s, not %s.", name, trimws(what), shown(x))
+}
+
+check_flag <- function(x, name) {
+  if (is.logical(x) && length(x) == 1 && !is.na(x)) return(x)
+  stop_user("`%s` must be TRUE or FALSE, not %s.", name, shown(x))
+}
+
+check_choice <- function(x, choices, name) {
+  if (is.character(x) && length(x) == 1 && x %in% choices) return(x)
+  hint <- if (is.character(x) && length(x) == 1 && !is.na(x)) did_you_mean(x, choices) else ""
+  stop_user("`%s` must be one of %s, not %s%s", name, quoted(choices), shown(x), if (nzchar(hint)) hint else ".")
+}
+
+# Arguments that no parameter took: an error that names the closest known one.
+check_known <- function(given, known) {
+  name <- setdiff(names(given), known)
+  if (length(given) && (is.null(names(given)) || any(names(given) == "")))
+    stop_user("There is an argument without a name beyond those that the function has: %s.",
+              shown(given[[which(if (is.null(names(given))) TRUE else names(given) == "")[1]]]))
+  if (length(name)) stop_user("There is no argument `%s`%s", name[1],
+                              if (nzchar(hint <- did_you_mean(name[1], known))) hint else ".")
+}
+
+# Generics' dots: nothing is swallowed.
+check_dots_empty <- function(..., known = character()) check_known(list(...), known)

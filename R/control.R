@@ -1,0 +1,89 @@
+#' How to train
+#'
+#' Collects what decides how a network is trained. Every argument may also be given directly to a fitting function, as in
+#' `fit_nn(y ~ ., data, epochs = 50)`. What is left `NULL` is chosen from the data, and `print()` of the fit says what was
+#' chosen.
+#'
+#' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within the
+#'   training data (see [fit_nn()]), 1000 for `"lbfgs"`.
+#' @param batch_size observations per step. `NULL`: chosen from the number of rows.
+#' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all others
+#'   use random batches.
+#' @param learn_rate the learning rate; not used by `"lbfgs"`. `NULL`: a value that suits the optimizer.
+#' @param schedule the learning rate over epochs: `"constant"`; `"step"`, a tenth after each third of the epochs;
+#'   `"exponential"` and `"cosine"`, down to a hundredth; `"plateau"`, a half after 10 epochs without improvement.
+#' @param momentum momentum of `"momentum"` and `"nesterov"`, decay of the mean gradient of `"adam"` and `"adamw"`.
+#' @param clip_norm gradients longer than this are shortened to it; `Inf`: none is.
+#' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or a data frame
+#'   (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0: nothing.
+#' @param patience epochs without improvement (of the validation loss, or else of the loss) after which training stops;
+#'   `Inf`: never.
+#' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
+#' @param precision `"double"` or `"single"`.
+#' @param threads threads to use; at present the engine uses one, R's BLAS what it is set to.
+#' @param rng `"R"`: all noise is drawn from R's generator, so that [set.seed()] reproduces a fit bit for bit.
+#' @param verbose report each epoch.
+#' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's scale);
+#'   when it returns `TRUE` training stops.
+#'
+#' @return A list of class `varnn_control`.
+#' @references
+#' Kingma and Ba (2015) Adam, \doi{10.48550/arXiv.1412.6980}. Liu and Nocedal (1989) L-BFGS, \doi{10.1007/BF01589116}.
+#' Loshchilov and Hutter (2019) AdamW, \doi{10.48550/arXiv.1711.05101}; (2017) the cosine schedule,
+#' \doi{10.48550/arXiv.1608.03983}. Duchi, Hazan and Singer (2011) Adagrad, Journal of Machine Learning Research 12,
+#' 2121-2159. Sutskever et al. (2013) momentum and Nesterov's, PMLR 28(3), 1139-1147.
+#' @examples
+#' nn_control(optimizer = "lbfgs", epochs = 200)
+#' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs")
+#' @export
+nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
+                       momentum = 0.9, clip_norm = Inf, validation = 0, patience = Inf, starts = 1,
+                       precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL) {
+  check_choice(optimizer, optimizers(), "optimizer")
+  check_choice(schedule, registry()$schedule, "schedule")
+  check_choice(precision, c("double", "single"), "precision")
+  check_choice(rng, "R", "rng")
+  check_flag(verbose, "verbose")
+  if (!is.null(epochs)) check_number(epochs, "epochs", 0, 1e8, whole = TRUE)
+  if (!is.null(batch_size)) check_number(batch_size, "batch_size", 1, whole = TRUE)
+  if (!is.null(learn_rate)) check_number(learn_rate, "learn_rate", 0, above = TRUE)
+  check_number(momentum, "momentum", 0, 1 - 1e-12)
+  if (!identical(clip_norm, Inf)) check_number(clip_norm, "clip_norm", 0, above = TRUE)
+  if (!identical(patience, Inf)) check_number(patience, "patience", 1, whole = TRUE)
+  check_number(starts, "starts", 1, whole = TRUE)
+  check_number(threads, "threads", 1, whole = TRUE)
+  check_validation(validation)
+  if (!is.null(callback) && !is.function(callback))
+    stop_user("`callback` must be a function of the epoch and its row of the history, not %s.", shown(callback))
+  structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
+                 schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
+                 patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
+                 verbose = verbose, callback = callback), class = "varnn_control")
+}
+
+check_validation <- function(x) {
+  if (is.list(x)) return(invisible(x))
+  is_share <- is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0 && x < 1
+  is_rows <- is.numeric(x) && length(x) >= 1 && !anyNA(x) && all(x >= 1 & x == round(x))
+  if (!is_share && !is_rows)
+    stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
+}
+
+# The control that a fit uses: `control` with what was given directly.
+control_with <- function(control, given, fit_arguments) {
+  if (!inherits(control, "varnn_control")) {
+    if (!is.list(control)) stop_user("`control` must be made by nn_control(), not %s.", shown(control))
+    check_known(control, names(formals(nn_control)))
+    control <- do.call(nn_control, control)
+  }
+  check_known(given, c(names(formals(nn_control)), setdiff(fit_arguments, c("...", "control"))))
+  do.call(nn_control, utils::modifyList(unclass(control), given, keep.null = TRUE))
+}
+
+#' @export
+print.varnn_control <- function(x, ...) {
+  check_dots_empty(...)
+  shown_value <- function(v) if (is.null(v)) "chosen from the data" else shown(v)
+  cat(paste0(format(names(x)), "  ", vapply(x, shown_value, ""), "\n"), sep = "")
+  invisible(x)
+}

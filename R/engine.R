@@ -1,0 +1,76 @@
+# The only calls of the engine, beside the registry.
+
+statuses <- c("finished", "converged", "patience", "callback", "interrupted", "diverged")
+
+# What the engine reads of training data; NULL where absent.
+engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL) {
+  list(n = as.double(nrow(x)), x = x, y = y, offset = offset, weight = weights, center = scaling$center, scale = scaling$scale,
+       is_constant = scaling$is_constant,
+       row = if (!is.null(row)) as.double(row))
+}
+
+engine_job <- function(control, coefficient = c(nll = 1, kl_latent = 1, kl_weights = 1, penalty = 1), mc_samples = 1L) {
+  list(single = as.integer(control$precision == "single"), coefficient = as.double(coefficient),
+       mc_samples = as.integer(mc_samples), batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
+       schedule = control$schedule, epochs = as.integer(control$epochs),
+       patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
+       learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
+       clip_norm = if (is.finite(control$clip_norm)) as.double(control$clip_norm) else 0,
+       tolerance = if (control$precision == "single") 1e-4 else 1e-9)
+}
+
+# Evaluates expr(poll), where poll() turns TRUE once the user has interrupted: the engine then ends with what it has.
+with_interrupts <- function(expr) {
+  interrupted <- FALSE
+  withCallingHandlers(expr(function() interrupted), interrupt = function(c) {
+    interrupted <<- TRUE
+    tryInvokeRestart("resume")
+  })
+}
+
+epoch_hook <- function(control, terms) {
+  if (!control$verbose && is.null(control$callback)) return(NULL)
+  function(epoch, row) {
+    names(row) <- c("loss", "learn_rate", "val_loss", terms)
+    if (control$verbose) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
+                                                                      signif(row[is.finite(row)], 5), collapse = "  ")))
+    !is.null(control$callback) && isTRUE(control$callback(epoch, row))
+  }
+}
+
+# Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
+engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
+  r <- registry()
+  slots <- r$optimizer_slots[match(control$optimizer, r$optimizer)]
+  if (is.null(state)) state <- numeric(slots * layout$n_par + 1)
+  terms <- make.unique(layout$terms$term)
+  out <- with_interrupts(function(poll) {
+    .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state,
+          list(poll = poll, epoch = epoch_hook(control, terms)))
+  })
+  history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
+  colnames(history) <- c("loss", "learn_rate", "val_loss", terms)
+  out$history <- history
+  out$status <- statuses[out$status + 1L]
+  out
+}
+
+wants <- c(z = 0L, eta = 1L, terms = 2L)
+
+# A forward run [rows, columns] or, with several draws, [rows, columns, draws].
+engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double") {
+  options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
+                  single = as.integer(precision == "single"))
+  out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
+  if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
+  columns <- if (data$n > 0) length(out) / data$n / draws else 0
+  dim(out) <- if (draws > 1) c(data$n, columns, draws) else c(data$n, columns)
+  out
+}
+
+engine_gradient <- function(spec, theta, data, control, ...) {
+  .Call(C_gradient, spec, engine_job(control, ...), data, theta)
+}
+
+engine_layout <- function(spec) .Call(C_layout, spec)
+engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights)

@@ -1,0 +1,350 @@
+# Fitting: a model's specification and data to an object of class "varnn".
+
+# The common part of every fitting function. `arguments` are those that shape the model, kept for print() and continue().
+fit_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
+  layout <- spec_layout(spec)
+  control <- resolve_control(control, nrow(train$x), layout)
+  check_memory(layout$n_par, control)
+  sets <- training_sets(train, blocks, control)
+  control <- choose_epochs(control, spec, layout, blocks, sets)
+  trained <- best_start(control, spec, layout, blocks, sets)
+  fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control, spec = spec,
+              layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks, design = train$design,
+              scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par, weights = train$weights,
+              offset = train$offset, na.action = train$na.action, rows = train$rows, version = fit_version)
+  fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
+  if (keep_data) fit$data <- train
+  fit$response <- train$response
+  if (fit$n_epochs >= 5) fit$eta <- model_eta(fit, list(x = train$x, offset = train$offset))
+  fit
+}
+
+fit_version <- 1L
+
+fit_family <- function(blocks) {
+  family <- vapply(blocks, function(b) b$family, "")
+  names(family) <- vapply(blocks, function(b) b$columns[1], "")
+  if (length(family) == 1) unname(family) else family
+}
+
+# What training found: history in the user's units, how it ended.
+add_training <- function(fit, trained) {
+  fit$history <- rbind(fit$history, user_history(trained$history, fit, NROW(fit$history)))
+  fit$stop_reason <- trained$status
+  fit$converged <- trained$status %in% c("converged", "patience")
+  fit$n_epochs <- NROW(fit$history)
+  fit$best_epoch <- if (trained$status %in% c("finished", "converged") && all(is.na(fit$history$val_loss))) fit$n_epochs
+                    else fit$n_epochs - trained$epochs + trained$best_epoch
+  warn_of_training(fit, trained)
+  fit
+}
+
+# The engine's loss is that of standardised gaussian responses with sigma = 1; the user sees sigma at its closed form and
+# the response's own scale: with mean squared error m, log(2 pi m) / 2 + 1/2 + log(scale); the penalty follows as / m.
+user_history <- function(h, fit, epochs_before) {
+  terms <- spec_layout(fit$spec)$terms
+  value <- h[, -(1:3), drop = FALSE]
+  is_penalty <- terms$term == "penalty"
+  nll <- numeric(nrow(h))
+  divisor <- 1
+  for (i in which(terms$term == "nll")) {
+    block <- fit$blocks[[terms$source[i] + 1L]]
+    unit <- block$family == "gaussian" && block$noise == "fixed" && is.null(block$known_sigma)
+    squared <- pmax(2 * value[, i] - log(2 * pi), .Machine$double.xmin)
+    if (unit) divisor <- squared
+    nll <- nll + if (unit) profile_nll(squared) else value[, i]
+    if (is_gaussian(block)) nll <- nll + log(block$scale)
+  }
+  of_validation <- h[, "val_loss"] - h[, "loss"] # on the engine's scale
+  out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
+  for (kind in c("kl_latent", "kl_weights", "penalty")) {
+    if (!any(terms$term == kind)) next
+    out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE]) / if (kind == "penalty") divisor else 1
+    out$loss <- out$loss + out[[kind]]
+  }
+  out$val_loss <- validation_history(h[, "val_loss"], fit)
+  out
+}
+
+profile_nll <- function(squared) log(2 * pi * squared) / 2 + 0.5
+
+# The validation loss in the same units; of several unit gaussians only the sum is known, and their sigma is taken as one.
+validation_history <- function(loss, fit) {
+  unit <- vapply(fit$blocks, function(b) b$family == "gaussian" && b$noise == "fixed" && is.null(b$known_sigma), NA)
+  scale <- sum(vapply(fit$blocks, function(b) if (is_gaussian(b)) log(b$scale) else 0, 0))
+  if (!all(unit)) return(loss + scale)
+  k <- length(unit)
+  k * profile_nll(pmax(2 * loss / k - log(2 * pi), .Machine$double.xmin)) + scale
+}
+
+warn_of_training <- function(fit, trained) {
+  warn <- function(class, ...) warning(structure(class = c(class, "warning", "condition"),
+                                                 list(message = sprintf(...), call = NULL)))
+  loss <- fit$history$loss
+  if (trained$status == "diverged")
+    warn("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best parameters",
+                                 "before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
+         fit$n_epochs + 1L, format(fit$control$learn_rate))
+  if (trained$status == "interrupted")
+    warn("varnn_interrupted", "Training was interrupted in epoch %d: the fit has the best parameters so far.", fit$n_epochs + 1L)
+  if (trained$status == "finished" && length(loss) >= 10 && loss[length(loss)] >= loss[1] && is.null(trained$continued))
+    warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or",
+                                    "more epochs."),
+         length(loss), format(loss[1], digits = 4), format(loss[length(loss)], digits = 4), format(fit$control$learn_rate))
+}
+
+# ---- defaults that depend on the data
+
+learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005, adamw = 0.005,
+                 lbfgs = 1)
+
+resolve_control <- function(control, n, layout) {
+  full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
+  if (is.null(control$batch_size)) control$batch_size <- default_batch(n)
+  control$batch_size <- if (full) n else min(control$batch_size, n)
+  if (is.null(control$learn_rate)) control$learn_rate <- learn_rates[[control$optimizer]]
+  if (full && is.null(control$epochs)) control$epochs <- 1000
+  control
+}
+
+# Between 32 and 256 rows, about 60 steps an epoch.
+default_batch <- function(n) 2^min(8, max(5, floor(log2(n / 60))))
+
+# Parameters, gradient, best and slots, the copies in R included, against what the machine has, where it tells.
+check_memory <- function(n_par, control) {
+  slots <- registry()$optimizer_slots[match(control$optimizer, registry()$optimizer)]
+  needed <- n_par * 8 * (2 * slots + 6)
+  available <- available_memory()
+  if (needed > available) stop_user(
+    "The network has %s parameters and would need %s GB, more than there is (%s GB): make `hidden` smaller.",
+    format(n_par, big.mark = ","), format(needed / 1e9, digits = 3), format(available / 1e9, digits = 3))
+}
+
+available_memory <- function() {
+  info <- if (file.exists("/proc/meminfo")) readLines("/proc/meminfo") else character()
+  line <- grep("^MemAvailable:", info, value = TRUE)
+  if (length(line)) 1024 * as.numeric(gsub("[^0-9]", "", line[1])) else 2^36
+}
+
+# ---- training and validation data
+
+# list(train, valid) for the engine; valid is NULL when nothing is held out.
+training_sets <- function(train, blocks, control) {
+  y <- blocks_y(blocks, train$response, train$offset)
+  offset <- engine_offset(blocks, train$offset)
+  n <- nrow(train$x)
+  part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row)
+  if (is.list(control$validation)) return(list(train = part(), valid = held_out_data(train, blocks, control$validation)))
+  rows <- held_out_rows(control$validation, n)
+  if (!length(rows)) return(list(train = part(), valid = NULL))
+  list(train = part(setdiff(seq_len(n), rows)), valid = part(rows))
+}
+
+held_out_rows <- function(validation, n) {
+  if (length(validation) == 1 && validation < 1) {
+    k <- round(validation * n)
+    if (validation > 0 && (k < 1 || k >= n))
+      stop_user("`validation` = %s of %d rows leaves no rows to validate, or none to train.", format(validation), n)
+    return(sort(sample.int(n, k)))
+  }
+  if (any(validation > n)) stop_user("`validation` has row %s, but %d rows are used.", format(max(validation)), n)
+  rows <- unique(as.integer(validation))
+  if (length(rows) >= n) stop_user("`validation` holds out every row: none is left to train on.")
+  rows
+}
+
+held_out_data <- function(train, blocks, validation) {
+  new <- new_response(train$design, train$terms, validation)
+  engine_data(new$x, blocks_y(blocks, new$response, new$offset), train$scaling, NULL, engine_offset(blocks, new$offset))
+}
+
+# x and response of new data that have both: a data frame for a formula, list(x, y) otherwise.
+new_response <- function(design, terms, newdata) {
+  if (is.null(terms)) {
+    if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
+      stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
+    rows <- design_rows(design, newdata$x)
+    y <- newdata$y
+    return(list(x = rows$x, offset = rows$offset, response = if (length(dim(y)) == 2) y[rows$ok, , drop = FALSE] else y[rows$ok]))
+  }
+  if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
+  rows <- design_rows(design, newdata)
+  frame <- tryCatch(stats::model.frame(terms, newdata, na.action = stats::na.pass),
+                    error = function(e) stop_user("The response is not in the held-out data: %s.", conditionMessage(e)))
+  response <- stats::model.response(frame)
+  list(x = rows$x, offset = rows$offset,
+       response = if (length(dim(response)) == 2) response[rows$ok, , drop = FALSE] else response[rows$ok])
+}
+
+# ---- starts
+
+start_of <- function(spec, layout, blocks, data) {
+  rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
+  y <- data$y[rows, , drop = FALSE]
+  w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
+  slices <- block_slices(blocks, y_rows)
+  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(y[, s, drop = FALSE], w), blocks, slices))
+  if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
+  at <- block_slices(blocks, eta_rows)
+  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) utils::tail(s, length(s) %/% 2), blocks, at))
+  start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
+}
+
+# The best of several random starts.
+best_start <- function(control, spec, layout, blocks, sets, epochs = control$epochs) {
+  control$epochs <- epochs
+  best <- NULL
+  for (i in seq_len(control$starts)) {
+    theta <- start_of(spec, layout, blocks, sets$train)
+    one <- engine_fit(spec, layout, sets$train, sets$valid, control, theta)
+    one$score <- start_score(one, sets)
+    if (is.null(best) || one$score < best$score) best <- one
+    if (one$status %in% c("interrupted", "callback")) break
+  }
+  best
+}
+
+start_score <- function(one, sets) {
+  if (one$epochs == 0) return(Inf)
+  if (is.null(sets$valid)) one$history[one$epochs, "loss"] else min(one$history[, "val_loss"])
+}
+
+# Epochs by 5-fold cross-validation: where the held-out loss, averaged over folds, is least. When rows are held out anyway,
+# or patience was asked for, these decide instead.
+choose_epochs <- function(control, spec, layout, blocks, sets) {
+  if (!is.null(control$epochs)) return(control)
+  control$epochs <- most_epochs(sets$train$n, control$batch_size)
+  if (!is.null(sets$valid)) {
+    if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
+    return(control)
+  }
+  if (is.finite(control$patience) || sets$train$n < 10) return(control)
+  control$epochs <- cross_validated_epochs(control, spec, layout, blocks, sets$train)
+  control$epochs_by <- "5-fold cross-validation"
+  control
+}
+
+# About 6,000 steps, 20 to 500 epochs.
+most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
+
+cross_validated_epochs <- function(control, spec, layout, blocks, train) {
+  fold <- sample(rep_len(1:5, train$n))
+  quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, patience = Inf), keep.null = TRUE)
+  curves <- vapply(1:5, function(k) {
+    parts <- list(train = c(train[names(train) != "row"], list(row = as.double(which(fold != k)))),
+                  valid = c(train[names(train) != "row"], list(row = as.double(which(fold == k)))))
+    one <- engine_fit(spec, layout, parts$train, parts$valid, quiet, start_of(spec, layout, blocks, parts$train))
+    c(one$history[, "val_loss"], rep(Inf, control$epochs - one$epochs))
+  }, numeric(control$epochs))
+  mean_curve <- rowMeans(matrix(curves, control$epochs))
+  if (!any(is.finite(mean_curve))) control$epochs else which.min(mean_curve)
+}
+
+# ---- going on
+
+#' Train on
+#'
+#' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in contrast fits anew,
+#' as it does for `lm`.
+#'
+#' @param object a fit.
+#' @param epochs number of further epochs.
+#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula, else
+#'   `list(x = , y = )`.
+#' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
+#' @return The fit after training on; its history goes on where it ended. L-BFGS starts with an empty memory.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20)
+#' fit <- continue(fit, 30)
+#' nrow(fit$history)
+#' @export
+continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
+
+#' @rdname continue
+#' @export
+continue.varnn <- function(object, epochs, data = NULL, ...) {
+  check_fit(object)
+  if (missing(epochs)) stop_user("`epochs` is missing: say for how many epochs to train on.")
+  given <- list(...)
+  check_known(given, names(formals(nn_control)))
+  train <- training_data(object, data, parent.frame())
+  control <- object$control
+  control[names(given)] <- NULL
+  control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given))
+  control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  layout <- spec_layout(object$spec)
+  control <- resolve_control(control, object$n_obs, layout)
+  train$scaling <- object$scaling
+  sets <- training_sets(train, object$blocks, control)
+  keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
+  trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta, if (keeps_state) object$state)
+  trained$continued <- TRUE
+  object$theta <- trained$theta
+  object$state <- trained$state
+  object$control <- control
+  object <- add_training(object, trained)
+  object$eta <- model_eta(object, list(x = train$x, offset = train$offset))
+  object
+}
+
+# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same.
+training_data <- function(fit, data = NULL, envir = parent.frame()) {
+  train <- if (!is.null(data)) refound_data(fit, data, envir)
+           else if (!is.null(fit$data)) fit$data
+           else tryCatch(refound_data(fit, NULL, envir), error = function(e) stop_user(
+             "The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
+             sub("[.]$", "", conditionMessage(e))))
+  same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$mean) &&
+    isTRUE(all.equal(column_moments(train$x, train$weights)$mean, fit$scaling$mean, tolerance = 1e-8))
+  if (!same) stop_user("The data found are not those that the model was trained on: give them, or fit with `keep_data = TRUE`.")
+  train
+}
+
+refound_data <- function(fit, data, envir) {
+  if (!is.null(fit$terms)) {
+    call <- fit$call
+    call$formula <- fit$terms
+    if (!is.null(data)) call$data <- quote(data)
+    envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
+    return(data_from_frame(call_frame(call, envir), fit$design$contrasts))
+  }
+  call <- fit$call
+  part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
+  if (is.null(data)) data <- list(x = part("x"), y = part("y"))
+  data_from_xy(data$x, data$y, part("weights"), na.action = part("na.action"))
+}
+
+# ---- damaged fits
+
+# A fit read from a file may be anything: what the methods rely on is checked before they start.
+check_fit <- function(fit) {
+  damaged <- function(what) stop_user("The fit is damaged: `%s` is not as fit_nn() made it.", what)
+  if (!is.list(fit) || !is.list(fit$spec)) damaged("spec")
+  n <- tryCatch(spec_layout(fit$spec)$n_par, error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
+  if (!is.numeric(fit$theta) || length(fit$theta) != n || !all(is.finite(fit$theta))) damaged("theta")
+  if (!identical(as.numeric(fit$n_par), as.numeric(n))) damaged("n_par")
+  if (!is.list(fit$blocks) || length(fit$blocks) != length(fit$spec$family)) damaged("blocks")
+  for (i in seq_along(fit$blocks)) check_block(fit$blocks[[i]], fit$spec, i, damaged)
+  p <- fit$spec$n_x
+  for (s in c("center", "scale", "mean"))
+    if (!is.numeric(fit$scaling[[s]]) || length(fit$scaling[[s]]) != p || !all(is.finite(fit$scaling[[s]]))) damaged("scaling")
+  if (any(fit$scaling$scale <= 0)) damaged("scaling")
+  if (!is.list(fit$design) || length(fit$design$columns) != p || !isTRUE(fit$design$kind %in% c("frame", "matrix"))) damaged("design")
+  if (fit$design$kind == "frame" && !inherits(fit$design$terms, "terms")) damaged("design")
+  if (!is.numeric(fit$n_obs) || length(fit$n_obs) != 1 || !is.finite(fit$n_obs) || fit$n_obs < 1) damaged("n_obs")
+  if (!is.list(fit$control) || !isTRUE(fit$control$precision %in% c("double", "single"))) damaged("control")
+  if (!is.data.frame(fit$history)) damaged("history")
+  if (!is.null(fit$eta) && (!is.matrix(fit$eta) || nrow(fit$eta) != fit$n_obs || !is.numeric(fit$eta))) damaged("eta")
+  if (NROW(fit$response) != fit$n_obs) damaged("response")
+  invisible(fit)
+}
+
+check_block <- function(b, spec, i, damaged) {
+  is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
+  ok <- is.list(b) && identical(b$family, spec$family[i]) && is_number(b$n_responses) && b$n_responses == spec$n_responses[i] &&
+    is_number(b$center) && is_number(b$scale) && b$scale > 0 && is.character(b$columns) && length(b$columns) == 1 &&
+    isTRUE(b$type %in% c("numeric", "logical", "factor", "counts")) &&
+    (b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
+  if (!ok) damaged("blocks")
+}

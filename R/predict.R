@@ -1,0 +1,114 @@
+# Prediction: new data to eta, eta to what was asked for.
+
+# eta [rows, columns] of the engine, offset included for all but the gaussians.
+model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
+  data <- engine_data(rows$x, NULL, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
+  if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x), sum(vapply(fit$blocks, eta_rows, 0)))
+  engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision)
+}
+
+#' Predictions of a network
+#'
+#' @param object a fit by [fit_nn()].
+#' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does not use are
+#'   ignored. Without it, the predictions for the training data.
+#' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's linear output (of
+#'   a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each level.
+#'   The default is `"class"` for a factor response, else `"response"`.
+#' @param ... not used; an argument here is an error.
+#' @return As many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
+#'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels of a
+#'   categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a column per level. For
+#'   `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which some are factors give a data frame.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(Species ~ ., iris, epochs = 50)
+#' predict(fit, iris[c(1, 51, 101), ])
+#' predict(fit, iris[c(1, 51, 101), ], type = "prob")
+#' @export
+predict.varnn_nn <- function(object, newdata, type = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "type"))
+  type <- predict_type(object, type)
+  if (missing(newdata) || is.null(newdata)) {
+    found <- training_eta(object, parent.frame())
+    out <- predicted(object, found$eta, found$offset, type)
+    return(stats::napredict(object$na.action, with_rows(out, object$rows)))
+  }
+  rows <- design_rows(object$design, newdata)
+  eta <- model_eta(object, rows)
+  with_rows(spread(predicted(object, eta, rows$offset, type), rows$ok), rows$rows)
+}
+
+predict_types <- c("response", "link", "class", "prob")
+
+predict_type <- function(fit, type) {
+  is_class <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
+  if (is.null(type)) return(if (length(is_class) == 1 && fit$blocks[[1]]$type == "factor") "class" else "response")
+  check_choice(type, predict_types, "type")
+  if (type %in% c("class", "prob") && !all(is_class))
+    stop_user("`type` = \"%s\" needs a factor response; this one is %s. Use \"response\".", type, quoted(fit$family))
+  type
+}
+
+# eta of the training data: kept, or computed from data found again.
+training_eta <- function(fit, envir) {
+  if (!is.null(fit$eta)) return(list(eta = fit$eta, offset = fit$offset))
+  train <- training_data(fit, NULL, envir)
+  list(eta = model_eta(fit, train), offset = train$offset)
+}
+
+# One value, or row of values, per row of eta.
+predicted <- function(fit, eta, offset, type) {
+  one <- function(block, columns) {
+    e <- eta[, columns, drop = FALSE]
+    switch(type,
+           response = named_columns(block_mean(block, e, offset), block),
+           link = named_columns(if (is_gaussian(block)) block_mean(block, e, offset) else e, block),
+           prob = named_columns(block_prob(block, e), block, block$levels),
+           class = block_class(block, block_prob(block, e)))
+  }
+  parts <- Map(one, fit$blocks, block_slices(fit$blocks, eta_rows))
+  if (length(parts) == 1) return(if (is.matrix(parts[[1]]) && ncol(parts[[1]]) == 1) parts[[1]][, 1] else parts[[1]])
+  names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
+  if (type == "class") return(data.frame(parts, check.names = FALSE))
+  if (type == "prob") return(do.call(cbind, Map(function(p, n) {
+    colnames(p) <- paste(n, colnames(p), sep = ".")
+    p
+  }, parts, names(parts))))
+  do.call(cbind, unname(parts))
+}
+
+named_columns <- function(m, block, names = block_labels(block)) {
+  colnames(m) <- names
+  m
+}
+
+# Probabilities of a block's levels.
+block_prob <- function(block, eta) {
+  mean <- family_table[[block$family]]$mean(eta)
+  if (block$family == "categorical") mean else cbind(1 - mean, mean)
+}
+
+block_class <- function(block, prob) {
+  best <- if (nrow(prob)) max.col(prob, ties.method = "first") else integer()
+  best[rowSums(is.na(prob)) > 0] <- NA
+  if (block$type == "logical") return(best == 2)
+  factor(block$levels[best], levels = block$levels, ordered = isTRUE(block$is_ordered))
+}
+
+# Puts values of the complete rows in their places among all rows.
+spread <- function(x, ok) {
+  if (all(ok)) return(x)
+  place <- rep(NA_integer_, length(ok))
+  place[ok] <- seq_len(sum(ok))
+  if (length(dim(x)) == 2) x[place, , drop = FALSE] else x[place]
+}
+
+with_rows <- function(x, rows) {
+  if (is.data.frame(x)) {
+    if (!is.null(rows)) row.names(x) <- rows
+  } else if (is.matrix(x)) rownames(x) <- rows
+  else if (!is.null(rows)) names(x) <- rows
+  x
+}

@@ -1,0 +1,140 @@
+# The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
+#   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per response),
+#   center, scale (gaussian), noise ("fixed", "shared", "each"), fixed (log of the fixed free scalar)
+
+response_blocks <- function(train, family, standardize) {
+  if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
+  pieces <- response_pieces(train$response, family, train$response_name)
+  lapply(pieces, make_block, standardize, train)
+}
+
+# One piece per block: list(y, name, family).
+response_pieces <- function(response, family, response_name) {
+  family_of <- function(name) if (length(family) > 1 || !is.null(names(family)))
+    family_name(if (name %in% names(family)) family[[name]] else "auto") else family_name(family)
+  is_family_list <- is.character(family) && !is.null(names(family))
+  if (is_family_list && is.data.frame(response)) check_known(as.list(family), names(response))
+  if (is.data.frame(response))
+    return(lapply(names(response), function(n) list(y = response[[n]], name = n, family = family_of(n))))
+  if (is.matrix(response) && ncol(response) > 1) {
+    if (!is.numeric(response) && !is.logical(response))
+      stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name, typeof(response))
+    if (!is_family_list && family_name(family) == "binomial" && ncol(response) == 2)
+      return(list(list(y = response, name = response_name, family = "binomial")))
+    names <- colnames(response)
+    if (is.null(names)) names <- paste0("y", seq_len(ncol(response)))
+    return(lapply(seq_along(names), function(j) list(y = response[, j], name = names[j], family = family_of(names[j]))))
+  }
+  list(list(y = if (is.matrix(response)) response[, 1] else response, name = response_name, family = family_of(response_name)))
+}
+
+# What a family needs of its response, in words, and the check.
+response_rules <- list(
+  gaussian = list(is = function(y) is.numeric(y), what = "numeric"),
+  gaussian_hetero = list(is = function(y) is.numeric(y), what = "numeric"),
+  bernoulli = list(is = function(y) is.logical(y) || is.factor(y) && nlevels(y) == 2 ||
+                     is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE),
+                   what = "logical, a factor of two levels, or numbers between 0 and 1"),
+  binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y),
+                  what = "a matrix of two columns, successes and failures"),
+  categorical = list(is = function(y) is.factor(y), what = "a factor"),
+  poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0"),
+  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0")
+)
+is_count <- function(y) all(y >= 0 & y == round(y), na.rm = TRUE)
+
+auto_family <- function(y, name) {
+  if (is.logical(y)) return("bernoulli")
+  if (is.factor(y)) return(if (nlevels(y) == 2) "bernoulli" else "categorical")
+  if (is.numeric(y) && !inherits(y, c("Date", "POSIXct", "difftime", "Surv"))) return("gaussian")
+  stop_user("The response `%s` is of class \"%s\": it must be numeric, logical, a factor or character.", name, class(y)[1])
+}
+
+make_block <- function(piece, standardize, train) {
+  y <- piece$y
+  if (is.character(y)) y <- factor(y)
+  if (is.factor(y)) y <- droplevels(y)
+  if (is.numeric(y) && any(is.infinite(y))) stop_user("The response `%s` has infinite values.", piece$name)
+  if (all(is.na(y))) stop_user("The response `%s` has no value that is not missing.", piece$name)
+  if (is.factor(y) && nlevels(y) < 2) stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.",
+                                                piece$name, levels(y))
+  family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
+  if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
+  if (family == "categorical" && (is.numeric(y) || is.logical(y))) y <- factor(y)
+  rule <- response_rules[[family]]
+  if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
+  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels(y), center = 0, scale = 1,
+                n_responses = if (family == "categorical") nlevels(y) else 1L, noise = "fixed", fixed = 0)
+  if (family == "negative_binomial") block$noise <- "each"
+  if (family %in% c("gaussian", "gaussian_hetero") && standardize) {
+    y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
+    m <- column_moments(matrix(y[!is.na(y)]), train$weights[!is.na(y)])
+    if (train$design$intercept) block$center <- m$mean
+    if (!m$is_constant) block$scale <- m$sd
+  }
+  c(block, list(is_ordered = is.ordered(y)))
+}
+
+block_type <- function(y, family) {
+  if (family == "binomial") return("counts")
+  if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
+}
+
+# The engine's y of a block [n, rows of y], from the response as the user has it. A gaussian's offset is taken off.
+block_y <- function(block, y, offset = NULL) {
+  if (block$family == "binomial") return(cbind(y[, 1], rowSums(y)))
+  if (block$type == "factor") {
+    code <- match(as.character(y), block$levels)
+    if (block$family != "categorical") return(matrix(as.double(code - 1)))
+    hot <- matrix(0, length(code), length(block$levels))
+    hot[cbind(seq_along(code), code)[!is.na(code), , drop = FALSE]] <- 1
+    hot[is.na(code), ] <- NA
+    return(hot)
+  }
+  if (is.null(offset) || !is_gaussian(block)) offset <- 0
+  matrix((as.double(y) - offset - block$center) / block$scale)
+}
+
+# The pieces of a response, in the order of the blocks.
+block_pieces <- function(blocks, response) {
+  if (length(blocks) == 1 && (blocks[[1]]$family == "binomial" || is.null(dim(response)))) return(list(response))
+  if (is.data.frame(response)) return(unname(as.list(response)))
+  lapply(seq_len(ncol(response)), function(j) response[, j])
+}
+
+blocks_y <- function(blocks, response, offset = NULL) {
+  do.call(cbind, Map(block_y, blocks, block_pieces(blocks, response), list(offset)))
+}
+
+# The offset on eta [n, rows of eta] for all but the gaussians, or NULL.
+engine_offset <- function(blocks, offset) {
+  if (is.null(offset) || all(vapply(blocks, is_gaussian, NA))) return(NULL)
+  if (!is.null(dim(offset))) stop_user("`offset` must be a vector.")
+  if (any(vapply(blocks, function(b) b$family == "categorical", NA)))
+    stop_user("An offset has no meaning for the family categorical: it would be the same for all levels.")
+  do.call(cbind, lapply(blocks, function(b) matrix(if (is_gaussian(b)) 0 else offset, length(offset), eta_rows(b))))
+}
+
+eta_rows <- function(block) block$n_responses * family_property(block$family, "family_eta")
+y_rows <- function(block) block$n_responses * family_property(block$family, "family_y")
+family_property <- function(family, property) {
+  r <- registry()
+  r[[property]][match(family, r$family)]
+}
+
+# The columns of a matrix (of eta, of y) that belong to each block.
+block_slices <- function(blocks, rows) {
+  n <- vapply(blocks, rows, 0)
+  Map(function(last, k) seq.int(last - k + 1, last), cumsum(n), n)
+}
+
+# Names of the columns that predictions of several numbers have.
+block_labels <- function(block) if (block$family == "categorical") block$levels else block$columns
+
+# The mean of y on the user's scale, from the engine's eta.
+block_mean <- function(block, eta, offset = NULL) {
+  mu <- block$center + block$scale * family_table[[block$family]]$mean(eta)
+  if (is.null(offset) || !is_gaussian(block)) mu else mu + offset
+}
+
+is_gaussian <- function(block) block$family %in% c("gaussian", "gaussian_hetero")

@@ -1,0 +1,69 @@
+# The engine's specification of a model, as a plain list, and the start of its parameters.
+
+layer <- function(kind, size = 1L, option = "", setting = 0) {
+  list(layer = kind, size = as.integer(size), option = option, setting = as.double(setting))
+}
+
+new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, weights = "point", prior_sd = 1) {
+  column <- function(of, name, type) vapply(of, function(l) l[[name]], type)
+  list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), weights = weights, prior_sd = prior_sd,
+       penalty = as.double(penalty), layer = column(layers, "layer", ""), size = column(layers, "size", 0L),
+       option = column(layers, "option", ""), setting = column(layers, "setting", 0),
+       family = column(blocks, "family", ""), n_responses = as.integer(column(blocks, "n_responses", 0)),
+       noise = column(blocks, "noise", ""), fixed = as.double(column(blocks, "fixed", 0)))
+}
+
+# Hidden layers: dense, activation, then what is asked for.
+hidden_layers <- function(hidden, activation, dropout = 0, layer_norm = FALSE) {
+  activation <- rep_len(activation, length(hidden))
+  dropout <- rep_len(dropout, length(hidden))
+  unlist(lapply(seq_along(hidden), function(i) {
+    c(list(layer("dense", hidden[i], "bias")), if (layer_norm) list(layer("layer_norm")),
+      list(layer("activate", option = activation[i])), if (dropout[i] > 0) list(layer("dropout", setting = dropout[i])))
+  }), recursive = FALSE)
+}
+
+# The leaves of theta, with names: "layer1.weight", "layer1.bias", ..., "noise".
+spec_layout <- function(spec) {
+  l <- engine_layout(spec)
+  dense <- which(spec$layer %in% c("dense", "latent"))
+  number <- match(l$layer + 1L, dense)
+  base <- ifelse(l$layer < 0, "family", ifelse(is.na(number), paste0("norm", l$layer + 1L), paste0("layer", number)))
+  head <- ifelse(l$head > 0, ".log_sigma", "")
+  part <- ifelse(l$part > 0, ".log_sigma", "")
+  role <- ifelse(l$role == "log_sigma", "weight", l$role)
+  leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part)), rows = l$rows, cols = l$cols, offset = l$offset,
+                       role = l$role, layer = l$layer + 1L, part = l$part, head = l$head, init = l$init)
+  list(leaves = leaves, n_par = l$n_par, n_eta = l$n_eta, n_y = l$n_y, z_rows = l$z_rows,
+       terms = data.frame(term = l$term, source = l$source))
+}
+
+leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
+
+# Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al. 2015,
+# 2 LeCun et al. 1998); biases 0; a head of log_sigma starts constant; the last bias at `eta`, the link of the mean.
+start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
+  theta <- numeric(layout$n_par)
+  dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]
+  first <- dense$layer == min(dense$layer)
+  last <- dense$layer == max(dense$layer)
+  for (i in seq_len(nrow(layout$leaves))) {
+    leaf <- layout$leaves[i, ]
+    value <- start_leaf(leaf, log_sigma, free)
+    if (leaf$role == "weight" && leaf$part == 0) {
+      if (leaf$layer == dense$layer[which(first)[1]] && length(constant_x)) value[, constant_x] <- 0
+      if (leaf$layer == dense$layer[which(last)[1]] && length(scale_rows)) value[scale_rows, ] <- 0
+    }
+    if (leaf$role == "bias" && leaf$part == 0 && leaf$layer == dense$layer[which(last)[1]]) value[] <- eta
+    theta[leaf_index(leaf)] <- value
+  }
+  theta
+}
+
+start_leaf <- function(leaf, log_sigma, free) {
+  n <- leaf$rows * leaf$cols
+  if (leaf$part == 1) return(rep(log_sigma, n))
+  variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
+  switch(leaf$role, weight = matrix(stats::rnorm(n, 0, sqrt(variance)), leaf$rows), gain = rep(1, n),
+         noise = rep(free, length.out = n), numeric(n))
+}

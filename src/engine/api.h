@@ -1,0 +1,138 @@
+/* What the caller of the engine sees: a model's specification, data, a training job, a run, and one table of entry
+ * points per precision. Nothing here depends on the precision. All memory is the caller's. */
+#ifndef NN_API_H
+#define NN_API_H
+
+#include <stddef.h>
+
+typedef enum {
+  NN_OK,
+  NN_CONVERGED,
+  NN_PATIENCE,
+  NN_STOPPED,
+  NN_INTERRUPTED,
+  NN_DIVERGED,
+  NN_BAD_SPEC
+} nn_status;
+typedef enum { NN_MODE_MEAN, NN_MODE_SAMPLE } nn_mode;
+
+/* The terms of the loss. Those up to NN_KL_LATENT are one number per observation, the others one per draw of the weights. */
+typedef enum { NN_NLL, NN_KL_LATENT, NN_KL_WEIGHTS, NN_PENALTY, NN_N_TERM_KINDS } nn_term_kind;
+
+/* What a leaf of theta is for. */
+typedef enum { NN_WEIGHT, NN_BIAS, NN_LOG_SIGMA, NN_GAIN, NN_SHIFT, NN_NOISE, NN_N_ROLES } nn_role;
+
+/* Free scalars of a family: none (a fixed number), one for the block, one per response. */
+typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
+
+typedef struct {
+  int kind;   /* row of the layer table */
+  int size;   /* units (dense, latent) */
+  int option; /* row of the activation (activate) or variational (latent) table; dense: has a bias */
+  double setting; /* dropout: rate */
+} nn_layer_spec;
+
+typedef struct {
+  int family;      /* row of the family table */
+  int n_responses; /* categorical: levels */
+  int noise;       /* nn_noise_kind of the free scalar */
+  double fixed;    /* its log when it is fixed */
+} nn_block_spec;
+
+typedef struct {
+  int n_x, n_layers, n_blocks;
+  int has_offset;
+  int weights;     /* row of the variational table */
+  double prior_sd; /* of the weights */
+  double penalty;  /* lambda in lambda / 2 * sum(w^2) */
+  const nn_layer_spec *layer;
+  const nn_block_spec *block;
+} nn_spec;
+
+/* One leaf of theta: a column-major matrix that starts at offset. */
+typedef struct {
+  int role, rows, cols;
+  int layer; /* layer it belongs to (from 0), or -1 - block for a family's free scalar */
+  int part;  /* part of its variational family: 0 mean, 1 log_sigma */
+  int head;  /* latent: the part of z this head makes */
+  int init;  /* nn_init of the activation that follows */
+  size_t offset;
+} nn_leaf;
+
+/* A column-major source with one row per observation; `row` picks rows (from 0), NULL takes all. */
+typedef struct {
+  const double *x, *y, *offset, *weight; /* y, offset, weight: NULL where absent */
+  const double *center, *scale;          /* of x; NULL: as it is */
+  const size_t *row;
+  size_t n_source, n; /* rows of the source, rows taken */
+} nn_source;
+
+typedef struct {
+  void *context;
+  void (*normal)(void *context, void *out, size_t n, size_t real_bytes);
+  void (*uniform)(void *context, void *out, size_t n, size_t real_bytes);
+  int (*poll)(void *context); /* not 0: stop and keep the work */
+  int (*epoch)(void *context, int epoch, const double *history, int n_columns); /* not 0: stop */
+} nn_host;
+
+typedef struct {
+  nn_source train, valid; /* valid.n = 0: none */
+  int optimizer, schedule, epochs, batch_size, patience, mc_samples;
+  double learn_rate, momentum, clip_norm, tolerance;
+  double coefficient[NN_N_TERM_KINDS];
+  double *theta;   /* in: start; out: result */
+  double *state;   /* optimizer's slots, n_slots * n_par, then the step count */
+  double *history; /* epochs x columns, row major */
+  int epochs_done, best_epoch;
+  nn_host host;
+} nn_job;
+
+typedef enum { NN_WANT_Z, NN_WANT_ETA, NN_WANT_TERMS } nn_want;
+
+typedef struct {
+  nn_source data;
+  const double *z; /* not NULL: decode from these (rows = observations) */
+  const double *theta;
+  nn_want want;
+  nn_mode mode;
+  int draws;
+  double *out; /* n x rows x draws */
+  nn_host host;
+} nn_run;
+
+typedef struct {
+  size_t n_par;
+  int n_leaves, n_terms, n_eta, n_y, z_rows, z_node;
+} nn_info;
+
+typedef struct nn_engine {
+  size_t (*model_bytes)(const nn_spec *spec);
+  int (*build)(void *model, const nn_spec *spec);
+  void (*describe)(const void *model, nn_info *info);
+  void (*leaf)(const void *model, int i, nn_leaf *out);
+  void (*term)(const void *model, int i, int *kind, int *source);
+  /* With memory NULL these return the bytes they need, and do nothing else. */
+  size_t (*train)(void *model, nn_job *job, void *memory, int *status);
+  size_t (*run)(void *model, nn_run *run, void *memory, int *status);
+  size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
+} nn_engine;
+
+extern const nn_engine nn_engine_double, nn_engine_single;
+
+/* The names of a table's rows; i past the end gives NULL. */
+typedef struct {
+  const char *table;
+  const char *(*name)(int i);
+} nn_names;
+extern const nn_names nn_registry[];
+extern const int nn_n_registry;
+
+/* Properties of rows that a caller must know to prepare data. */
+int nn_family_eta(int family);  /* rows of eta per response */
+int nn_family_y(int family);    /* rows of y per response */
+int nn_family_free(int family); /* has a free scalar */
+int nn_optimizer_slots(int optimizer);
+int nn_optimizer_full_batch(int optimizer);
+const char *nn_layer_option(int layer); /* the table that its option names a row of */
+
+#endif

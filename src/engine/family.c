@@ -1,0 +1,161 @@
+/* Likelihood families: one function each gives the negative log-likelihood in nats and its slopes. */
+#include "family.h"
+#include "vmath.h"
+
+/* Observation i of the block. */
+typedef struct {
+  const real *eta, *y;
+  real *slope, *free_slope;
+} column;
+
+static inline column column_of(const nn_nll *b, int eta_per_response, int i) {
+  column c = {b->eta + (size_t)i * b->eta_stride, b->y + (size_t)i * b->y_stride,
+              b->slope + (size_t)i * b->n_responses * eta_per_response,
+              b->free_slope + (size_t)i * b->n_free};
+  return c;
+}
+
+/* A run of n responses with one sigma: sum over those present of e^2 / 2 + log sigma + log(2 pi) / 2, e = (eta - y) / sigma;
+ * slope e / sigma; and 1 - e^2 for log sigma. */
+static real gaussian_run(int n, const real *eta, const real *y, real log_sigma, real precision,
+                         real *slope, real *free_slope) {
+  real squares = 0, present = 0;
+  NN_SIMD_SUM(squares, present)
+  for (int j = 0; j < n; j++) {
+    real here = y[j] == y[j] ? 1 : 0, e = y[j] == y[j] ? (eta[j] - y[j]) * precision : 0;
+    slope[j] = e * precision;
+    squares += e * e;
+    present += here;
+  }
+  *free_slope = present - squares;
+  return squares / 2 + present * (log_sigma + (real)(NN_LOG_2PI / 2));
+}
+
+static void gaussian(const nn_nll *b) {
+  int n_runs = b->n_free > 1 ? b->n_free : 1, length = b->n_responses / n_runs;
+  for (int k = 0; k < n_runs; k++) {
+    real precision = vmath_exp(-b->free[k]), unused;
+    for (int i = 0; i < b->n_obs; i++) {
+      column c = column_of(b, 1, i);
+      int j = k * length;
+      real nll = gaussian_run(length, c.eta + j, c.y + j, b->free[k], precision, c.slope + j,
+                              b->n_free ? c.free_slope + k : &unused);
+      b->nll[i] = nll + (k ? b->nll[i] : 0);
+    }
+  }
+}
+
+/* The same with log sigma = s, a second row of eta: d nll / ds = 1 - e^2. */
+static void gaussian_hetero(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 2, i);
+    real nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      int s = b->n_responses + j, missing = c.y[j] != c.y[j];
+      real precision = vmath_exp(-c.eta[s]), e = missing ? 0 : (c.eta[j] - c.y[j]) * precision;
+      c.slope[j] = e * precision;
+      c.slope[s] = missing ? 0 : 1 - e * e;
+      nll += missing ? 0 : e * e / 2 + c.eta[s] + (real)(NN_LOG_2PI / 2);
+    }
+    b->nll[i] = nll;
+  }
+}
+
+/* log(1 + e^eta) - y eta; slope p - y, p = 1 / (1 + e^-eta) */
+static void bernoulli(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    real nll = 0;
+    NN_SIMD_SUM(nll)
+    for (int j = 0; j < b->n_responses; j++) {
+      real softplus, p = vmath_sigmoid_softplus(c.eta[j], &softplus), y = c.y[j];
+      nll += y == y ? softplus - y * c.eta[j] : 0;
+      c.slope[j] = y == y ? p - y : 0;
+    }
+    b->nll[i] = nll;
+  }
+}
+
+/* y successes of t: t log(1 + e^eta) - y eta - log choose(t, y); slope t p - y. Rows of y: successes, then trials. */
+static void binomial(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    double nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      real y = c.y[j], t = c.y[b->n_responses + j], softplus,
+           p = vmath_sigmoid_softplus(c.eta[j], &softplus);
+      int missing = y != y || t != t;
+      c.slope[j] = missing ? 0 : t * p - y;
+      if (missing) continue;
+      nll += t * softplus - y * c.eta[j] - vmath_log_factorial(t) + vmath_log_factorial(y) +
+             vmath_log_factorial(t - y);
+    }
+    b->nll[i] = (real)nll;
+  }
+}
+
+/* One response with as many levels as the block has rows: sum(y) log sum e^eta - sum(y eta); slope sum(y) p - y */
+static void categorical(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    real top = c.eta[0], sum = 0, n = 0, inner = 0;
+    for (int j = 1; j < b->n_responses; j++) top = c.eta[j] > top ? c.eta[j] : top;
+    NN_SIMD_SUM(sum, n, inner)
+    for (int j = 0; j < b->n_responses; j++) {
+      real e = vmath_exp(c.eta[j] - top);
+      c.slope[j] = e;
+      sum += e;
+      n += c.y[j];
+      inner += c.y[j] * c.eta[j];
+    }
+    int missing = n != n;
+    for (int j = 0; j < b->n_responses; j++)
+      c.slope[j] = missing ? 0 : n * c.slope[j] / sum - c.y[j];
+    b->nll[i] = missing ? 0 : n * (top + (real)log(sum)) - inner;
+  }
+}
+
+/* e^eta - y eta + log y!; slope e^eta - y */
+static void poisson(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    double nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      real y = c.y[j], mu = vmath_exp(c.eta[j]);
+      c.slope[j] = y == y ? mu - y : 0;
+      if (y == y) nll += mu - y * c.eta[j] + vmath_log_factorial(y);
+    }
+    b->nll[i] = (real)nll;
+  }
+}
+
+/* Mean e^eta, size r = e^free, d = eta - free: (r + y) log(1 + e^d) - y d - log[Gamma(y + r) / Gamma(r) y!];
+ * slope (r + y) p - y, p = 1 / (1 + e^-d). Variance mu + mu^2 / r. */
+static void negative_binomial(const nn_nll *b) {
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    double nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      int k = b->n_free > 1 ? j : 0;
+      real d = c.eta[j] - b->free[k], y = c.y[j], r = vmath_exp(b->free[k]);
+      real softplus, p = vmath_sigmoid_softplus(d, &softplus);
+      double d_r = 0;
+      c.slope[j] = y == y ? (r + y) * p - y : 0;
+      if (y != y) continue;
+      nll += (r + y) * softplus - y * d - vmath_log_rising(y, r, &d_r) + vmath_log_factorial(y);
+      if (b->n_free) c.free_slope[k] += (real)(r * (softplus - d_r)) - c.slope[j];
+    }
+    b->nll[i] = (real)nll;
+  }
+}
+
+static const nn_family nn_families[] = {
+    /* name            eta, y rows per response, has a free scalar (a log) */
+    {"gaussian", 1, 1, 1, gaussian},
+    {"gaussian_hetero", 2, 1, 0, gaussian_hetero},
+    {"bernoulli", 1, 1, 0, bernoulli},
+    {"binomial", 1, 2, 0, binomial},
+    {"categorical", 1, 1, 0, categorical},
+    {"poisson", 1, 1, 0, poisson},
+    {"negative_binomial", 1, 1, 1, negative_binomial},
+};

@@ -1,0 +1,221 @@
+/* From a specification to a tape: the layer table, whose rows push a few ops each, and the terms of the loss. */
+#include "model.h"
+#include "activation.h"
+#include "op.h"
+
+/* Upper bounds of what one layer (a latent of gaussian weights: 20 nodes) and one block push. */
+static size_t node_bound(const nn_spec *s) {
+  return 24 * (size_t)s->n_layers + 2 * (size_t)s->n_blocks + 4;
+}
+static size_t leaf_bound(const nn_spec *s) { return 8 * (size_t)s->n_layers + (size_t)s->n_blocks; }
+static size_t term_bound(const nn_spec *s) { return 5 * (size_t)s->n_layers + (size_t)s->n_blocks; }
+
+/* A layer: how it goes on the tape after `input`; returns its last node. */
+typedef struct {
+  const char *name, *option; /* the table its option is from */
+  int (*push)(nn_model *m, const nn_layer_spec *l, int layer, int input);
+} nn_layer;
+
+enum { LAYER_DENSE, LAYER_ACTIVATE, LAYER_DROPOUT, LAYER_LAYER_NORM, LAYER_LATENT, NN_N_LAYERS };
+static const nn_layer nn_layers[NN_N_LAYERS];
+
+static void push_term(nn_model *m, int kind, int node, int source) {
+  nn_term term = {kind, node, source};
+  if (node >= 0) m->tape.term[m->tape.n_terms++] = term;
+}
+
+/* A leaf of theta [rows, cols]. */
+static int push_leaf(nn_model *m, nn_leaf leaf) {
+  nn_node node = {.op = OP_PARAMETER,
+                  .input = {-1, -1, -1},
+                  .rows = leaf.rows,
+                  .cols = leaf.cols,
+                  .needs_grad = 1,
+                  .offset = m->n_par};
+  leaf.offset = m->n_par;
+  m->n_par += (size_t)leaf.rows * leaf.cols;
+  m->leaf[m->n_leaves++] = leaf;
+  return tape_push(&m->tape, node);
+}
+
+/* A weight matrix or bias as its variational family has it. */
+static int push_weight(nn_model *m, nn_leaf leaf) {
+  const nn_variational *family = &nn_variationals[m->spec->weights];
+  int part[2], kl;
+  for (leaf.part = 0; leaf.part < family->n_parts; leaf.part++)
+    part[leaf.part] = push_leaf(m, leaf);
+  int value = family->push(&m->tape, part, m->spec->prior_sd, &kl);
+  push_term(m, NN_KL_WEIGHTS, kl, leaf.layer);
+  if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && kl < 0) {
+    nn_node penalty = {.op = OP_PENALTY,
+                       .input = {value, -1, -1},
+                       .rows = 1,
+                       .cols = 1,
+                       .setting = m->spec->penalty};
+    push_term(m, NN_PENALTY, tape_push(&m->tape, penalty), leaf.layer);
+  }
+  return value;
+}
+
+static int rows_of(const nn_model *m, int node) { return m->tape.node[node].rows; }
+
+static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  int follows = layer + 1 < m->spec->n_layers ? layer + 1 : layer, has_bias = l->option;
+  const nn_layer_spec *next = &m->spec->layer[follows];
+  int init = next->kind == LAYER_ACTIVATE ? (int)nn_activations[next->option].init : NN_GLOROT;
+  nn_leaf weight = {
+      .role = NN_WEIGHT, .rows = l->size, .cols = rows_of(m, input), .layer = layer, .init = init};
+  nn_leaf bias = {.role = NN_BIAS, .rows = l->size, .cols = 1, .layer = layer, .init = init};
+  nn_node node = {.op = OP_DENSE, .input = {input, push_weight(m, weight), -1}, .rows = l->size};
+  if (has_bias) node.input[2] = push_weight(m, bias);
+  return tape_push(&m->tape, node);
+}
+
+static int push_activate(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  nn_node node = {
+      .op = OP_ACTIVATE, .input = {input, -1, -1}, .rows = rows_of(m, input), .option = l->option};
+  (void)layer;
+  return tape_push(&m->tape, node);
+}
+
+static int push_dropout(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  int rows = rows_of(m, input);
+  nn_node node = {.op = OP_DROPOUT,
+                  .input = {input, -1, -1},
+                  .rows = rows,
+                  .aux_rows = rows,
+                  .setting = l->setting};
+  (void)layer;
+  return tape_push(&m->tape, node);
+}
+
+static int push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  int rows = rows_of(m, input);
+  nn_leaf gain = {.role = NN_GAIN, .rows = rows, .cols = 1, .layer = layer};
+  nn_leaf shift = {.role = NN_SHIFT, .rows = rows, .cols = 1, .layer = layer};
+  (void)l;
+  nn_node node = {.op = OP_LAYER_NORM, .rows = rows, .aux_rows = rows + 1};
+  node.input[0] = input;
+  node.input[1] = push_weight(m, gain);
+  node.input[2] = push_weight(m, shift);
+  return tape_push(&m->tape, node);
+}
+
+/* The bottleneck z: one dense head per part of its variational family, with prior N(0, I). */
+static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  const nn_variational *family = &nn_variationals[l->option];
+  int part[2], kl;
+  for (int k = 0; k < family->n_parts; k++) {
+    nn_leaf weight = {.role = k ? NN_LOG_SIGMA : NN_WEIGHT,
+                      .rows = l->size,
+                      .cols = rows_of(m, input),
+                      .layer = layer};
+    nn_leaf bias = {.role = NN_BIAS, .rows = l->size, .cols = 1, .layer = layer, .head = k};
+    weight.head = k;
+    nn_node head = {.op = OP_DENSE, .input = {input, push_weight(m, weight), -1}, .rows = l->size};
+    head.input[2] = push_weight(m, bias);
+    part[k] = tape_push(&m->tape, head);
+  }
+  m->z = family->push(&m->tape, part, 1, &kl);
+  push_term(m, NN_KL_LATENT, kl, layer);
+  return m->z;
+}
+
+static const nn_layer nn_layers[NN_N_LAYERS] = {
+    [LAYER_DENSE] = {"dense", "bias", push_dense},
+    [LAYER_ACTIVATE] = {"activate", "activation", push_activate},
+    [LAYER_DROPOUT] = {"dropout", "", push_dropout},
+    [LAYER_LAYER_NORM] = {"layer_norm", "", push_layer_norm},
+    [LAYER_LATENT] = {"latent", "variational", push_latent},
+};
+
+/* A block of responses reads the next rows of eta and y; its free scalar, if any is learned, is a leaf. */
+static void push_block(nn_model *m, int block, int *eta_row) {
+  const nn_block_spec *b = &m->spec->block[block];
+  const nn_family *family = &nn_families[b->family];
+  int n_free = b->noise == NN_EACH ? b->n_responses : 1,
+      eta_rows = b->n_responses * family->eta_per_response;
+  nn_node nll = {.op = OP_NLL,
+                 .input = {m->eta, -1, -1},
+                 .rows = 1,
+                 .option = b->family,
+                 .n_responses = b->n_responses,
+                 .eta_row = *eta_row,
+                 .y_row = m->n_y,
+                 .aux_rows = eta_rows,
+                 .setting = b->fixed};
+  if (family->has_free && b->noise != NN_FIXED) {
+    nn_leaf noise = {.role = NN_NOISE, .rows = n_free, .cols = 1, .layer = -1 - block};
+    nll.input[1] = push_leaf(m, noise);
+    nll.aux_rows += n_free;
+  }
+  push_term(m, NN_NLL, tape_push(&m->tape, nll), block);
+  *eta_row += eta_rows;
+  m->n_y += b->n_responses * family->y_per_response;
+}
+
+/* Memory: the model, then its nodes, terms and leaves. */
+static size_t model_place(nn_model *m, const nn_spec *s) {
+  nn_arena a = arena_at(m);
+  nn_model *head = (nn_model *)arena_take(&a, 1, sizeof(nn_model));
+  nn_node *node = (nn_node *)arena_take(&a, node_bound(s), sizeof(nn_node));
+  nn_term *term = (nn_term *)arena_take(&a, term_bound(s), sizeof(nn_term));
+  nn_leaf *leaf = (nn_leaf *)arena_take(&a, leaf_bound(s), sizeof(nn_leaf));
+  if (m) {
+    memset(head, 0, sizeof *head);
+    head->tape.node = node, head->tape.term = term, head->leaf = leaf;
+  }
+  return arena_bytes(&a);
+}
+
+static size_t model_bytes(const nn_spec *s) { return model_place(NULL, s); }
+
+/* `memory` has model_bytes(spec) bytes aligned to NN_ALIGN; the spec must stay where it is. */
+static int model_build(void *memory, const nn_spec *spec) {
+  nn_model *m = (nn_model *)memory;
+  model_place(m, spec);
+  m->spec = spec;
+  m->z = m->offset = -1;
+  nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
+  int node = m->x = tape_push(&m->tape, x);
+  for (int i = 0; i < spec->n_layers; i++)
+    node = nn_layers[spec->layer[i].kind].push(m, &spec->layer[i], i, node);
+  if (spec->has_offset) {
+    nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = rows_of(m, node)};
+    m->offset = tape_push(&m->tape, offset);
+    nn_node add = {.op = OP_ADD, .input = {node, m->offset, -1}, .rows = offset.rows};
+    node = tape_push(&m->tape, add);
+  }
+  m->eta = node;
+  int eta_rows = 0;
+  for (int i = 0; i < spec->n_blocks; i++) push_block(m, i, &eta_rows);
+  m->tape.y_stride = m->n_y;
+  tape_mark_writers(&m->tape);
+  return eta_rows == rows_of(m, m->eta) ? NN_OK : NN_BAD_SPEC;
+}
+
+static void model_describe(const void *model, nn_info *info) {
+  const nn_model *m = (const nn_model *)model;
+  nn_info found = {.n_par = m->n_par,
+                   .n_leaves = m->n_leaves,
+                   .n_terms = m->tape.n_terms,
+                   .n_eta = rows_of(m, m->eta),
+                   .n_y = m->n_y,
+                   .z_rows = m->z < 0 ? 0 : rows_of(m, m->z),
+                   .z_node = m->z};
+  *info = found;
+}
+
+static void model_leaf(const void *model, int i, nn_leaf *out) {
+  *out = ((const nn_model *)model)->leaf[i];
+}
+
+static void model_term(const void *model, int i, int *kind, int *source) {
+  const nn_term *term = &((const nn_model *)model)->tape.term[i];
+  *kind = term->kind, *source = term->source;
+}
+
+/* Work of a forward pass, about in multiply-adds. */
+static double model_work(const nn_model *m, size_t n_obs) {
+  return (double)n_obs * ((double)m->n_par + 64);
+}

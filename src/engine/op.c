@@ -1,0 +1,267 @@
+/* The ops: a forward and a backward kernel each, on whole arrays. Above each its formula; rows x columns in brackets. */
+#include "activation.h"
+#include "linalg.h"
+#include "op.h"
+#include "vmath.h"
+
+/* y [out, n] = W [out, in] x [in, n] + b [out] 1' */
+static void dense_forward(nn_tape *t, nn_node *n) {
+  const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
+  int n_columns = (int)columns_of(t, n);
+  if (b)
+    for (int i = 0; i < n_columns; i++)
+      memcpy(n->value + (size_t)i * n->rows, b->value, n->rows * sizeof(real));
+  linalg_product(0, 0, n->rows, n_columns, x->rows, w->value, x->value, b ? 1 : 0, n->value);
+}
+
+/* dW += dy x'; db += dy 1; dx += W' dy */
+static void dense_backward(nn_tape *t, nn_node *n) {
+  const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
+  real *dx = grad_of(t, n, 0), *dw = grad_of(t, n, 1), *db = grad_of(t, n, 2);
+  int n_columns = (int)columns_of(t, n);
+  if (dw)
+    linalg_product(0, 1, n->rows, x->rows, n_columns, n->grad, x->value, is_fresh(t, n, 1) ? 0 : 1,
+                   dw);
+  if (db) {
+    if (is_fresh(t, n, 2)) memset(db, 0, n->rows * sizeof(real));
+    for (int i = 0; i < n_columns; i++) {
+      const real *dy = n->grad + (size_t)i * n->rows;
+      NN_SIMD
+      for (int j = 0; j < n->rows; j++) db[j] += dy[j];
+    }
+  }
+  if (dx)
+    linalg_product(1, 0, x->rows, n_columns, n->rows, w->value, n->grad, is_fresh(t, n, 0) ? 0 : 1,
+                   dx);
+}
+
+/* y = f(x), element by element */
+static void activate_forward(nn_tape *t, nn_node *n) {
+  nn_activations[n->option].forward(size_of(t, n), input_of(t, n, 0)->value, n->value);
+}
+
+static void activate_backward(nn_tape *t, nn_node *n) {
+  real *dx = grad_of(t, n, 0);
+  if (dx)
+    nn_activations[n->option].backward(size_of(t, n), input_of(t, n, 0)->value, n->value, n->grad,
+                                       is_fresh(t, n, 0), dx);
+}
+
+/* y = x m, m = 1 / (1 - rate) with probability 1 - rate, else 0; in the mean y = x. Srivastava et al. (2014). */
+static void dropout_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *x = input_of(t, n, 0)->value;
+  real rate = (real)n->setting, keep = 1 / (1 - rate);
+  if (t->mode == NN_MODE_SAMPLE) t->host->uniform(t->host->context, n->aux, size, sizeof(real));
+  for (size_t i = 0; i < size; i++) {
+    n->aux[i] = t->mode == NN_MODE_MEAN ? 1 : n->aux[i] < rate ? 0 : keep;
+    n->value[i] = x[i] * n->aux[i];
+  }
+}
+
+static void dropout_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  real *dx = grad_of(t, n, 0);
+  if (!dx) return;
+  if (is_fresh(t, n, 0)) memset(dx, 0, size * sizeof(real));
+  for (size_t i = 0; i < size; i++) dx[i] += n->grad[i] * n->aux[i];
+}
+
+/* y = g u + s, u = (x - mean x) / sd x within a column; aux: u, then 1 / sd. Ba et al. (2016). */
+static void layer_norm_forward(nn_tape *t, nn_node *n) {
+  const real *x = input_of(t, n, 0)->value, *gain = input_of(t, n, 1)->value,
+             *shift = input_of(t, n, 2)->value;
+  int rows = n->rows, n_columns = (int)columns_of(t, n);
+  for (int i = 0; i < n_columns; i++) {
+    const real *xi = x + (size_t)i * rows;
+    real *u = n->aux + (size_t)i * (rows + 1), *y = n->value + (size_t)i * rows, sum = 0,
+         squares = 0;
+    for (int j = 0; j < rows; j++) sum += xi[j];
+    real mean = sum / rows;
+    for (int j = 0; j < rows; j++) squares += (xi[j] - mean) * (xi[j] - mean);
+    real inverse_sd = 1 / (real)sqrt((double)(squares / rows) + 1e-5);
+    for (int j = 0; j < rows; j++) {
+      u[j] = (xi[j] - mean) * inverse_sd;
+      y[j] = gain[j] * u[j] + shift[j];
+    }
+    u[rows] = inverse_sd;
+  }
+}
+
+/* du = g dy; dx = (du - mean du - u mean(u du)) / sd; dg += sum u dy; ds += sum dy */
+static void layer_norm_backward(nn_tape *t, nn_node *n) {
+  const real *gain = input_of(t, n, 1)->value;
+  real *dx = grad_of(t, n, 0), *d_gain = grad_of(t, n, 1), *d_shift = grad_of(t, n, 2);
+  int rows = n->rows, n_columns = (int)columns_of(t, n), fresh = dx && is_fresh(t, n, 0);
+  if (d_gain && is_fresh(t, n, 1)) memset(d_gain, 0, rows * sizeof(real));
+  if (d_shift && is_fresh(t, n, 2)) memset(d_shift, 0, rows * sizeof(real));
+  for (int i = 0; i < n_columns; i++) {
+    const real *u = n->aux + (size_t)i * (rows + 1), *dy = n->grad + (size_t)i * rows;
+    real sum = 0, inner = 0;
+    for (int j = 0; j < rows; j++) {
+      sum += gain[j] * dy[j];
+      inner += gain[j] * dy[j] * u[j];
+      if (d_gain) d_gain[j] += u[j] * dy[j];
+      if (d_shift) d_shift[j] += dy[j];
+    }
+    for (int j = 0; dx && j < rows; j++) {
+      real d = (gain[j] * dy[j] - sum / rows - u[j] * inner / rows) * u[rows];
+      dx[(size_t)i * rows + j] = d + (fresh ? 0 : dx[(size_t)i * rows + j]);
+    }
+  }
+}
+
+/* value = mu + sigma eps, sigma = exp(log_sigma), eps ~ N(0, 1), 0 in the mean: the reparametrised draw.
+ * aux: eps, then sigma. Kingma & Welling (2014). */
+static void draw_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
+  real *eps = n->aux, *sigma = n->aux + size;
+  if (t->mode == NN_MODE_SAMPLE)
+    t->host->normal(t->host->context, eps, size, sizeof(real));
+  else
+    memset(eps, 0, size * sizeof(real));
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    sigma[i] = vmath_exp(log_sigma[i]);
+    n->value[i] = mu[i] + sigma[i] * eps[i];
+  }
+}
+
+/* dmu += d; dlog_sigma += d eps sigma */
+static void draw_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *eps = n->aux, *sigma = n->aux + size;
+  real *d_mu = grad_of(t, n, 0), *d_log_sigma = grad_of(t, n, 1);
+  int fresh_mu = is_fresh(t, n, 0), fresh_sigma = is_fresh(t, n, 1);
+  if (fresh_mu) memset(d_mu, 0, size * sizeof(real));
+  if (fresh_sigma) memset(d_log_sigma, 0, size * sizeof(real));
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    d_mu[i] += n->grad[i];
+    d_log_sigma[i] += n->grad[i] * eps[i] * sigma[i];
+  }
+}
+
+/* KL[N(mu, sigma) || N(0, s0)] = sum (sigma^2 + mu^2) / 2 s0^2 - 1/2 - log(sigma / s0), s0 = setting; over all rows, and over
+ * all columns when these are fixed. Shares the draw's sigma. */
+static void kl_forward(nn_tape *t, nn_node *n) {
+  const nn_node *m = input_of(t, n, 0), *l = input_of(t, n, 1);
+  size_t per_value = n->cols ? size_of(t, m) : (size_t)m->rows,
+         n_values = n->cols ? 1 : (size_t)t->n_obs;
+  const real *mu = m->value, *log_sigma = l->value, *sigma = t->node[n->option].aux + size_of(t, m);
+  double inverse = 1 / (n->setting * n->setting), constant = log(n->setting) - 0.5;
+  for (size_t i = 0; i < n_values; i++) {
+    double sum = 0;
+    for (size_t k = i * per_value; k < (i + 1) * per_value; k++)
+      sum += (double)(sigma[k] * sigma[k] + mu[k] * mu[k]) * inverse / 2 - (double)log_sigma[k];
+    n->value[i] = (real)(sum + (double)per_value * constant);
+  }
+}
+
+/* dmu += d mu / s0^2; dlog_sigma += d (sigma^2 / s0^2 - 1) */
+static void kl_backward(nn_tape *t, nn_node *n) {
+  const nn_node *m = input_of(t, n, 0);
+  size_t size = size_of(t, m), per_value = n->cols ? size : (size_t)m->rows,
+         n_values = n->cols ? 1 : (size_t)t->n_obs;
+  const real *mu = m->value, *sigma = t->node[n->option].aux + size;
+  real *d_mu = grad_of(t, n, 0), *d_log_sigma = grad_of(t, n, 1),
+       inverse = (real)(1 / (n->setting * n->setting));
+  if (is_fresh(t, n, 0)) memset(d_mu, 0, size * sizeof(real));
+  if (is_fresh(t, n, 1)) memset(d_log_sigma, 0, size * sizeof(real));
+  for (size_t i = 0; i < n_values; i++) {
+    real d = n->grad[i];
+    NN_SIMD
+    for (size_t k = i * per_value; k < (i + 1) * per_value; k++) {
+      d_mu[k] += d * mu[k] * inverse;
+      d_log_sigma[k] += d * (sigma[k] * sigma[k] * inverse - 1);
+    }
+  }
+}
+
+/* setting / 2 sum w^2 */
+static void penalty_forward(nn_tape *t, nn_node *n) {
+  const nn_node *w = input_of(t, n, 0);
+  size_t size = size_of(t, w);
+  double sum = 0;
+  for (size_t i = 0; i < size; i++) sum += (double)w->value[i] * (double)w->value[i];
+  n->value[0] = (real)(n->setting / 2 * sum);
+}
+
+static void penalty_backward(nn_tape *t, nn_node *n) {
+  const nn_node *w = input_of(t, n, 0);
+  size_t size = size_of(t, w);
+  real *dw = grad_of(t, n, 0), d = n->grad[0] * (real)n->setting;
+  if (!dw) return;
+  if (is_fresh(t, n, 0)) memset(dw, 0, size * sizeof(real));
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) dw[i] += d * w->value[i];
+}
+
+/* y = a + b, the same shape: an offset on eta */
+static void add_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *a = input_of(t, n, 0)->value, *b = input_of(t, n, 1)->value;
+  for (size_t i = 0; i < size; i++) n->value[i] = a[i] + b[i];
+}
+
+static void add_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  for (int k = 0; k < 2; k++) {
+    real *d = grad_of(t, n, k);
+    if (!d) continue;
+    if (is_fresh(t, n, k)) memset(d, 0, size * sizeof(real));
+    for (size_t i = 0; i < size; i++) d[i] += n->grad[i];
+  }
+}
+
+/* Minus the log-likelihood of one block per observation [1, n]; the family gives its slopes in the same pass, aux: those
+ * of eta, then those of the free scalar. Input 1 is the free scalar's leaf, else setting is its value. */
+static void nll_forward(nn_tape *t, nn_node *n) {
+  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1);
+  const nn_family *f = &nn_families[n->option];
+  real fixed = (real)n->setting, *slope = n->aux;
+  nn_nll b = {t->n_obs,
+              n->n_responses,
+              eta->rows,
+              t->y_stride,
+              free_node ? free_node->rows : 0,
+              eta->value + n->eta_row,
+              t->y + n->y_row,
+              free_node ? free_node->value : &fixed,
+              n->value,
+              slope,
+              slope + (size_t)n->n_responses * f->eta_per_response * t->n_obs};
+  memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
+  f->nll(&b);
+}
+
+/* deta = d slope, for the rows of eta that are this block's own; dfree += d slope */
+static void nll_backward(nn_tape *t, nn_node *n) {
+  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1);
+  int rows = n->n_responses * nn_families[n->option].eta_per_response,
+      n_free = free_node ? free_node->rows : 0;
+  const real *slope = n->aux, *free_slope = slope + (size_t)rows * t->n_obs;
+  real *d_eta = grad_of(t, n, 0), *d_free = grad_of(t, n, 1);
+  if (d_free && is_fresh(t, n, 1)) memset(d_free, 0, n_free * sizeof(real));
+  for (int i = 0; i < t->n_obs; i++) {
+    real d = n->grad[i];
+    for (int j = 0; d_eta && j < rows; j++)
+      d_eta[(size_t)i * eta->rows + n->eta_row + j] = d * slope[(size_t)i * rows + j];
+    for (int k = 0; d_free && k < n_free; k++) d_free[k] += d * free_slope[(size_t)i * n_free + k];
+  }
+}
+
+static const nn_op nn_ops[NN_N_OPS] = {
+    [OP_DATA] = {"data", NULL, NULL},
+    [OP_PARAMETER] = {"parameter", NULL, NULL},
+    [OP_DENSE] = {"dense", dense_forward, dense_backward},
+    [OP_ACTIVATE] = {"activate", activate_forward, activate_backward},
+    [OP_DROPOUT] = {"dropout", dropout_forward, dropout_backward},
+    [OP_LAYER_NORM] = {"layer_norm", layer_norm_forward, layer_norm_backward},
+    [OP_DRAW] = {"draw", draw_forward, draw_backward},
+    [OP_KL] = {"kl", kl_forward, kl_backward},
+    [OP_PENALTY] = {"penalty", penalty_forward, penalty_backward},
+    [OP_ADD] = {"add", add_forward, add_backward},
+    [OP_NLL] = {"nll", nll_forward, nll_backward},
+};

@@ -1,0 +1,24 @@
+/* The ops of the tape, by name. */
+#ifndef NN_OP_H
+#define NN_OP_H
+
+#include "tape.h"
+
+enum {
+  OP_DATA,
+  OP_PARAMETER,
+  OP_DENSE,
+  OP_ACTIVATE,
+  OP_DROPOUT,
+  OP_LAYER_NORM,
+  OP_DRAW,
+  OP_KL,
+  OP_PENALTY,
+  OP_ADD,
+  OP_NLL,
+  NN_N_OPS
+};
+
+static const nn_op nn_ops[NN_N_OPS];
+
+#endif

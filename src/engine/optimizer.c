@@ -1,0 +1,203 @@
+/* Optimizers and learning-rate schedules: tables whose rows take whole arrays. */
+#include "optimizer.h"
+
+/* theta -= rate g */
+static void sgd(const nn_step *s) {
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) s->theta[i] -= s->learn_rate * s->grad[i];
+}
+
+/* v = momentum v + g; theta -= rate v. Polyak (1964). */
+static void momentum(const nn_step *s) {
+  real *restrict v = s->slot[0];
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    v[i] = s->momentum * v[i] + s->grad[i];
+    s->theta[i] -= s->learn_rate * v[i];
+  }
+}
+
+/* v = momentum v + g; theta -= rate (g + momentum v). Nesterov (1983), as written by Sutskever et al. (2013). */
+static void nesterov(const nn_step *s) {
+  real *restrict v = s->slot[0];
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    v[i] = s->momentum * v[i] + s->grad[i];
+    s->theta[i] -= s->learn_rate * (s->grad[i] + s->momentum * v[i]);
+  }
+}
+
+/* h += g^2; theta -= rate g / sqrt(h). Duchi et al. (2011). */
+static void adagrad(const nn_step *s) {
+  real *restrict h = s->slot[0];
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    h[i] += s->grad[i] * s->grad[i];
+    s->theta[i] -= s->learn_rate * s->grad[i] / (SQRT(h[i]) + (real)1e-8);
+  }
+}
+
+/* h = .9 h + .1 g^2; theta -= rate g / sqrt(h). Tieleman & Hinton (2012). */
+static void rmsprop(const nn_step *s) {
+  real *restrict h = s->slot[0];
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    h[i] = (real)0.9 * h[i] + (real)0.1 * s->grad[i] * s->grad[i];
+    s->theta[i] -= s->learn_rate * s->grad[i] / (SQRT(h[i]) + (real)1e-8);
+  }
+}
+
+/* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; theta -= rate [m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8) + decay theta],
+ * b1 the momentum, b2 = .999. Kingma & Ba (2015); with decay Loshchilov & Hutter (2019). */
+static void adam(const nn_step *s) {
+  const real b1 = s->momentum, b2 = (real)0.999;
+  const real rate = (real)(s->learn_rate / (1 - pow(b1, s->step))),
+             unbias = (real)(1 / sqrt(1 - pow(0.999, s->step)));
+  const real shrink = 1 - s->learn_rate * s->decay;
+  real *restrict theta = s->theta, *restrict m = s->slot[0], *restrict v = s->slot[1];
+  const real *restrict g = s->grad;
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    m[i] = b1 * m[i] + (1 - b1) * g[i];
+    v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
+    theta[i] = shrink * theta[i] - rate * m[i] / (SQRT(v[i]) * unbias + (real)1e-8);
+  }
+}
+
+static double inner(size_t n, const real *a, const real *b) {
+  double s = 0;
+  NN_SIMD_SUM(s)
+  for (size_t i = 0; i < n; i++) s += (double)a[i] * (double)b[i];
+  return s;
+}
+
+/* to += w a */
+static void add_multiple(size_t n, double w, const real *a, real *to) {
+  NN_SIMD
+  for (size_t i = 0; i < n; i++) to[i] += (real)w * a[i];
+}
+
+/* The slots of L-BFGS: the pairs s_k = step, y_k = change of gradient; where the line began; the direction. */
+enum {
+  LBFGS_S = 0,
+  LBFGS_Y = NN_LBFGS_PAIRS,
+  LBFGS_X0 = 2 * NN_LBFGS_PAIRS,
+  LBFGS_G0,
+  LBFGS_D,
+  LBFGS_COUNT
+};
+
+/* d = -H g by the two loops of Nocedal (1980), over the last `pairs` pairs; `newest` is the slot of the last. */
+static void lbfgs_direction(nn_problem *p, int pairs, int newest) {
+  double alpha[NN_LBFGS_PAIRS], rho[NN_LBFGS_PAIRS];
+  real *d = p->slot[LBFGS_D];
+  for (size_t i = 0; i < p->n; i++) d[i] = -p->grad[i];
+  for (int k = 0; k < pairs; k++) {
+    int j = (newest - k + NN_LBFGS_PAIRS) % NN_LBFGS_PAIRS;
+    rho[k] = 1 / inner(p->n, p->slot[LBFGS_S + j], p->slot[LBFGS_Y + j]);
+    alpha[k] = rho[k] * inner(p->n, p->slot[LBFGS_S + j], d);
+    add_multiple(p->n, -alpha[k], p->slot[LBFGS_Y + j], d);
+  }
+  if (pairs) {
+    const real *y = p->slot[LBFGS_Y + newest];
+    double scale = 1 / (rho[0] * inner(p->n, y, y));
+    for (size_t i = 0; i < p->n; i++) d[i] *= (real)scale;
+  }
+  for (int k = pairs - 1; k >= 0; k--) {
+    int j = (newest - k + NN_LBFGS_PAIRS) % NN_LBFGS_PAIRS;
+    double beta = rho[k] * inner(p->n, p->slot[LBFGS_Y + j], d);
+    add_multiple(p->n, alpha[k] - beta, p->slot[LBFGS_S + j], d);
+  }
+}
+
+/* A step to the weak Wolfe conditions by bisection (Lewis & Overton 2013), which kinks do not confuse. Leaves theta, grad
+ * and loss at the point it took; returns 0 when it found none that descends. */
+static int lbfgs_search(nn_problem *p, double slope, double step) {
+  const real *x0 = p->slot[LBFGS_X0], *d = p->slot[LBFGS_D];
+  double start = p->loss, low = 0, high = INFINITY,
+         noise = 4 * (sizeof(real) == 4 ? 1.2e-7 : 2.3e-16) * fabs(start);
+  for (int i = 0; i < 40; i++) {
+    for (size_t k = 0; k < p->n; k++) p->theta[k] = x0[k] + (real)step * d[k];
+    p->loss = p->evaluate(p->context);
+    if (!(p->loss <= start + 1e-4 * step * slope + noise))
+      high = step;
+    else if (inner(p->n, p->grad, d) < 0.9 * slope)
+      low = step;
+    else
+      return 1;
+    step = isfinite(high) ? (low + high) / 2 : 2 * step;
+  }
+  return low > 0 && p->loss < start;
+}
+
+static nn_status lbfgs(nn_problem *p) {
+  size_t bytes = p->n * sizeof(real);
+  real *d = p->slot[LBFGS_D];
+  int stored = (int)*p->step, pairs = stored < NN_LBFGS_PAIRS ? stored : NN_LBFGS_PAIRS;
+  int newest = (stored + NN_LBFGS_PAIRS - 1) % NN_LBFGS_PAIRS, next = stored % NN_LBFGS_PAIRS;
+  double before = p->loss, norm = sqrt(inner(p->n, p->grad, p->grad));
+  if (norm <= p->tolerance) return NN_CONVERGED;
+  lbfgs_direction(p, pairs, newest);
+  double slope = inner(p->n, p->grad, d);
+  memcpy(p->slot[LBFGS_X0], p->theta, bytes);
+  memcpy(p->slot[LBFGS_G0], p->grad, bytes);
+  if (!(slope < 0) || !lbfgs_search(p, slope, pairs ? 1 : 1 / (1 + norm))) {
+    memcpy(p->theta, p->slot[LBFGS_X0],
+           bytes); /* back to where the line began; once more without memory */
+    p->loss = p->evaluate(p->context);
+    *p->step = 0;
+    return pairs ? NN_OK : NN_CONVERGED;
+  }
+  real *s = p->slot[LBFGS_S + next], *y = p->slot[LBFGS_Y + next];
+  for (size_t i = 0; i < p->n; i++) {
+    s[i] = p->theta[i] - p->slot[LBFGS_X0][i];
+    y[i] = p->grad[i] - p->slot[LBFGS_G0][i];
+  }
+  if (inner(p->n, s, y) > 1e-10 * inner(p->n, y, y) * (sizeof(real) == 4 ? 1e3 : 1e-4))
+    *p->step += 1;
+  int stalled = fabs(before - p->loss) <= p->tolerance * 1e-4 * (fabs(before) + 1e-8);
+  return stalled && norm <= sqrt(p->tolerance) ? NN_CONVERGED : NN_OK;
+}
+
+static const nn_optimizer nn_optimizers[] = {
+    /* name  slots, full batch, decoupled penalty */
+    {"sgd", 0, 0, 0, sgd, NULL},           {"momentum", 1, 0, 0, momentum, NULL},
+    {"nesterov", 1, 0, 0, nesterov, NULL}, {"adagrad", 1, 0, 0, adagrad, NULL},
+    {"rmsprop", 1, 0, 0, rmsprop, NULL},   {"adam", 2, 0, 0, adam, NULL},
+    {"adamw", 2, 0, 1, adam, NULL},        {"lbfgs", LBFGS_COUNT, 1, 0, NULL, lbfgs},
+};
+
+static double constant(int epoch, int n, double previous, int stale) {
+  (void)epoch, (void)n, (void)previous, (void)stale;
+  return 1;
+}
+
+/* a tenth after each third of the epochs */
+static double step(int epoch, int n, double previous, int stale) {
+  (void)previous, (void)stale;
+  return pow(0.1, (double)(3 * (long)epoch / n));
+}
+
+/* down to a hundredth */
+static double exponential(int epoch, int n, double previous, int stale) {
+  (void)previous, (void)stale;
+  return pow(0.01, n > 1 ? epoch / (n - 1.0) : 0);
+}
+
+/* down to a hundredth along half a cosine. Loshchilov & Hutter (2017). */
+static double cosine(int epoch, int n, double previous, int stale) {
+  (void)previous, (void)stale;
+  return 0.01 + 0.99 * (1 + cos(3.14159265358979323846 * (n > 1 ? epoch / (n - 1.0) : 0))) / 2;
+}
+
+/* a half after every 10 epochs without improvement */
+static double plateau(int epoch, int n, double previous, int stale) {
+  (void)epoch, (void)n;
+  return stale > 0 && stale % 10 == 0 ? previous / 2 : previous;
+}
+
+static const nn_schedule nn_schedules[] = {{"constant", constant},
+                                           {"step", step},
+                                           {"exponential", exponential},
+                                           {"cosine", cosine},
+                                           {"plateau", plateau}};

@@ -1,0 +1,33 @@
+/* The floating point type of this build of the engine, and the few words every engine file shares.
+ * The engine is compiled twice: engine_double.c and engine_single.c define NN_SINGLE or not and include it. */
+#ifndef NN_REAL_H
+#define NN_REAL_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef NN_SINGLE
+typedef float real;
+#define NN_ENGINE nn_engine_single
+#define SQRT sqrtf
+#else
+typedef double real;
+#define NN_ENGINE nn_engine_double
+#define SQRT sqrt
+#endif
+
+#ifdef _OPENMP
+#define NN_PRAGMA(x) _Pragma(#x)
+#define NN_SIMD NN_PRAGMA(omp simd)
+#define NN_SIMD_SUM(...) NN_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define NN_SIMD
+#define NN_SIMD_SUM(...)
+#endif
+
+#define NN_LOG_2PI 1.8378770664093454836
+#define NN_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+#endif

@@ -1,0 +1,81 @@
+/* Building, placing and running a tape. Knows nothing of any op but its row in the table. */
+#include "tape.h"
+
+static int tape_push(nn_tape *t, nn_node node) {
+  node.needs_grad = node.needs_grad != 0;
+  for (int k = 0; k < NN_MAX_INPUTS; k++)
+    if (node.input[k] >= 0) node.needs_grad |= t->node[node.input[k]].needs_grad;
+  t->node[t->n_nodes] = node;
+  return t->n_nodes++;
+}
+
+static size_t columns_of(const nn_tape *t, const nn_node *n) {
+  return n->cols ? (size_t)n->cols : (size_t)t->n_obs;
+}
+static size_t size_of(const nn_tape *t, const nn_node *n) { return n->rows * columns_of(t, n); }
+
+/* Input k of a node; and its gradient, or NULL when none is wanted. */
+static nn_node *input_of(nn_tape *t, const nn_node *n, int k) {
+  return n->input[k] < 0 ? NULL : &t->node[n->input[k]];
+}
+
+static real *grad_of(nn_tape *t, const nn_node *n, int k) {
+  nn_node *in = input_of(t, n, k);
+  return in && in->needs_grad ? in->grad : NULL;
+}
+
+/* Whether a backward kernel must write input k's gradient (else add to it). */
+static int is_fresh(const nn_tape *t, const nn_node *n, int k) {
+  const nn_node *in = &t->node[n->input[k]];
+  int is_leaf = in->input[0] < 0;
+  if (!(n->writes >> k & 1)) return 0;
+  if (in->cols && !n->cols && !t->first_chunk) return 0;
+  return !(in->cols && is_leaf) || t->first_draw;
+}
+
+/* The backward pass runs the per-observation part down, then the weights' part down. */
+static void tape_mark_writers(nn_tape *t) {
+  for (int of_weights = 0; of_weights < 2; of_weights++)
+    for (int i = t->n_nodes - 1; i >= 0; i--) {
+      nn_node *n = &t->node[i];
+      if ((n->cols > 0) != of_weights) continue;
+      for (int k = 0; k < NN_MAX_INPUTS; k++) {
+        nn_node *in = input_of(t, n, k);
+        if (!in || !in->needs_grad) continue;
+        n->writes |= (unsigned)!in->reached << k;
+        in->reached = 1;
+      }
+    }
+}
+
+/* Gives every node its place: parameters in theta and grad, the rest in the arena. */
+static void tape_place(nn_tape *t, nn_arena *a, int max_obs, int with_grad, real *theta,
+                       real *grad) {
+  t->max_obs = t->n_obs = max_obs;
+  for (int i = 0; i < t->n_nodes; i++) {
+    nn_node *n = &t->node[i];
+    size_t size = size_of(t, n);
+    int is_parameter = n->op == OP_PARAMETER, has_grad = with_grad && n->needs_grad;
+    n->value = is_parameter ? (theta ? theta + n->offset : NULL) : arena_reals(a, size);
+    n->grad = !has_grad      ? NULL
+              : is_parameter ? (grad ? grad + n->offset : NULL)
+                             : arena_reals(a, size);
+    n->aux = n->aux_rows ? arena_reals(a, n->aux_rows * columns_of(t, n)) : NULL;
+  }
+}
+
+/* Nodes from..to of one part: the weights' (of_weights) or the observations'. */
+static void tape_forward(nn_tape *t, int from, int to, int of_weights) {
+  for (int i = from; i <= to; i++) {
+    nn_node *n = &t->node[i];
+    if ((n->cols > 0) == of_weights && nn_ops[n->op].forward) nn_ops[n->op].forward(t, n);
+  }
+}
+
+static void tape_backward(nn_tape *t, int of_weights) {
+  for (int i = t->n_nodes - 1; i >= 0; i--) {
+    nn_node *n = &t->node[i];
+    if ((n->cols > 0) == of_weights && n->needs_grad && nn_ops[n->op].backward)
+      nn_ops[n->op].backward(t, n);
+  }
+}

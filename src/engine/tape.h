@@ -1,0 +1,49 @@
+/* The tape: nodes in topological order, each an op on earlier nodes. Forward runs it up, backward runs it down.
+ * A node's value has one row per unit; its columns are fixed (cols > 0: the weights' part, run once per draw of the
+ * weights) or one per observation (cols = 0, run per chunk of observations). */
+#ifndef NN_TAPE_H
+#define NN_TAPE_H
+
+#include "api.h"
+#include "arena.h"
+#include "family.h"
+
+enum { NN_MAX_INPUTS = 3 };
+
+typedef struct nn_node {
+  int op;
+  int input[NN_MAX_INPUTS]; /* earlier nodes, or -1 */
+  int rows, cols;
+  int option; /* row of the activation or family table; kl: the draw node whose sigma it shares */
+  int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
+  int aux_rows;                    /* work space: this many numbers per column */
+  int needs_grad, reached;
+  unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
+  double setting;
+  size_t offset; /* parameter: its place in theta */
+  real *value, *grad, *aux;
+} nn_node;
+
+typedef struct {
+  int kind, node, source; /* source: block of an nll, layer of the others */
+} nn_term;
+
+typedef struct {
+  nn_node *node;
+  nn_term *term;
+  int n_nodes, n_terms;
+  int n_obs, max_obs; /* columns of this chunk; the most it can have */
+  nn_mode mode;
+  int first_draw, first_chunk; /* of a step: gradients are written, not added to */
+  int y_stride;
+  const real *y; /* the chunk's responses */
+  const nn_host *host;
+} nn_tape;
+
+typedef struct {
+  const char *name;
+  void (*forward)(nn_tape *t, nn_node *n);
+  void (*backward)(nn_tape *t, nn_node *n);
+} nn_op;
+
+#endif

@@ -1,0 +1,347 @@
+/* Training: data, batches, epochs, and the gradient of all the data. */
+#include "model.h"
+#include "optimizer.h"
+
+enum { MAX_CHUNK = 1024, TRANSPOSE_BLOCK = 32, POLL_WORK = 50000000 };
+
+/* Data as the tape reads it: one column per observation. */
+typedef struct {
+  size_t n;
+  int n_x, n_y, n_offset;
+  real *x, *y, *offset;
+  double *weight; /* NULL: 1 */
+  double total_weight;
+} nn_data;
+
+/* to [rows, n] = ((from [n_source, rows])[row, ] - center) / scale, in blocks that stay in cache */
+static void transpose(const nn_source *s, const double *from, int rows, const double *center,
+                      const double *scale, size_t first, size_t n, real *to) {
+  for (size_t block = 0; block < n; block += TRANSPOSE_BLOCK) {
+    size_t end = block + TRANSPOSE_BLOCK < n ? block + TRANSPOSE_BLOCK : n;
+    for (int j = 0; j < rows; j++) {
+      const double *source = from + (size_t)j * s->n_source;
+      double c = center ? center[j] : 0, inverse = scale ? 1 / scale[j] : 1;
+      for (size_t i = block; i < end; i++) {
+        size_t row = s->row ? s->row[first + i] : first + i;
+        to[i * (size_t)rows + (size_t)j] = (real)((source[row] - c) * inverse);
+      }
+    }
+  }
+}
+
+static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_source *s) {
+  d->n = s->n;
+  d->n_x = m->spec->n_x, d->n_y = m->n_y, d->n_offset = m->offset < 0 ? 0 : rows_of(m, m->offset);
+  d->x = arena_reals(a, s->n * (size_t)d->n_x);
+  d->y = arena_reals(a, s->n * (size_t)d->n_y);
+  d->offset = arena_reals(a, s->n * (size_t)d->n_offset);
+  d->weight = s->weight ? (double *)arena_take(a, s->n, sizeof(double)) : NULL;
+}
+
+static void data_load(nn_data *d, const nn_source *s) {
+  transpose(s, s->x, d->n_x, s->center, s->scale, 0, s->n, d->x);
+  transpose(s, s->y, d->n_y, NULL, NULL, 0, s->n, d->y);
+  if (d->n_offset) transpose(s, s->offset, d->n_offset, NULL, NULL, 0, s->n, d->offset);
+  d->total_weight = (double)s->n;
+  if (!d->weight) return;
+  d->total_weight = 0;
+  for (size_t i = 0; i < s->n; i++)
+    d->total_weight += d->weight[i] = s->weight[s->row ? s->row[i] : i];
+}
+
+/* All that a training run works on. */
+typedef struct {
+  nn_model *model;
+  nn_tape *tape;
+  nn_job *job;
+  nn_data train, valid;
+  real *theta, *grad, *best, *slots, *y, *weight;
+  double *part, *sum; /* the terms' means over a batch, an epoch */
+  size_t *order;
+  double work;
+} trainer;
+
+/* Columns of the data (those `row` names, from its first'th) become the chunk that the tape works on. */
+static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first, int n) {
+  nn_tape *t = s->tape;
+  real *x = t->node[s->model->x].value,
+       *offset = d->n_offset ? t->node[s->model->offset].value : NULL;
+  size_t nx = (size_t)d->n_x, ny = (size_t)d->n_y, no = (size_t)d->n_offset;
+  for (size_t i = 0; i < (size_t)n; i++) {
+    size_t from = row ? row[first + i] : first + i;
+    memcpy(x + i * nx, d->x + from * nx, nx * sizeof(real));
+    memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
+    if (no) memcpy(offset + i * no, d->offset + from * no, no * sizeof(real));
+    s->weight[i] = d->weight ? (real)(d->weight[from] * (double)d->n / d->total_weight) : 1;
+  }
+  t->n_obs = n;
+  t->y = s->y;
+}
+
+/* Adds share * sum_i weight_i term_i to the parts of one kind of term, per observation or of the weights, and when
+ * `gradient` starts its gradient. */
+static void take_terms(trainer *s, int of_weights, double share, int gradient) {
+  nn_tape *t = s->tape;
+  for (int k = 0; k < t->n_terms; k++) {
+    nn_node *n = &t->node[t->term[k].node];
+    real seed = (real)(share * s->job->coefficient[t->term[k].kind]);
+    if ((n->cols > 0) != of_weights) continue;
+    int count = of_weights ? 1 : t->n_obs;
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      real weight = of_weights ? 1 : s->weight[i];
+      sum += (double)weight * (double)n->value[i];
+      if (gradient) n->grad[i] = weight * seed;
+    }
+    s->part[k] += share * sum;
+  }
+}
+
+static double loss_of(const trainer *s, const double *part) {
+  double loss = 0;
+  for (int k = 0; k < s->tape->n_terms; k++)
+    loss += s->job->coefficient[s->tape->term[k].kind] * part[k];
+  return loss;
+}
+
+static int chunk_of(const nn_tape *t, size_t left) {
+  return left < (size_t)t->max_obs ? (int)left : t->max_obs;
+}
+
+/* grad = gradient of the mean loss of the n observations row[first], ..., averaged over mc_samples draws; returns the loss
+ * and leaves its terms in s->part. In chunks, so that memory does not grow with the batch. */
+static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t n) {
+  nn_tape *t = s->tape;
+  int draws = s->job->mc_samples, last = t->n_nodes - 1;
+  t->mode = NN_MODE_SAMPLE;
+  memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
+  for (int draw = 0; draw < draws; draw++) {
+    t->first_draw = draw == 0;
+    tape_forward(t, 0, last, 1);
+    for (size_t done = 0; done < n; done += (size_t)t->n_obs) {
+      t->first_chunk = done == 0;
+      gather(s, &s->train, row, first + done, chunk_of(t, n - done));
+      tape_forward(t, 0, last, 0);
+      take_terms(s, 0, 1.0 / ((double)n * draws), 1);
+      tape_backward(t, 0);
+    }
+    take_terms(s, 1, 1.0 / draws, 1);
+    tape_backward(t, 1);
+  }
+  s->work += 3 * draws * model_work(s->model, n);
+  return loss_of(s, s->part);
+}
+
+/* Mean loss of the validation data at the means of all random variables: the terms per observation alone. */
+static double validation_loss(trainer *s) {
+  nn_tape *t = s->tape;
+  int last = t->n_nodes - 1;
+  t->mode = NN_MODE_MEAN;
+  memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
+  tape_forward(t, 0, last, 1);
+  for (size_t done = 0; done < s->valid.n; done += (size_t)t->n_obs) {
+    gather(s, &s->valid, NULL, done, chunk_of(t, s->valid.n - done));
+    tape_forward(t, 0, last, 0);
+    take_terms(s, 0, 1.0 / (double)s->valid.n, 0);
+  }
+  s->work += model_work(s->model, s->valid.n);
+  return loss_of(s, s->part);
+}
+
+/* Fisher-Yates, one uniform per swap, fetched in blocks. */
+static void shuffle(trainer *s) {
+  double u[128];
+  size_t n = s->train.n;
+  for (size_t i = n - 1, left = 0; i > 0; i--) {
+    if (left == 0) {
+      left = i < 128 ? i : 128;
+      s->job->host.uniform(s->job->host.context, u, left, sizeof(double));
+    }
+    size_t j = (size_t)(u[--left] * (double)(i + 1)), other = s->order[j];
+    s->order[j] = s->order[i];
+    s->order[i] = other;
+  }
+}
+
+static int should_stop(trainer *s) {
+  if (s->work < POLL_WORK) return 0;
+  s->work = 0;
+  return s->job->host.poll(s->job->host.context);
+}
+
+static void clip(trainer *s) {
+  double norm = sqrt(inner(s->model->n_par, s->grad, s->grad));
+  if (!(norm > s->job->clip_norm)) return;
+  real shrink = (real)(s->job->clip_norm / norm);
+  for (size_t i = 0; i < s->model->n_par; i++) s->grad[i] *= shrink;
+}
+
+/* One step, leaf by leaf: only weights decay. */
+static void optimizer_step(trainer *s, double learn_rate) {
+  const nn_optimizer *o = &nn_optimizers[s->job->optimizer];
+  size_t n_par = s->model->n_par;
+  double *step = s->job->state + (size_t)o->n_slots * n_par;
+  *step += 1;
+  if (s->job->clip_norm > 0) clip(s);
+  for (int l = 0; l < s->model->n_leaves; l++) {
+    const nn_leaf *leaf = &s->model->leaf[l];
+    int decays = leaf->role == NN_WEIGHT && o->decoupled;
+    nn_step a = {.n = (size_t)leaf->rows * (size_t)leaf->cols,
+                 .theta = s->theta + leaf->offset,
+                 .grad = s->grad + leaf->offset,
+                 .learn_rate = (real)learn_rate,
+                 .momentum = (real)s->job->momentum,
+                 .decay = decays ? (real)s->model->spec->penalty : 0,
+                 .step = *step};
+    for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + leaf->offset;
+    o->step(&a);
+  }
+}
+
+static double evaluate_all(void *context) {
+  trainer *s = (trainer *)context;
+  return batch_gradient(s, NULL, 0, s->train.n);
+}
+
+/* One iteration of a full-batch optimizer. */
+static nn_status full_epoch(trainer *s, double *loss) {
+  const nn_optimizer *o = &nn_optimizers[s->job->optimizer];
+  real *slot[NN_MAX_SLOTS];
+  for (int k = 0; k < o->n_slots; k++) slot[k] = s->slots + (size_t)k * s->model->n_par;
+  if (isnan(*loss)) *loss = evaluate_all(s);
+  if (!isfinite(*loss)) return NN_DIVERGED;
+  nn_problem p = {.n = s->model->n_par,
+                  .theta = s->theta,
+                  .grad = s->grad,
+                  .slot = slot,
+                  .loss = *loss,
+                  .step = s->job->state + (size_t)o->n_slots * s->model->n_par,
+                  .tolerance = s->job->tolerance,
+                  .evaluate = evaluate_all,
+                  .context = s};
+  nn_status status = o->iterate(&p);
+  *loss = p.loss;
+  memcpy(s->sum, s->part, (size_t)s->tape->n_terms * sizeof(double));
+  if (should_stop(s)) return NN_INTERRUPTED;
+  return isfinite(*loss) ? status : NN_DIVERGED;
+}
+
+/* One pass over the data in random batches; the last may be short. */
+static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
+  size_t n = s->train.n, batch = (size_t)s->job->batch_size;
+  memset(s->sum, 0, (size_t)s->tape->n_terms * sizeof(double));
+  if (batch < n) shuffle(s);
+  for (size_t first = 0; first < n; first += batch) {
+    size_t size = n - first < batch ? n - first : batch;
+    if (!isfinite(batch_gradient(s, s->order, first, size))) return NN_DIVERGED;
+    for (int k = 0; k < s->tape->n_terms; k++) s->sum[k] += s->part[k] * (double)size / (double)n;
+    optimizer_step(s, learn_rate);
+    if (should_stop(s)) return NN_INTERRUPTED;
+  }
+  *loss = loss_of(s, s->sum);
+  return NN_OK;
+}
+
+/* A row of the history: loss, learning rate, validation loss, then the terms. */
+enum { HISTORY_LOSS, HISTORY_RATE, HISTORY_VALIDATION, HISTORY_TERMS };
+
+/* Epochs until one of the ends of training; keeps the best parameters. */
+static nn_status train_epochs(trainer *s) {
+  nn_job *job = s->job;
+  int width = HISTORY_TERMS + s->tape->n_terms, stale = 0,
+      full = nn_optimizers[job->optimizer].full_batch;
+  size_t bytes = s->model->n_par * sizeof(real);
+  double best = INFINITY, share = 1, loss = NAN;
+  nn_status status = NN_OK;
+  for (int epoch = 0; epoch < job->epochs && status == NN_OK; epoch++) {
+    double *row = job->history + (size_t)epoch * (size_t)width;
+    share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
+    status = full ? full_epoch(s, &loss) : batch_epoch(s, share * job->learn_rate, &loss);
+    if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
+    memcpy(row + HISTORY_TERMS, s->sum, (size_t)s->tape->n_terms * sizeof(double));
+    row[HISTORY_LOSS] = loss, row[HISTORY_RATE] = full ? 1 : share * job->learn_rate;
+    row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
+    double watched = s->valid.n ? row[HISTORY_VALIDATION] : loss;
+    if (!isfinite(watched))
+      status = NN_DIVERGED;
+    else if (watched < best) {
+      stale = 0, best = watched, job->best_epoch = epoch + 1;
+      memcpy(s->best, s->theta, bytes);
+    } else if (++stale >= job->patience && job->patience > 0 && status == NN_OK)
+      status = NN_PATIENCE;
+    if (status == NN_DIVERGED) break;
+    job->epochs_done = epoch + 1;
+    if (job->host.epoch(job->host.context, epoch + 1, row, width) && status == NN_OK)
+      status = NN_STOPPED;
+  }
+  int unfinished = status == NN_DIVERGED || (status == NN_INTERRUPTED && job->epochs_done > 0);
+  if (unfinished || status == NN_PATIENCE || s->valid.n) memcpy(s->theta, s->best, bytes);
+  return status;
+}
+
+/* Memory for a tape and the chunk beside it. */
+static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
+  size_t n_par = s->model->n_par, n_terms = (size_t)s->tape->n_terms;
+  int max_obs = (int)(chunk < MAX_CHUNK ? chunk : MAX_CHUNK);
+  s->theta = arena_reals(a, n_par);
+  s->grad = arena_reals(a, n_par);
+  s->y = arena_reals(a, (size_t)max_obs * (size_t)s->model->n_y);
+  s->weight = arena_reals(a, (size_t)max_obs);
+  s->part = (double *)arena_take(a, n_terms, sizeof(double));
+  s->sum = (double *)arena_take(a, n_terms, sizeof(double));
+  tape_place(s->tape, a, max_obs, 1, s->theta, s->grad);
+  data_place(&s->train, a, s->model, &s->job->train);
+}
+
+static void copy_in(size_t n, const double *from, real *to) {
+  for (size_t i = 0; i < n; i++) to[i] = (real)from[i];
+}
+
+static void copy_out(size_t n, const real *from, double *to) {
+  for (size_t i = 0; i < n; i++) to[i] = (double)from[i];
+}
+
+static trainer trainer_of(void *model, nn_job *job) {
+  nn_model *m = (nn_model *)model;
+  trainer s = {.model = m, .tape = &m->tape, .job = job};
+  m->tape.host = &job->host;
+  return s;
+}
+
+static size_t train(void *model, nn_job *job, void *memory, int *status) {
+  trainer s = trainer_of(model, job);
+  nn_arena a = arena_at(memory);
+  size_t n = job->train.n, n_par = s.model->n_par;
+  const nn_optimizer *o = &nn_optimizers[job->optimizer];
+  if ((size_t)job->batch_size > n) job->batch_size = (int)n;
+  trainer_place(&s, &a, o->full_batch ? n : (size_t)job->batch_size);
+  s.best = arena_reals(&a, n_par);
+  s.slots = arena_reals(&a, n_par * (size_t)o->n_slots);
+  s.order = (size_t *)arena_take(&a, n, sizeof(size_t));
+  data_place(&s.valid, &a, s.model, &job->valid);
+  if (!memory) return arena_bytes(&a);
+  data_load(&s.train, &job->train);
+  if (job->valid.n) data_load(&s.valid, &job->valid);
+  for (size_t i = 0; i < n; i++) s.order[i] = i;
+  copy_in(n_par, job->theta, s.theta);
+  copy_in(n_par, job->theta, s.best);
+  copy_in(n_par * (size_t)o->n_slots, job->state, s.slots);
+  if (o->decoupled) job->coefficient[NN_PENALTY] = 0;
+  *status = (int)train_epochs(&s);
+  copy_out(n_par, s.theta, job->theta);
+  copy_out(n_par * (size_t)o->n_slots, s.slots, job->state);
+  return 0;
+}
+
+/* The loss of all the data and its gradient, at one draw of the noise (mc_samples of them). */
+static size_t gradient(void *model, nn_job *job, void *memory, double *loss, double *out) {
+  trainer s = trainer_of(model, job);
+  nn_arena a = arena_at(memory);
+  trainer_place(&s, &a, job->batch_size > 0 ? (size_t)job->batch_size : job->train.n);
+  if (!memory) return arena_bytes(&a);
+  data_load(&s.train, &job->train);
+  copy_in(s.model->n_par, job->theta, s.theta);
+  *loss = evaluate_all(&s);
+  copy_out(s.model->n_par, s.grad, out);
+  return 0;
+}

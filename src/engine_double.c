@@ -1,0 +1,36 @@
+/* The engine in double precision, and the registry of the names in its tables. */
+#include "engine/engine.h"
+
+/* A function that names the rows of a table. */
+#define NAMES(table, rows)                                                                         \
+  static const char *table##_name(int i) { return i < NN_COUNT(rows) ? rows[i].name : NULL; }
+
+static const struct {
+  const char *name;
+} roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}},
+  terms[] = {{"nll"}, {"kl_latent"}, {"kl_weights"}, {"penalty"}},
+  noises[] = {{"fixed"}, {"shared"}, {"each"}};
+
+NAMES(activation, nn_activations)
+NAMES(family, nn_families)
+NAMES(layer, nn_layers)
+NAMES(variational, nn_variationals)
+NAMES(optimizer, nn_optimizers)
+NAMES(schedule, nn_schedules)
+NAMES(role, roles)
+NAMES(term, terms)
+NAMES(noise, noises)
+
+#define ENTRY(table)                                                                               \
+  { #table, table##_name }
+const nn_names nn_registry[] = {ENTRY(activation),  ENTRY(family),    ENTRY(layer),
+                                ENTRY(variational), ENTRY(optimizer), ENTRY(schedule),
+                                ENTRY(role),        ENTRY(term),      ENTRY(noise)};
+const int nn_n_registry = NN_COUNT(nn_registry);
+
+int nn_family_eta(int family) { return nn_families[family].eta_per_response; }
+int nn_family_y(int family) { return nn_families[family].y_per_response; }
+int nn_family_free(int family) { return nn_families[family].has_free; }
+int nn_optimizer_slots(int optimizer) { return nn_optimizers[optimizer].n_slots; }
+int nn_optimizer_full_batch(int optimizer) { return nn_optimizers[optimizer].full_batch; }
+const char *nn_layer_option(int layer) { return nn_layers[layer].option; }

@@ -1,0 +1,300 @@
+/* The entry points: R's vectors become the engine's arguments, R's generator its noise, R's interrupts its poll. */
+#include <math.h>
+#include <string.h>
+#include "glue.h"
+#include <R_ext/Random.h>
+#include <R_ext/Utils.h>
+
+/* The engine's host: closures of R, and R's random numbers. */
+typedef struct {
+  SEXP poll, epoch; /* calls; R_NilValue: none */
+} r_host;
+
+static void normal(void *context, void *out, size_t n, size_t real_bytes) {
+  (void)context;
+  if (real_bytes == sizeof(double))
+    for (size_t i = 0; i < n; i++) ((double *)out)[i] = norm_rand();
+  else
+    for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)norm_rand();
+}
+
+static void uniform(void *context, void *out, size_t n, size_t real_bytes) {
+  (void)context;
+  if (real_bytes == sizeof(double))
+    for (size_t i = 0; i < n; i++) ((double *)out)[i] = unif_rand();
+  else
+    for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)unif_rand();
+}
+
+/* R code may jump or draw: the generator's state is R's while it runs. TRUE means stop. */
+static int ask(SEXP call) {
+  int stop = 0;
+  PutRNGstate();
+  R_CheckUserInterrupt();
+  if (call != R_NilValue) {
+    SEXP answer = PROTECT(Rf_eval(call, R_BaseEnv));
+    stop = TYPEOF(answer) == LGLSXP && Rf_xlength(answer) == 1 && LOGICAL(answer)[0] == 1;
+    UNPROTECT(1);
+  }
+  GetRNGstate();
+  return stop;
+}
+
+static int poll(void *context) { return ask(((r_host *)context)->poll); }
+
+static int epoch(void *context, int number, const double *history, int n_columns) {
+  r_host *h = (r_host *)context;
+  if (h->epoch == R_NilValue) return 0;
+  SEXP row = PROTECT(Rf_allocVector(REALSXP, n_columns));
+  memcpy(REAL(row), history, (size_t)n_columns * sizeof(double));
+  SEXP call = PROTECT(Rf_lang3(h->epoch, PROTECT(Rf_ScalarInteger(number)), row));
+  int stop = ask(call);
+  UNPROTECT(3);
+  return stop;
+}
+
+static SEXP function_or_null(SEXP f, const char *name) {
+  if (f != R_NilValue && TYPEOF(f) != CLOSXP) Rf_error("'%s' must be a function or NULL", name);
+  return f;
+}
+
+static nn_host host_of(r_host *h) {
+  nn_host host = {h, normal, uniform, poll, epoch};
+  return host;
+}
+
+/* A double matrix with n rows and this many columns, or NULL where it may be absent. */
+static const double *matrix_field(SEXP data, const char *name, size_t n, int columns,
+                                  int is_required) {
+  SEXP x = list_get(data, name);
+  if (x == R_NilValue && !is_required) return NULL;
+  if (TYPEOF(x) != REALSXP || (double)Rf_xlength(x) != (double)n * columns)
+    Rf_error("'%s' must be a numeric matrix of %.0f rows and %d columns", name, (double)n, columns);
+  return REAL(x);
+}
+
+static void check_finite(const double *x, double count, const char *name, double low) {
+  for (double i = 0; x && i < count; i++)
+    if (!(x[(size_t)i] >= low && x[(size_t)i] < INFINITY))
+      Rf_error("'%s' has values that are not finite or too small", name);
+}
+
+/* R's list(n, x, y, offset, weight, center, scale, row): what is there has the model's dimensions. */
+static nn_source source_of(SEXP data, const nn_spec *spec, const nn_info *info, int needs_x,
+                           int needs_y) {
+  nn_source s;
+  memset(&s, 0, sizeof s);
+  if (TYPEOF(data) != VECSXP) Rf_error("the data must be a list");
+  s.n = s.n_source = (size_t)field_number(data, "n", 0, 4503599627370496.0);
+  s.x = matrix_field(data, "x", s.n, spec->n_x, needs_x);
+  s.y = matrix_field(data, "y", s.n, info->n_y, needs_y);
+  s.offset = matrix_field(data, "offset", s.n, info->n_eta, spec->has_offset && needs_x >= 0);
+  s.weight = matrix_field(data, "weight", s.n, 1, 0);
+  s.center = matrix_field(data, "center", (size_t)spec->n_x, 1, 0);
+  s.scale = matrix_field(data, "scale", (size_t)spec->n_x, 1, 0);
+  check_finite(s.scale, spec->n_x, "scale", 1e-300);
+  check_finite(s.center, spec->n_x, "center", -1.7e308);
+  check_finite(s.weight, (double)s.n, "weight", 0);
+  SEXP row = list_get(data, "row");
+  if (row == R_NilValue) return s;
+  if (TYPEOF(row) != REALSXP) Rf_error("'row' must be row numbers");
+  size_t *index = (size_t *)R_alloc(Rf_xlength(row), sizeof(size_t));
+  s.n = (size_t)Rf_xlength(row);
+  for (size_t i = 0; i < s.n; i++) {
+    if (!(REAL(row)[i] >= 1 && REAL(row)[i] <= (double)s.n_source))
+      Rf_error("'row' has a number outside of the data");
+    index[i] = (size_t)REAL(row)[i] - 1;
+  }
+  s.row = index;
+  return s;
+}
+
+static const nn_engine *engine_of(SEXP options) {
+  return field_int(options, "single", 0, 1) ? &nn_engine_single : &nn_engine_double;
+}
+
+/* A copy of parameters, checked. */
+static SEXP copy_parameters(SEXP theta, size_t n, const char *name) {
+  if (TYPEOF(theta) != REALSXP || (size_t)Rf_xlength(theta) != n)
+    Rf_error("the model is damaged: '%s' must be numeric of length %.0f, and is of length %.0f",
+             name, (double)n, (double)Rf_xlength(theta));
+  for (size_t i = 0; i < n; i++)
+    if (!R_FINITE(REAL(theta)[i])) Rf_error("the model is damaged: '%s' is not finite", name);
+  return Rf_duplicate(theta);
+}
+
+static nn_job job_of(SEXP job) {
+  nn_job j;
+  memset(&j, 0, sizeof j);
+  SEXP coefficient = field_of(job, "coefficient", REALSXP, NN_N_TERM_KINDS);
+  for (int k = 0; k < NN_N_TERM_KINDS; k++) j.coefficient[k] = REAL(coefficient)[k];
+  j.mc_samples = field_int(job, "mc_samples", 1, 1000000);
+  j.batch_size = field_int(job, "batch_size", 1, 2147483647);
+  return j;
+}
+
+static void training_of(SEXP job, nn_job *j) {
+  j->optimizer = field_row(job, "optimizer", "optimizer");
+  j->schedule = field_row(job, "schedule", "schedule");
+  j->epochs = field_int(job, "epochs", 0, 100000000);
+  j->patience = field_int(job, "patience", 0, 2147483647);
+  j->learn_rate = field_number(job, "learn_rate", 0, 1e100);
+  j->momentum = field_number(job, "momentum", 0, 1);
+  j->clip_norm = field_number(job, "clip_norm", 0, 1e300);
+  j->tolerance = field_number(job, "tolerance", 0, 1);
+}
+
+static SEXP named_list(const char *const *name, int n) {
+  SEXP out = PROTECT(Rf_allocVector(VECSXP, n)), names = PROTECT(Rf_allocVector(STRSXP, n));
+  for (int i = 0; i < n; i++) SET_STRING_ELT(names, i, Rf_mkChar(name[i]));
+  Rf_setAttrib(out, R_NamesSymbol, names);
+  UNPROTECT(2);
+  return out;
+}
+
+/* Trains from theta and state; returns them trained, the history (a row per epoch) and how it ended. */
+SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, SEXP hooks) {
+  nn_spec s = spec_read(spec);
+  nn_info info;
+  const nn_engine *engine = engine_of(job);
+  void *model = spec_build(engine, &s, &info);
+  nn_job j = job_of(job);
+  training_of(job, &j);
+  j.train = source_of(train, &s, &info, 1, 1);
+  if (valid != R_NilValue) j.valid = source_of(valid, &s, &info, 1, 1);
+  if (j.train.n < 1) Rf_error("there are no observations to train on");
+  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch")};
+  SEXP poll_call = PROTECT(Rf_lang1(function_or_null(list_get(hooks, "poll"), "poll")));
+  if (list_get(hooks, "poll") != R_NilValue) h.poll = poll_call;
+  j.host = host_of(&h);
+  static const char *const fields[] = {"theta",  "state",  "history",
+                                       "status", "epochs", "best_epoch"};
+  int width = 3 + info.n_terms, status = NN_OK;
+  SEXP out = PROTECT(named_list(fields, 6));
+  SET_VECTOR_ELT(out, 0, copy_parameters(theta, info.n_par, "theta"));
+  SET_VECTOR_ELT(
+      out, 1,
+      copy_parameters(state, info.n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1, "state"));
+  SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, width, j.epochs));
+  j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1)),
+  j.history = REAL(VECTOR_ELT(out, 2));
+  void *memory = R_alloc(engine->train(model, &j, NULL, NULL), 1);
+  GetRNGstate();
+  engine->train(model, &j, memory, &status);
+  PutRNGstate();
+  SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
+  SET_VECTOR_ELT(out, 4, Rf_ScalarInteger(j.epochs_done));
+  SET_VECTOR_ELT(out, 5, Rf_ScalarInteger(j.best_epoch));
+  UNPROTECT(2);
+  return out;
+}
+
+/* A forward run: list(want, sample, draws, single). Returns n x rows x draws numbers; NULL when interrupted. */
+SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_function) {
+  nn_spec s = spec_read(spec);
+  nn_info info;
+  const nn_engine *engine = engine_of(options);
+  void *model = spec_build(engine, &s, &info);
+  nn_run r;
+  memset(&r, 0, sizeof r);
+  r.want = (nn_want)field_int(options, "want", NN_WANT_Z, NN_WANT_TERMS);
+  r.mode = field_int(options, "sample", 0, 1) ? NN_MODE_SAMPLE : NN_MODE_MEAN;
+  r.draws = field_int(options, "draws", 1, 2147483647);
+  r.data = source_of(data, &s, &info, z == R_NilValue, r.want == NN_WANT_TERMS);
+  if ((z != R_NilValue || r.want == NN_WANT_Z) && !info.z_rows)
+    Rf_error("the model has no latent layer");
+  if (z != R_NilValue) {
+    if (TYPEOF(z) != REALSXP || (double)Rf_xlength(z) != (double)r.data.n * info.z_rows)
+      Rf_error("'z' must be a numeric matrix of %d columns", info.z_rows);
+    r.z = REAL(z);
+  }
+  r_host h = {R_NilValue, R_NilValue};
+  SEXP poll_call = PROTECT(Rf_lang1(function_or_null(poll_function, "poll")));
+  if (poll_function != R_NilValue) h.poll = poll_call;
+  r.host = host_of(&h);
+  SEXP checked = PROTECT(copy_parameters(theta, info.n_par, "theta"));
+  r.theta = REAL(checked);
+  int rows = r.want == NN_WANT_Z ? info.z_rows : info.n_eta, status = NN_OK;
+  if (r.want == NN_WANT_TERMS) {
+    rows = 0;
+    for (int i = 0; i < info.n_terms; i++) {
+      int kind, source;
+      engine->term(model, i, &kind, &source);
+      rows += kind <= NN_KL_LATENT;
+    }
+  }
+  double size = (double)r.data.n * rows * r.draws;
+  if (size > 4503599627370496.0) Rf_error("%.3g numbers are more than any memory holds", size);
+  SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)size));
+  r.out = REAL(out);
+  void *memory = R_alloc(engine->run(model, &r, NULL, NULL), 1);
+  GetRNGstate();
+  engine->run(model, &r, memory, &status);
+  PutRNGstate();
+  UNPROTECT(3);
+  return status == NN_OK ? out : R_NilValue;
+}
+
+/* The mean loss of all the data and its gradient in theta, at one draw of the noise. */
+SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
+  nn_spec s = spec_read(spec);
+  nn_info info;
+  const nn_engine *engine = engine_of(job);
+  void *model = spec_build(engine, &s, &info);
+  nn_job j = job_of(job);
+  j.train = source_of(data, &s, &info, 1, 1);
+  if (j.train.n < 1) Rf_error("there are no observations");
+  r_host h = {R_NilValue, R_NilValue};
+  j.host = host_of(&h);
+  static const char *const fields[] = {"loss", "gradient"};
+  SEXP out = PROTECT(named_list(fields, 2));
+  SEXP checked = PROTECT(copy_parameters(theta, info.n_par, "theta"));
+  j.theta = REAL(checked);
+  SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, 1));
+  SET_VECTOR_ELT(out, 1, Rf_allocVector(REALSXP, (R_xlen_t)info.n_par));
+  void *memory = R_alloc(engine->gradient(model, &j, NULL, NULL, NULL), 1);
+  GetRNGstate();
+  engine->gradient(model, &j, memory, REAL(VECTOR_ELT(out, 0)), REAL(VECTOR_ELT(out, 1)));
+  PutRNGstate();
+  UNPROTECT(2);
+  return out;
+}
+
+/* Per column of a numeric matrix: count of finite, of missing, weighted mean and sum of squares about it, least, greatest,
+ * and whether all are 0 or 1. In two passes and without a copy. */
+SEXP C_moments(SEXP x, SEXP weight) {
+  if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) Rf_error("'x' must be a numeric matrix");
+  R_xlen_t n = Rf_nrows(x);
+  int p = Rf_ncols(x);
+  if (weight != R_NilValue && (TYPEOF(weight) != REALSXP || Rf_xlength(weight) != n))
+    Rf_error("'weight' must have a number per row");
+  const double *w = weight == R_NilValue ? NULL : REAL(weight);
+  static const char *const fields[] = {"n",   "n_missing", "mean",     "squares",
+                                       "min", "max",       "is_binary"};
+  SEXP out = PROTECT(named_list(fields, 7));
+  for (int k = 0; k < 7; k++) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, p));
+  for (int j = 0; j < p; j++) {
+    const double *v = REAL(x) + j * n;
+    double count = 0, missing = 0, total = 0, sum = 0, squares = 0, low = INFINITY,
+           high = -INFINITY, binary = 1;
+    for (R_xlen_t i = 0; i < n; i++) {
+      double wi = w ? w[i] : 1;
+      if (isnan(v[i])) missing++;
+      if (!R_FINITE(v[i])) continue;
+      count++, total += wi, sum += wi * v[i];
+      low = v[i] < low ? v[i] : low, high = v[i] > high ? v[i] : high;
+      binary = binary && (v[i] == 0 || v[i] == 1);
+    }
+    double mean = total > 0 ? sum / total : 0, shift = 0;
+    for (R_xlen_t i = 0; i < n; i++) {
+      if (!R_FINITE(v[i])) continue;
+      double wi = w ? w[i] : 1, d = v[i] - mean;
+      squares += wi * d * d, shift += wi * d;
+    }
+    mean += total > 0 ? shift / total : 0;
+    double value[] = {count, missing, mean, squares, low, high, binary};
+    for (int k = 0; k < 7; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];
+  }
+  UNPROTECT(1);
+  return out;
+}

@@ -1,0 +1,16 @@
+/* Registration: each entry point has one name in C, in the table and in R. */
+#include "glue.h"
+#include <R_ext/Rdynload.h>
+#include <R_ext/Visibility.h>
+
+#define ENTRY(name, n)                                                                             \
+  { #name, (DL_FUNC)&name, n }
+static const R_CallMethodDef entries[] = {
+    ENTRY(C_registry, 0), ENTRY(C_layout, 1),  ENTRY(C_fit, 7), ENTRY(C_run, 6),
+    ENTRY(C_gradient, 4), ENTRY(C_moments, 2), {NULL, NULL, 0}};
+
+void attribute_visible R_init_varnn(DllInfo *dll) {
+  R_registerRoutines(dll, NULL, entries, NULL, NULL);
+  R_useDynamicSymbols(dll, FALSE);
+  R_forceSymbols(dll, TRUE);
+}
