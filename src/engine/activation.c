@@ -5,8 +5,11 @@
 #define SELU_SCALE 1.05070098735548049342
 #define SELU_ALPHA 1.67326324235437728481
 
+/* a to the right of 0, b elsewhere */
+static inline real either(real x, real a, real b) { return vmath_if_negative(0 - x, a, b); }
 static inline real elu(real x, real alpha) {
-  return x > 0 ? x : alpha * vmath_expm1(x < -40 ? -40 : x > 0 ? 0 : x);
+  real low = x < -40 ? (real)-40 : x, negative = low > 0 ? (real)0 : low;
+  return either(x, x, alpha * vmath_expm1(negative));
 }
 static inline real gauss_cdf(real x) {
   return (real)(0.5 * erfc(-(double)x * 0.70710678118654752440));
@@ -22,11 +25,11 @@ static inline real silu_slope(real x) {
 /* name, initial weights, value at x, slope at x where y is the value */
 // clang-format off
 #define ACTIVATIONS(ROW) \
-  ROW(linear, GLOROT, x, 1) \
-  ROW(relu, HE, x > 0 ? x : x != x ? x : 0, x > 0 ? 1 : 0) \
-  ROW(leaky_relu, HE, x > 0 ? x : x * (real)0.01, x > 0 ? 1 : (real)0.01) \
-  ROW(elu, HE, elu(x, 1), x > 0 ? 1 : y + 1) \
-  ROW(selu, LECUN, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), x > 0 ? (real)SELU_SCALE : y + (real)(SELU_SCALE * SELU_ALPHA)) \
+  ROW(linear, GLOROT, x, (real)1) \
+  ROW(relu, HE, x < 0 ? (real)0 : x, either(x, 1, 0)) \
+  ROW(leaky_relu, HE, either(x, x, x * (real)0.01), either(x, 1, (real)0.01)) \
+  ROW(elu, HE, elu(x, 1), either(x, 1, y + 1)) \
+  ROW(selu, LECUN, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), either(x, (real)SELU_SCALE, y + (real)(SELU_SCALE * SELU_ALPHA))) \
   ROW(gelu, HE, x * gauss_cdf(x), gauss_cdf(x) + x * gauss_pdf(x)) \
   ROW(silu, HE, x * vmath_sigmoid(x), silu_slope(x)) \
   ROW(tanh, GLOROT, vmath_tanh(x), 1 - y * y) \
@@ -47,16 +50,16 @@ static inline real silu_slope(real x) {
     if (fresh) {                                                                                   \
       NN_SIMD                                                                                      \
       for (size_t i = 0; i < n; i++) {                                                             \
-        real x = xs[i], y = ys[i];                                                                 \
+        real x = xs[i], y = ys[i], s = slope;                                                      \
         (void)x, (void)y;                                                                          \
-        dxs[i] = dys[i] * (slope);                                                                 \
+        dxs[i] = dys[i] * s;                                                                       \
       }                                                                                            \
     } else {                                                                                       \
       NN_SIMD                                                                                      \
       for (size_t i = 0; i < n; i++) {                                                             \
-        real x = xs[i], y = ys[i];                                                                 \
+        real x = xs[i], y = ys[i], s = slope;                                                      \
         (void)x, (void)y;                                                                          \
-        dxs[i] += dys[i] * (slope);                                                                \
+        dxs[i] += dys[i] * s;                                                                      \
       }                                                                                            \
     }                                                                                              \
   }

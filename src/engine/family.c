@@ -22,7 +22,8 @@ static real gaussian_run(int n, const real *eta, const real *y, real log_sigma, 
   real squares = 0, present = 0;
   NN_SIMD_SUM(squares, present)
   for (int j = 0; j < n; j++) {
-    real here = y[j] == y[j] ? 1 : 0, e = y[j] == y[j] ? (eta[j] - y[j]) * precision : 0;
+    real here = vmath_if_missing(y[j], 0, 1),
+         e = vmath_if_missing(y[j], 0, (eta[j] - y[j]) * precision);
     slope[j] = e * precision;
     squares += e * e;
     present += here;
@@ -68,9 +69,9 @@ static void bernoulli(const nn_nll *b) {
     real nll = 0;
     NN_SIMD_SUM(nll)
     for (int j = 0; j < b->n_responses; j++) {
-      real softplus, p = vmath_sigmoid_softplus(c.eta[j], &softplus), y = c.y[j];
-      nll += y == y ? softplus - y * c.eta[j] : 0;
-      c.slope[j] = y == y ? p - y : 0;
+      real p, softplus = vmath_softplus_sigmoid(c.eta[j], &p), y = c.y[j];
+      nll += vmath_if_missing(y, 0, softplus - y * c.eta[j]);
+      c.slope[j] = vmath_if_missing(y, 0, p - y);
     }
     b->nll[i] = nll;
   }
@@ -82,8 +83,8 @@ static void binomial(const nn_nll *b) {
     column c = column_of(b, 1, i);
     double nll = 0;
     for (int j = 0; j < b->n_responses; j++) {
-      real y = c.y[j], t = c.y[b->n_responses + j], softplus,
-           p = vmath_sigmoid_softplus(c.eta[j], &softplus);
+      real y = c.y[j], t = c.y[b->n_responses + j];
+      real p, softplus = vmath_softplus_sigmoid(c.eta[j], &p);
       int missing = y != y || t != t;
       c.slope[j] = missing ? 0 : t * p - y;
       if (missing) continue;
@@ -138,7 +139,7 @@ static void negative_binomial(const nn_nll *b) {
     for (int j = 0; j < b->n_responses; j++) {
       int k = b->n_free > 1 ? j : 0;
       real d = c.eta[j] - b->free[k], y = c.y[j], r = vmath_exp(b->free[k]);
-      real softplus, p = vmath_sigmoid_softplus(d, &softplus);
+      real p, softplus = vmath_softplus_sigmoid(d, &p);
       double d_r = 0;
       c.slope[j] = y == y ? (r + y) * p - y : 0;
       if (y != y) continue;

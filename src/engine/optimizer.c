@@ -1,5 +1,6 @@
 /* Optimizers and learning-rate schedules: tables whose rows take whole arrays. */
 #include "optimizer.h"
+#include "vmath.h"
 
 /* theta -= rate g */
 static void sgd(const nn_step *s) {
@@ -49,18 +50,28 @@ static void rmsprop(const nn_step *s) {
 
 /* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; theta -= rate [m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8) + decay theta],
  * b1 the momentum, b2 = .999. Kingma & Ba (2015); with decay Loshchilov & Hutter (2019). */
+enum { ADAM_BLOCK = 256 };
+
 static void adam(const nn_step *s) {
   const real b1 = s->momentum, b2 = (real)0.999;
   const real rate = (real)(s->learn_rate / (1 - pow(b1, s->step))),
              unbias = (real)(1 / sqrt(1 - pow(0.999, s->step)));
   const real shrink = 1 - s->learn_rate * s->decay;
-  real *restrict theta = s->theta, *restrict m = s->slot[0], *restrict v = s->slot[1];
-  const real *restrict g = s->grad;
-  NN_SIMD
-  for (size_t i = 0; i < s->n; i++) {
-    m[i] = b1 * m[i] + (1 - b1) * g[i];
-    v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
-    theta[i] = shrink * theta[i] - rate * m[i] / (SQRT(v[i]) * unbias + (real)1e-8);
+  real root[ADAM_BLOCK];
+  for (size_t first = 0; first < s->n; first += ADAM_BLOCK) {
+    int n = s->n - first < ADAM_BLOCK ? (int)(s->n - first) : ADAM_BLOCK;
+    real *restrict theta = s->theta + first, *restrict m = s->slot[0] + first,
+                   *restrict v = s->slot[1] + first;
+    const real *restrict g = s->grad + first;
+    NN_SIMD
+    for (int i = 0; i < n; i++) {
+      m[i] = b1 * m[i] + (1 - b1) * g[i];
+      v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
+    }
+    vmath_sqrt(n, v, root);
+    NN_SIMD
+    for (int i = 0; i < n; i++)
+      theta[i] = shrink * theta[i] - rate * m[i] / (root[i] * unbias + (real)1e-8);
   }
 }
 

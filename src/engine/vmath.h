@@ -1,16 +1,19 @@
 /* Elementary functions as branch-free inline code, so that the loops which use them vectorise. A few ulp; tested
- * against libm over the whole range. */
+ * against libm over the whole range. Choices are made by bits: of a conditional, compilers make branches. */
 #ifndef NN_VMATH_H
 #define NN_VMATH_H
 
 #include "real.h"
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #ifdef NN_SINGLE
 typedef uint32_t nn_bits;
 enum { NN_MANTISSA = 23, NN_BIAS_OF_EXPONENT = 127 };
 #define NN_MAGIC 12582912.0f /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
 #define NN_EXP_MAX 89.0f     /* above: infinity */
-#define NN_EXP_MIN (-86.6f)  /* below: 0, which spares the subnormal numbers */
+#define NN_EXP_MIN (-86.6f)  /* below: as here, the least number that is not subnormal */
 #define NN_LN2_HI 0.693359375f
 #define NN_LN2_LO (-2.12194440e-4f)
 #else
@@ -28,6 +31,33 @@ typedef union {
   real value;
   nn_bits bits;
 } nn_pun;
+
+enum { NN_SIGN_BIT = NN_MANTISSA == 23 ? 31 : 63 };
+
+static inline real vmath_choose(nn_bits sign, real a, real b) {
+  nn_pun p = {a}, q = {b}, r;
+  nn_bits mask = (nn_bits)0 - (sign >> NN_SIGN_BIT);
+  r.bits = (p.bits & mask) | (q.bits & ~mask);
+  return r.value;
+}
+
+/* a where x < 0 (or is -0), else b */
+static inline real vmath_if_negative(real x, real a, real b) {
+  nn_pun s = {x};
+  return vmath_choose(s.bits, a, b);
+}
+
+/* a where x is NaN, else b: only NaN's bits, without the sign, are beyond those of infinity */
+static inline real vmath_if_missing(real x, real a, real b) {
+  nn_pun s = {x}, infinity = {(real)INFINITY};
+  return vmath_choose(infinity.bits - (s.bits & ~((nn_bits)1 << NN_SIGN_BIT)), a, b);
+}
+
+static inline real vmath_abs(real x) {
+  nn_pun s = {x};
+  s.bits &= ~((nn_bits)1 << NN_SIGN_BIT);
+  return s.value;
+}
 
 /* x = n log 2 + r, |r| <= log(2) / 2: sets half = 2^(n-1) and returns expm1(r), by its Taylor series. */
 static inline real vmath_expm1_reduced(real x, real *half) {
@@ -57,11 +87,9 @@ static inline real vmath_expm1_reduced(real x, real *half) {
 }
 
 static inline real vmath_exp(real x) {
-  real half, clamped = x < NN_EXP_MIN ? NN_EXP_MIN : x > NN_EXP_MAX ? NN_EXP_MAX : x;
+  real low = x < NN_EXP_MIN ? NN_EXP_MIN : x, clamped = low > NN_EXP_MAX ? NN_EXP_MAX : low, half;
   real p = vmath_expm1_reduced(clamped, &half);
-  real y = 2 * (half + half * p);
-  y = x < NN_EXP_MIN ? 0 : y;
-  return x != x ? x : y;
+  return 2 * (half + half * p);
 }
 
 /* log(1 + u) for 0 <= u <= 1: 2 atanh(s), s = u / (2 + u) <= 1/3. */
@@ -90,21 +118,19 @@ static inline real vmath_log1p_unit(real u) {
   return 2 * (s + s * t * p);
 }
 
-/* 1 / (1 + exp(-x)) and log(1 + exp(x)), sharing e = exp(-|x|). */
-static inline real vmath_sigmoid_softplus(real x, real *softplus) {
-  real e = vmath_exp(x < 0 ? x : -x), s = 1 / (1 + e);
-  *softplus = (x > 0 ? x : 0) + vmath_log1p_unit(e);
-  return x < 0 ? e * s : s;
-}
-
-static inline real vmath_sigmoid(real x) {
-  real e = vmath_exp(x < 0 ? x : -x), s = 1 / (1 + e);
-  return x < 0 ? e * s : s;
+/* log(1 + exp(x)) = max(x, 0) + log1p(e), and 1 / (1 + exp(-x)), sharing e = exp(-|x|). */
+static inline real vmath_softplus_sigmoid(real x, real *sigmoid) {
+  real a = vmath_abs(x), e = vmath_exp(-a), s = 1 / (1 + e);
+  *sigmoid = vmath_if_negative(x, e * s, s);
+  return (x + a) / 2 + vmath_log1p_unit(e);
 }
 
 static inline real vmath_softplus(real x) {
-  return (x > 0 ? x : x != x ? x : 0) + vmath_log1p_unit(vmath_exp(x < 0 ? x : -x));
+  real a = vmath_abs(x);
+  return (x + a) / 2 + vmath_log1p_unit(vmath_exp(-a));
 }
+
+static inline real vmath_sigmoid(real x) { return 1 / (1 + vmath_exp(-x)); }
 
 /* expm1 for x in [-40, 40]. */
 static inline real vmath_expm1(real x) {
@@ -113,11 +139,22 @@ static inline real vmath_expm1(real x) {
 }
 
 static inline real vmath_tanh(real x) {
-  real a = x < 0 ? -x : x;
-  a = a > 20 ? 20 : a;
-  real m = vmath_expm1(-2 * a), y = -m / (2 + m);
-  y = x < 0 ? -y : y;
-  return x != x ? x : y;
+  real a = vmath_abs(x), clamped = a > 20 ? (real)20 : a;
+  real m = vmath_expm1(-2 * clamped), y = -m / (2 + m);
+  return vmath_if_negative(x, -y, y);
+}
+
+/* Square roots of n numbers. C's sqrt() must set errno, which keeps compilers from vectorising it. */
+static inline void vmath_sqrt(int n, const real *x, real *root) {
+  int i = 0;
+#ifdef __SSE2__
+#ifdef NN_SINGLE
+  for (; i + 4 <= n; i += 4) _mm_storeu_ps(root + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
+#else
+  for (; i + 2 <= n; i += 2) _mm_storeu_pd(root + i, _mm_sqrt_pd(_mm_loadu_pd(x + i)));
+#endif
+#endif
+  for (; i < n; i++) root[i] = SQRT(x[i]);
 }
 
 /* log(Gamma(y + r) / Gamma(r)) and its derivative in r, for y >= 0, r > 0, without the cancellation of two lgammas:
