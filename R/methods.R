@@ -1,0 +1,314 @@
+# The generics of stats that a fit answers.
+
+training_predictions <- function(fit, envir, type = "response") {
+  found <- training_eta(fit, envir)
+  predicted(fit, found$eta, found$offset, type)
+}
+
+# What residuals, deviance and likelihood share: per block its y, eta, free scalars, and the case weights.
+training_blocks <- function(fit, envir) {
+  found <- training_eta(fit, envir)
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
+  y <- Map(block_y, fit$blocks, block_pieces(fit$blocks, fit$response), list(found$offset))
+  Map(function(b, y, s, f) list(block = b, y = y, eta = found$eta[, s, drop = FALSE], free = f), fit$blocks, y, columns, free)
+}
+
+case_weights <- function(fit) if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
+
+# The free scalar (a log) of each block, learned or fixed.
+block_free <- function(fit) {
+  lapply(seq_along(fit$blocks), function(i) {
+    leaf <- fit$layout[fit$layout$role == "noise" & fit$layout$layer == 1L - i, ]
+    if (nrow(leaf)) fit$theta[leaf_index(leaf)] else fit$blocks[[i]]$fixed
+  })
+}
+
+has_profiled_sigma <- function(block) block$family == "gaussian" && block$noise == "fixed"
+
+#' @export
+fitted.varnn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  out <- training_predictions(object, parent.frame())
+  stats::napredict(object$na.action, with_rows(out, object$rows))
+}
+
+#' Residuals of a network
+#'
+#' @param object a fit.
+#' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability); `"pearson"`: that,
+#'   divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances.
+#' @param ... not used.
+#' @return A vector, or a matrix when there are several columns (several responses; levels).
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
+#' summary(residuals(fit))
+#' @export
+residuals.varnn <- function(object, type = c("response", "pearson", "deviance"), ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "type")
+  type <- check_choice(if (identical(type, c("response", "pearson", "deviance"))) "response" else type,
+                       c("response", "pearson", "deviance"), "type")
+  parts <- lapply(training_blocks(object, parent.frame()), block_residuals, type)
+  out <- do.call(cbind, parts)
+  if (ncol(out) == 1) out <- out[, 1]
+  stats::naresid(object$na.action, with_rows(out, object$rows))
+}
+
+block_residuals <- function(part, type) {
+  b <- part$block
+  twin <- family_table[[b$family]]
+  mu <- twin$mean(part$eta)
+  y <- observed_mean(part)
+  raw <- named_columns((y - mu) * b$scale, b)
+  if (type == "response") return(raw)
+  if (type == "deviance") {
+    d <- sqrt(pmax(twin$deviance(part$y, part$eta, by_column(part$free, part$eta)[1, ]), 0))
+    return(if (ncol(d) == ncol(raw)) sign(y - mu) * d * if (b$family == "gaussian") b$scale else 1 else d)
+  }
+  raw / sqrt(family_variance(part, mu))
+}
+
+# The observed y on the scale of the mean: a proportion for counts out of n.
+observed_mean <- function(part) {
+  if (part$block$family != "binomial") return(part$y)
+  part$y[, 1, drop = FALSE] / part$y[, 2, drop = FALSE]
+}
+
+# Pearson's variance; of a gaussian as in lm(), 1.
+family_variance <- function(part, mu) {
+  switch(part$block$family, gaussian = 1, gaussian_hetero = (part$block$scale * scales_half(part$eta))^2,
+         bernoulli = mu * (1 - mu), categorical = mu * (1 - mu), binomial = mu * (1 - mu) / part$y[, 2], poisson = mu,
+         negative_binomial = mu + mu^2 / exp(by_column(part$free, mu)))
+}
+
+#' @export
+nobs.varnn <- function(object, ...) if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
+
+#' @export
+weights.varnn <- function(object, ...) stats::naresid(object$na.action, object$weights)
+
+#' @export
+deviance.varnn <- function(object, ...) {
+  check_fit(object)
+  w <- case_weights(object)
+  sum(vapply(training_blocks(object, parent.frame()), function(part) {
+    d <- family_table[[part$block$family]]$deviance(part$y, part$eta, part$free)
+    sum(w * d, na.rm = TRUE) * if (part$block$family == "gaussian") part$block$scale^2 else 1
+  }, 0))
+}
+
+#' Log-likelihood of a network
+#'
+#' @param object a fit.
+#' @param ... not used.
+#' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case weight says. Of
+#'   a gaussian, sigma is at its maximum. `df` is the number of parameters, one for each sigma included; it is no measure of a
+#'   network's complexity when training stopped early.
+#' @export
+logLik.varnn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  w <- case_weights(object)
+  parts <- training_blocks(object, parent.frame())
+  structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = stats::nobs(object),
+            df = object$n_par + sum(vapply(object$blocks, has_profiled_sigma, NA)))
+}
+
+block_log_lik <- function(part, w) {
+  b <- part$block
+  if (has_profiled_sigma(b)) {
+    here <- !is.na(part$y[, 1])
+    total <- sum(w[here])
+    squared <- sum(w * (part$y - part$eta)^2, na.rm = TRUE) / total
+    return(-total * (profile_nll(squared) + log(b$scale)))
+  }
+  jacobian <- if (is_gaussian(b)) log(b$scale) else 0
+  -sum(w * (family_table[[b$family]]$nll(part$y, part$eta, part$free) + jacobian), na.rm = TRUE)
+}
+
+#' Residual standard deviation of a network
+#'
+#' @param object a fit with a gaussian response.
+#' @param ... not used.
+#' @return For `hidden = 0` as [lm()] gives it, \eqn{\sqrt{RSS / (n - p)}}{sqrt(RSS / (n - p))}. With hidden layers, where the parameters
+#'   do not count degrees of freedom, \eqn{\sqrt{RSS / n}}{sqrt(RSS / n)}. On the scale of the response; one number per
+#'   gaussian response.
+#' @export
+sigma.varnn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, parent.frame()))
+  if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
+  w <- case_weights(object)
+  lost <- if (has_hidden(object)) 0 else coefficients_per_response(object)
+  out <- vapply(parts, function(p) p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost)), 0)
+  if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
+  out
+}
+
+has_hidden <- function(fit) sum(fit$spec$layer %in% c("dense", "latent")) > 1
+
+# Of a model without hidden layers; constant columns, whose coefficient is 0, do not count.
+coefficients_per_response <- function(fit) sum(!fit$scaling$is_constant) + isTRUE(fit$spec$option[length(fit$spec$option)] == "bias")
+
+#' @export
+df.residual.varnn <- function(object, ...) stats::nobs(object) - object$n_par
+
+#' @export
+formula.varnn <- function(x, ...) {
+  if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no formula.")
+  stats::formula(x$terms)
+}
+
+#' @export
+terms.varnn <- function(x, ...) {
+  if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no terms.")
+  x$terms
+}
+
+#' @export
+model.frame.varnn <- function(formula, ...) {
+  if (is.null(formula$terms)) stop_user("The model was fitted to x and y: it has no model frame.")
+  call <- formula$call
+  call$formula <- formula$terms
+  call_frame(call, environment(formula$terms))
+}
+
+#' @export
+variable.names.varnn <- function(object, ...) object$design$columns
+
+#' @export
+family.varnn <- function(object, ...) {
+  families <- lapply(object$blocks, function(b) {
+    switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(), poisson = stats::poisson(),
+           structure(list(family = b$family, link = c(gaussian_hetero = "identity", categorical = "softmax",
+                                                      negative_binomial = "log")[[b$family]]), class = "family"))
+  })
+  if (length(families) == 1) families[[1]] else stats::setNames(families, names(object$family))
+}
+
+#' Parameters of a network
+#'
+#' @param object a fit.
+#' @param ... not used.
+#' @return With no hidden layer, the coefficients on the original scale as [lm()] and [glm()] give them: a named vector, or a
+#'   matrix with a column per response (of a categorical response: per level; only their differences matter). A constant
+#'   column has coefficient 0. Else a list of the network's matrices, units in rows and inputs in columns, on the scale of the
+#'   standardised data.
+#' @examples
+#' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' coef(lm(mpg ~ wt + hp, mtcars))
+#' @export
+coef.varnn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  if (!has_hidden(object)) return(linear_coef(object))
+  layout <- object$layout
+  out <- lapply(seq_len(nrow(layout)), function(i) {
+    m <- matrix(object$theta[leaf_index(layout[i, ])], layout$rows[i], layout$cols[i])
+    if (layout$role[i] == "weight" && layout$cols[i] == length(object$design$columns) && layout$layer[i] == 1)
+      colnames(m) <- object$design$columns
+    m
+  })
+  stats::setNames(out, layout$name)
+}
+
+linear_coef <- function(fit) {
+  value <- function(role) {
+    leaf <- fit$layout[fit$layout$role == role, ]
+    if (nrow(leaf)) matrix(fit$theta[leaf_index(leaf)], leaf$rows) else NULL
+  }
+  scale <- unlist(lapply(fit$blocks, function(b) rep(b$scale, eta_rows(b))))
+  center <- unlist(lapply(fit$blocks, function(b) rep(b$center, eta_rows(b))))
+  w <- value("weight")
+  slopes <- t(w * scale) / fit$scaling$scale
+  bias <- value("bias")
+  intercept <- if (!is.null(bias)) bias[, 1] * scale + center - colSums(slopes * fit$scaling$center)
+  out <- rbind(intercept, slopes)
+  dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns), unlist(lapply(fit$blocks, eta_labels)))
+  if (ncol(out) == 1) out[, 1] else out
+}
+
+eta_labels <- function(block) {
+  if (block$family == "gaussian_hetero") c(block$columns, paste0("log_sigma.", block$columns)) else block_labels(block)
+}
+
+#' @export
+vcov.varnn_nn <- function(object, ...) {
+  stop_user("vcov() does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).")
+}
+
+#' @export
+confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
+  stop_user("confint() does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).")
+}
+
+#' Simulate responses
+#'
+#' Draws responses from the fitted distribution, as [stats::simulate()] does for `lm` and `glm`.
+#'
+#' @param object a fit.
+#' @param nsim number of responses to simulate for each row.
+#' @param seed a seed, or `NULL` to go on with the present state of the generator.
+#' @param newdata predictors; by default those of the training data.
+#' @param ... not used.
+#' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have the levels of the
+#'   training data. With several responses a list of such data frames.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
+#' head(simulate(fit, 3))
+#' @export
+simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("nsim", "seed", "newdata"))
+  nsim <- check_number(nsim, "nsim", 1, whole = TRUE)
+  state <- use_seed(seed)
+  on.exit(state$restore())
+  rows <- if (is.null(newdata)) c(training_eta(object, parent.frame()), list(ok = TRUE, rows = object$rows))
+          else design_rows(object$design, newdata)
+  eta <- if (is.null(newdata)) rows$eta else model_eta(object, rows)
+  if (is.null(rows$rows)) rows$rows <- as.character(seq_along(rows$ok))
+  free <- simulation_free(object, parent.frame())
+  draw <- function(block, columns, free) {
+    sims <- lapply(seq_len(nsim), function(k) simulated(block, eta[, columns, drop = FALSE], free, rows$offset))
+    out <- as.data.frame(stats::setNames(sims, paste0("sim_", seq_len(nsim))))
+    if (length(rows$rows) == nrow(out)) row.names(out) <- rows$rows
+    out
+  }
+  out <- Map(draw, object$blocks, block_slices(object$blocks, eta_rows), free)
+  out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
+  structure(out, seed = state$seed)
+}
+
+# The free scalars; a profiled sigma is put in, on the engine's scale.
+simulation_free <- function(fit, envir) {
+  free <- block_free(fit)
+  profiled <- vapply(fit$blocks, has_profiled_sigma, NA)
+  if (any(profiled)) {
+    s <- sigma.varnn(fit)
+    free[profiled] <- Map(function(b, s) log(s / b$scale), fit$blocks[profiled], s)
+  }
+  free
+}
+
+simulated <- function(block, eta, free, offset) {
+  y <- family_table[[block$family]]$draw(eta, free)
+  if (is_gaussian(block)) y <- y * block$scale + block$center + if (is.null(offset)) 0 else offset
+  if (block$type == "logical") return(y[, 1] == 1)
+  if (block$type != "factor") return(y[, 1])
+  level <- if (block$family == "categorical") max.col(y, ties.method = "first") else y[, 1] + 1
+  factor(block$levels[level], levels = block$levels, ordered = isTRUE(block$is_ordered))
+}
+
+# As stats:::simulate.lm() treats its seed.
+use_seed <- function(seed) {
+  if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
+  now <- get(".Random.seed", envir = globalenv())
+  if (is.null(seed)) return(list(seed = now, restore = function() NULL))
+  set.seed(seed)
+  list(seed = structure(seed, kind = as.list(RNGkind())), restore = function() assign(".Random.seed", now, envir = globalenv()))
+}

@@ -1,0 +1,465 @@
+# Pictures of a fit: a table of them, and what each computes and draws. Colours are those of Okabe and Ito (2008).
+#
+# A row of plot_table has `applies` (fit -> can it be drawn?) and `draw` (fit, graphical arguments, where to find data).
+
+okabe_ito <- c(blue = "#0072B2", vermillion = "#D55E00")
+most_panels <- 9L # responses in one picture
+most_points <- 5000L # points in one panel
+
+#' Pictures of a fit
+#'
+#' @param x a fit.
+#' @param which one or several of
+#'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked;
+#'   * `"network"`: units as circles and weights as lines, blue where positive and orange where negative, wide and dark
+#'     where large beside the others of the same layer. Biases are not drawn. Of a large layer the first few units and
+#'     the last stand for all;
+#'   * `"fit"`: observed against fitted values on the response's own scale with the line on which they agree, or, for a
+#'     response of classes, a confusion matrix: counts, shaded by their share of the observed class. A panel for each of
+#'     the first nine responses. These are the data of the training, rows held out by `validation` included.
+#'
+#'   The default is the first; several are drawn one after the other.
+#' @param ... graphical arguments, such as `main`, `xlab`, `ylab`, `xlim`, `ylim`, `log`, `cex`, `lwd` and `pch`, for those
+#'   pictures in which they mean something. `col` is that of training and validation loss (`"history"`), of negative and
+#'   positive weights (`"network"`), of points or of the darkest cell (`"fit"`).
+#' @return `x`, invisibly. Graphical parameters are left as they were.
+#' @references
+#' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
+#' people.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt + hp + qsec, mtcars, hidden = 6, epochs = 100, validation = 0.25)
+#' plot(fit)
+#' plot(fit, which = "network")
+#' plot(fit, which = "fit")
+#'
+#' irises <- fit_nn(Species ~ ., iris, hidden = 4, epochs = 30)
+#' plot(irises, which = "fit")
+#' @export
+plot.varnn <- function(x, which = c("history", "network", "fit"), ...) {
+  check_fit(x)
+  dots <- list(...)
+  check_known(dots, plot_arguments)
+  known <- names(Filter(function(row) row$applies(x), plot_table))
+  if (missing(which)) which <- known[1]
+  if (!length(which)) check_choice(which, known, "which")
+  for (name in which) check_choice(name, known, "which")
+  if (length(which) > prod(graphics::par("mfrow")) && grDevices::dev.interactive()) {
+    ask <- grDevices::devAskNewPage(TRUE)
+    on.exit(grDevices::devAskNewPage(ask))
+  }
+  for (name in which) plot_table[[name]]$draw(x, dots, parent.frame())
+  invisible(x)
+}
+
+plot_arguments <- c("main", "sub", "xlab", "ylab", "xlim", "ylim", "log", "col", "pch", "lty", "lwd", "type", "cex",
+                    "cex.main", "cex.lab", "cex.axis", "cex.sub", "col.main", "col.lab", "col.axis", "font.main",
+                    "las", "bty", "ann", "axes", "xaxt", "yaxt", "xaxs", "yaxs", "asp", "frame.plot")
+
+# `defaults` with what the user gave instead.
+given_or <- function(given, defaults) utils::modifyList(defaults, given, keep.null = TRUE)
+
+# Calls title(), plot(), ... with those of the graphical arguments that are not drawn by hand.
+with_arguments <- function(f, dots, defaults = list(), not = character()) {
+  do.call(f, given_or(dots[setdiff(names(dots), not)], defaults))
+}
+
+# ---- history
+
+plot_history <- function(fit, dots, envir) {
+  h <- fit$history
+  has_validation <- any(is.finite(h$val_loss))
+  shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, lty = 1, type = if (nrow(h) < 10) "o" else "l",
+                               pch = 20, cex = 1))
+  shape <- lapply(shape[c("col", "lwd", "lty", "type", "pch", "cex")], rep_len, 2)
+  loss <- cbind(h$loss, if (has_validation) h$val_loss)
+  limits <- range(loss, finite = TRUE)
+  if (has_validation && !has_margin())
+    limits[2] <- limits[2] + diff(limits) * 2 * graphics::par("csi") / graphics::par("pin")[2]
+  with_arguments(graphics::plot.default, not = c("col", "lwd", "lty", "type", "pch", "cex"), dots, list(
+    x = range(h$epoch), y = range(loss, finite = TRUE), ylim = limits, type = "n", main = "Training history", xlab = "epoch",
+    ylab = "loss (nats per observation)", las = tick_las(loss[is.finite(loss)])))
+  for (j in seq_len(ncol(loss))) {
+    s <- lapply(shape, `[`, j)
+    graphics::lines(h$epoch, loss[, j], col = s$col, lwd = s$lwd, lty = s$lty, type = s$type, pch = s$pch, cex = s$cex)
+  }
+  if (has_validation) mark_best(h, fit$best_epoch, shape)
+}
+
+# The best epoch on the line of the validation loss, and the key to both lines.
+mark_best <- function(h, best, shape) {
+  at <- match(best, h$epoch)
+  key <- data.frame(text = c("training", "validation"), col = shape$col, lwd = shape$lwd, lty = shape$lty, pch = NA)
+  if (!is.na(at) && is.finite(h$val_loss[at])) {
+    graphics::points(h$epoch[at], h$val_loss[at], pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = shape$col[2])
+    best <- paste("best epoch:", format(best, big.mark = ","))
+    key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = 0, pch = 21))
+  }
+  draw_key(key, shape$col[2])
+}
+
+# Is there room for a line between title and plot region?
+has_margin <- function() graphics::par("mar")[3] >= 2.7
+
+# A key in one row above the plot region, where it covers nothing, or within it at the top, where room was left for it.
+draw_key <- function(key, bg = NA) {
+  inches <- graphics::par("pin")
+  place <- place_key(graphics::strwidth(key$text, "inches"), inches[1])
+  x <- function(at) graphics::grconvertX(at / inches[1], "npc")
+  side <- if (has_margin()) 0.7 else -0.8
+  y <- rep(graphics::grconvertY(1 + side * graphics::par("csi") / inches[2], "npc"), nrow(key))
+  middle <- place$left + 0.15 * place$cex
+  graphics::segments(x(place$left), y, x(place$left + 0.3 * place$cex), y, col = key$col, lwd = key$lwd, lty = key$lty,
+                     xpd = NA)
+  graphics::points(x(middle), y, pch = key$pch, col = key$col, bg = bg, cex = 1.2, lwd = 1.5, xpd = NA)
+  graphics::text(x(place$left + 0.38 * place$cex), y, key$text, adj = c(0, 0.5), cex = place$cex, xpd = NA)
+}
+
+# Left ends of entries with texts of these widths, in the middle of a line, and the size with which they fit.
+place_key <- function(width, line) {
+  width <- width + 0.65
+  cex <- min(0.9, line / sum(width))
+  list(left = line / 2 + cex * (cumsum(width) - width - sum(width) / 2 + 0.12), cex = cex)
+}
+
+# ---- network
+
+plot_network <- function(fit, dots, envir) {
+  shape <- given_or(dots, list(col = unname(okabe_ito[c("vermillion", "blue")]), lwd = 3, cex = 1))
+  net <- network_of(fit)
+  old <- graphics::par(mar = c(0.95 * max(lengths(net$captions)) + 0.6, 0.6, 3.1, 0.6), xpd = NA)
+  on.exit(graphics::par(old))
+  graphics::plot.new()
+  inches <- graphics::par("pin")
+  place <- place_network(net, inches, shape$cex)
+  graphics::plot.window(c(0, inches[1]), c(0, inches[2]), xaxs = "i", yaxs = "i")
+  for (i in seq_along(net$weights)) draw_edges(net$weights[[i]], place, i, shape)
+  for (i in seq_along(net$sizes)) draw_units(place, i, shape$cex)
+  last <- length(net$sizes)
+  draw_names(place, 1, 2)
+  draw_names(place, last, 4)
+  for (i in seq_len(last)) draw_caption(net$captions[[i]], place$x[i], place$caption_cex)
+  draw_key(data.frame(text = c("negative weight", "positive weight"), col = rep_len(shape$col, 2), lwd = 3, lty = 1,
+                      pch = NA))
+  draw_main("Network", dots, 1.6)
+}
+
+# The layers of units, from input to output, and the weights [units, units of the layer before] between them.
+network_of <- function(fit) {
+  leaves <- spec_layout(fit$spec)$leaves
+  leaves <- leaves[leaves$role == "weight" & leaves$part == 0 & leaves$head == 0, ]
+  weights <- lapply(seq_len(nrow(leaves)), function(i) {
+    matrix(fit$theta[leaf_index(leaves[i, ])], leaves$rows[i], leaves$cols[i])
+  })
+  n <- nrow(leaves)
+  hidden <- Map(function(from, to, units) hidden_caption(fit$spec, seq.int(from + 1L, length.out = to - from - 1L), units),
+                leaves$layer[-n], leaves$layer[-1], leaves$rows[-n])
+  family <- unique(vapply(fit$blocks, function(b) b$family, ""))
+  captions <- c(list(count_of(leaves$cols[1], "input")), hidden,
+                list(c(count_of(leaves$rows[n], "output"), if (length(family) < 3) family)))
+  list(sizes = c(leaves$cols[1], leaves$rows), weights = weights, captions = unname(captions),
+       inputs = fit$design$columns, outputs = unlist(lapply(fit$blocks, output_names)))
+}
+
+count_of <- function(n, what) sprintf("%s %s%s", format(n, big.mark = ","), what, if (n == 1) "" else "s")
+
+# What follows a dense layer, a line each.
+hidden_caption <- function(spec, layers, units) {
+  name <- function(kind, option, setting) {
+    switch(kind, activate = option, dropout = paste("dropout", format(setting, digits = 2)), gsub("_", " ", kind))
+  }
+  c(count_of(units, "unit"), unlist(Map(name, spec$layer[layers], spec$option[layers], spec$setting[layers])))
+}
+
+output_names <- function(block) {
+  names <- block_labels(block)
+  if (block$family == "gaussian_hetero") c(names, paste("log sd of", names)) else names
+}
+
+# The units of a layer that are drawn when there is room for `most`; NA is an ellipsis.
+shown_units <- function(n, most) {
+  if (n <= most) return(seq_len(n))
+  c(seq_len(max(1, min(8, most - 2))), NA, n)
+}
+
+# Heights of k places in a column, from the top.
+unit_heights <- function(k, height) height * (1 - (seq_len(k) - 0.5) / k)
+
+# Where all is drawn, in inches from the lower left of the plot region.
+place_network <- function(net, inches, cex) {
+  most <- min(24, max(3, floor(inches[2] / 0.11)))
+  units <- lapply(net$sizes, shown_units, most)
+  y <- lapply(lengths(units), unit_heights, inches[2])
+  spacing <- inches[2] / max(lengths(units))
+  r <- min(0.11, 0.36 * spacing)
+  last <- length(units)
+  ends <- list(net$inputs, net$outputs)
+  name_cex <- vapply(c(1, last), function(i) name_size(inches[2] / length(units[[i]]), cex), 0)
+  names <- Map(function(text, size, i) fitted_text(text[units[[i]]], 0.28 * inches[1], size), ends, name_cex, c(1, last))
+  room <- mapply(function(text, size) max(graphics::strwidth(text[!is.na(text)], "inches", cex = size)) + 2.2 * r,
+                 names, name_cex)
+  gap <- (inches[1] - sum(room)) / (last - 1)
+  wide <- vapply(net$captions, function(lines) max(graphics::strwidth(lines, "inches")), 0)
+  caption_cex <- cex * min(0.85, max(0.45, 0.93 * gap / max((wide[-1] + wide[-last]) / 2)))
+  room <- pmax(room, caption_cex * wide[c(1, last)] / 2)
+  list(x = seq(room[1], inches[1] - room[2], length.out = last), y = y, units = units, r = r, names = names,
+       name_cex = name_cex, caption_cex = caption_cex)
+}
+
+# Names as large as their place allows.
+name_size <- function(spacing, cex) cex * min(0.85, 0.95 * spacing / graphics::strheight("Ag", "inches"))
+
+# Text shortened until it is at most `width` inches wide.
+fitted_text <- function(text, width, cex = 1) {
+  n <- max(nchar(text), 0, na.rm = TRUE)
+  is_wide <- function(n) any(graphics::strwidth(shorten(text, n), "inches", cex = cex) > width, na.rm = TRUE)
+  while (n > 5 && is_wide(n)) n <- n - 1
+  shorten(text, n)
+}
+
+# At most n characters: what is left out is in the middle, for names often differ at their ends.
+shorten <- function(text, n) {
+  long <- !is.na(text) & nchar(text) > n
+  tail <- max(0, (n - 3) %/% 2)
+  end <- nchar(text[long])
+  text[long] <- paste0(substr(text[long], 1, max(1, n - 3 - tail)), "...", substr(text[long], end - tail + 1, end))
+  text
+}
+
+# The weights between units that are drawn, the small ones first: to, from (places in their columns), weight, and its size
+# beside the largest of all in the layer.
+edges_between <- function(weights, from, to) {
+  edges <- expand.grid(to = which(!is.na(to)), from = which(!is.na(from)))
+  edges$weight <- weights[cbind(to[edges$to], from[edges$from])]
+  edges$size <- abs(edges$weight) / max(abs(weights), .Machine$double.xmin)
+  edges[order(edges$size), ]
+}
+
+draw_edges <- function(weights, place, i, shape) {
+  edges <- edges_between(weights, place$units[[i]], place$units[[i + 1]])
+  graphics::segments(place$x[i], place$y[[i]][edges$from], place$x[i + 1], place$y[[i + 1]][edges$to],
+                     lwd = 0.3 + (max(shape$lwd) - 0.3) * edges$size, col = edge_colours(edges, rep_len(shape$col, 2)))
+}
+
+# From nearly white to the colour of the sign: opaque, for not all devices know transparency.
+edge_colours <- function(edges, col) {
+  full <- grDevices::col2rgb(col[1 + (edges$weight > 0)])
+  share <- rep(0.12 + 0.88 * edges$size, each = 3)
+  mixed <- 255 - share * (255 - full)
+  grDevices::rgb(mixed[1, ], mixed[2, ], mixed[3, ], maxColorValue = 255)
+}
+
+draw_units <- function(place, i, cex) {
+  y <- place$y[[i]]
+  is_dots <- is.na(place$units[[i]])
+  n <- sum(!is_dots)
+  graphics::symbols(rep(place$x[i], n), y[!is_dots], circles = rep(place$r, n), inches = FALSE, add = TRUE, bg = "white",
+                    fg = "grey25")
+  if (any(is_dots))
+    graphics::points(rep(place$x[i], 3), y[is_dots] + place$r * c(-0.9, 0, 0.9), pch = 16, cex = 0.4 * cex, col = "grey25")
+}
+
+# Beside the circles: to the left of the first layer (side 2), to the right of the last (side 4).
+draw_names <- function(place, i, side) {
+  end <- side / 2
+  names <- place$names[[end]]
+  graphics::text(place$x[i] + (side - 3) * 1.6 * place$r, place$y[[i]], ifelse(is.na(names), "", names),
+                 adj = c(if (side == 2) 1 else 0, 0.5), cex = place$name_cex[end])
+}
+
+draw_caption <- function(lines, x, cex) {
+  graphics::mtext(lines, 1, line = 1.15 * cex * seq_along(lines) - 0.75, at = x, cex = cex * graphics::par("cex"),
+                  col = "grey25")
+}
+
+# ---- fit
+
+plot_fit <- function(fit, dots, envir) {
+  found <- training_eta(fit, envir)
+  observed <- block_pieces(fit$blocks, fit$response)
+  columns <- block_slices(fit$blocks, eta_rows)
+  n <- length(fit$blocks)
+  shown <- seq_len(min(n, most_panels))
+  if (own_grid <- n > 1 && prod(graphics::par("mfrow")) == 1) {
+    old <- graphics::par(mfrow = panel_grid(length(shown)), oma = c(0, 0, 1.5, 0))
+    on.exit(graphics::par(old))
+  }
+  for (i in shown) {
+    block <- fit$blocks[[i]]
+    eta <- found$eta[, columns[[i]], drop = FALSE]
+    y <- observed[[i]]
+    if (length(levels <- class_levels(block, y)))
+      plot_confusion(confusion(y, predicted_level(block, eta, levels), levels, fit$weights), block, dots, n > 1)
+    else plot_observed(observed_values(y), as.vector(block_mean(block, eta, found$offset)), block, dots, n > 1)
+  }
+  if (own_grid) margin_note(panel_notes(fit, observed, shown), outer = TRUE)
+}
+
+# What holds for all panels.
+panel_notes <- function(fit, observed, shown) {
+  is_class <- lengths(Map(class_levels, fit$blocks, observed))[shown] > 0
+  c(if (length(shown) < length(observed)) sprintf("the first %d of %d responses", length(shown), length(observed)),
+    if (!all(is_class)) sampled_note(min(fit$n_obs, most_points), fit$n_obs), "training data",
+    if (!all(is_class)) note_line, if (any(is_class)) note_cells)
+}
+
+# Rows and columns of n panels.
+panel_grid <- function(n) c(round(sqrt(n)), ceiling(n / round(sqrt(n))))
+
+# The classes of a response, or NULL when its values are numbers.
+class_levels <- function(block, y) {
+  if (!is.null(block$levels)) return(block$levels)
+  if (block$type == "logical") return(c("FALSE", "TRUE"))
+  if (block$family == "bernoulli" && all(y %in% c(0, 1, NA))) c("0", "1")
+}
+
+predicted_level <- function(block, eta, levels) levels[max.col(block_prob(block, eta), ties.method = "first")]
+
+# Counts [observed, predicted] of the rows in which both are known, a row of weight w counting as w rows.
+confusion <- function(observed, predicted, levels, weights = NULL) {
+  observed <- factor(as.character(observed), levels)
+  predicted <- factor(as.character(predicted), levels)
+  if (is.null(weights)) weights <- rep(1, length(observed))
+  counts <- tapply(weights, list(observed = observed, predicted = predicted), sum)
+  counts[is.na(counts)] <- 0
+  counts
+}
+
+accuracy_of <- function(counts) sum(diag(counts)) / sum(counts)
+
+# Shares of each row; an empty row has none.
+row_shares <- function(counts) counts / pmax(rowSums(counts), .Machine$double.xmin)
+
+plot_confusion <- function(counts, block, dots, in_panel) {
+  shape <- given_or(dots, list(col = unname(okabe_ito["blue"]), cex = 1, cex.axis = 0.9))
+  k <- nrow(counts)
+  old <- graphics::par(mar = c(0, 0, 0, 0))
+  on.exit(graphics::par(old))
+  graphics::plot.new()
+  axes <- class_axes(rownames(counts), shape$cex.axis, top = if (in_panel) 1.6 else 2.8)
+  graphics::par(mai = axes$mai)
+  graphics::plot.window(c(0.5, k + 0.5), c(k + 0.5, 0.5), xaxs = "i", yaxs = "i")
+  draw_cells(counts, shape)
+  draw_class_axes(axes, k, given_or(dots, list(xlab = "predicted class", ylab = "observed class")))
+  draw_main(block$columns, dots, if (in_panel) 0.4 else 1.4, sprintf(": accuracy %.3f", accuracy_of(counts)))
+  if (!in_panel) margin_note(c("training data", note_cells))
+}
+
+note_cells <- "shade: share of the observed class"
+note_line <- "dashed: observed = fitted"
+
+# The title, main and tail, small enough for the picture and `main` short enough; what the user gave is not cut.
+draw_main <- function(main, dots, line = NA, tail = "") {
+  width <- graphics::par("pin")[1] + 2 * min(graphics::par("mai")[c(2, 4)])
+  size <- given_or(dots, list(cex.main = graphics::par("cex.main")))$cex.main
+  wide <- function(text) graphics::strwidth(text, "inches", cex = size, font = 2)
+  size <- size * max(0.65, min(1, width / wide(paste0(main, tail))))
+  main <- paste0(fitted_text(main, width - wide(tail), 1.08 * size), tail)
+  with_arguments(graphics::title, dots[names(dots) %in% c("main", "cex.main", "col.main", "font.main")],
+                 list(main = main, line = line, cex.main = size))
+}
+
+# Tick labels on the left stand upright when they are too long to lie beside the axis's name.
+tick_las <- function(y) if (max(nchar(format(pretty(y)))) > 4) 0 else 1
+
+# Labels of the classes that fit beside a matrix of k rows and below its k columns, and the margins they need in inches.
+class_axes <- function(labels, cex, top) {
+  line <- graphics::par("csi")
+  inches <- graphics::par("fin")
+  cell <- (inches[2] - (top + 2.8) * line) / length(labels)
+  cex <- cex * max(0.3, min(1, 0.95 * cell / (line * cex)))
+  width <- function(text) max(graphics::strwidth(text, "inches", cex = cex))
+  rows <- fitted_text(labels, 0.28 * inches[1], cex)
+  left <- width(rows) + 2 * line
+  level <- 0.95 * (inches[1] - left - 0.5 * line) / length(labels) / width(labels)
+  is_level <- level > 0.55
+  if (is_level) cex <- cex * min(1, level)
+  columns <- if (is_level) labels else fitted_text(labels, 0.25 * inches[2], cex)
+  bottom <- 2 * line + if (is_level) line * cex else width(columns)
+  list(rows = rows, columns = columns, las = if (is_level) 1 else 2, cex = cex,
+       mai = c(bottom, left, top * line, 0.5 * line))
+}
+
+draw_class_axes <- function(axes, k, words) {
+  cex <- axes$cex * graphics::par("cex")
+  graphics::mtext(axes$columns, 1, line = if (axes$las == 1) 0.1 else 0.3, at = seq_len(k), cex = cex, las = axes$las)
+  graphics::mtext(axes$rows, 2, line = 0.3, at = seq_len(k), cex = cex, las = 1)
+  lines <- axes$mai / graphics::par("csi")
+  graphics::mtext(words$xlab, 1, line = lines[1] - 1.3, cex = graphics::par("cex"))
+  graphics::mtext(words$ylab, 2, line = lines[2] - 1.3, cex = graphics::par("cex"))
+}
+
+# Counts on shades of the row's shares.
+draw_cells <- function(counts, shape) {
+  k <- nrow(counts)
+  share <- row_shares(counts)
+  at <- expand.grid(y = seq_len(k), x = seq_len(k))
+  shade <- grDevices::colorRampPalette(c("white", shape$col[1]))(101)[1 + round(100 * share)]
+  graphics::rect(at$x - 0.5, at$y - 0.5, at$x + 0.5, at$y + 0.5, col = shade, border = "grey80")
+  graphics::box(col = "grey40")
+  text <- format(as.vector(counts), digits = 3, trim = TRUE, drop0trailing = TRUE)
+  cell <- graphics::par("pin") / k
+  size <- min(1.1, 0.8 * cell[1] / max(graphics::strwidth(text, "inches")),
+              0.7 * cell[2] / graphics::strheight("0", "inches")) * shape$cex
+  if (size > 0.38)
+    graphics::text(at$x, at$y, text, cex = size,
+                   col = ifelse(share > 0.65, "white", ifelse(counts > 0, "black", "grey55")))
+}
+
+# The numbers that a response of numbers is compared by: of counts out of n the proportion.
+observed_values <- function(y) if (is.matrix(y)) y[, 1] / rowSums(y) else as.double(y)
+
+plot_observed <- function(observed, fitted, block, dots, in_panel) {
+  known <- which(is.finite(observed) & is.finite(fitted))
+  drawn <- known[evenly(observed[known], most_points)]
+  style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
+  if (in_panel) {
+    old <- graphics::par(mar = c(3, 3, 1.6, 0.6), mgp = c(1.8, 0.5, 0))
+    on.exit(graphics::par(old))
+  }
+  with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
+    x = fitted[drawn], y = observed[drawn], type = "n", main = "", xlab = "", ylab = "",
+    las = if (in_panel) 0 else tick_las(observed[drawn])))
+  what <- switch(block$family, bernoulli = "probability of ", binomial = "proportion of ", "")
+  label <- function(word, side) {
+    if (in_panel) word else fitted_text(paste0(word, " ", what, block$columns), 0.95 * graphics::par("fin")[side])
+  }
+  if (is.null(dots$xlab)) graphics::title(xlab = label("fitted", 1))
+  if (is.null(dots$ylab)) graphics::title(ylab = label("observed", 2))
+  draw_main(if (in_panel) block$columns else "Observed against fitted", dots)
+  graphics::abline(0, 1, lty = 2, col = "grey45")
+  do.call(graphics::points, c(list(fitted[drawn], observed[drawn]), style))
+  if (!in_panel && has_margin()) margin_note(c(sampled_note(length(drawn), length(known)), "training data", note_line))
+}
+
+sampled_note <- function(drawn, known) {
+  if (drawn < known) sprintf("%s of %s rows", format(drawn, big.mark = ","), format(known, big.mark = ","))
+}
+
+# Places of at most `most` values, evenly by rank, the least and the greatest among them.
+evenly <- function(y, most) {
+  if (length(y) <= most) seq_along(y) else order(y)[round(seq(1, length(y), length.out = most))]
+}
+
+# Points the more transparent the more there are; circles where the device knows no transparency.
+point_style <- function(n) {
+  alpha <- if (n <= 200) 0.8 else max(0.15, 0.8 * sqrt(200 / n))
+  blue <- okabe_ito[["blue"]]
+  if (isFALSE(grDevices::dev.capabilities()$semiTransparency)) return(list(col = blue, pch = 1, cex = 0.9, lwd = 1))
+  list(col = grDevices::adjustcolor(blue, alpha), pch = 16, cex = if (n > 1000) 0.6 else 0.9, lwd = 1)
+}
+
+# A line of small print above the plot region.
+margin_note <- function(parts, outer = FALSE) {
+  note <- paste(parts, collapse = "; ")
+  inches <- if (outer) graphics::par("din") else graphics::par("pin")
+  size <- min(0.8, 0.95 * inches[1] / (graphics::strwidth(note, "inches") / graphics::par("cex")))
+  graphics::mtext(note, 3, line = 0.25, cex = size * if (outer) 1 else graphics::par("cex"), col = "grey25", outer = outer)
+}
+
+# Last, for its rows name the functions above.
+plot_table <- list(
+  history = list(applies = function(fit) nrow(fit$history) > 0 && any(is.finite(fit$history$loss)), draw = plot_history),
+  network = list(applies = function(fit) TRUE, draw = plot_network),
+  fit = list(applies = function(fit) inherits(fit, "varnn_nn"), draw = plot_fit)
+)

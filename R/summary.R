@@ -1,0 +1,137 @@
+# print() and summary().
+
+#' @export
+print.varnn <- function(x, ...) {
+  check_fit(x)
+  check_dots_empty(...)
+  cat(fit_lines(x), sep = "\n")
+  invisible(x)
+}
+
+fit_lines <- function(fit) {
+  call <- paste(deparse(fit$call, width.cutoff = 100L), collapse = " ")
+  if (nchar(call) > 200) call <- paste0(substr(call, 1, 197), "...")
+  c(model_title(fit), paste("Call:", call), "", paste("Network:", network_line(fit)), paste("Data:", data_line(fit)),
+    paste("Training:", training_line(fit)), paste("Result:", result_line(fit)))
+}
+
+model_title <- function(fit) {
+  family <- unique(fit$family)
+  kind <- if (all(vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA))) "classification" else "regression"
+  sprintf("%s for %s (%s)", if (has_hidden(fit)) "Neural network" else "Linear network", kind, paste(family, collapse = ", "))
+}
+
+network_line <- function(fit) {
+  s <- fit$spec
+  dense <- which(s$layer == "dense")
+  hidden <- dense[-length(dense)]
+  act <- vapply(hidden, function(i) s$option[which(s$layer == "activate" & seq_along(s$layer) > i)[1]], "")
+  extras <- c(if (any(s$layer == "layer_norm")) "layer norm",
+              if (any(s$layer == "dropout")) paste("dropout", paste(unique(s$setting[s$layer == "dropout"]), collapse = ", ")),
+              if (s$penalty > 0) paste("penalty", format(s$penalty)))
+  paste0(paste(c(count(s$n_x, "input"), if (length(hidden)) paste(s$size[hidden], act), count(s$size[dense[length(dense)]], "output")),
+               collapse = " -> "), "; ", count(fit$n_par, "parameter"), if (length(extras)) paste0("; ", paste(extras, collapse = ", ")))
+}
+
+count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
+
+data_line <- function(fit) {
+  scaled <- sum(fit$scaling$scale != 1)
+  dropped <- length(fit$na.action)
+  constant <- sum(fit$scaling$is_constant)
+  paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
+          if (scaled) paste(count(scaled, "input"), "standardised"), if (constant) paste(constant, "constant"),
+          if (!is.null(fit$weights)) "case weights"), collapse = ", ")
+}
+
+training_line <- function(fit) {
+  control <- fit$control
+  full <- control$optimizer == "lbfgs"
+  paste0(control$optimizer, ", ", count(fit$n_epochs, if (full) "iteration" else "epoch"),
+         if (!is.null(control$epochs_by)) paste0(" (chosen by ", control$epochs_by, ")"),
+         if (!full) paste0(", batch size ", control$batch_size, ", learning rate ", format(control$learn_rate)),
+         if (control$schedule != "constant") paste0(" (", control$schedule, ")"), "; ", stop_words[[fit$stop_reason]])
+}
+
+stop_words <- c(finished = "all epochs done", converged = "converged", patience = "stopped early", callback = "stopped by the callback",
+                interrupted = "interrupted", diverged = "diverged")
+
+result_line <- function(fit) {
+  h <- fit$history
+  if (!nrow(h)) return("not trained")
+  watched <- !all(is.na(h$val_loss))
+  at <- if (watched && fit$best_epoch > 0) fit$best_epoch else nrow(h)
+  paste0("loss ", format(h$loss[at], digits = 4), " nats per observation",
+         if (watched) sprintf(", %s held out (best: epoch %d)", format(h$val_loss[at], digits = 4), fit$best_epoch))
+}
+
+#' Summary of a network
+#'
+#' @param object,x a fit, its summary.
+#' @param ... not used.
+#' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the parameters),
+#'   `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or accuracy and log loss, or
+#'   deviance explained), `confusion` (a table, for classes), `log_lik` and `deviance`.
+#' @examples
+#' set.seed(1)
+#' summary(fit_nn(mpg ~ wt, mtcars, epochs = 50))
+#' @export
+summary.varnn_nn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  envir <- parent.frame()
+  if (is.null(object$eta)) object$eta <- training_eta(object, envir)$eta
+  parts <- training_blocks(object, envir)
+  names(parts) <- vapply(object$blocks, function(b) b$columns, "")
+  leaves <- object$layout
+  structure(list(
+    fit_lines = fit_lines(object),
+    layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols),
+                        norm = vapply(seq_len(nrow(leaves)), function(i) sqrt(sum(object$theta[leaf_index(leaves[i, ])]^2)), 0)),
+    responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
+    deviance = stats::deviance(object)), class = "summary.varnn_nn")
+}
+
+block_summary <- function(part, w) {
+  b <- part$block
+  r <- block_residuals(part, "response")
+  if (b$type %in% c("factor", "logical")) {
+    p <- block_prob(b, part$eta)
+    predicted <- block_class(b, p)
+    levels <- if (b$type == "logical") c(FALSE, TRUE) else b$levels
+    code <- if (b$family == "categorical") max.col(part$y, ties.method = "first") else part$y[, 1] + 1
+    code[is.na(part$y[, 1])] <- NA
+    observed <- factor(levels[code], levels = levels)
+    here <- !is.na(observed)
+    hit <- as.character(observed) == as.character(predicted)
+    nll <- rowSums(family_table[[b$family]]$nll(part$y, part$eta, part$free))
+    return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]), log_loss = sum((w * nll)[here]) / sum(w[here])),
+                confusion = table(observed = observed, predicted = factor(predicted, levels = levels))))
+  }
+  y <- observed_mean(part) * b$scale
+  center <- sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)])
+  ss <- sum(w * r^2, na.rm = TRUE)
+  list(measures = c(rmse = sqrt(ss / sum(w[!is.na(r)])), r_squared = 1 - ss / sum(w * (y - center)^2, na.rm = TRUE)),
+       residuals = stats::quantile(r, na.rm = TRUE, names = FALSE))
+}
+
+#' @rdname summary.varnn_nn
+#' @export
+print.summary.varnn_nn <- function(x, ...) {
+  cat(x$fit_lines, "", sep = "\n")
+  for (name in names(x$responses)) {
+    one <- x$responses[[name]]
+    if (length(x$responses) > 1) cat("Response ", name, ":\n", sep = "")
+    cat(paste(gsub("_", " ", names(one$measures)), format(one$measures, digits = 4, trim = TRUE), collapse = ", "), "\n", sep = "")
+    if (!is.null(one$residuals)) {
+      q <- stats::setNames(one$residuals, c("Min", "1Q", "Median", "3Q", "Max"))
+      cat("Residuals:\n")
+      print(signif(q, 4))
+    }
+    if (!is.null(one$confusion) && nrow(one$confusion) <= 12) print(one$confusion)
+  }
+  cat("\nLog-likelihood ", format(c(x$log_lik), digits = 6), " (", attr(x$log_lik, "df"), " parameters), deviance ",
+      format(x$deviance, digits = 5), "\n\n", sep = "")
+  print(x$layers, row.names = FALSE, digits = 4)
+  invisible(x)
+}

@@ -1,0 +1,4 @@
+library(testthat)
+library(varnn)
+
+test_check("varnn")

@@ -1,0 +1,297 @@
+# Shared by the tests of the engine: small random models and data, a slow engine in plain loops, central differences.
+
+# Loops are shorter where every instruction is watched.
+is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.getenv("VARNN_VALGRIND"))
+repeats <- function(n, watched) if (is_watched()) watched else n
+
+# ---- models and data
+
+has_free <- function(family) registry()$family_free[match(family, registry()$family)] == 1
+
+# `fixed` is the log of the family's free scalar where that is not learned.
+a_block <- function(family, n_responses = if (family == "categorical") 3 else 2, noise = "each", fixed = 0) {
+  list(family = family, n_responses = n_responses, noise = if (has_free(family)) noise else "fixed", fixed = fixed)
+}
+
+blocks_eta_rows <- function(blocks) sum(vapply(blocks, eta_rows, 0))
+
+# A response [n, rows of y] that the family can have; a family that is added gets counts, which suit most.
+a_response <- function(block, n) {
+  k <- block$n_responses
+  y <- switch(block$family,
+              gaussian = , gaussian_hetero = stats::rnorm(n * k),
+              bernoulli = stats::rbinom(n * k, 1, 0.5),
+              binomial = c(stats::rbinom(n * k, 6, 0.5), 6 + stats::rpois(n * k, 1)),
+              categorical = t(stats::rmultinom(n, 1, rep(1, k))),
+              stats::rpois(n * y_rows(block), 3))
+  matrix(as.double(y), n)
+}
+
+# Random parameters of moderate size; standard deviations of random variables below 1.
+a_theta <- function(spec, sd = 0.4) {
+  layout <- spec_layout(spec)
+  theta <- stats::rnorm(layout$n_par, 0, sd)
+  for (i in which(layout$leaves$part == 1 | layout$leaves$role == "log_sigma")) {
+    at <- leaf_index(layout$leaves[i, ])
+    theta[at] <- theta[at] - 1.5
+  }
+  theta
+}
+
+# A model with its parameters and data: weights, an offset and missing entries of y included.
+a_case <- function(layers, blocks, n_x = 3, n = 9, weights = "point", penalty = 0.1, offset = TRUE, missing = 0.15) {
+  spec <- new_spec(n_x, layers, blocks, has_offset = offset, penalty = penalty, weights = weights, prior_sd = 0.7)
+  x <- matrix(stats::rnorm(n * n_x), n)
+  y <- do.call(cbind, lapply(blocks, a_response, n))
+  y[stats::runif(length(y)) < missing] <- NaN
+  shift <- if (offset) matrix(stats::rnorm(n * blocks_eta_rows(blocks), 0, 0.3), n)
+  data <- engine_data(x, y, weights = stats::runif(n, 0.2, 2), offset = shift)
+  list(spec = spec, theta = a_theta(spec), data = data)
+}
+
+# The part of a case's data in these rows.
+case_rows <- function(data, rows) {
+  part <- function(m) if (!is.null(m)) m[rows, , drop = FALSE]
+  engine_data(part(data$x), part(data$y), weights = data$weight[rows], offset = part(data$offset))
+}
+
+# Control for the entry points that need no more than a batch size and a precision.
+a_control <- function(batch_size, ...) nn_control(epochs = 1, batch_size = batch_size, learn_rate = 0.1, ...)
+
+linear_spec <- function(n_x, family = "gaussian", n_responses = 1, ...) {
+  blocks <- list(a_block(family, n_responses, noise = "fixed"))
+  new_spec(n_x, list(layer("dense", blocks_eta_rows(blocks), "bias")), blocks, ...)
+}
+
+# ---- the slow engine: every formula once more, in loops over single numbers
+
+slow_activation <- list(
+  linear = function(x) x,
+  relu = function(x) if (is.nan(x)) x else if (x > 0) x else 0,
+  leaky_relu = function(x) if (is.nan(x)) x else if (x > 0) x else 0.01 * x,
+  elu = function(x) if (is.nan(x)) x else if (x > 0) x else expm1(x),
+  selu = function(x) 1.0507009873554804934 * if (is.nan(x)) x else if (x > 0) x else 1.6732632423543772848 * expm1(x),
+  gelu = function(x) x * stats::pnorm(x),
+  silu = function(x) x * stats::plogis(x),
+  tanh = function(x) tanh(x),
+  sigmoid = function(x) stats::plogis(x),
+  softplus = function(x) if (is.nan(x)) x else if (x > 0) x + log1p(exp(-x)) else log1p(exp(x))
+)
+
+slow_slope <- list(
+  linear = function(x) 1,
+  relu = function(x) if (x > 0) 1 else 0,
+  leaky_relu = function(x) if (x > 0) 1 else 0.01,
+  elu = function(x) if (x > 0) 1 else exp(x),
+  selu = function(x) 1.0507009873554804934 * if (x > 0) 1 else 1.6732632423543772848 * exp(x),
+  gelu = function(x) stats::pnorm(x) + x * stats::dnorm(x),
+  silu = function(x) stats::plogis(x) * (1 + x * stats::plogis(-x)),
+  tanh = function(x) 1 / cosh(x)^2,
+  sigmoid = function(x) stats::plogis(x) * stats::plogis(-x),
+  softplus = function(x) stats::plogis(x)
+)
+
+# Minus the log-likelihood of response j of a block, from its rows of eta and y; categorical has one response of k levels.
+slow_nll <- list(
+  gaussian = function(eta, y, j, k, free) -stats::dnorm(y[j], eta[j], exp(free[j]), log = TRUE),
+  gaussian_hetero = function(eta, y, j, k, free) -stats::dnorm(y[j], eta[j], exp(eta[k + j]), log = TRUE),
+  bernoulli = function(eta, y, j, k, free) -stats::dbinom(y[j], 1, stats::plogis(eta[j]), log = TRUE),
+  binomial = function(eta, y, j, k, free) -stats::dbinom(y[j], y[k + j], stats::plogis(eta[j]), log = TRUE),
+  categorical = function(eta, y, j, k, free) {
+    if (j == 1 && !anyNA(y)) -stats::dmultinom(y, prob = exp(eta) / sum(exp(eta)), log = TRUE) else NA
+  },
+  poisson = function(eta, y, j, k, free) -stats::dpois(y[j], exp(eta[j]), log = TRUE),
+  negative_binomial = function(eta, y, j, k, free) -stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j]), log = TRUE)
+)
+
+slow_kl <- function(mu, sigma, prior_sd) {
+  kl <- 0
+  for (i in seq_along(mu)) {
+    s <- sigma[i]^2 / prior_sd^2
+    kl <- kl + (s + mu[i]^2 / prior_sd^2 - 1 - log(s)) / 2
+  }
+  kl
+}
+
+# Reads theta leaf by leaf, in the order of the layers; with `noise` each random weight is drawn, else at its mean.
+slow_reader <- function(spec, theta, noise) {
+  at <- 0
+  read <- list(kl = 0, penalty = 0)
+  take <- function(rows, cols) {
+    at <<- at + rows * cols
+    matrix(theta[at - rows * cols + seq_len(rows * cols)], rows, cols)
+  }
+  read$weight <- function(rows, cols, is_penalized = FALSE) {
+    mu <- take(rows, cols)
+    if (spec$weights == "point") {
+      if (is_penalized) read$penalty <<- read$penalty + spec$penalty / 2 * sum(mu^2)
+      return(mu)
+    }
+    sigma <- exp(take(rows, cols))
+    read$kl <<- read$kl + slow_kl(mu, sigma, spec$prior_sd)
+    mu + sigma * if (noise) matrix(stats::rnorm(rows * cols), rows, cols) else 0
+  }
+  read$take <- take
+  read$used <- function() at
+  read$totals <- function() list(kl_weights = read$kl, penalty = read$penalty)
+  read
+}
+
+slow_dense_leaves <- function(read, size, cols, has_bias, is_penalized = TRUE) {
+  w <- read$weight(size, cols, is_penalized)
+  list(w = w, b = if (has_bias) read$weight(size, 1) else matrix(0, size, 1))
+}
+
+# The leaves of every layer, weights drawn before any observation is seen.
+slow_leaves <- function(spec, read) {
+  leaves <- list()
+  cols <- spec$n_x
+  for (i in seq_along(spec$layer)) {
+    size <- spec$size[i]
+    leaves[[i]] <- switch(
+      spec$layer[i],
+      dense = slow_dense_leaves(read, size, cols, spec$option[i] == "bias"),
+      layer_norm = list(gain = read$weight(cols, 1), shift = read$weight(cols, 1)),
+      latent = list(mu = slow_dense_leaves(read, size, cols, TRUE),
+                    log_sigma = if (spec$option[i] == "gaussian") slow_dense_leaves(read, size, cols, TRUE, FALSE)),
+      list()
+    )
+    if (spec$layer[i] %in% c("dense", "latent")) cols <- size
+  }
+  leaves
+}
+
+slow_dense <- function(h, leaf) {
+  out <- matrix(0, nrow(h), nrow(leaf$w))
+  for (i in seq_len(nrow(out))) for (j in seq_len(ncol(out))) {
+    out[i, j] <- leaf$b[j]
+    for (k in seq_len(ncol(h))) out[i, j] <- out[i, j] + leaf$w[j, k] * h[i, k]
+  }
+  out
+}
+
+slow_layer_norm <- function(h, leaf) {
+  for (i in seq_len(nrow(h))) {
+    m <- mean(h[i, ])
+    v <- mean((h[i, ] - m)^2)
+    for (j in seq_len(ncol(h))) h[i, j] <- leaf$gain[j] * (h[i, j] - m) / sqrt(v + 1e-5) + leaf$shift[j]
+  }
+  h
+}
+
+# Noise is drawn unit by unit within an observation.
+slow_dropout <- function(h, rate, noise) {
+  if (!noise) return(h)
+  for (i in seq_len(nrow(h))) for (j in seq_len(ncol(h))) h[i, j] <- if (stats::runif(1) < rate) 0 else h[i, j] / (1 - rate)
+  h
+}
+
+slow_latent <- function(h, leaf, noise) {
+  mu <- slow_dense(h, leaf$mu)
+  if (is.null(leaf$log_sigma)) return(list(z = mu))
+  sigma <- exp(slow_dense(h, leaf$log_sigma))
+  z <- mu
+  kl <- numeric(nrow(h))
+  for (i in seq_len(nrow(z))) {
+    kl[i] <- slow_kl(mu[i, ], sigma[i, ], 1)
+    for (j in seq_len(ncol(z))) if (noise) z[i, j] <- mu[i, j] + sigma[i, j] * stats::rnorm(1)
+  }
+  list(z = z, kl = kl)
+}
+
+# A forward pass: z, eta, the kl of the latents, and what the reader has gathered.
+slow_forward <- function(spec, theta, data, noise = FALSE) {
+  read <- slow_reader(spec, theta, noise)
+  leaves <- slow_leaves(spec, read)
+  h <- data$x
+  out <- list(read = read)
+  for (i in seq_along(spec$layer)) {
+    if (spec$layer[i] == "activate") {
+      for (k in seq_along(h)) h[k] <- slow_activation[[spec$option[i]]](h[k])
+      next
+    }
+    if (spec$layer[i] == "latent") {
+      latent <- slow_latent(h, leaves[[i]], noise)
+      h <- out$z <- latent$z
+      out$kl_latent <- latent$kl
+      next
+    }
+    h <- switch(spec$layer[i], dense = slow_dense(h, leaves[[i]]), layer_norm = slow_layer_norm(h, leaves[[i]]),
+                dropout = slow_dropout(h, spec$setting[i], noise), stop("this layer has no reference"))
+  }
+  out$eta <- if (spec$has_offset) h + data$offset else h
+  out
+}
+
+# The nll of every block and observation.
+slow_block_nll <- function(spec, eta, y, read) {
+  nll <- matrix(0, nrow(eta), length(spec$family))
+  eta_row <- y_row <- 0
+  for (b in seq_along(spec$family)) {
+    family <- spec$family[b]
+    k <- spec$n_responses[b]
+    block <- list(family = family, n_responses = k)
+    n_free <- if (!has_free(family) || spec$noise[b] == "fixed") 0 else if (spec$noise[b] == "each") k else 1
+    free <- if (n_free) rep_len(read$take(n_free, 1), k) else rep(spec$fixed[b], k)
+    for (i in seq_len(nrow(eta))) for (j in seq_len(k)) {
+      one <- slow_nll[[family]](eta[i, eta_row + seq_len(eta_rows(block))], y[i, y_row + seq_len(y_rows(block))], j, k, free)
+      if (!is.na(one)) nll[i, b] <- nll[i, b] + one
+    }
+    eta_row <- eta_row + eta_rows(block)
+    y_row <- y_row + y_rows(block)
+  }
+  nll
+}
+
+# All that one pass gives: eta, z, the terms [n, (kl_latent,) one nll per block], and the loss.
+slow_engine <- function(spec, theta, data, noise = FALSE, coefficient = c(1, 1, 1, 1)) {
+  out <- slow_forward(spec, theta, data, noise)
+  nll <- slow_block_nll(spec, out$eta, data$y, out$read)
+  stopifnot(out$read$used() == length(theta))
+  out$terms <- cbind(out$kl_latent, nll, deparse.level = 0)
+  weight <- if (is.null(data$weight)) rep(1, nrow(nll)) else data$weight
+  totals <- out$read$totals()
+  kl_latent <- if (is.null(out$kl_latent)) 0 else sum(weight * out$kl_latent) / sum(weight)
+  out$loss <- sum(coefficient * c(sum(weight * nll) / sum(weight), kl_latent, totals$kl_weights, totals$penalty))
+  out
+}
+
+# ---- central differences
+
+central_difference <- function(loss, theta, i, h) {
+  up <- down <- theta
+  up[i] <- theta[i] + h
+  down[i] <- theta[i] - h
+  (loss(up) - loss(down)) / (up[i] - down[i])
+}
+
+# The worst relative error of a gradient. Where it is large the step is made smaller: it may hold a kink of a relu.
+gradient_error <- function(loss, theta, gradient) {
+  h <- .Machine$double.eps^(1 / 3) * pmax(1, abs(theta))
+  numeric <- vapply(seq_along(theta), function(i) central_difference(loss, theta, i, h[i]), 0)
+  error <- function(i, numeric) {
+    abs(numeric - gradient[i]) / (abs(numeric) + abs(gradient[i]) + 1e-3 * largest)
+  }
+  largest <- max(abs(numeric))
+  errors <- error(seq_along(theta), numeric)
+  for (i in which(!(errors < 1e-6))) for (shrink in c(10, 100, 1000))
+    errors[i] <- min(errors[i], error(i, central_difference(loss, theta, i, h[i] / shrink)))
+  max(errors)
+}
+
+# That of a case, its noise frozen.
+case_error <- function(case, control, ...) {
+  evaluate <- function(theta) {
+    set.seed(7)
+    engine_gradient(case$spec, theta, case$data, control, ...)
+  }
+  gradient_error(function(theta) evaluate(theta)$loss, case$theta, evaluate(case$theta)$gradient)
+}
+
+# ---- Monte Carlo
+
+# How many standard errors the mean of x is away from the truth.
+standard_errors_off <- function(x, truth) {
+  if (is.matrix(x)) return(vapply(seq_len(ncol(x)), function(j) standard_errors_off(x[, j], rep_len(truth, ncol(x))[j]), 0))
+  abs(mean(x) - truth) / (stats::sd(x) / sqrt(length(x)))
+}
