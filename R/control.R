@@ -1,37 +1,37 @@
 #' How to train
 #'
-#' Collects what decides how a network is trained. Every argument may also be given directly to a fitting function, as in
-#' `fit_nn(y ~ ., data, epochs = 50)`. What is left `NULL` is chosen from the data, and `print()` of the fit says what was
-#' chosen.
+#' Collects what decides how a network is trained. Every argument may also be given directly to a fitting function, as
+#' in `fit_nn(y ~ ., data, epochs = 50)`. What is left `NULL` is chosen from the data, and `print()` of the fit says
+#' what was chosen.
 #'
-#' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within the
-#'   training data (see [fit_nn()]), 1000 for `"lbfgs"`.
+#' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within
+#'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`.
 #' @param batch_size observations per step. `NULL`: chosen from the number of rows.
-#' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all others
-#'   use random batches.
+#' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all
+#'   others use random batches.
 #' @param learn_rate the learning rate; not used by `"lbfgs"`. `NULL`: a value that suits the optimizer.
 #' @param schedule the learning rate over epochs: `"constant"`; `"step"`, a tenth after each third of the epochs;
 #'   `"exponential"` and `"cosine"`, down to a hundredth; `"plateau"`, a half after 10 epochs without improvement.
 #' @param momentum momentum of `"momentum"` and `"nesterov"`, decay of the mean gradient of `"adam"` and `"adamw"`.
 #' @param clip_norm gradients longer than this are shortened to it; `Inf`: none is.
-#' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or a data frame
-#'   (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0: nothing.
-#' @param patience epochs without improvement (of the validation loss, or else of the loss) after which training stops;
-#'   `Inf`: never.
+#' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or
+#'   a data frame (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0:
+#'   nothing.
+#' @param patience epochs without improvement (of the validation loss, or else of the loss) after which training
+#'   stops; `Inf`: never.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`.
 #' @param threads threads to use; at present the engine uses one, R's BLAS what it is set to.
 #' @param rng `"R"`: all noise is drawn from R's generator, so that [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch.
-#' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's scale);
-#'   when it returns `TRUE` training stops.
+#' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
+#'   scale); when it returns `TRUE` training stops.
 #'
 #' @return A list of class `varnn_control`.
-#' @references
-#' Kingma and Ba (2015) Adam, \doi{10.48550/arXiv.1412.6980}. Liu and Nocedal (1989) L-BFGS, \doi{10.1007/BF01589116}.
-#' Loshchilov and Hutter (2019) AdamW, \doi{10.48550/arXiv.1711.05101}; (2017) the cosine schedule,
-#' \doi{10.48550/arXiv.1608.03983}. Duchi, Hazan and Singer (2011) Adagrad, Journal of Machine Learning Research 12,
-#' 2121-2159. Sutskever et al. (2013) momentum and Nesterov's, PMLR 28(3), 1139-1147.
+#' @references Kingma and Ba (2015) Adam, \doi{10.48550/arXiv.1412.6980}. Liu and Nocedal (1989) L-BFGS,
+#'   \doi{10.1007/BF01589116}. Loshchilov and Hutter (2019) AdamW, \doi{10.48550/arXiv.1711.05101}; (2017) the cosine
+#'   schedule, \doi{10.48550/arXiv.1608.03983}. Duchi, Hazan and Singer (2011) Adagrad, Journal of Machine Learning
+#'   Research 12, 2121-2159. Sutskever et al. (2013) momentum and Nesterov's, PMLR 28(3), 1139-1147.
 #' @examples
 #' nn_control(optimizer = "lbfgs", epochs = 200)
 #' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs")

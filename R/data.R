@@ -109,12 +109,14 @@ omitted_rows <- function(x, y, weights, na.action) {
   missing_x <- if (is.data.frame(x)) !stats::complete.cases(x) else rows_with_missing(x)
   missing <- which(missing_x | !stats::complete.cases(y) | is.na(if (is.null(weights)) 0 else weights))
   if (!length(missing) || action == "na.pass") return(NULL)
-  if (action == "na.fail") stop_user("There are missing values in %d rows, and `na.action` is na.fail.", length(missing))
+  if (action == "na.fail") stop_user("There are missing values in %d rows, and `na.action` is na.fail.",
+                                     length(missing))
   structure(missing, class = if (action == "na.exclude") "exclude" else "omit")
 }
 
 na_name <- function(f) {
-  known <- list(na.omit = stats::na.omit, na.exclude = stats::na.exclude, na.pass = stats::na.pass, na.fail = stats::na.fail)
+  known <- list(na.omit = stats::na.omit, na.exclude = stats::na.exclude, na.pass = stats::na.pass,
+                na.fail = stats::na.fail)
   found <- names(known)[vapply(known, identical, NA, f)]
   if (length(found)) found else stop_user("`na.action` must be na.omit, na.exclude, na.pass or na.fail.")
 }
@@ -135,7 +137,8 @@ unname_matrix <- function(x) {
 check_weights <- function(w, n) {
   if (is.null(w)) return(NULL)
   if (!is.numeric(w) || length(w) != n) stop_user("`weights` must be a number for each of the %d rows.", n)
-  if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1], format(w[which(w < 0)[1]]))
+  if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1],
+                                          format(w[which(w < 0)[1]]))
   if (any(is.infinite(w))) stop_user("`weights` must be finite.")
   if (!sum(w, na.rm = TRUE) > 0) stop_user("`weights` are all zero.")
   as.double(w)
@@ -151,7 +154,8 @@ design_rows <- function(design, newdata) {
   frame <- new_frame(design, newdata)
   offset <- stats::model.offset(frame)
   ok <- stats::complete.cases(frame)
-  if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok, rows = row.names(newdata)))
+  if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok,
+                                rows = row.names(newdata)))
   frame <- frame[ok, , drop = FALSE]
   x <- if (any(ok)) stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts) else matrix(0, 0, 0)
   keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
@@ -185,8 +189,9 @@ ls_formula <- function(terms) {
 check_new_levels <- function(xlevels, newdata) {
   for (name in intersect(names(xlevels), names(newdata))) {
     new <- setdiff(unique(as.character(newdata[[name]])), c(xlevels[[name]], NA))
-    if (length(new)) stop_user("Column `%s` of `newdata` has a level that the training data had not: \"%s\"; known are %s.",
-                               name, new[1], quoted(xlevels[[name]]))
+    if (length(new))
+      stop_user("Column `%s` of `newdata` has a level that the training data had not: \"%s\"; known are %s.",
+                name, new[1], quoted(xlevels[[name]]))
   }
 }
 
@@ -234,8 +239,9 @@ check_finite_columns <- function(x, columns, where, moments = NULL) {
 # Centre and scale of each column of x: none for dummies and 0/1 columns; a constant column becomes 0.
 x_scaling <- function(train, standardize) {
   m <- check_finite_columns(train$x, train$design$columns, "x", column_moments(train$x, train$weights))
-  if (any(m$n_missing > 0)) stop_user("Column `%s` has missing values, which `na.action` has let pass: drop these rows or fill them.",
-                                      train$design$columns[m$n_missing > 0][1])
+  if (any(m$n_missing > 0))
+    stop_user("Column `%s` has missing values, which `na.action` has let pass: drop these rows or fill them.",
+              train$design$columns[m$n_missing > 0][1])
   as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
   use_center <- standardize && train$design$intercept
   list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),

@@ -1,13 +1,14 @@
 #' Handwritten digits, 8 by 8 pixels
 #'
-#' Images of 1,797 handwritten digits by 13 people: the test part of the UCI data set "Optical recognition of handwritten digits".
-#' Bitmaps of 32 by 32 were divided into blocks of 4 by 4, and the dark pixels of each block counted.
+#' Images of 1,797 handwritten digits by 13 people: the test part of the UCI data set "Optical recognition of
+#' handwritten digits". Bitmaps of 32 by 32 were divided into blocks of 4 by 4, and the dark pixels of each block
+#' counted.
 #'
-#' @format A data frame of 1,797 rows and 65 columns: `digit`, a factor with levels 0 to 9, and `p01` to `p64`, the pixels, row by row
-#'   from the top left, each from 0 (white) to 16 (black).
+#' @format A data frame of 1,797 rows and 65 columns: `digit`, a factor with levels 0 to 9, and `p01` to `p64`, the
+#' pixels, row by row from the top left, each from 0 (white) to 16 (black).
 #' @source Alpaydin and Kaynak (1998), UCI Machine Learning Repository, \doi{10.24432/C50P49}, licence CC BY 4.0.
-#' @references Kaynak (1995) Methods of combining multiple classifiers and their applications to handwritten digit recognition,
-#'   MSc thesis, Bogazici University.
+#' @references Kaynak (1995) Methods of combining multiple classifiers and their applications to handwritten digit
+#'   recognition, MSc thesis, Bogazici University.
 #' @examples
 #' image(matrix(unlist(digits[1, -1]), 8)[, 8:1], col = gray(16:0 / 16), asp = 1, axes = FALSE)
 "digits"

@@ -4,7 +4,8 @@ statuses <- c("finished", "converged", "patience", "callback", "interrupted", "d
 
 # What the engine reads of training data; NULL where absent.
 engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL) {
-  list(n = as.double(nrow(x)), x = x, y = y, offset = offset, weight = weights, center = scaling$center, scale = scaling$scale,
+  list(n = as.double(nrow(x)), x = x, y = y, offset = offset, weight = weights, center = scaling$center,
+       scale = scaling$scale,
        is_constant = scaling$is_constant,
        row = if (!is.null(row)) as.double(row))
 }
@@ -28,10 +29,10 @@ with_interrupts <- function(expr) {
   })
 }
 
-epoch_hook <- function(control, terms) {
+epoch_hook <- function(control, columns) {
   if (!control$verbose && is.null(control$callback)) return(NULL)
   function(epoch, row) {
-    names(row) <- c("loss", "learn_rate", "val_loss", terms)
+    names(row) <- columns
     if (control$verbose) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
                                                                       signif(row[is.finite(row)], 5), collapse = "  ")))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
@@ -44,12 +45,13 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
   slots <- r$optimizer_slots[match(control$optimizer, r$optimizer)]
   if (is.null(state)) state <- numeric(slots * layout$n_par + 1)
   terms <- make.unique(layout$terms$term)
+  columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
   out <- with_interrupts(function(poll) {
     .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state,
-          list(poll = poll, epoch = epoch_hook(control, terms)))
+          list(poll = poll, epoch = epoch_hook(control, columns)))
   })
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
-  colnames(history) <- c("loss", "learn_rate", "val_loss", terms)
+  colnames(history) <- columns
   out$history <- history
   out$status <- statuses[out$status + 1L]
   out

@@ -1,5 +1,6 @@
-# R's half of the family table: for each row of the engine's, what prediction needs. eta and y are matrices with one row per
-# observation, on the engine's scale; `free` is the log of the free scalar (gaussian: of sigma), one per response.
+# R's half of the family table: for each row of the engine's, what prediction needs. eta and y are matrices with one
+# row per observation, on the engine's scale; `free` is the log of the free scalar (gaussian: of sigma), one per
+# response.
 #   mean      eta -> mean of y; categorical: probabilities
 #   draw      eta, free -> a random y
 #   start     y, weights -> the eta at which training starts
@@ -112,7 +113,8 @@ family_name <- function(family) {
   if (is.function(family)) family <- tryCatch(family(), error = function(e) stop_family(family))
   if (inherits(family, "family")) {
     link <- family_links[family$family]
-    if (is.na(link)) stop_user("`family` %s is not one of varnn's: use one of %s.", shown(family$family), quoted(families()))
+    if (is.na(link)) stop_user("`family` %s is not one of varnn's: use one of %s.", shown(family$family),
+                               quoted(families()))
     if (family$link != link)
       stop_user("`family` %s(link = \"%s\") is not available: varnn has it with the link \"%s\".",
                 family$family, family$link, link)
@@ -124,5 +126,6 @@ family_name <- function(family) {
 }
 
 stop_family <- function(family) {
-  stop_user("`family` must be \"auto\", a name in families() or a family object such as poisson(), not %s.", shown(family))
+  stop_user("`family` must be \"auto\", a name in families() or a family object such as poisson(), not %s.",
+            shown(family))
 }

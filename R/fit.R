@@ -1,6 +1,7 @@
 # Fitting: a model's specification and data to an object of class "varnn".
 
-# The common part of every fitting function. `arguments` are those that shape the model, kept for print() and continue().
+# The common part of every fitting function. `arguments` are those that shape the model, kept for print() and
+# continue().
 fit_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
   layout <- spec_layout(spec)
   control <- resolve_control(control, nrow(train$x), layout)
@@ -8,10 +9,11 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
   sets <- training_sets(train, blocks, control)
   control <- choose_epochs(control, spec, layout, blocks, sets)
   trained <- best_start(control, spec, layout, blocks, sets)
-  fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control, spec = spec,
-              layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks, design = train$design,
-              scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par, weights = train$weights,
-              offset = train$offset, na.action = train$na.action, rows = train$rows, version = fit_version)
+  fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
+              spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
+              design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,
+              weights = train$weights, offset = train$offset, na.action = train$na.action, rows = train$rows,
+              version = fit_version)
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (keep_data) fit$data <- train
   fit$response <- train$response
@@ -39,64 +41,69 @@ add_training <- function(fit, trained) {
   fit
 }
 
-# The engine's loss is that of standardised gaussian responses with sigma = 1; the user sees sigma at its closed form and
-# the response's own scale: with mean squared error m, log(2 pi m) / 2 + 1/2 + log(scale); the penalty follows as / m.
+# The engine's loss is that of standardised gaussian responses with sigma = 1; the user sees sigma at its closed form
+# and the response's own scale: with mean squared error m, log(2 pi m) / 2 + 1/2 + log(scale); the penalty follows as
+# / m. The same for the terms of the validation data.
 user_history <- function(h, fit, epochs_before) {
   terms <- spec_layout(fit$spec)$terms
-  value <- h[, -(1:3), drop = FALSE]
-  is_penalty <- terms$term == "penalty"
-  nll <- numeric(nrow(h))
-  divisor <- 1
-  for (i in which(terms$term == "nll")) {
-    block <- fit$blocks[[terms$source[i] + 1L]]
-    unit <- block$family == "gaussian" && block$noise == "fixed" && is.null(block$known_sigma)
-    squared <- pmax(2 * value[, i] - log(2 * pi), .Machine$double.xmin)
-    if (unit) divisor <- squared
-    nll <- nll + if (unit) profile_nll(squared) else value[, i]
-    if (is_gaussian(block)) nll <- nll + log(block$scale)
-  }
-  of_validation <- h[, "val_loss"] - h[, "loss"] # on the engine's scale
+  value <- h[, 3 + seq_len(nrow(terms)), drop = FALSE]
+  nll <- user_nll(value, fit, terms)
   out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
-  for (kind in c("kl_latent", "kl_weights", "penalty")) {
-    if (!any(terms$term == kind)) next
-    out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE]) / if (kind == "penalty") divisor else 1
+  for (kind in intersect(c("kl_latent", "kl_weights", "penalty"), terms$term)) {
+    out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE])
+    if (kind == "penalty") out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms)
     out$loss <- out$loss + out[[kind]]
   }
-  out$val_loss <- validation_history(h[, "val_loss"], fit)
+  held_out <- h[, 3 + nrow(terms) + seq_len(nrow(terms)), drop = FALSE]
+  latent <- rowSums(held_out[, terms$term == "kl_latent", drop = FALSE])
+  out$val_loss <- ifelse(is.finite(h[, "val_loss"]), user_nll(held_out, fit, terms) + latent, NA_real_)
   out
 }
 
 profile_nll <- function(squared) log(2 * pi * squared) / 2 + 0.5
 
-# The validation loss in the same units; of several unit gaussians only the sum is known, and their sigma is taken as one.
-validation_history <- function(loss, fit) {
-  unit <- vapply(fit$blocks, function(b) b$family == "gaussian" && b$noise == "fixed" && is.null(b$known_sigma), NA)
-  scale <- sum(vapply(fit$blocks, function(b) if (is_gaussian(b)) log(b$scale) else 0, 0))
-  if (!all(unit)) return(loss + scale)
-  k <- length(unit)
-  k * profile_nll(pmax(2 * loss / k - log(2 * pi), .Machine$double.xmin)) + scale
+# From the engine's nll of a unit gaussian back to its mean square.
+mean_square <- function(nll) pmax(2 * nll - log(2 * pi), .Machine$double.xmin)
+
+user_nll <- function(value, fit, terms) {
+  of_block <- function(i) {
+    block <- fit$blocks[[terms$source[i] + 1L]]
+    nll <- if (has_profiled_sigma(block)) profile_nll(mean_square(value[, i])) else value[, i]
+    nll + if (is_gaussian(block)) log(block$scale) else 0
+  }
+  rowSums(matrix(vapply(which(terms$term == "nll"), of_block, numeric(nrow(value))), nrow(value)))
+}
+
+# lambda / 2 sum(w^2) belongs to half the squared error; beside the likelihood of one gaussian it is divided by sigma^2.
+penalty_divisor <- function(value, fit, terms) {
+  profiled <- which(vapply(fit$blocks, has_profiled_sigma, NA))
+  if (length(profiled) != 1) return(1)
+  mean_square(value[, which(terms$term == "nll" & terms$source == profiled - 1L)])
 }
 
 warn_of_training <- function(fit, trained) {
   warn <- function(class, ...) warning(structure(class = c(class, "warning", "condition"),
                                                  list(message = sprintf(...), call = NULL)))
   loss <- fit$history$loss
+  last <- length(loss)
+  rate <- format(fit$control$learn_rate)
   if (trained$status == "diverged")
-    warn("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best parameters",
-                                 "before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
-         fit$n_epochs + 1L, format(fit$control$learn_rate))
+    warn("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best",
+                                 "parameters before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
+         last + 1L, rate)
   if (trained$status == "interrupted")
-    warn("varnn_interrupted", "Training was interrupted in epoch %d: the fit has the best parameters so far.", fit$n_epochs + 1L)
-  if (trained$status == "finished" && length(loss) >= 10 && loss[length(loss)] >= loss[1] && is.null(trained$continued))
-    warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or",
-                                    "more epochs."),
-         length(loss), format(loss[1], digits = 4), format(loss[length(loss)], digits = 4), format(fit$control$learn_rate))
+    warn("varnn_interrupted", "Training was interrupted in epoch %d: the fit has the best parameters so far.",
+         last + 1L)
+  if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
+    warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
+                                    "%s) or more epochs."),
+         last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
 }
 
 # ---- defaults that depend on the data
 
-learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005, adamw = 0.005,
-                 lbfgs = 1)
+learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005,
+                 adamw = 0.005, lbfgs = 1)
 
 resolve_control <- function(control, n, layout) {
   full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
@@ -134,7 +141,8 @@ training_sets <- function(train, blocks, control) {
   offset <- engine_offset(blocks, train$offset)
   n <- nrow(train$x)
   part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row)
-  if (is.list(control$validation)) return(list(train = part(), valid = held_out_data(train, blocks, control$validation)))
+  if (is.list(control$validation))
+    return(list(train = part(), valid = held_out_data(train, blocks, control$validation)))
   rows <- held_out_rows(control$validation, n)
   if (!length(rows)) return(list(train = part(), valid = NULL))
   list(train = part(setdiff(seq_len(n), rows)), valid = part(rows))
@@ -164,17 +172,16 @@ new_response <- function(design, terms, newdata) {
     if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
       stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
     rows <- design_rows(design, newdata$x)
-    y <- newdata$y
-    return(list(x = rows$x, offset = rows$offset, response = if (length(dim(y)) == 2) y[rows$ok, , drop = FALSE] else y[rows$ok]))
+    return(list(x = rows$x, offset = rows$offset, response = take_rows(newdata$y, rows$ok)))
   }
   if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
   frame <- tryCatch(stats::model.frame(terms, newdata, na.action = stats::na.pass),
                     error = function(e) stop_user("The response is not in the held-out data: %s.", conditionMessage(e)))
-  response <- stats::model.response(frame)
-  list(x = rows$x, offset = rows$offset,
-       response = if (length(dim(response)) == 2) response[rows$ok, , drop = FALSE] else response[rows$ok])
+  list(x = rows$x, offset = rows$offset, response = take_rows(stats::model.response(frame), rows$ok))
 }
+
+take_rows <- function(x, rows) if (length(dim(x)) == 2) x[rows, , drop = FALSE] else x[rows]
 
 # ---- starts
 
@@ -186,7 +193,8 @@ start_of <- function(spec, layout, blocks, data) {
   eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(y[, s, drop = FALSE], w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
   at <- block_slices(blocks, eta_rows)
-  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) utils::tail(s, length(s) %/% 2), blocks, at))
+  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
+                       blocks, at))
   start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
 }
 
@@ -209,8 +217,8 @@ start_score <- function(one, sets) {
   if (is.null(sets$valid)) one$history[one$epochs, "loss"] else min(one$history[, "val_loss"])
 }
 
-# Epochs by 5-fold cross-validation: where the held-out loss, averaged over folds, is least. When rows are held out anyway,
-# or patience was asked for, these decide instead.
+# Epochs by 5-fold cross-validation: where the held-out loss, averaged over folds, is least. When rows are held out
+# anyway, or patience was asked for, these decide instead.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   control$epochs <- most_epochs(sets$train$n, control$batch_size)
@@ -244,13 +252,13 @@ cross_validated_epochs <- function(control, spec, layout, blocks, train) {
 
 #' Train on
 #'
-#' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in contrast fits anew,
-#' as it does for `lm`.
+#' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in
+#' contrast fits anew, as it does for `lm`.
 #'
 #' @param object a fit.
 #' @param epochs number of further epochs.
-#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula, else
-#'   `list(x = , y = )`.
+#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
+#'   else `list(x = , y = )`.
 #' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
 #' @return The fit after training on; its history goes on where it ended. L-BFGS starts with an empty memory.
 #' @examples
@@ -278,7 +286,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   train$scaling <- object$scaling
   sets <- training_sets(train, object$blocks, control)
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
-  trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta, if (keeps_state) object$state)
+  trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
+                        if (keeps_state) object$state)
   trained$continued <- TRUE
   object$theta <- trained$theta
   object$state <- trained$state
@@ -297,7 +306,8 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
              sub("[.]$", "", conditionMessage(e))))
   same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$mean) &&
     isTRUE(all.equal(column_moments(train$x, train$weights)$mean, fit$scaling$mean, tolerance = 1e-8))
-  if (!same) stop_user("The data found are not those that the model was trained on: give them, or fit with `keep_data = TRUE`.")
+  if (!same)
+    stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train
 }
 
@@ -319,32 +329,51 @@ refound_data <- function(fit, data, envir) {
 
 # A fit read from a file may be anything: what the methods rely on is checked before they start.
 check_fit <- function(fit) {
-  damaged <- function(what) stop_user("The fit is damaged: `%s` is not as fit_nn() made it.", what)
-  if (!is.list(fit) || !is.list(fit$spec)) damaged("spec")
-  n <- tryCatch(spec_layout(fit$spec)$n_par, error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
-  if (!is.numeric(fit$theta) || length(fit$theta) != n || !all(is.finite(fit$theta))) damaged("theta")
-  if (!identical(as.numeric(fit$n_par), as.numeric(n))) damaged("n_par")
-  if (!is.list(fit$blocks) || length(fit$blocks) != length(fit$spec$family)) damaged("blocks")
-  for (i in seq_along(fit$blocks)) check_block(fit$blocks[[i]], fit$spec, i, damaged)
+  layout <- tryCatch(spec_layout(fit$spec),
+                     error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
   p <- fit$spec$n_x
-  for (s in c("center", "scale", "mean"))
-    if (!is.numeric(fit$scaling[[s]]) || length(fit$scaling[[s]]) != p || !all(is.finite(fit$scaling[[s]]))) damaged("scaling")
-  if (any(fit$scaling$scale <= 0)) damaged("scaling")
-  if (!is.list(fit$design) || length(fit$design$columns) != p || !isTRUE(fit$design$kind %in% c("frame", "matrix"))) damaged("design")
-  if (fit$design$kind == "frame" && !inherits(fit$design$terms, "terms")) damaged("design")
-  if (!is.numeric(fit$n_obs) || length(fit$n_obs) != 1 || !is.finite(fit$n_obs) || fit$n_obs < 1) damaged("n_obs")
-  if (!is.list(fit$control) || !isTRUE(fit$control$precision %in% c("double", "single"))) damaged("control")
-  if (!is.data.frame(fit$history)) damaged("history")
-  if (!is.null(fit$eta) && (!is.matrix(fit$eta) || nrow(fit$eta) != fit$n_obs || !is.numeric(fit$eta))) damaged("eta")
-  if (NROW(fit$response) != fit$n_obs) damaged("response")
+  of_scaling <- function(name) is_finite_vector(fit$scaling[[name]], p)
+  right <- list(
+    theta = is_finite_vector(fit$theta, layout$n_par),
+    n_par = is_finite_vector(fit$n_par, 1) && fit$n_par == layout$n_par,
+    layout = identical(fit$layout, layout$leaves),
+    blocks = is.list(fit$blocks) && length(fit$blocks) == length(fit$spec$family) &&
+      all(vapply(seq_along(fit$blocks), function(i) is_block(fit$blocks[[i]], fit$spec, i), NA)),
+    scaling = is.list(fit$scaling) && of_scaling("center") && of_scaling("scale") && of_scaling("mean") &&
+      all(fit$scaling$scale > 0) && is.logical(fit$scaling$is_constant) && length(fit$scaling$is_constant) == p,
+    design = is.list(fit$design) && is.character(fit$design$columns) && length(fit$design$columns) == p &&
+      (identical(fit$design$kind, "matrix") ||
+         identical(fit$design$kind, "frame") && inherits(fit$design$terms, "terms")),
+    n_obs = is_finite_vector(fit$n_obs, 1) && fit$n_obs >= 1, control = is_control(fit$control),
+    history = is.data.frame(fit$history) && all(vapply(fit$history, is.numeric, NA)) &&
+      all(c("epoch", "loss", "val_loss") %in% names(fit$history)),
+    stop_reason = length(fit$stop_reason) == 1 && fit$stop_reason %in% statuses,
+    eta = is.null(fit$eta) || is.numeric(fit$eta) && identical(dim(fit$eta), as.integer(c(fit$n_obs, layout$n_eta))),
+    response = NROW(fit$response) == fit$n_obs,
+    weights = is.null(fit$weights) || is_finite_vector(fit$weights, fit$n_obs) && all(fit$weights >= 0),
+    offset = is.null(fit$offset) || is.numeric(fit$offset) && length(fit$offset) == fit$n_obs,
+    call = is.call(fit$call), terms = is.null(fit$terms) || inherits(fit$terms, "terms")
+  )
+  wrong <- names(right)[!vapply(right, isTRUE, NA)]
+  if (length(wrong)) stop_user("The fit is damaged: `%s` is not as it was made.", wrong[1])
   invisible(fit)
 }
 
-check_block <- function(b, spec, i, damaged) {
-  is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
-  ok <- is.list(b) && identical(b$family, spec$family[i]) && is_number(b$n_responses) && b$n_responses == spec$n_responses[i] &&
-    is_number(b$center) && is_number(b$scale) && b$scale > 0 && is.character(b$columns) && length(b$columns) == 1 &&
-    isTRUE(b$type %in% c("numeric", "logical", "factor", "counts")) &&
+is_finite_vector <- function(x, length) is.numeric(x) && length(x) == length && all(is.finite(x))
+
+is_control <- function(control) {
+  is.list(control) && isTRUE(control$precision %in% c("double", "single")) &&
+    isTRUE(control$optimizer %in% optimizers()) &&
+    is_finite_vector(control$batch_size, 1) && is_finite_vector(control$learn_rate, 1) &&
+    is.character(control$schedule) && length(control$schedule) == 1
+}
+
+block_types <- c("numeric", "logical", "factor", "counts")
+
+is_block <- function(b, spec, i) {
+  is.list(b) && identical(b$family, spec$family[i]) && is_finite_vector(b$n_responses, 1) &&
+    b$n_responses == spec$n_responses[i] && identical(b$noise, spec$noise[i]) && is_finite_vector(b$fixed, 1) &&
+    is_finite_vector(b$center, 1) && is_finite_vector(b$scale, 1) && b$scale > 0 && is.character(b$columns) &&
+    length(b$columns) == 1 && isTRUE(b$type %in% block_types) &&
     (b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
-  if (!ok) damaged("blocks")
 }

@@ -1,57 +1,59 @@
 #' Neural networks for regression and classification
 #'
-#' Fits a feed-forward network \eqn{\eta(x) = W_L \phi(\ldots \phi(W_1 x + b_1) \ldots) + b_L}{eta(x) = W_L phi(... phi(W_1 x + b_1)
-#' ...) + b_L} by minimising the mean negative log-likelihood of a family whose link maps the mean of the response to
-#' \eqn{\eta}{eta}. With `hidden = 0` it is the linear model, or the generalised linear model with the canonical link.
+#' Fits a feed-forward network \eqn{\eta(x) = W_L \phi(\ldots \phi(W_1 x + b_1) \ldots) + b_L}{eta(x) = W_L phi(...
+#' phi(W_1 x + b_1) ...) + b_L} by minimising the mean negative log-likelihood of a family whose link maps the mean of
+#' the response to \eqn{\eta}{eta}. With `hidden = 0` it is the linear model, or the generalised linear model with the
+#' canonical link.
 #'
 #' @section What is minimised:
-#' \deqn{\frac{1}{\sum w_i} \sum_i w_i \, \ell(y_i, \eta(x_i)) + \frac{\lambda}{2} \sum_j w_j^2}{(1 / sum(w)) sum_i w_i nll(y_i, eta(x_i))
-#' + (lambda / 2) sum(weights^2)}
-#' with case weights \eqn{w_i}{w_i} and \eqn{\lambda}{lambda} = `penalty`. For a gaussian response \eqn{\ell}{nll} is half the
-#' squared error of the standardised response, so that `hidden = 0` gives ridge regression \eqn{(X'X/n + \lambda I)^{-1} X'y/n}{(X'X/n +
-#' lambda I)^-1 X'y/n} on the standardised data; the noise's standard deviation is then found in closed form
-#' (`sigma()`). The history shows the loss in nats per observation with that closed form filled in.
+#' \deqn{\frac{1}{\sum w_i} \sum_i w_i \, \ell(y_i, \eta(x_i)) + \frac{\lambda}{2} \sum_j w_j^2}{(1 / sum(w)) sum_i
+#' w_i nll(y_i, eta(x_i)) + (lambda / 2) sum(weights^2)} with case weights \eqn{w_i}{w_i} and \eqn{\lambda}{lambda} =
+#' `penalty`. For a gaussian response \eqn{\ell}{nll} is half the squared error of the standardised response, so that
+#' `hidden = 0` gives ridge regression \eqn{(X'X/n + \lambda I)^{-1} X'y/n}{(X'X/n + lambda I)^-1 X'y/n} on the
+#' standardised data; the noise's standard deviation is then found in closed form (`sigma()`). The history shows the
+#' loss in nats per observation with that closed form filled in.
 #'
 #' @section Families:
-#' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors `"bernoulli"`
-#' (logit; the second level is the success, as in [glm()]); other factors and characters `"categorical"` (softmax). On
-#' request: `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log), `"negative_binomial"` (log; its
-#' size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend on x). A response that is a matrix or a
-#' data frame has a family for each column; a named `family` sets some.
+#' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors
+#' `"bernoulli"` (logit; the second level is the success, as in [glm()]); other factors and characters `"categorical"`
+#' (softmax). On request: `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
+#' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
+#' on x). A response that is a matrix or a data frame has a family for each column; a named `family` sets some.
 #'
 #' @section Defaults that look at the data:
-#' When `epochs` is not given, 5-fold cross-validation within the training data finds the number of epochs after which held-out
-#' loss no longer falls, and the network is then trained on all rows for that long. `print()` says what was chosen.
+#' When `epochs` is not given, 5-fold cross-validation within the training data finds the number of epochs after which
+#' held-out loss no longer falls, and the network is then trained on all rows for that long. `print()` says what was
+#' chosen.
 #'
 #' @param x a formula, a numeric matrix, or a data frame of predictors.
-#' @param formula,data,weights,subset,na.action,contrasts as in [lm()]; `offset()` in the formula too. `weights` are case weights:
-#'   a row of weight 2 counts as two such rows.
-#' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type). With
-#'   `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
+#' @param formula,data,weights,subset,na.action,contrasts as in [lm()]; `offset()` in the formula too. `weights` are
+#'   case weights: a row of weight 2 counts as two such rows.
+#' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
+#'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
 #' @param activation one of [activations()], or one for each hidden layer.
 #' @param family see Families.
-#' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases. With `optimizer = "adamw"` it is that
-#'   method's decoupled decay.
+#' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases. With `optimizer = "adamw"` it is
+#'   that method's decoupled decay.
 #' @param dropout rate of dropout after each hidden layer (Srivastava et al. 2014), one number or one per layer.
 #' @param layer_norm normalise the units within each hidden layer (Ba et al. 2016)?
-#' @param standardize centre and scale numeric predictors, but for 0/1 columns, and gaussian responses? Undone in all output.
+#' @param standardize centre and scale numeric predictors, but for 0/1 columns, and gaussian responses? Undone in all
+#'   output.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
 #' @param keep_data keep the training data in the fit?
 #' @param ... arguments of [nn_control()].
 #'
-#' @return An object of class `c("varnn_nn", "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`,
-#' `family`, `history` (a data frame with a row per epoch: `epoch`, `loss`, `nll`, `learn_rate`, and `val_loss` where data were held
-#' out, in nats per observation), `converged`, `stop_reason`, `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all
-#' parameters) and `layout` (where each matrix is in `theta`). Fitted values and the response are kept when the training had at
-#' least five epochs.
+#' @return An object of class `c("varnn_nn", "varnn")`, a list that can be saved with [saveRDS()]. Its elements
+#'   include `call`, `terms`, `family`, `history` (a data frame with a row per epoch: `epoch`, `loss`, `nll`,
+#'   `learn_rate`, and `val_loss` where data were held out, in nats per observation), `converged`, `stop_reason`,
+#'   `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all parameters) and `layout` (where each matrix is in
+#'   `theta`). Fitted values and the response are kept when the training had at least five epochs.
 #'
-#' Training trouble is a warning of class `varnn_diverged`, `varnn_interrupted` or `varnn_no_progress`, and a fit with the best
-#' parameters so far.
-#' @references
-#' Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015) initial weights, \doi{10.1109/ICCV.2015.123}.
-#' Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15, 1929-1958. Ba, Kiros and Hinton (2016) layer
-#' normalisation, \doi{10.48550/arXiv.1607.06450}.
+#' Training trouble is a warning of class `varnn_diverged`, `varnn_interrupted` or `varnn_no_progress`, and a fit with
+#' the best parameters so far.
+#' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015) initial weights,
+#'   \doi{10.1109/ICCV.2015.123}. Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15,
+#'   1929-1958. Ba, Kiros and Hinton (2016) layer normalisation, \doi{10.48550/arXiv.1607.06450}.
 #' @seealso [nn_control()], [predict.varnn_nn()], [continue()], [check_gradients()]
 #' @examples
 #' set.seed(1)
@@ -72,9 +74,9 @@ fit_nn.default <- function(x, ...) {
 
 #' @rdname fit_nn
 #' @export
-fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16, activation = "relu",
-                           family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
-                           control = nn_control(), keep_data = FALSE, ...) {
+fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
+                           activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
+                           standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   control <- control_with(control, list(...), names(formals(fit_nn.formula)))
@@ -85,9 +87,9 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 
 #' @rdname fit_nn
 #' @export
-fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu", family = "auto", penalty = 0,
-                              dropout = 0, layer_norm = FALSE, standardize = TRUE, control = nn_control(),
-                              keep_data = FALSE, ...) {
+fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
+                              family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
+                              control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   control <- control_with(control, list(...), names(formals(fit_nn.data.frame)))
@@ -111,20 +113,23 @@ nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_nor
 check_hidden <- function(hidden) {
   if (is.null(hidden) || identical(as.double(hidden), 0) || length(hidden) == 0) return(integer())
   if (!is.numeric(hidden) || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
-    stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s.", shown(hidden))
+    stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s.",
+              shown(hidden))
   as.integer(hidden)
 }
 
 check_activation <- function(activation, n_layers) {
   if (!is.character(activation) || !length(activation) %in% c(1, n_layers))
-    stop_user("`activation` must be one name from activations(), or one for each hidden layer, not %s.", shown(activation))
+    stop_user("`activation` must be one name from activations(), or one for each hidden layer, not %s.",
+              shown(activation))
   for (a in activation) check_choice(a, activations(), "activation")
   activation
 }
 
 check_dropout <- function(dropout, n_layers) {
   if (!is.numeric(dropout) || !length(dropout) %in% c(1, n_layers) || anyNA(dropout) || any(dropout < 0 | dropout >= 1))
-    stop_user("`dropout` must be a rate of at least 0 and below 1, or one for each hidden layer, not %s.", shown(dropout))
+    stop_user("`dropout` must be a rate of at least 0 and below 1, or one for each hidden layer, not %s.",
+              shown(dropout))
   dropout
 }
 

@@ -1,17 +1,19 @@
 #' Check a fit's gradients
 #'
-#' Compares the gradient that the engine computes by backward differentiation with central differences of the loss, at the
-#' fit's parameters and with the noise frozen. A teaching aid, and a test of the engine on your model.
+#' Compares the gradient that the engine computes by backward differentiation with central differences of the loss, at
+#' the fit's parameters and with the noise frozen. A teaching aid, and a test of the engine on your model.
 #'
 #' @param object a fit.
-#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula, else `list(x = , y = )`.
+#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
+#'   else `list(x = , y = )`.
 #' @param rows at most this many rows of the data are used.
 #' @param parameters at most this many parameters, evenly spread, are checked.
 #' @param ... not used.
-#' @return The worst relative error, a number; its attribute `"table"` is a data frame with the `parameter`, its `analytic` and
-#'   `numerical` derivative and their `error`.
-#' @details The difference is taken over \eqn{\pm h}{+-h}, \eqn{h = \epsilon^{1/3} \max(1, |\theta|)}{h = eps^(1/3) max(1, |theta|)}, and over
-#'   \eqn{\pm h / 100}{+-h / 100}, and the better counts, since a unit of `"relu"` may change its sign within h. Always in double precision.
+#' @return The worst relative error, a number; its attribute `"table"` is a data frame with the `parameter`, its
+#'   `analytic` and `numerical` derivative and their `error`.
+#' @details The difference is taken over \eqn{\pm h}{+-h}, \eqn{h = \epsilon^{1/3} \max(1, |\theta|)}{h = eps^(1/3)
+#'   max(1, |theta|)}, and over \eqn{\pm h / 100}{+-h / 100}, and the better counts, since a unit of `"relu"` may
+#'   change its sign within h. Always in double precision.
 #' @examples
 #' set.seed(1)
 #' check_gradients(fit_nn(mpg ~ wt + hp, mtcars, activation = "tanh", epochs = 20))
@@ -28,7 +30,8 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
   train <- training_data(object, data, parent.frame())
   use <- unique(round(seq(1, nrow(train$x), length.out = min(rows, nrow(train$x)))))
   offset <- engine_offset(object$blocks, train$offset)
-  source <- engine_data(train$x, blocks_y(object$blocks, train$response, train$offset), object$scaling, train$weights, offset, use)
+  source <- engine_data(train$x, blocks_y(object$blocks, train$response, train$offset), object$scaling, train$weights,
+                        offset, use)
   control <- list(precision = "double", batch_size = length(use), optimizer = "adam", schedule = "constant", epochs = 0,
                   patience = Inf, learn_rate = 1, momentum = 0, clip_norm = Inf)
   seed <- use_seed(NULL)$seed
@@ -37,7 +40,8 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
     assign(".Random.seed", seed, envir = globalenv())
     engine_gradient(object$spec, theta, source, control)
   }
-  gradient_table(at, object$theta, unique(round(seq(1, object$n_par, length.out = min(parameters, object$n_par)))), object$layout)
+  gradient_table(at, object$theta, unique(round(seq(1, object$n_par, length.out = min(parameters, object$n_par)))),
+                 object$layout)
 }
 
 gradient_table <- function(at, theta, which, layout) {
@@ -49,7 +53,9 @@ gradient_table <- function(at, theta, which, layout) {
     (at(up)$loss - at(down)$loss) / (up[i] - down[i])
   }
   size <- max(abs(analytic), 1e-8)
-  error_of <- function(numerical) abs(numerical - analytic[which]) / (abs(numerical) + abs(analytic[which]) + 1e-3 * size)
+  error_of <- function(numerical) {
+    abs(numerical - analytic[which]) / (abs(numerical) + abs(analytic[which]) + 1e-3 * size)
+  }
   numerical <- vapply(which, central, 0, 1)
   error <- error_of(numerical)
   kink <- error > 1e-6
@@ -58,7 +64,8 @@ gradient_table <- function(at, theta, which, layout) {
   numerical[better] <- replace(numerical, kink, again)[better]
   error <- error_of(numerical)
   leaf <- findInterval(which - 1, layout$offset)
-  table <- data.frame(parameter = paste0(layout$name[leaf], "[", which - layout$offset[leaf], "]"), analytic = analytic[which],
+  table <- data.frame(parameter = paste0(layout$name[leaf], "[", which - layout$offset[leaf], "]"),
+                      analytic = analytic[which],
                       numerical = numerical, error = error)
   structure(max(error), table = table, class = "varnn_gradients")
 }

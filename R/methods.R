@@ -11,7 +11,8 @@ training_blocks <- function(fit, envir) {
   columns <- block_slices(fit$blocks, eta_rows)
   free <- block_free(fit)
   y <- Map(block_y, fit$blocks, block_pieces(fit$blocks, fit$response), list(found$offset))
-  Map(function(b, y, s, f) list(block = b, y = y, eta = found$eta[, s, drop = FALSE], free = f), fit$blocks, y, columns, free)
+  Map(function(b, y, s, f) list(block = b, y = y, eta = found$eta[, s, drop = FALSE], free = f), fit$blocks, y,
+      columns, free)
 }
 
 case_weights <- function(fit) if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
@@ -37,8 +38,8 @@ fitted.varnn <- function(object, ...) {
 #' Residuals of a network
 #'
 #' @param object a fit.
-#' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability); `"pearson"`: that,
-#'   divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances.
+#' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability);
+#'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances.
 #' @param ... not used.
 #' @return A vector, or a matrix when there are several columns (several responses; levels).
 #' @examples
@@ -104,9 +105,9 @@ deviance.varnn <- function(object, ...) {
 #'
 #' @param object a fit.
 #' @param ... not used.
-#' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case weight says. Of
-#'   a gaussian, sigma is at its maximum. `df` is the number of parameters, one for each sigma included; it is no measure of a
-#'   network's complexity when training stopped early.
+#' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
+#'   weight says. Of a gaussian, sigma is at its maximum. `df` is the number of parameters, one for each sigma
+#'   included; it is no measure of a network's complexity when training stopped early.
 #' @export
 logLik.varnn <- function(object, ...) {
   check_fit(object)
@@ -133,9 +134,9 @@ block_log_lik <- function(part, w) {
 #'
 #' @param object a fit with a gaussian response.
 #' @param ... not used.
-#' @return For `hidden = 0` as [lm()] gives it, \eqn{\sqrt{RSS / (n - p)}}{sqrt(RSS / (n - p))}. With hidden layers, where the parameters
-#'   do not count degrees of freedom, \eqn{\sqrt{RSS / n}}{sqrt(RSS / n)}. On the scale of the response; one number per
-#'   gaussian response.
+#' @return For `hidden = 0` as [lm()] gives it, \eqn{\sqrt{RSS / (n - p)}}{sqrt(RSS / (n - p))}. With hidden layers,
+#'   where the parameters do not count degrees of freedom, \eqn{\sqrt{RSS / n}}{sqrt(RSS / n)}. On the scale of the
+#'   response; one number per gaussian response.
 #' @export
 sigma.varnn <- function(object, ...) {
   check_fit(object)
@@ -144,7 +145,8 @@ sigma.varnn <- function(object, ...) {
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
   lost <- if (has_hidden(object)) 0 else coefficients_per_response(object)
-  out <- vapply(parts, function(p) p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost)), 0)
+  out <- vapply(parts, function(p) p$block$scale * sqrt(sum(w * (p$y - p$eta)^2,
+                                                            na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost)), 0)
   if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
   out
 }
@@ -152,7 +154,9 @@ sigma.varnn <- function(object, ...) {
 has_hidden <- function(fit) sum(fit$spec$layer %in% c("dense", "latent")) > 1
 
 # Of a model without hidden layers; constant columns, whose coefficient is 0, do not count.
-coefficients_per_response <- function(fit) sum(!fit$scaling$is_constant) + isTRUE(fit$spec$option[length(fit$spec$option)] == "bias")
+coefficients_per_response <- function(fit) {
+  sum(!fit$scaling$is_constant) + isTRUE(fit$spec$option[length(fit$spec$option)] == "bias")
+}
 
 #' @export
 df.residual.varnn <- function(object, ...) stats::nobs(object) - object$n_par
@@ -183,7 +187,8 @@ variable.names.varnn <- function(object, ...) object$design$columns
 #' @export
 family.varnn <- function(object, ...) {
   families <- lapply(object$blocks, function(b) {
-    switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(), poisson = stats::poisson(),
+    switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),
+           poisson = stats::poisson(),
            structure(list(family = b$family, link = c(gaussian_hetero = "identity", categorical = "softmax",
                                                       negative_binomial = "log")[[b$family]]), class = "family"))
   })
@@ -194,10 +199,10 @@ family.varnn <- function(object, ...) {
 #'
 #' @param object a fit.
 #' @param ... not used.
-#' @return With no hidden layer, the coefficients on the original scale as [lm()] and [glm()] give them: a named vector, or a
-#'   matrix with a column per response (of a categorical response: per level; only their differences matter). A constant
-#'   column has coefficient 0. Else a list of the network's matrices, units in rows and inputs in columns, on the scale of the
-#'   standardised data.
+#' @return With no hidden layer, the coefficients on the original scale as [lm()] and [glm()] give them: a named
+#'   vector, or a matrix with a column per response (of a categorical response: per level; only their differences
+#'   matter). A constant column has coefficient 0. Else a list of the network's matrices, units in rows and inputs in
+#'   columns, on the scale of the standardised data.
 #' @examples
 #' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
 #' coef(lm(mpg ~ wt + hp, mtcars))
@@ -228,7 +233,8 @@ linear_coef <- function(fit) {
   bias <- value("bias")
   intercept <- if (!is.null(bias)) bias[, 1] * scale + center - colSums(slopes * fit$scaling$center)
   out <- rbind(intercept, slopes)
-  dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns), unlist(lapply(fit$blocks, eta_labels)))
+  dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns),
+                        unlist(lapply(fit$blocks, eta_labels)))
   if (ncol(out) == 1) out[, 1] else out
 }
 
@@ -237,13 +243,14 @@ eta_labels <- function(block) {
 }
 
 #' @export
-vcov.varnn_nn <- function(object, ...) {
-  stop_user("vcov() does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).")
-}
+vcov.varnn_nn <- function(object, ...) stop_no_errors("vcov()")
 
 #' @export
-confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
-  stop_user("confint() does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).")
+confint.varnn_nn <- function(object, parm, level = 0.95, ...) stop_no_errors("confint()")
+
+stop_no_errors <- function(what) {
+  stop_user("%s does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).",
+            what)
 }
 
 #' Simulate responses
@@ -255,8 +262,8 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
 #' @param seed a seed, or `NULL` to go on with the present state of the generator.
 #' @param newdata predictors; by default those of the training data.
 #' @param ... not used.
-#' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have the levels of the
-#'   training data. With several responses a list of such data frames.
+#' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have
+#'   the levels of the training data. With several responses a list of such data frames.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
@@ -310,5 +317,6 @@ use_seed <- function(seed) {
   now <- get(".Random.seed", envir = globalenv())
   if (is.null(seed)) return(list(seed = now, restore = function() NULL))
   set.seed(seed)
-  list(seed = structure(seed, kind = as.list(RNGkind())), restore = function() assign(".Random.seed", now, envir = globalenv()))
+  list(seed = structure(seed, kind = as.list(RNGkind())), restore = function() assign(".Random.seed", now,
+                                                                                      envir = globalenv()))
 }

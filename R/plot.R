@@ -19,9 +19,9 @@ most_points <- 5000L # points in one panel
 #'     the first nine responses. These are the data of the training, rows held out by `validation` included.
 #'
 #'   The default is the first; several are drawn one after the other.
-#' @param ... graphical arguments, such as `main`, `xlab`, `ylab`, `xlim`, `ylim`, `log`, `cex`, `lwd` and `pch`, for those
-#'   pictures in which they mean something. `col` is that of training and validation loss (`"history"`), of negative and
-#'   positive weights (`"network"`), of points or of the darkest cell (`"fit"`).
+#' @param ... graphical arguments, such as `main`, `xlab`, `ylab`, `xlim`, `ylim`, `log`, `cex`, `lwd` and `pch`, for
+#'   those pictures in which they mean something. `col` is that of training and validation loss (`"history"`), of
+#'   negative and positive weights (`"network"`), of points or of the darkest cell (`"fit"`).
 #' @return `x`, invisibly. Graphical parameters are left as they were.
 #' @references
 #' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
@@ -39,6 +39,7 @@ most_points <- 5000L # points in one panel
 plot.varnn <- function(x, which = c("history", "network", "fit"), ...) {
   check_fit(x)
   dots <- list(...)
+  envir <- parent.frame()
   check_known(dots, plot_arguments)
   known <- names(Filter(function(row) row$applies(x), plot_table))
   if (missing(which)) which <- known[1]
@@ -48,7 +49,7 @@ plot.varnn <- function(x, which = c("history", "network", "fit"), ...) {
     ask <- grDevices::devAskNewPage(TRUE)
     on.exit(grDevices::devAskNewPage(ask))
   }
-  for (name in which) plot_table[[name]]$draw(x, dots, parent.frame())
+  for (name in which) plot_table[[name]]$draw(x, dots, envir)
   invisible(x)
 }
 
@@ -77,7 +78,7 @@ plot_history <- function(fit, dots, envir) {
   if (has_validation && !has_margin())
     limits[2] <- limits[2] + diff(limits) * 2 * graphics::par("csi") / graphics::par("pin")[2]
   with_arguments(graphics::plot.default, not = c("col", "lwd", "lty", "type", "pch", "cex"), dots, list(
-    x = range(h$epoch), y = range(loss, finite = TRUE), ylim = limits, type = "n", main = "Training history", xlab = "epoch",
+    x = range(h$epoch), y = limits, type = "n", main = "Training history", xlab = "epoch",
     ylab = "loss (nats per observation)", las = tick_las(loss[is.finite(loss)])))
   for (j in seq_len(ncol(loss))) {
     s <- lapply(shape, `[`, j)
@@ -93,7 +94,7 @@ mark_best <- function(h, best, shape) {
   if (!is.na(at) && is.finite(h$val_loss[at])) {
     graphics::points(h$epoch[at], h$val_loss[at], pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = shape$col[2])
     best <- paste("best epoch:", format(best, big.mark = ","))
-    key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = 0, pch = 21))
+    key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = shape$lty[1], pch = 21))
   }
   draw_key(key, shape$col[2])
 }
@@ -109,8 +110,11 @@ draw_key <- function(key, bg = NA) {
   side <- if (has_margin()) 0.7 else -0.8
   y <- rep(graphics::grconvertY(1 + side * graphics::par("csi") / inches[2], "npc"), nrow(key))
   middle <- place$left + 0.15 * place$cex
-  graphics::segments(x(place$left), y, x(place$left + 0.3 * place$cex), y, col = key$col, lwd = key$lwd, lty = key$lty,
-                     xpd = NA)
+  left <- x(place$left)
+  right <- x(place$left + 0.3 * place$cex)
+  line <- is.na(key$pch)
+  graphics::segments(left[line], y[line], right[line], y[line], col = key$col[line], lwd = key$lwd[line],
+                     lty = key$lty[line], xpd = NA)
   graphics::points(x(middle), y, pch = key$pch, col = key$col, bg = bg, cex = 1.2, lwd = 1.5, xpd = NA)
   graphics::text(x(place$left + 0.38 * place$cex), y, key$text, adj = c(0, 0.5), cex = place$cex, xpd = NA)
 }
@@ -152,8 +156,8 @@ network_of <- function(fit) {
     matrix(fit$theta[leaf_index(leaves[i, ])], leaves$rows[i], leaves$cols[i])
   })
   n <- nrow(leaves)
-  hidden <- Map(function(from, to, units) hidden_caption(fit$spec, seq.int(from + 1L, length.out = to - from - 1L), units),
-                leaves$layer[-n], leaves$layer[-1], leaves$rows[-n])
+  between <- Map(function(from, to) setdiff(from:to, c(from, to)), leaves$layer[-n], leaves$layer[-1])
+  hidden <- Map(function(layers, units) hidden_caption(fit$spec, layers, units), between, leaves$rows[-n])
   family <- unique(vapply(fit$blocks, function(b) b$family, ""))
   captions <- c(list(count_of(leaves$cols[1], "input")), hidden,
                 list(c(count_of(leaves$rows[n], "output"), if (length(family) < 3) family)))
@@ -168,7 +172,8 @@ hidden_caption <- function(spec, layers, units) {
   name <- function(kind, option, setting) {
     switch(kind, activate = option, dropout = paste("dropout", format(setting, digits = 2)), gsub("_", " ", kind))
   }
-  c(count_of(units, "unit"), unlist(Map(name, spec$layer[layers], spec$option[layers], spec$setting[layers])))
+  lines <- Map(name, spec$layer[layers], spec$option[layers], spec$setting[layers])
+  c(count_of(units, "unit"), unlist(lines, use.names = FALSE))
 }
 
 output_names <- function(block) {
@@ -195,7 +200,8 @@ place_network <- function(net, inches, cex) {
   last <- length(units)
   ends <- list(net$inputs, net$outputs)
   name_cex <- vapply(c(1, last), function(i) name_size(inches[2] / length(units[[i]]), cex), 0)
-  names <- Map(function(text, size, i) fitted_text(text[units[[i]]], 0.28 * inches[1], size), ends, name_cex, c(1, last))
+  names <- Map(function(text, size, i) fitted_text(text[units[[i]]], 0.28 * inches[1], size),
+               ends, name_cex, c(1, last))
   room <- mapply(function(text, size) max(graphics::strwidth(text[!is.na(text)], "inches", cex = size)) + 2.2 * r,
                  names, name_cex)
   gap <- (inches[1] - sum(room)) / (last - 1)
@@ -226,8 +232,8 @@ shorten <- function(text, n) {
   text
 }
 
-# The weights between units that are drawn, the small ones first: to, from (places in their columns), weight, and its size
-# beside the largest of all in the layer.
+# The weights between units that are drawn, the small ones first: to, from (places in their columns), weight, and its
+# size beside the largest of all in the layer.
 edges_between <- function(weights, from, to) {
   edges <- expand.grid(to = which(!is.na(to)), from = which(!is.na(from)))
   edges$weight <- weights[cbind(to[edges$to], from[edges$from])]
@@ -253,10 +259,11 @@ draw_units <- function(place, i, cex) {
   y <- place$y[[i]]
   is_dots <- is.na(place$units[[i]])
   n <- sum(!is_dots)
-  graphics::symbols(rep(place$x[i], n), y[!is_dots], circles = rep(place$r, n), inches = FALSE, add = TRUE, bg = "white",
-                    fg = "grey25")
+  graphics::symbols(rep(place$x[i], n), y[!is_dots], circles = rep(place$r, n), inches = FALSE, add = TRUE,
+                    bg = "white", fg = "grey25")
   if (any(is_dots))
-    graphics::points(rep(place$x[i], 3), y[is_dots] + place$r * c(-0.9, 0, 0.9), pch = 16, cex = 0.4 * cex, col = "grey25")
+    graphics::points(rep(place$x[i], 3), y[is_dots] + place$r * c(-0.9, 0, 0.9), pch = 16, cex = 0.4 * cex,
+                     col = "grey25")
 }
 
 # Beside the circles: to the left of the first layer (side 2), to the right of the last (side 4).
@@ -350,13 +357,14 @@ note_line <- "dashed: observed = fitted"
 
 # The title, main and tail, small enough for the picture and `main` short enough; what the user gave is not cut.
 draw_main <- function(main, dots, line = NA, tail = "") {
+  given <- dots[names(dots) %in% c("main", "cex.main", "col.main", "font.main")]
+  if ("main" %in% names(given)) return(with_arguments(graphics::title, given, list(line = line)))
   width <- graphics::par("pin")[1] + 2 * min(graphics::par("mai")[c(2, 4)])
   size <- given_or(dots, list(cex.main = graphics::par("cex.main")))$cex.main
   wide <- function(text) graphics::strwidth(text, "inches", cex = size, font = 2)
   size <- size * max(0.65, min(1, width / wide(paste0(main, tail))))
   main <- paste0(fitted_text(main, width - wide(tail), 1.08 * size), tail)
-  with_arguments(graphics::title, dots[names(dots) %in% c("main", "cex.main", "col.main", "font.main")],
-                 list(main = main, line = line, cex.main = size))
+  with_arguments(graphics::title, given[names(given) != "cex.main"], list(main = main, line = line, cex.main = size))
 }
 
 # Tick labels on the left stand upright when they are too long to lie beside the axis's name.
@@ -454,12 +462,13 @@ margin_note <- function(parts, outer = FALSE) {
   note <- paste(parts, collapse = "; ")
   inches <- if (outer) graphics::par("din") else graphics::par("pin")
   size <- min(0.8, 0.95 * inches[1] / (graphics::strwidth(note, "inches") / graphics::par("cex")))
-  graphics::mtext(note, 3, line = 0.25, cex = size * if (outer) 1 else graphics::par("cex"), col = "grey25", outer = outer)
+  graphics::mtext(note, 3, line = 0.25, cex = size * if (outer) 1 else graphics::par("cex"), col = "grey25",
+                  outer = outer)
 }
 
 # Last, for its rows name the functions above.
 plot_table <- list(
-  history = list(applies = function(fit) nrow(fit$history) > 0 && any(is.finite(fit$history$loss)), draw = plot_history),
+  history = list(applies = function(fit) any(is.finite(fit$history$loss)), draw = plot_history),
   network = list(applies = function(fit) TRUE, draw = plot_network),
   fit = list(applies = function(fit) inherits(fit, "varnn_nn"), draw = plot_fit)
 )

@@ -3,23 +3,25 @@
 # eta [rows, columns] of the engine, offset included for all but the gaussians.
 model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
   data <- engine_data(rows$x, NULL, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
-  if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x), sum(vapply(fit$blocks, eta_rows, 0)))
+  if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
+                                                                         sum(vapply(fit$blocks, eta_rows, 0)))
   engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision)
 }
 
 #' Predictions of a network
 #'
 #' @param object a fit by [fit_nn()].
-#' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does not use are
-#'   ignored. Without it, the predictions for the training data.
-#' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's linear output (of
-#'   a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each level.
-#'   The default is `"class"` for a factor response, else `"response"`.
+#' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
+#'   not use are ignored. Without it, the predictions for the training data.
+#' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
+#'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
+#'   level. The default is `"class"` for a factor response, else `"response"`.
 #' @param ... not used; an argument here is an error.
-#' @return As many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
-#'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels of a
-#'   categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a column per level. For
-#'   `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which some are factors give a data frame.
+#' @return As many values as rows in `newdata`, in their order and with their names; a row with a missing value gives
+#'   `NA`. `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
+#'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
+#'   with a column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which
+#'   some are factors give a data frame.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(Species ~ ., iris, epochs = 50)

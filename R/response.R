@@ -1,31 +1,45 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
-#   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per response),
+#   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per
+# response),
 #   center, scale (gaussian), noise ("fixed", "shared", "each"), fixed (log of the fixed free scalar)
 
 response_blocks <- function(train, family, standardize) {
   if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
   pieces <- response_pieces(train$response, family, train$response_name)
-  lapply(pieces, make_block, standardize, train)
+  unname(lapply(pieces, make_block, standardize, train))
 }
 
 # One piece per block: list(y, name, family).
 response_pieces <- function(response, family, response_name) {
-  family_of <- function(name) if (length(family) > 1 || !is.null(names(family)))
-    family_name(if (name %in% names(family)) family[[name]] else "auto") else family_name(family)
-  is_family_list <- is.character(family) && !is.null(names(family))
-  if (is_family_list && is.data.frame(response)) check_known(as.list(family), names(response))
-  if (is.data.frame(response))
-    return(lapply(names(response), function(n) list(y = response[[n]], name = n, family = family_of(n))))
-  if (is.matrix(response) && ncol(response) > 1) {
-    if (!is.numeric(response) && !is.logical(response))
-      stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name, typeof(response))
-    if (!is_family_list && family_name(family) == "binomial" && ncol(response) == 2)
-      return(list(list(y = response, name = response_name, family = "binomial")))
-    names <- colnames(response)
-    if (is.null(names)) names <- paste0("y", seq_len(ncol(response)))
-    return(lapply(seq_along(names), function(j) list(y = response[, j], name = names[j], family = family_of(names[j]))))
-  }
-  list(list(y = if (is.matrix(response)) response[, 1] else response, name = response_name, family = family_of(response_name)))
+  if (is_trials(response, family)) return(list(list(y = response, name = response_name, family = "binomial")))
+  if (is.matrix(response) && !is.numeric(response) && !is.logical(response))
+    stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name,
+              typeof(response))
+  columns <- response_columns(response, response_name)
+  if (is_by_name(family)) check_known(as.list(family), names(columns))
+  Map(function(y, name) list(y = y, name = name, family = family_of(family, name)), columns, names(columns))
+}
+
+# Successes and failures.
+is_trials <- function(response, family) {
+  is.matrix(response) && ncol(response) == 2 && !is_by_name(family) && family_name(family) == "binomial"
+}
+
+response_columns <- function(response, name) {
+  if (is.data.frame(response)) return(as.list(response))
+  if (!is.matrix(response)) return(stats::setNames(list(response), name))
+  if (ncol(response) == 1) return(stats::setNames(list(response[, 1]), name))
+  names <- colnames(response)
+  if (is.null(names)) names <- paste0("y", seq_len(ncol(response)))
+  stats::setNames(lapply(seq_along(names), function(j) response[, j]), names)
+}
+
+is_by_name <- function(family) is.character(family) && !is.null(names(family))
+
+# The family of one response, where `family` may name some.
+family_of <- function(family, name) {
+  if (!is_by_name(family)) return(family_name(family))
+  family_name(if (name %in% names(family)) family[[name]] else "auto")
 }
 
 # What a family needs of its response, in words, and the check.
@@ -47,7 +61,8 @@ auto_family <- function(y, name) {
   if (is.logical(y)) return("bernoulli")
   if (is.factor(y)) return(if (nlevels(y) == 2) "bernoulli" else "categorical")
   if (is.numeric(y) && !inherits(y, c("Date", "POSIXct", "difftime", "Surv"))) return("gaussian")
-  stop_user("The response `%s` is of class \"%s\": it must be numeric, logical, a factor or character.", name, class(y)[1])
+  stop_user("The response `%s` is of class \"%s\": it must be numeric, logical, a factor or character.", name,
+            class(y)[1])
 }
 
 make_block <- function(piece, standardize, train) {
@@ -56,14 +71,15 @@ make_block <- function(piece, standardize, train) {
   if (is.factor(y)) y <- droplevels(y)
   if (is.numeric(y) && any(is.infinite(y))) stop_user("The response `%s` has infinite values.", piece$name)
   if (all(is.na(y))) stop_user("The response `%s` has no value that is not missing.", piece$name)
-  if (is.factor(y) && nlevels(y) < 2) stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.",
-                                                piece$name, levels(y))
+  if (is.factor(y) && nlevels(y) < 2)
+    stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", piece$name, levels(y))
   family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
   if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
   if (family == "categorical" && (is.numeric(y) || is.logical(y))) y <- factor(y)
   rule <- response_rules[[family]]
   if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
-  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels(y), center = 0, scale = 1,
+  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels(y), center = 0,
+                scale = 1,
                 n_responses = if (family == "categorical") nlevels(y) else 1L, noise = "fixed", fixed = 0)
   if (family == "negative_binomial") block$noise <- "each"
   if (family %in% c("gaussian", "gaussian_hetero") && standardize) {

@@ -32,7 +32,8 @@ spec_layout <- function(spec) {
   head <- ifelse(l$head > 0, ".log_sigma", "")
   part <- ifelse(l$part > 0, ".log_sigma", "")
   role <- ifelse(l$role == "log_sigma", "weight", l$role)
-  leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part)), rows = l$rows, cols = l$cols, offset = l$offset,
+  leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part)), rows = l$rows, cols = l$cols,
+                       offset = l$offset,
                        role = l$role, layer = l$layer + 1L, part = l$part, head = l$head, init = l$init)
   list(leaves = leaves, n_par = l$n_par, n_eta = l$n_eta, n_y = l$n_y, z_rows = l$z_rows,
        terms = data.frame(term = l$term, source = l$source))
@@ -40,8 +41,9 @@ spec_layout <- function(spec) {
 
 leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
 
-# Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al. 2015,
-# 2 LeCun et al. 1998); biases 0; a head of log_sigma starts constant; the last bias at `eta`, the link of the mean.
+# Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al.
+# 2015, 2 LeCun et al. 1998); biases 0; a head of log_sigma starts constant; the last bias at `eta`, the link of the
+# mean.
 start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
   theta <- numeric(layout$n_par)
   dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]

@@ -16,9 +16,9 @@ fit_lines <- function(fit) {
 }
 
 model_title <- function(fit) {
-  family <- unique(fit$family)
-  kind <- if (all(vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA))) "classification" else "regression"
-  sprintf("%s for %s (%s)", if (has_hidden(fit)) "Neural network" else "Linear network", kind, paste(family, collapse = ", "))
+  classes <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
+  sprintf("%s for %s (%s)", if (has_hidden(fit)) "Neural network" else "Linear network",
+          if (all(classes)) "classification" else "regression", paste(unique(fit$family), collapse = ", "))
 }
 
 network_line <- function(fit) {
@@ -26,11 +26,12 @@ network_line <- function(fit) {
   dense <- which(s$layer == "dense")
   hidden <- dense[-length(dense)]
   act <- vapply(hidden, function(i) s$option[which(s$layer == "activate" & seq_along(s$layer) > i)[1]], "")
-  extras <- c(if (any(s$layer == "layer_norm")) "layer norm",
-              if (any(s$layer == "dropout")) paste("dropout", paste(unique(s$setting[s$layer == "dropout"]), collapse = ", ")),
-              if (s$penalty > 0) paste("penalty", format(s$penalty)))
-  paste0(paste(c(count(s$n_x, "input"), if (length(hidden)) paste(s$size[hidden], act), count(s$size[dense[length(dense)]], "output")),
-               collapse = " -> "), "; ", count(fit$n_par, "parameter"), if (length(extras)) paste0("; ", paste(extras, collapse = ", ")))
+  dropout <- unique(s$setting[s$layer == "dropout"])
+  layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(s$size[hidden], act),
+              count(s$size[dense[length(dense)]], "output"))
+  paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"),
+          if (any(s$layer == "layer_norm")) "layer norm", if (length(dropout)) paste("dropout", paste(dropout, collapse = ", ")),
+          if (s$penalty > 0) paste("penalty", format(s$penalty))), collapse = "; ")
 }
 
 count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
@@ -53,7 +54,8 @@ training_line <- function(fit) {
          if (control$schedule != "constant") paste0(" (", control$schedule, ")"), "; ", stop_words[[fit$stop_reason]])
 }
 
-stop_words <- c(finished = "all epochs done", converged = "converged", patience = "stopped early", callback = "stopped by the callback",
+stop_words <- c(finished = "all epochs done", converged = "converged", patience = "stopped early",
+                callback = "stopped by the callback",
                 interrupted = "interrupted", diverged = "diverged")
 
 result_line <- function(fit) {
@@ -69,9 +71,9 @@ result_line <- function(fit) {
 #'
 #' @param object,x a fit, its summary.
 #' @param ... not used.
-#' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the parameters),
-#'   `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or accuracy and log loss, or
-#'   deviance explained), `confusion` (a table, for classes), `log_lik` and `deviance`.
+#' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
+#'   parameters), `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or
+#'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik` and `deviance`.
 #' @examples
 #' set.seed(1)
 #' summary(fit_nn(mpg ~ wt, mtcars, epochs = 50))
@@ -86,10 +88,13 @@ summary.varnn_nn <- function(object, ...) {
   leaves <- object$layout
   structure(list(
     fit_lines = fit_lines(object),
-    layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols),
-                        norm = vapply(seq_len(nrow(leaves)), function(i) sqrt(sum(object$theta[leaf_index(leaves[i, ])]^2)), 0)),
+    layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols), norm = leaf_norms(object)),
     responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
     deviance = stats::deviance(object)), class = "summary.varnn_nn")
+}
+
+leaf_norms <- function(fit) {
+  vapply(seq_len(nrow(fit$layout)), function(i) sqrt(sum(fit$theta[leaf_index(fit$layout[i, ])]^2)), 0)
 }
 
 block_summary <- function(part, w) {
@@ -105,7 +110,8 @@ block_summary <- function(part, w) {
     here <- !is.na(observed)
     hit <- as.character(observed) == as.character(predicted)
     nll <- rowSums(family_table[[b$family]]$nll(part$y, part$eta, part$free))
-    return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]), log_loss = sum((w * nll)[here]) / sum(w[here])),
+    return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]),
+                             log_loss = sum((w * nll)[here]) / sum(w[here])),
                 confusion = table(observed = observed, predicted = factor(predicted, levels = levels))))
   }
   y <- observed_mean(part) * b$scale
@@ -122,7 +128,8 @@ print.summary.varnn_nn <- function(x, ...) {
   for (name in names(x$responses)) {
     one <- x$responses[[name]]
     if (length(x$responses) > 1) cat("Response ", name, ":\n", sep = "")
-    cat(paste(gsub("_", " ", names(one$measures)), format(one$measures, digits = 4, trim = TRUE), collapse = ", "), "\n", sep = "")
+    cat(paste(gsub("_", " ", names(one$measures)), format(one$measures, digits = 4, trim = TRUE), collapse = ", "),
+        "\n", sep = "")
     if (!is.null(one$residuals)) {
       q <- stats::setNames(one$residuals, c("Min", "1Q", "Median", "3Q", "Max"))
       cat("Residuals:\n")

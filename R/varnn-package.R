@@ -1,8 +1,8 @@
 #' varnn: variational neural networks
 #'
-#' Neural networks for applied statisticians: [fit_nn()] for regression and classification, with a formula interface and the methods
-#' that users of [lm()] and [glm()] expect. One engine in plain C trains every model; all noise is R's, so that [set.seed()] reproduces
-#' a fit bit for bit; a fit is a plain list that [saveRDS()] keeps.
+#' Neural networks for applied statisticians: [fit_nn()] for regression and classification, with a formula interface
+#' and the methods that users of [lm()] and [glm()] expect. One engine in plain C trains every model; all noise is
+#' R's, so that [set.seed()] reproduces a fit bit for bit; a fit is a plain list that [saveRDS()] keeps.
 #'
 #' @keywords internal
 #' @useDynLib varnn, .registration = TRUE

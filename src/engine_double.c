@@ -1,5 +1,5 @@
 /* The engine in double precision, and the registry of the names in its tables. */
-#include "engine/engine.h"
+#include "engine.h"
 
 /* A function that names the rows of a table. */
 #define NAMES(table, rows)                                                                         \

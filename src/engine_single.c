@@ -1,3 +1,3 @@
 /* The engine in single precision. */
 #define NN_SINGLE
-#include "engine/engine.h"
+#include "engine.h"

@@ -169,7 +169,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   j.host = host_of(&h);
   static const char *const fields[] = {"theta",  "state",  "history",
                                        "status", "epochs", "best_epoch"};
-  int width = 3 + info.n_terms, status = NN_OK;
+  int width = 3 + 2 * info.n_terms, status = NN_OK;
   SEXP out = PROTECT(named_list(fields, 6));
   SET_VECTOR_ELT(out, 0, copy_parameters(theta, info.n_par, "theta"));
   SET_VECTOR_ELT(

@@ -242,13 +242,13 @@ static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
   return NN_OK;
 }
 
-/* A row of the history: loss, learning rate, validation loss, then the terms. */
+/* A row of the history: loss, learning rate, validation loss; then the terms, of training and of validation. */
 enum { HISTORY_LOSS, HISTORY_RATE, HISTORY_VALIDATION, HISTORY_TERMS };
 
 /* Epochs until one of the ends of training; keeps the best parameters. */
 static nn_status train_epochs(trainer *s) {
   nn_job *job = s->job;
-  int width = HISTORY_TERMS + s->tape->n_terms, stale = 0,
+  int n_terms = s->tape->n_terms, width = HISTORY_TERMS + 2 * n_terms, stale = 0,
       full = nn_optimizers[job->optimizer].full_batch;
   size_t bytes = s->model->n_par * sizeof(real);
   double best = INFINITY, share = 1, loss = NAN;
@@ -258,9 +258,10 @@ static nn_status train_epochs(trainer *s) {
     share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
     status = full ? full_epoch(s, &loss) : batch_epoch(s, share * job->learn_rate, &loss);
     if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
-    memcpy(row + HISTORY_TERMS, s->sum, (size_t)s->tape->n_terms * sizeof(double));
+    memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
     row[HISTORY_LOSS] = loss, row[HISTORY_RATE] = full ? 1 : share * job->learn_rate;
     row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
+    memcpy(row + HISTORY_TERMS + n_terms, s->part, (size_t)n_terms * sizeof(double));
     double watched = s->valid.n ? row[HISTORY_VALIDATION] : loss;
     if (!isfinite(watched))
       status = NN_DIVERGED;

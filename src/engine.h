@@ -1,0 +1,17 @@
+/* The whole engine in the order of its levels, for one precision; ends with its table of entry points. */
+#include "engine/vmath.h"
+#include "engine/arena.h"
+#include "engine/linalg.c"
+#include "engine/activation.c"
+#include "engine/family.c"
+#include "engine/op.h"
+#include "engine/tape.c"
+#include "engine/op.c"
+#include "engine/variational.c"
+#include "engine/model.c"
+#include "engine/optimizer.c"
+#include "engine/train.c"
+#include "engine/run.c"
+
+const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
+                             train,       run,         gradient};
