@@ -28,7 +28,7 @@ data_from_frame <- function(frame, contrasts = NULL) {
   x <- frame_matrix(x_terms, frame, contrasts)
   design <- list(kind = "frame", terms = x_terms, xlevels = xlevels, contrasts = attr(x, "contrasts"),
                  intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"))
-  list(design = design, x = unname_matrix(x), response = stats::model.response(frame),
+  list(design = design, x = as_double(x), response = stats::model.response(frame),
        weights = check_weights(stats::model.weights(frame), nrow(frame)), offset = stats::model.offset(frame),
        na.action = attr(frame, "na.action"), terms = terms, rows = row.names(frame),
        response_name = if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]]))
@@ -84,7 +84,7 @@ data_from_xy <- function(x, y, weights = NULL, subset = NULL, na.action = NULL) 
                                              contrasts = attr(x, "contrasts"), columns = colnames(x),
                                              is_dummy = attr(x, "is_dummy")))
   }
-  list(design = design, x = unname_matrix(x), response = if (is.factor(y)) droplevels(y) else y, weights = weights,
+  list(design = design, x = as_double(x), response = if (is.factor(y)) droplevels(y) else y, weights = weights,
        offset = NULL, na.action = omitted, terms = NULL, rows = rows, response_name = "y")
 }
 
@@ -128,9 +128,8 @@ rows_with_missing <- function(x) {
   suspect
 }
 
-unname_matrix <- function(x) {
+as_double <- function(x) {
   if (storage.mode(x) != "double") storage.mode(x) <- "double"
-  attributes(x) <- list(dim = dim(x))
   x
 }
 
@@ -159,7 +158,7 @@ design_rows <- function(design, newdata) {
   frame <- frame[ok, , drop = FALSE]
   x <- if (any(ok)) stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts) else matrix(0, 0, 0)
   keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
-  x <- if (any(ok)) unname_matrix(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
+  x <- if (any(ok)) as_double(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
   check_finite_columns(x, design$columns, "newdata")
   list(x = x, offset = offset[ok], ok = ok, rows = row.names(newdata))
 }
@@ -212,7 +211,7 @@ matrix_rows <- function(design, newdata) {
   } else if (ncol(newdata) != p) stop_user("`newdata` has %d columns, the model was trained on %d.", ncol(newdata), p)
   rows <- rownames(newdata)
   ok <- !rows_with_missing(newdata)
-  x <- unname_matrix(if (all(ok)) newdata else newdata[ok, , drop = FALSE])
+  x <- as_double(if (all(ok)) newdata else newdata[ok, , drop = FALSE])
   check_finite_columns(x, design$columns, "newdata")
   list(x = x, offset = NULL, ok = ok, rows = rows)
 }

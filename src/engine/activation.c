@@ -22,31 +22,31 @@ static inline real silu_slope(real x) {
   return s * (1 + x * (1 - s));
 }
 
-/* name, initial weights, value at x, slope at x where y is the value */
+/* name, initial weights, what the slope is computed from, value y at x, slope */
 // clang-format off
 #define ACTIVATIONS(ROW) \
-  ROW(linear, GLOROT, x, (real)1) \
-  ROW(relu, HE, x < 0 ? (real)0 : x, either(x, 1, 0)) \
-  ROW(leaky_relu, HE, either(x, x, x * (real)0.01), either(x, 1, (real)0.01)) \
-  ROW(elu, HE, elu(x, 1), either(x, 1, y + 1)) \
-  ROW(selu, LECUN, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), either(x, (real)SELU_SCALE, y + (real)(SELU_SCALE * SELU_ALPHA))) \
-  ROW(gelu, HE, x * gauss_cdf(x), gauss_cdf(x) + x * gauss_pdf(x)) \
-  ROW(silu, HE, x * vmath_sigmoid(x), silu_slope(x)) \
-  ROW(tanh, GLOROT, vmath_tanh(x), 1 - y * y) \
-  ROW(sigmoid, GLOROT, vmath_sigmoid(x), y * (1 - y)) \
-  ROW(softplus, GLOROT, vmath_softplus(x), vmath_sigmoid(x))
+  ROW(linear, GLOROT, Y, x, (real)1) \
+  ROW(relu, HE, Y, x < 0 ? (real)0 : x, either(y, 1, 0)) \
+  ROW(leaky_relu, HE, Y, either(x, x, x * (real)0.01), either(y, 1, (real)0.01)) \
+  ROW(elu, HE, Y, elu(x, 1), either(y, 1, y + 1)) \
+  ROW(selu, LECUN, Y, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), either(y, (real)SELU_SCALE, y + (real)(SELU_SCALE * SELU_ALPHA))) \
+  ROW(gelu, HE, X, x * gauss_cdf(x), gauss_cdf(x) + x * gauss_pdf(x)) \
+  ROW(silu, HE, X, x * vmath_sigmoid(x), silu_slope(x)) \
+  ROW(tanh, GLOROT, Y, vmath_tanh(x), 1 - y * y) \
+  ROW(sigmoid, GLOROT, Y, vmath_sigmoid(x), y * (1 - y)) \
+  ROW(softplus, GLOROT, X, vmath_softplus(x), vmath_sigmoid(x))
 // clang-format on
 
-#define KERNELS(name, init, value, slope)                                                          \
-  static void name##_forward(size_t n, const real *restrict xs, real *restrict ys) {               \
+#define KERNELS(name, init, reads, value, slope)                                                   \
+  static void name##_forward(size_t n, const real *xs, real *ys) {                                 \
     NN_SIMD                                                                                        \
     for (size_t i = 0; i < n; i++) {                                                               \
       real x = xs[i];                                                                              \
       ys[i] = value;                                                                               \
     }                                                                                              \
   }                                                                                                \
-  static void name##_backward(size_t n, const real *restrict xs, const real *restrict ys,          \
-                              const real *restrict dys, int fresh, real *restrict dxs) {           \
+  static void name##_backward(size_t n, const real *xs, const real *ys, const real *dys,           \
+                              int fresh, real *dxs) {                                              \
     if (fresh) {                                                                                   \
       NN_SIMD                                                                                      \
       for (size_t i = 0; i < n; i++) {                                                             \
@@ -66,5 +66,6 @@ static inline real silu_slope(real x) {
 
 ACTIVATIONS(KERNELS)
 
-#define ROW(name, init, value, slope) {#name, NN_##init, name##_forward, name##_backward},
+#define ROW(name, init, reads, value, slope)                                                       \
+  {#name, NN_##init, NN_READS_##reads, name##_forward, name##_backward},
 static const nn_activation nn_activations[] = {ACTIVATIONS(ROW)};

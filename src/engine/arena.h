@@ -28,6 +28,15 @@ static real *arena_reals(nn_arena *a, size_t count) {
   return (real *)arena_take(a, count, sizeof(real));
 }
 
+/* Asks for memory that is read soon. */
+static inline void arena_prefetch(size_t bytes, const void *memory) {
+#ifdef __GNUC__
+  for (size_t i = 0; i < bytes; i += NN_ALIGN) __builtin_prefetch((const char *)memory + i);
+#else
+  (void)bytes, (void)memory;
+#endif
+}
+
 /* Bytes to ask for: what was counted and room to align the base. */
 static size_t arena_bytes(const nn_arena *a) { return a->used + NN_ALIGN; }
 

@@ -95,24 +95,31 @@ static void binomial(const nn_nll *b) {
   }
 }
 
-/* One response with as many levels as the block has rows: sum(y) log sum e^eta - sum(y eta); slope sum(y) p - y */
+/* One response with as many levels as the block has rows: sum(y) log sum e^eta - sum(y eta); slope sum(y) p - y. The
+ * exponentials of all observations are taken in one pass. */
 static void categorical(const nn_nll *b) {
+  int k = b->n_responses;
   for (int i = 0; i < b->n_obs; i++) {
     column c = column_of(b, 1, i);
-    real top = c.eta[0], sum = 0, n = 0, inner = 0;
-    for (int j = 1; j < b->n_responses; j++) top = c.eta[j] > top ? c.eta[j] : top;
-    NN_SIMD_SUM(sum, n, inner)
-    for (int j = 0; j < b->n_responses; j++) {
-      real e = vmath_exp(c.eta[j] - top);
-      c.slope[j] = e;
-      sum += e;
+    real top = c.eta[0];
+    for (int j = 1; j < k; j++) top = c.eta[j] > top ? c.eta[j] : top;
+    for (int j = 0; j < k; j++) c.slope[j] = c.eta[j] - top;
+    b->nll[i] = top;
+  }
+  NN_SIMD
+  for (size_t j = 0; j < (size_t)k * (size_t)b->n_obs; j++) b->slope[j] = vmath_exp(b->slope[j]);
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    real sum = 0, n = 0, inner = 0;
+    for (int j = 0; j < k; j++) {
+      sum += c.slope[j];
       n += c.y[j];
       inner += c.y[j] * c.eta[j];
     }
     int missing = n != n;
-    for (int j = 0; j < b->n_responses; j++)
-      c.slope[j] = missing ? 0 : n * c.slope[j] / sum - c.y[j];
-    b->nll[i] = missing ? 0 : n * (top + (real)log(sum)) - inner;
+    real scale = n / sum;
+    for (int j = 0; j < k; j++) c.slope[j] = missing ? 0 : scale * c.slope[j] - c.y[j];
+    b->nll[i] = missing ? 0 : n * (b->nll[i] + (real)log(sum)) - inner;
   }
 }
 

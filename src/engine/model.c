@@ -72,8 +72,12 @@ static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input)
 }
 
 static int push_activate(nn_model *m, const nn_layer_spec *l, int layer, int input) {
-  nn_node node = {
-      .op = OP_ACTIVATE, .input = {input, -1, -1}, .rows = rows_of(m, input), .option = l->option};
+  int after = m->tape.node[input].op, replaces = after == OP_DENSE || after == OP_LAYER_NORM;
+  nn_node node = {.op = OP_ACTIVATE,
+                  .input = {input, -1, -1},
+                  .rows = rows_of(m, input),
+                  .in_place = replaces && nn_activations[l->option].reads == NN_READS_Y,
+                  .option = l->option};
   (void)layer;
   return tape_push(&m->tape, node);
 }

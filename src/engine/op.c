@@ -14,6 +14,17 @@ static void dense_forward(nn_tape *t, nn_node *n) {
   linalg_product(0, 0, n->rows, n_columns, x->rows, w->value, x->value, b ? 1 : 0, n->value);
 }
 
+/* to += the sum of n columns, four at a time */
+static void add_columns_to(int rows, int n, const real *columns, real *to) {
+  for (; n >= 4; n -= 4, columns += 4 * (size_t)rows) {
+    const real *a = columns, *b = a + rows, *c = b + rows, *d = c + rows;
+    NN_SIMD
+    for (int j = 0; j < rows; j++) to[j] += (a[j] + b[j]) + (c[j] + d[j]);
+  }
+  for (; n > 0; n--, columns += rows)
+    for (int j = 0; j < rows; j++) to[j] += columns[j];
+}
+
 /* dW += dy x'; db += dy 1; dx += W' dy */
 static void dense_backward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
@@ -24,11 +35,7 @@ static void dense_backward(nn_tape *t, nn_node *n) {
                    dw);
   if (db) {
     if (is_fresh(t, n, 2)) memset(db, 0, n->rows * sizeof(real));
-    for (int i = 0; i < n_columns; i++) {
-      const real *dy = n->grad + (size_t)i * n->rows;
-      NN_SIMD
-      for (int j = 0; j < n->rows; j++) db[j] += dy[j];
-    }
+    add_columns_to(n->rows, n_columns, n->grad, db);
   }
   if (dx)
     linalg_product(1, 0, x->rows, n_columns, n->rows, w->value, n->grad, is_fresh(t, n, 0) ? 0 : 1,

@@ -56,10 +56,14 @@ static void tape_place(nn_tape *t, nn_arena *a, int max_obs, int with_grad, real
     nn_node *n = &t->node[i];
     size_t size = size_of(t, n);
     int is_parameter = n->op == OP_PARAMETER, has_grad = with_grad && n->needs_grad;
-    n->value = is_parameter ? (theta ? theta + n->offset : NULL) : arena_reals(a, size);
-    n->grad = !has_grad      ? NULL
-              : is_parameter ? (grad ? grad + n->offset : NULL)
-                             : arena_reals(a, size);
+    if (n->in_place) {
+      n->value = input_of(t, n, 0)->value, n->grad = input_of(t, n, 0)->grad;
+    } else {
+      n->value = is_parameter ? (theta ? theta + n->offset : NULL) : arena_reals(a, size);
+      n->grad = !has_grad      ? NULL
+                : is_parameter ? (grad ? grad + n->offset : NULL)
+                               : arena_reals(a, size);
+    }
     n->aux = n->aux_rows ? arena_reals(a, n->aux_rows * columns_of(t, n)) : NULL;
   }
 }

@@ -61,14 +61,20 @@ typedef struct {
   double work;
 } trainer;
 
+enum {
+  FETCH_AHEAD = 8
+}; /* columns: their order is random, so that the processor cannot guess the next */
+
 /* Columns of the data (those `row` names, from its first'th) become the chunk that the tape works on. */
 static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first, int n) {
   nn_tape *t = s->tape;
-  real *x = t->node[s->model->x].value,
-       *offset = d->n_offset ? t->node[s->model->offset].value : NULL;
+  real *x = t->node[s->model->x].value;
+  real *offset = d->n_offset ? t->node[s->model->offset].value : NULL;
   size_t nx = (size_t)d->n_x, ny = (size_t)d->n_y, no = (size_t)d->n_offset;
   for (size_t i = 0; i < (size_t)n; i++) {
     size_t from = row ? row[first + i] : first + i;
+    if (row && i + FETCH_AHEAD < (size_t)n)
+      arena_prefetch(nx * sizeof(real), d->x + row[first + i + FETCH_AHEAD] * nx);
     memcpy(x + i * nx, d->x + from * nx, nx * sizeof(real));
     memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
     if (no) memcpy(offset + i * no, d->offset + from * no, no * sizeof(real));
