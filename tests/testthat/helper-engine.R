@@ -27,11 +27,11 @@ a_response <- function(block, n) {
   matrix(as.double(y), n)
 }
 
-# Random parameters of moderate size; standard deviations of random variables below 1.
+# Random parameters of moderate size, standard deviations of random variables small.
 a_theta <- function(spec, sd = 0.4) {
   layout <- spec_layout(spec)
   theta <- stats::rnorm(layout$n_par, 0, sd)
-  for (i in which(layout$leaves$part == 1 | layout$leaves$role == "log_sigma")) {
+  for (i in which(layout$leaves$part == 1 | layout$leaves$head == 1 & layout$leaves$role == "bias")) {
     at <- leaf_index(layout$leaves[i, ])
     theta[at] <- theta[at] - 1.5
   }
