@@ -5,8 +5,10 @@ stop_user <- function(...) stop(sprintf(...), call. = FALSE)
 # A value as a user would type it, shortened.
 shown <- function(x) {
   if (is.function(x)) return("a function")
+  if (isS4(x)) return(sprintf("an object of class \"%s\"", class(x)[1]))
   if (is.data.frame(x)) return(sprintf("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
   if (is.matrix(x)) return(sprintf("a %s matrix of %d rows and %d columns", typeof(x), nrow(x), ncol(x)))
+  if (length(dim(x)) > 2) return(sprintf("an array of %d dimensions", length(dim(x))))
   if (is.list(x)) return("a list")
   if (is.atomic(x) && length(x) > 3) return(sprintf("a vector of length %d", length(x)))
   text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
@@ -27,12 +29,12 @@ did_you_mean <- function(name, known) {
   if (length(near) && !is.na(near)) sprintf("; did you mean \"%s\"?", near) else ""
 }
 
-check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE) {
+check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE, below = FALSE) {
   is_right <- is.numeric(x) && length(x) == 1 && is.finite(x) && x >= low && x <= high &&
-    !(above && x == low) && !(whole && x != round(x))
+    !(above && x == low) && !(below && x == high) && !(whole && x != round(x))
   if (is_right) return(as.double(x))
   range <- c(if (is.finite(low)) paste(if (above) "above" else "at least", format(low)),
-             if (is.finite(high)) paste("at most", format(high)))
+             if (is.finite(high)) paste(if (below) "below" else "at most", format(high)))
   what <- paste(c(if (whole) "a whole number" else "a number", paste(range, collapse = " and ")), collapse = " ")
   stop_user("`%s` must be %s, not %s.", name, trimws(what), shown(x))
 }
@@ -50,10 +52,15 @@ check_choice <- function(x, choices, name) {
 
 # Arguments that no parameter took: an error that names the closest known one.
 check_known <- function(given, known) {
-  name <- setdiff(names(given), known)
-  if (length(given) && (is.null(names(given)) || any(names(given) == "")))
-    stop_user("There is an argument without a name beyond those that the function has: %s.",
-              shown(given[[which(if (is.null(names(given))) TRUE else names(given) == "")[1]]]))
+  check_known_names(names(given), length(given), known)
+}
+
+# By name alone, before what was given is evaluated.
+check_known_names <- function(names, n, known) {
+  if (n && (is.null(names) || anyNA(names) || any(names == "")))
+    stop_user("There is an argument without a name beyond those that the function has.")
+  if (anyDuplicated(names)) stop_user("The argument `%s` is given twice.", names[duplicated(names)][1])
+  name <- setdiff(names, known)
   if (length(name)) stop_user("There is no argument `%s`%s", name[1],
                               if (nzchar(hint <- did_you_mean(name[1], known))) hint else ".")
 }

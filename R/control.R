@@ -46,19 +46,26 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   check_flag(verbose, "verbose")
   if (!is.null(epochs)) check_number(epochs, "epochs", 0, 1e8, whole = TRUE)
   if (!is.null(batch_size)) check_number(batch_size, "batch_size", 1, whole = TRUE)
-  if (!is.null(learn_rate)) check_number(learn_rate, "learn_rate", 0, above = TRUE)
-  check_number(momentum, "momentum", 0, 1 - 1e-12)
-  if (!identical(clip_norm, Inf)) check_number(clip_norm, "clip_norm", 0, above = TRUE)
+  if (!is.null(learn_rate)) check_number(learn_rate, "learn_rate", 0, 1e100, above = TRUE)
+  check_number(momentum, "momentum", 0, 1, below = TRUE)
+  if (!identical(clip_norm, Inf)) check_number(clip_norm, "clip_norm", 0, 1e300, above = TRUE)
   if (!identical(patience, Inf)) check_number(patience, "patience", 1, whole = TRUE)
   check_number(starts, "starts", 1, whole = TRUE)
   check_number(threads, "threads", 1, whole = TRUE)
   check_validation(validation)
-  if (!is.null(callback) && !is.function(callback))
-    stop_user("`callback` must be a function of the epoch and its row of the history, not %s.", shown(callback))
+  check_callback(callback)
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
                  verbose = verbose, callback = callback), class = "varnn_control")
+}
+
+check_callback <- function(callback) {
+  if (is.null(callback)) return(invisible())
+  takes <- if (is.function(callback)) names(formals(args(callback))) else character()
+  if (length(takes) < 2 && !"..." %in% takes)
+    stop_user("`callback` must be a function of two arguments, the epoch and its row of the history, not %s.",
+              if (is.function(callback)) sprintf("of %d", length(takes)) else shown(callback))
 }
 
 check_validation <- function(x) {
@@ -69,14 +76,17 @@ check_validation <- function(x) {
     stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
 }
 
-# The control that a fit uses: `control` with what was given directly.
-control_with <- function(control, given, fit_arguments) {
+# The control that a fit uses: `control` with what was given directly. `names` are those of `given`, which is not
+# evaluated before they are known to be right.
+control_with <- function(control, names, n_given, given, fit_arguments) {
+  known <- c(names(formals(nn_control)), setdiff(fit_arguments, c("...", "x")))
+  check_known_names(names, n_given, known)
   if (!inherits(control, "varnn_control")) {
     if (!is.list(control)) stop_user("`control` must be made by nn_control(), not %s.", shown(control))
     check_known(control, names(formals(nn_control)))
     control <- do.call(nn_control, control)
   }
-  check_known(given, c(names(formals(nn_control)), setdiff(fit_arguments, c("...", "control"))))
+  check_known(unclass(control), names(formals(nn_control)))
   do.call(nn_control, utils::modifyList(unclass(control), given, keep.null = TRUE))
 }
 

@@ -23,15 +23,24 @@ data_from_frame <- function(frame, contrasts = NULL) {
   has_intercept <- attr(terms, "intercept") == 1
   x_terms <- stats::delete.response(terms)
   check_frame_columns(frame[names(frame) %in% term_variables(x_terms)])
-  if (!length(attr(x_terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
   xlevels <- stats::.getXlevels(terms, frame)
   x <- frame_matrix(x_terms, frame, contrasts)
+  if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
   design <- list(kind = "frame", terms = x_terms, xlevels = xlevels, contrasts = attr(x, "contrasts"),
                  intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"))
   list(design = design, x = as_double(x), response = stats::model.response(frame),
-       weights = check_weights(stats::model.weights(frame), nrow(frame)), offset = stats::model.offset(frame),
-       na.action = attr(frame, "na.action"), terms = terms, rows = row.names(frame),
+       weights = check_weights(stats::model.weights(frame), nrow(frame)),
+         offset = check_offset(stats::model.offset(frame)),
+       na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame),
        response_name = if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]]))
+}
+
+# Row names, where they say more than the row's number.
+kept_rows <- function(frame) if (.row_names_info(frame) > 0 || !is.null(attr(frame, "na.action"))) row.names(frame)
+
+check_offset <- function(offset) {
+  if (!is.null(offset) && !all(is.finite(offset))) stop_user("`offset` has values that are not finite.")
+  offset
 }
 
 term_variables <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
@@ -49,20 +58,21 @@ frame_matrix <- function(terms, frame, contrasts) {
   structure(x[, keep, drop = FALSE], is_dummy = unname(of_factors)[assign[keep]], contrasts = attr(x, "contrasts"))
 }
 
-check_frame_columns <- function(frame) {
+check_frame_columns <- function(frame, levels = TRUE) {
   for (name in names(frame)) {
     v <- frame[[name]]
     if (is.list(v) && !is.data.frame(v) || is.complex(v) || is.raw(v))
       stop_user("Column `%s` is of class \"%s\": predictors must be numeric, logical, factor or character.",
                 name, class(v)[1])
-    if ((is.factor(v) || is.character(v)) && length(unique(v[!is.na(v)])) < 2)
+    if (levels && (is.factor(v) || is.character(v)) && length(unique(v[!is.na(v)])) < 2)
       stop_user("Column `%s` has a single level, \"%s\": leave it out.", name, as.character(v[!is.na(v)][1]))
   }
 }
 
 # ---- the interface with x and y
 
-data_from_xy <- function(x, y, weights = NULL, subset = NULL, na.action = NULL) {
+data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
+  y <- check_y(y)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
   if (NROW(y) != nrow(x)) stop_user("`y` has %d rows and `x` has %d: they must be the same.", NROW(y), nrow(x))
@@ -88,8 +98,17 @@ data_from_xy <- function(x, y, weights = NULL, subset = NULL, na.action = NULL) 
        offset = NULL, na.action = omitted, terms = NULL, rows = rows, response_name = "y")
 }
 
+check_y <- function(y) {
+  if (is.array(y) && length(dim(y)) == 1) y <- as.vector(y)
+  ok <- is.data.frame(y) || (is.atomic(y) || is.factor(y)) && !is.null(y) && !is.raw(y) && length(dim(y)) <= 2
+  if (!ok) stop_user("`y` must be a vector, factor, matrix or data frame, not %s.", shown(y))
+  y
+}
+
 frame_design <- function(x) {
   if (!ncol(x)) stop_user("`x` has no columns.")
+  if (anyDuplicated(names(x))) stop_user("`x` has two columns named `%s`.", names(x)[duplicated(names(x))][1])
+  check_frame_columns(x, levels = FALSE)
   list(kind = "frame", terms = stats::terms(~ ., data = x), intercept = TRUE)
 }
 
@@ -104,8 +123,7 @@ matrix_design <- function(x) {
 
 # Rows that na.action drops, with its class, as na.omit() and na.exclude() mark them.
 omitted_rows <- function(x, y, weights, na.action) {
-  action <- if (is.null(na.action)) getOption("na.action") else na.action
-  if (is.function(action)) action <- deparse1(substitute(action, list(action = na_name(action))))
+  action <- na_name(if (is.null(na.action)) getOption("na.action") else na.action)
   missing_x <- if (is.data.frame(x)) !stats::complete.cases(x) else rows_with_missing(x)
   missing <- which(missing_x | !stats::complete.cases(y) | is.na(if (is.null(weights)) 0 else weights))
   if (!length(missing) || action == "na.pass") return(NULL)
@@ -117,6 +135,7 @@ omitted_rows <- function(x, y, weights, na.action) {
 na_name <- function(f) {
   known <- list(na.omit = stats::na.omit, na.exclude = stats::na.exclude, na.pass = stats::na.pass,
                 na.fail = stats::na.fail)
+  if (is.character(f) && length(f) == 1 && f %in% names(known)) return(f)
   found <- names(known)[vapply(known, identical, NA, f)]
   if (length(found)) found else stop_user("`na.action` must be na.omit, na.exclude, na.pass or na.fail.")
 }
@@ -138,7 +157,7 @@ check_weights <- function(w, n) {
   if (!is.numeric(w) || length(w) != n) stop_user("`weights` must be a number for each of the %d rows.", n)
   if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1],
                                           format(w[which(w < 0)[1]]))
-  if (any(is.infinite(w))) stop_user("`weights` must be finite.")
+  if (!is.finite(sum(w, na.rm = TRUE))) stop_user("`weights` must be finite, and their sum too.")
   if (!sum(w, na.rm = TRUE) > 0) stop_user("`weights` are all zero.")
   as.double(w)
 }
@@ -148,10 +167,11 @@ check_weights <- function(w, n) {
 # list(x, offset, ok, rows): x holds the rows without missing values, ok says which of newdata's these are.
 design_rows <- function(design, newdata) {
   if (design$kind == "matrix") return(matrix_rows(design, newdata))
-  if (is.matrix(newdata)) newdata <- as.data.frame(newdata)
+  if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
   if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
   frame <- new_frame(design, newdata)
   offset <- stats::model.offset(frame)
+  check_offset(offset[!is.na(offset)])
   ok <- stats::complete.cases(frame)
   if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok,
                                 rows = row.names(newdata)))
@@ -159,7 +179,7 @@ design_rows <- function(design, newdata) {
   x <- if (any(ok)) stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts) else matrix(0, 0, 0)
   keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
   x <- if (any(ok)) as_double(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
-  check_finite_columns(x, design$columns, "newdata")
+  check_finite_columns(x, design$columns, " of `newdata`")
   list(x = x, offset = offset[ok], ok = ok, rows = row.names(newdata))
 }
 
@@ -168,13 +188,22 @@ new_frame <- function(design, newdata) {
   missing <- setdiff(needed, c(names(newdata), ls_formula(design$terms)))
   if (length(missing)) stop_user("`newdata` has no column `%s`, which the model needs.", missing[1])
   check_new_levels(design$xlevels, newdata)
+  newdata[] <- lapply(newdata, function(v) if (is.logical(v) && all(is.na(v))) as.numeric(v) else v)
   frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
                     error = function(e) stop_user("`newdata` does not fit the model: %s.", conditionMessage(e)))
-  classes <- attr(design$terms, "dataClasses")
-  for (name in intersect(names(frame), names(classes)))
-    if (classes[[name]] == "numeric" && !is.numeric(frame[[name]]))
-      stop_user("Column `%s` of `newdata` must be numeric as in training, not %s.", name, class(frame[[name]])[1])
+  check_new_classes(attr(design$terms, "dataClasses"), frame)
   frame
+}
+
+# Factors and characters may stand for each other; a column that is all missing may be of any class.
+check_new_classes <- function(classes, frame) {
+  discrete <- c("factor", "ordered", "character")
+  for (name in intersect(names(frame), names(classes))) {
+    now <- stats::.MFclass(frame[[name]])
+    then <- classes[[name]]
+    if (now != then && !(now %in% discrete && then %in% discrete) && !all(is.na(frame[[name]])))
+      stop_user("Column `%s` of `newdata` must be %s as in training, not %s.", name, then, class(frame[[name]])[1])
+  }
 }
 
 # Variables that the formula finds in its own environment (as `k` in poly(x, k)), not in the data.
@@ -212,7 +241,7 @@ matrix_rows <- function(design, newdata) {
   rows <- rownames(newdata)
   ok <- !rows_with_missing(newdata)
   x <- as_double(if (all(ok)) newdata else newdata[ok, , drop = FALSE])
-  check_finite_columns(x, design$columns, "newdata")
+  check_finite_columns(x, design$columns, " of `newdata`")
   list(x = x, offset = NULL, ok = ok, rows = rows)
 }
 
@@ -224,25 +253,34 @@ column_moments <- function(x, weights = NULL) {
   n <- if (is.null(weights)) nrow(x) else sum(weights > 0)
   # scale()'s n - 1; with weights the number of rows they stand for, where they stand for more than they are
   m$sd <- sqrt(m$squares / max(total - 1, total * (n - 1) / n, total / 2))
-  m$is_constant <- m$min == m$max | m$sd <= 1e-12 * abs(m$mean)
+  m$is_constant <- m$min == m$max | m$sd <= 1e-12 * abs(m$mean) & m$sd > 0
   m
+}
+
+# A spread that squares to 0 or to infinity.
+check_spread <- function(m, names) {
+  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd)))
+  if (length(bad)) stop_user("Column `%s` has values too %s to be standardised: change its unit.", names[bad[1]],
+                             if (m$sd[bad[1]] == 0) "small" else "large")
 }
 
 check_finite_columns <- function(x, columns, where, moments = NULL) {
   m <- if (is.null(moments)) column_moments(x) else moments
   bad <- which(m$n + m$n_missing < nrow(x))
-  if (length(bad)) stop_user("Column `%s` of `%s` has infinite values.", columns[bad[1]], where)
+  if (length(bad)) stop_user("Column `%s`%s has infinite values.", columns[bad[1]], where)
   invisible(m)
 }
 
-# Centre and scale of each column of x: none for dummies and 0/1 columns; a constant column becomes 0.
+# Centre and scale of each column of x, from the rows to train on: none for dummies and 0/1 columns; a constant column
+# becomes 0. `order` tells later whether data found again are the same.
 x_scaling <- function(train, standardize) {
-  m <- check_finite_columns(train$x, train$design$columns, "x", column_moments(train$x, train$weights))
+  m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
   if (any(m$n_missing > 0))
     stop_user("Column `%s` has missing values, which `na.action` has let pass: drop these rows or fill them.",
               train$design$columns[m$n_missing > 0][1])
+  check_spread(m, train$design$columns)
   as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
   use_center <- standardize && train$design$intercept
   list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),
-       scale = ifelse(as_is | m$is_constant, 1, m$sd), is_constant = m$is_constant, mean = m$mean)
+       scale = ifelse(as_is | m$is_constant, 1, m$sd), is_constant = m$is_constant, order = m$order)
 }

@@ -65,9 +65,14 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE
                   single = as.integer(precision == "single"))
   out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
   if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
-  columns <- if (data$n > 0) length(out) / data$n / draws else 0
+  columns <- run_columns(spec, want)
   dim(out) <- if (draws > 1) c(data$n, columns, draws) else c(data$n, columns)
   out
+}
+
+run_columns <- function(spec, want) {
+  l <- engine_layout(spec)
+  switch(want, z = l$z_rows, eta = l$n_eta, terms = sum(l$term %in% c("nll", "kl_latent")))
 }
 
 engine_gradient <- function(spec, theta, data, control, ...) {

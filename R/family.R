@@ -51,7 +51,7 @@ family_table <- list(
   # y: successes, then trials
   binomial = list(
     mean = stats::plogis,
-    draw = function(eta, free, trials = 1) like_matrix(stats::rbinom(length(eta), trials, stats::plogis(eta)), eta),
+    draw = function(eta, free) like_matrix(stats::rbinom(length(eta), 1, stats::plogis(eta)), eta),
     start = function(y, w) {
       k <- seq_len(ncol(y) %/% 2)
       logit_within(colSums(y[, k, drop = FALSE] * w, na.rm = TRUE) / colSums(y[, -k, drop = FALSE] * w, na.rm = TRUE))

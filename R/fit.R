@@ -6,19 +6,29 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
   layout <- spec_layout(spec)
   control <- resolve_control(control, nrow(train$x), layout)
   check_memory(layout$n_par, control)
-  sets <- training_sets(train, blocks, control)
+  sets <- training_sets(train, blocks, control$validation)
   control <- choose_epochs(control, spec, layout, blocks, sets)
   trained <- best_start(control, spec, layout, blocks, sets)
   fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
               spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
               design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,
-              weights = train$weights, offset = train$offset, na.action = train$na.action, rows = train$rows,
+              rank = linear_rank(train, spec), weights = train$weights, offset = train$offset,
+              na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (keep_data) fit$data <- train
-  fit$response <- train$response
-  if (fit$n_epochs >= 5) fit$eta <- model_eta(fit, list(x = train$x, offset = train$offset))
+  if (keeps_eta(fit)) fit$eta <- model_eta(fit, train)
   fit
+}
+
+# The fitted values are kept unless the pass over the data would cost a tenth of the training, and be felt.
+keeps_eta <- function(fit) fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 1e9
+
+# Of a model without hidden layers, the rank of its columns; NULL where that is too much work.
+linear_rank <- function(train, spec) {
+  if (length(spec$layer) > 1 || length(train$x) * ncol(train$x) > 1e9) return(NULL)
+  scaled <- t((t(train$x) - train$scaling$center) / train$scaling$scale)
+  qr(if (train$design$intercept) cbind(1, scaled) else scaled)$rank
 }
 
 fit_version <- 1L
@@ -31,14 +41,22 @@ fit_family <- function(blocks) {
 
 # What training found: history in the user's units, how it ended.
 add_training <- function(fit, trained) {
-  fit$history <- rbind(fit$history, user_history(trained$history, fit, NROW(fit$history)))
+  before <- NROW(fit$history)
+  fit$history <- bind_history(fit$history, user_history(trained$history, fit, before))
   fit$stop_reason <- trained$status
   fit$converged <- trained$status %in% c("converged", "patience")
-  fit$n_epochs <- NROW(fit$history)
-  fit$best_epoch <- if (trained$status %in% c("finished", "converged") && all(is.na(fit$history$val_loss))) fit$n_epochs
-                    else fit$n_epochs - trained$epochs + trained$best_epoch
+  fit$n_epochs <- before + trained$epochs
+  is_last <- trained$status %in% c("finished", "converged") && is.null(fit$history$val_loss)
+  fit$best_epoch <- if (is_last) fit$n_epochs else before + trained$best_epoch
   warn_of_training(fit, trained)
   fit
+}
+
+bind_history <- function(before, after) {
+  if (is.null(before)) return(after)
+  before[setdiff(names(after), names(before))] <- NA_real_
+  after[setdiff(names(before), names(after))] <- NA_real_
+  rbind(before, after)
 }
 
 # The engine's loss is that of standardised gaussian responses with sigma = 1; the user sees sigma at its closed form
@@ -56,7 +74,7 @@ user_history <- function(h, fit, epochs_before) {
   }
   held_out <- h[, 3 + nrow(terms) + seq_len(nrow(terms)), drop = FALSE]
   latent <- rowSums(held_out[, terms$term == "kl_latent", drop = FALSE])
-  out$val_loss <- ifelse(is.finite(h[, "val_loss"]), user_nll(held_out, fit, terms) + latent, NA_real_)
+  if (any(is.finite(h[, "val_loss"]))) out$val_loss <- user_nll(held_out, fit, terms) + latent
   out
 }
 
@@ -135,17 +153,26 @@ available_memory <- function() {
 
 # ---- training and validation data
 
+# The rows held out, chosen before anything is learned from the data, with the moments' weights: none for these rows.
+hold_out <- function(train, validation) {
+  train$moment_weights <- train$weights
+  rows <- if (is.list(validation)) NULL else held_out_rows(validation, nrow(train$x))
+  if (!length(rows)) return(train)
+  train$held_out <- rows
+  train$moment_weights <- replace(if (is.null(train$weights)) rep(1, nrow(train$x)) else train$weights, rows, 0)
+  if (!sum(train$moment_weights) > 0) stop_user("`validation` holds out every row that has a weight.")
+  train
+}
+
 # list(train, valid) for the engine; valid is NULL when nothing is held out.
-training_sets <- function(train, blocks, control) {
+training_sets <- function(train, blocks, validation) {
   y <- blocks_y(blocks, train$response, train$offset)
   offset <- engine_offset(blocks, train$offset)
-  n <- nrow(train$x)
   part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row)
-  if (is.list(control$validation))
-    return(list(train = part(), valid = held_out_data(train, blocks, control$validation)))
-  rows <- held_out_rows(control$validation, n)
+  if (is.list(validation)) return(list(train = part(), valid = held_out_data(train, blocks, validation)))
+  rows <- train$held_out
   if (!length(rows)) return(list(train = part(), valid = NULL))
-  list(train = part(setdiff(seq_len(n), rows)), valid = part(rows))
+  list(train = part(setdiff(seq_len(nrow(train$x)), rows)), valid = part(rows))
 }
 
 held_out_rows <- function(validation, n) {
@@ -156,13 +183,16 @@ held_out_rows <- function(validation, n) {
     return(sort(sample.int(n, k)))
   }
   if (any(validation > n)) stop_user("`validation` has row %s, but %d rows are used.", format(max(validation)), n)
-  rows <- unique(as.integer(validation))
-  if (length(rows) >= n) stop_user("`validation` holds out every row: none is left to train on.")
-  rows
+  if (anyDuplicated(validation)) stop_user("`validation` has row %s twice.",
+                                           format(validation[duplicated(validation)][1]))
+  if (length(validation) >= n) stop_user("`validation` holds out every row: none is left to train on.")
+  as.integer(validation)
 }
 
 held_out_data <- function(train, blocks, validation) {
   new <- new_response(train$design, train$terms, validation)
+  if (!nrow(new$x)) stop_user("The held-out data have no row without missing values.")
+  check_like(blocks, new$response, nrow(new$x))
   engine_data(new$x, blocks_y(blocks, new$response, new$offset), train$scaling, NULL, engine_offset(blocks, new$offset))
 }
 
@@ -172,6 +202,8 @@ new_response <- function(design, terms, newdata) {
     if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
       stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
     rows <- design_rows(design, newdata$x)
+    if (NROW(newdata$y) != length(rows$ok))
+      stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
     return(list(x = rows$x, offset = rows$offset, response = take_rows(newdata$y, rows$ok)))
   }
   if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
@@ -281,10 +313,11 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control[names(given)] <- NULL
   control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given))
   control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
   layout <- spec_layout(object$spec)
   control <- resolve_control(control, object$n_obs, layout)
   train$scaling <- object$scaling
-  sets <- training_sets(train, object$blocks, control)
+  sets <- training_sets(train, object$blocks, control$validation)
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
   trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
                         if (keeps_state) object$state)
@@ -293,7 +326,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   object$state <- trained$state
   object$control <- control
   object <- add_training(object, trained)
-  object$eta <- model_eta(object, list(x = train$x, offset = train$offset))
+  object$held_out <- train$held_out
+  object$eta <- model_eta(object, train)
   object
 }
 
@@ -304,8 +338,10 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
            else tryCatch(refound_data(fit, NULL, envir), error = function(e) stop_user(
              "The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
              sub("[.]$", "", conditionMessage(e))))
-  same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$mean) &&
-    isTRUE(all.equal(column_moments(train$x, train$weights)$mean, fit$scaling$mean, tolerance = 1e-8))
+  train <- proportions_to_counts(train, fit$arguments$family)
+  same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
+    isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
+    isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE))
   if (!same)
     stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train
@@ -339,14 +375,14 @@ check_fit <- function(fit) {
     layout = identical(fit$layout, layout$leaves),
     blocks = is.list(fit$blocks) && length(fit$blocks) == length(fit$spec$family) &&
       all(vapply(seq_along(fit$blocks), function(i) is_block(fit$blocks[[i]], fit$spec, i), NA)),
-    scaling = is.list(fit$scaling) && of_scaling("center") && of_scaling("scale") && of_scaling("mean") &&
+    scaling = is.list(fit$scaling) && of_scaling("center") && of_scaling("scale") && of_scaling("order") &&
       all(fit$scaling$scale > 0) && is.logical(fit$scaling$is_constant) && length(fit$scaling$is_constant) == p,
     design = is.list(fit$design) && is.character(fit$design$columns) && length(fit$design$columns) == p &&
       (identical(fit$design$kind, "matrix") ||
          identical(fit$design$kind, "frame") && inherits(fit$design$terms, "terms")),
     n_obs = is_finite_vector(fit$n_obs, 1) && fit$n_obs >= 1, control = is_control(fit$control),
     history = is.data.frame(fit$history) && all(vapply(fit$history, is.numeric, NA)) &&
-      all(c("epoch", "loss", "val_loss") %in% names(fit$history)),
+      all(c("epoch", "loss") %in% names(fit$history)),
     stop_reason = length(fit$stop_reason) == 1 && fit$stop_reason %in% statuses,
     eta = is.null(fit$eta) || is.numeric(fit$eta) && identical(dim(fit$eta), as.integer(c(fit$n_obs, layout$n_eta))),
     response = NROW(fit$response) == fit$n_obs,

@@ -64,7 +64,26 @@
 #' irises <- fit_nn(Species ~ ., iris, hidden = 8, epochs = 50)
 #' table(predict(irises), iris$Species)
 #' @export
-fit_nn <- function(x, ...) UseMethod("fit_nn")
+fit_nn <- function(x, ...) {
+  call <- formula_call(match.call(), sys.call(), quote(fit_nn.formula))
+  if (is.null(call)) UseMethod("fit_nn") else eval(call, list(fit_nn.formula = fit_nn.formula), parent.frame())
+}
+
+# The call when it names the formula, as `formula =` after other arguments or as `x =`; NULL when it does not. Without
+# a first argument it is an error.
+formula_call <- function(call, typed, method) {
+  has_x <- "x" %in% names(typed)
+  if (is.null(call$x) && is.null(call$formula))
+    stop_user("The first argument is missing: give a formula, a numeric matrix or a data frame of predictors.")
+  if (is.null(call$x)) {
+    call <- as.call(c(method, list(formula = call$formula), as.list(call)[-1][names(call)[-1] != "formula"]))
+    return(call)
+  }
+  if (!has_x || !is.call(call$x) || !identical(call$x[[1]], quote(`~`))) return(NULL)
+  names(call)[names(call) == "x"] <- "formula"
+  call[[1]] <- method
+  call
+}
 
 #' @rdname fit_nn
 #' @export
@@ -79,7 +98,7 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
                            standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
-  control <- control_with(control, list(...), names(formals(fit_nn.formula)))
+  control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
   model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   nn_train(train, model, control, call, keep_data)
@@ -92,7 +111,7 @@ fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 1
                               control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
-  control <- control_with(control, list(...), names(formals(fit_nn.data.frame)))
+  control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
   model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, call, keep_data)
@@ -106,14 +125,15 @@ fit_nn.matrix <- fit_nn.data.frame
 nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_norm, standardize) {
   hidden <- check_hidden(hidden)
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
-       penalty = check_number(penalty, "penalty", 0), dropout = check_dropout(dropout, length(hidden)),
+       penalty = check_number(penalty, "penalty", 0, 1e100), dropout = check_dropout(dropout, length(hidden)),
        layer_norm = check_flag(layer_norm, "layer_norm"), standardize = check_flag(standardize, "standardize"))
 }
 
 check_hidden <- function(hidden) {
-  if (is.null(hidden) || identical(as.double(hidden), 0) || length(hidden) == 0) return(integer())
+  if (is.null(hidden) || is.numeric(hidden) && (length(hidden) == 0 || identical(as.double(hidden),
+                                                                                 0))) return(integer())
   if (!is.numeric(hidden) || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
-    stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s.",
+    stop_user("`hidden` must be the numbers of units of the hidden layers (1 to 1e8), such as c(32, 16), or 0, not %s.",
               shown(hidden))
   as.integer(hidden)
 }
@@ -135,12 +155,28 @@ check_dropout <- function(dropout, n_layers) {
 
 # Training data and arguments to a fit.
 nn_train <- function(train, model, control, call, keep_data) {
+  check_flag(keep_data, "keep_data")
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
+  train <- proportions_to_counts(train, model$family)
+  train <- hold_out(train, control$validation)
   train$scaling <- x_scaling(train, model$standardize)
   blocks <- response_blocks(train, model$family, model$standardize)
   layers <- c(hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)), model$penalty)
-  fit_model("varnn_nn", spec, blocks, train, model, control, call, check_flag(keep_data, "keep_data"))
+  fit_model("varnn_nn", spec, blocks, train, model, control, call, keep_data)
+}
+
+# glm()'s other way to write counts: the share of successes, with the numbers of trials as weights.
+proportions_to_counts <- function(train, family) {
+  y <- train$response
+  if (is_by_name(family) || family_name(family) != "binomial" || !is.numeric(y) || length(dim(y)) > 1) return(train)
+  w <- train$weights
+  is_share <- !is.null(w) && all(y >= 0 & y <= 1) && any(y > 0 & y < 1) && all(abs(w * y - round(w * y)) < 1e-6) &&
+    all(w == round(w))
+  if (!is_share) return(train)
+  train$response <- cbind(round(w * y), w - round(w * y))
+  train$weights <- NULL
+  train
 }

@@ -32,7 +32,7 @@ fitted.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   out <- training_predictions(object, parent.frame())
-  stats::napredict(object$na.action, with_rows(out, object$rows))
+  stats::napredict(object$na.action, with_rows(out, fit_rows(object)))
 }
 
 #' Residuals of a network
@@ -52,48 +52,61 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance"),
   check_dots_empty(..., known = "type")
   type <- check_choice(if (identical(type, c("response", "pearson", "deviance"))) "response" else type,
                        c("response", "pearson", "deviance"), "type")
-  parts <- lapply(training_blocks(object, parent.frame()), block_residuals, type)
+  several <- length(object$blocks) > 1
+  parts <- lapply(training_blocks(object, parent.frame()), block_residuals, type, case_weights(object), several)
   out <- do.call(cbind, parts)
   if (ncol(out) == 1) out <- out[, 1]
-  stats::naresid(object$na.action, with_rows(out, object$rows))
+  stats::naresid(object$na.action, with_rows(out, fit_rows(object)))
 }
 
-block_residuals <- function(part, type) {
+# As in glm(), pearson's and deviance residuals of a row are as large as its weight says.
+block_residuals <- function(part, type, w, several = FALSE) {
   b <- part$block
   twin <- family_table[[b$family]]
   mu <- twin$mean(part$eta)
   y <- observed_mean(part)
-  raw <- named_columns((y - mu) * b$scale, b)
+  raw <- named_columns((y - mu) * b$scale, block_labels(b, several))
   if (type == "response") return(raw)
-  if (type == "deviance") {
-    d <- sqrt(pmax(twin$deviance(part$y, part$eta, by_column(part$free, part$eta)[1, ]), 0))
-    return(if (ncol(d) == ncol(raw)) sign(y - mu) * d * if (b$family == "gaussian") b$scale else 1 else d)
-  }
-  raw / sqrt(family_variance(part, mu))
+  if (type == "pearson") return(raw * sqrt(w / pmax(family_variance(part, mu), .Machine$double.eps)))
+  d <- sqrt(pmax(twin$deviance(part$y, part$eta, part$free), 0) * w)
+  if (ncol(d) != ncol(raw)) return(named_columns(d, b$columns))
+  raw[] <- sign(y - mu) * d * if (b$family == "gaussian") b$scale else 1
+  raw
 }
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {
   if (part$block$family != "binomial") return(part$y)
-  part$y[, 1, drop = FALSE] / part$y[, 2, drop = FALSE]
+  part$y[, 1, drop = FALSE] / pmax(part$y[, 2, drop = FALSE], 1)
 }
 
 # Pearson's variance; of a gaussian as in lm(), 1.
 family_variance <- function(part, mu) {
   switch(part$block$family, gaussian = 1, gaussian_hetero = (part$block$scale * scales_half(part$eta))^2,
-         bernoulli = mu * (1 - mu), categorical = mu * (1 - mu), binomial = mu * (1 - mu) / part$y[, 2], poisson = mu,
+         bernoulli = mu * (1 - mu), categorical = mu * (1 - mu), binomial = mu * (1 - mu) / part$y[, 2],
+         poisson = mu,
          negative_binomial = mu + mu^2 / exp(by_column(part$free, mu)))
 }
 
 #' @export
-nobs.varnn <- function(object, ...) if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
+nobs.varnn <- function(object, ...) {
+  check_dots_empty(...)
+  if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
+}
+
+# Observations as the case weights count them: a weight of 2 is two rows.
+n_cases <- function(fit) if (is.null(fit$weights)) fit$n_obs else sum(fit$weights)
 
 #' @export
-weights.varnn <- function(object, ...) stats::naresid(object$na.action, object$weights)
+weights.varnn <- function(object, ...) {
+  check_dots_empty(...)
+  stats::naresid(object$na.action, object$weights)
+}
 
 #' @export
 deviance.varnn <- function(object, ...) {
   check_fit(object)
+  check_dots_empty(...)
   w <- case_weights(object)
   sum(vapply(training_blocks(object, parent.frame()), function(part) {
     d <- family_table[[part$block$family]]$deviance(part$y, part$eta, part$free)
@@ -114,8 +127,8 @@ logLik.varnn <- function(object, ...) {
   check_dots_empty(...)
   w <- case_weights(object)
   parts <- training_blocks(object, parent.frame())
-  structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = stats::nobs(object),
-            df = object$n_par + sum(vapply(object$blocks, has_profiled_sigma, NA)))
+  structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = n_cases(object),
+            df = n_parameters(object) + sum(vapply(object$blocks, has_profiled_sigma, NA)))
 }
 
 block_log_lik <- function(part, w) {
@@ -144,7 +157,7 @@ sigma.varnn <- function(object, ...) {
   parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, parent.frame()))
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
-  lost <- if (has_hidden(object)) 0 else coefficients_per_response(object)
+  lost <- if (is.null(object$rank)) 0 else object$rank
   out <- vapply(parts, function(p) p$block$scale * sqrt(sum(w * (p$y - p$eta)^2,
                                                             na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost)), 0)
   if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
@@ -153,22 +166,30 @@ sigma.varnn <- function(object, ...) {
 
 has_hidden <- function(fit) sum(fit$spec$layer %in% c("dense", "latent")) > 1
 
-# Of a model without hidden layers; constant columns, whose coefficient is 0, do not count.
-coefficients_per_response <- function(fit) {
-  sum(!fit$scaling$is_constant) + isTRUE(fit$spec$option[length(fit$spec$option)] == "bias")
+# Parameters that the data can tell: of a linear model the rank of its columns for each row of eta, but one of a
+# softmax; of a network all.
+n_parameters <- function(fit) {
+  if (is.null(fit$rank)) return(fit$n_par)
+  free <- sum(fit$layout$role == "noise" & fit$layout$rows)
+  fit$rank * sum(vapply(fit$blocks, function(b) eta_rows(b) - (b$family == "categorical"), 0)) + free
 }
 
 #' @export
-df.residual.varnn <- function(object, ...) stats::nobs(object) - object$n_par
+df.residual.varnn <- function(object, ...) {
+  check_dots_empty(...)
+  n_cases(object) - if (is.null(object$rank)) object$n_par else object$rank
+}
 
 #' @export
 formula.varnn <- function(x, ...) {
+  check_dots_empty(...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no formula.")
   stats::formula(x$terms)
 }
 
 #' @export
 terms.varnn <- function(x, ...) {
+  check_dots_empty(...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no terms.")
   x$terms
 }
@@ -182,10 +203,14 @@ model.frame.varnn <- function(formula, ...) {
 }
 
 #' @export
-variable.names.varnn <- function(object, ...) object$design$columns
+variable.names.varnn <- function(object, ...) {
+  check_dots_empty(...)
+  c(if (object$design$intercept) "(Intercept)", object$design$columns)
+}
 
 #' @export
 family.varnn <- function(object, ...) {
+  check_dots_empty(...)
   families <- lapply(object$blocks, function(b) {
     switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),
            poisson = stats::poisson(),
@@ -235,11 +260,7 @@ linear_coef <- function(fit) {
   out <- rbind(intercept, slopes)
   dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns),
                         unlist(lapply(fit$blocks, eta_labels)))
-  if (ncol(out) == 1) out[, 1] else out
-}
-
-eta_labels <- function(block) {
-  if (block$family == "gaussian_hetero") c(block$columns, paste0("log_sigma.", block$columns)) else block_labels(block)
+  if (ncol(out) == 1) stats::setNames(out[, 1], rownames(out)) else out
 }
 
 #' @export
@@ -273,26 +294,40 @@ simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
   nsim <- check_number(nsim, "nsim", 1, whole = TRUE)
+  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  rows <- simulation_rows(object, newdata, parent.frame())
+  free <- simulation_free(object)
+  trials <- if (is.null(newdata) && identical(object$family, "binomial")) rowSums(object$response) else 1
   state <- use_seed(seed)
   on.exit(state$restore())
-  rows <- if (is.null(newdata)) c(training_eta(object, parent.frame()), list(ok = TRUE, rows = object$rows))
-          else design_rows(object$design, newdata)
-  eta <- if (is.null(newdata)) rows$eta else model_eta(object, rows)
-  if (is.null(rows$rows)) rows$rows <- as.character(seq_along(rows$ok))
-  free <- simulation_free(object, parent.frame())
   draw <- function(block, columns, free) {
-    sims <- lapply(seq_len(nsim), function(k) simulated(block, eta[, columns, drop = FALSE], free, rows$offset))
-    out <- as.data.frame(stats::setNames(sims, paste0("sim_", seq_len(nsim))))
-    if (length(rows$rows) == nrow(out)) row.names(out) <- rows$rows
-    out
+    sims <- lapply(seq_len(nsim), function(k) {
+      rows$place(simulated(block, rows$eta[, columns, drop = FALSE], free, rows$offset, trials))
+    })
+    structure(stats::setNames(sims, paste0("sim_", seq_len(nsim))), class = "data.frame", row.names = rows$names)
   }
   out <- Map(draw, object$blocks, block_slices(object$blocks, eta_rows), free)
   out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
   structure(out, seed = state$seed)
 }
 
+# eta of the rows to simulate for, their names, and how to put a draw in their places.
+simulation_rows <- function(fit, newdata, envir) {
+  if (is.null(newdata)) {
+    rows <- training_eta(fit, envir)
+    place <- function(x) stats::napredict(fit$na.action, x)
+    names <- fit_rows(fit)
+    if (is.null(names)) names <- as.character(seq_len(fit$n_obs))
+    names <- names(place(stats::setNames(seq_len(fit$n_obs), names)))
+    return(list(eta = rows$eta, offset = rows$offset, place = place, names = names))
+  }
+  rows <- design_rows(fit$design, newdata)
+  list(eta = model_eta(fit, rows), offset = rows$offset, place = function(x) spread(x, rows$ok),
+       names = if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows)
+}
+
 # The free scalars; a profiled sigma is put in, on the engine's scale.
-simulation_free <- function(fit, envir) {
+simulation_free <- function(fit) {
   free <- block_free(fit)
   profiled <- vapply(fit$blocks, has_profiled_sigma, NA)
   if (any(profiled)) {
@@ -302,7 +337,11 @@ simulation_free <- function(fit, envir) {
   free
 }
 
-simulated <- function(block, eta, free, offset) {
+simulated <- function(block, eta, free, offset, trials) {
+  if (block$family == "binomial") {
+    y <- stats::rbinom(nrow(eta), trials, stats::plogis(eta))
+    return(cbind(y, trials - y, deparse.level = 0))
+  }
   y <- family_table[[block$family]]$draw(eta, free)
   if (is_gaussian(block)) y <- y * block$scale + block$center + if (is.null(offset)) 0 else offset
   if (block$type == "logical") return(y[, 1] == 1)
@@ -319,4 +358,16 @@ use_seed <- function(seed) {
   set.seed(seed)
   list(seed = structure(seed, kind = as.list(RNGkind())), restore = function() assign(".Random.seed", now,
                                                                                       envir = globalenv()))
+}
+
+#' @export
+extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
+  ll <- stats::logLik(fit)
+  c(attr(ll, "df"), -2 * c(ll) + k * attr(ll, "df"))
+}
+
+#' @export
+anova.varnn <- function(object, ...) {
+  stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
+            "held-out loss")
 }

@@ -35,7 +35,7 @@ predict.varnn_nn <- function(object, newdata, type = NULL, ...) {
   if (missing(newdata) || is.null(newdata)) {
     found <- training_eta(object, parent.frame())
     out <- predicted(object, found$eta, found$offset, type)
-    return(stats::napredict(object$na.action, with_rows(out, object$rows)))
+    return(stats::napredict(object$na.action, with_rows(out, fit_rows(object))))
   }
   rows <- design_rows(object$design, newdata)
   eta <- model_eta(object, rows)
@@ -46,7 +46,8 @@ predict_types <- c("response", "link", "class", "prob")
 
 predict_type <- function(fit, type) {
   is_class <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
-  if (is.null(type)) return(if (length(is_class) == 1 && fit$blocks[[1]]$type == "factor") "class" else "response")
+  is_factor <- vapply(fit$blocks, function(b) b$type == "factor", NA)
+  if (is.null(type)) return(if (all(is_factor)) "class" else if (any(is_factor)) "default" else "response")
   check_choice(type, predict_types, "type")
   if (type %in% c("class", "prob") && !all(is_class))
     stop_user("`type` = \"%s\" needs a factor response; this one is %s. Use \"response\".", type, quoted(fit$family))
@@ -62,18 +63,21 @@ training_eta <- function(fit, envir) {
 
 # One value, or row of values, per row of eta.
 predicted <- function(fit, eta, offset, type) {
+  several <- length(fit$blocks) > 1
   one <- function(block, columns) {
     e <- eta[, columns, drop = FALSE]
+    if (type == "default") type <- if (block$type == "factor") "class" else "response"
     switch(type,
-           response = named_columns(block_mean(block, e, offset), block),
-           link = named_columns(if (is_gaussian(block)) block_mean(block, e, offset) else e, block),
-           prob = named_columns(block_prob(block, e), block, block$levels),
+           response = named_columns(block_mean(block, e, offset), block_labels(block, several)),
+           link = block_link(block, e, offset, several),
+           prob = named_columns(block_prob(block, e), block$levels),
            class = block_class(block, block_prob(block, e)))
   }
   parts <- Map(one, fit$blocks, block_slices(fit$blocks, eta_rows))
   if (length(parts) == 1) return(if (is.matrix(parts[[1]]) && ncol(parts[[1]]) == 1) parts[[1]][, 1] else parts[[1]])
   names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
-  if (type == "class") return(data.frame(parts, check.names = FALSE))
+  if (type == "default") parts <- lapply(parts, function(p) if (is.matrix(p)) p[, 1] else p)
+  if (type %in% c("class", "default")) return(data.frame(parts, check.names = FALSE))
   if (type == "prob") return(do.call(cbind, Map(function(p, n) {
     colnames(p) <- paste(n, colnames(p), sep = ".")
     p
@@ -81,7 +85,15 @@ predicted <- function(fit, eta, offset, type) {
   do.call(cbind, unname(parts))
 }
 
-named_columns <- function(m, block, names = block_labels(block)) {
+# eta on the user's scale: of the gaussians the mean and, where it depends on x, log sigma.
+block_link <- function(block, eta, offset, several) {
+  if (block$family == "gaussian") eta <- block_mean(block, eta, offset)
+  if (block$family == "gaussian_hetero") eta <- cbind(block_mean(block, eta, offset),
+                                                      log(block$scale * scales_half(eta)))
+  named_columns(eta, eta_labels(block, several))
+}
+
+named_columns <- function(m, names) {
   colnames(m) <- names
   m
 }
@@ -95,7 +107,6 @@ block_prob <- function(block, eta) {
 block_class <- function(block, prob) {
   best <- if (nrow(prob)) max.col(prob, ties.method = "first") else integer()
   best[rowSums(is.na(prob)) > 0] <- NA
-  if (block$type == "logical") return(best == 2)
   factor(block$levels[best], levels = block$levels, ordered = isTRUE(block$is_ordered))
 }
 
@@ -105,6 +116,11 @@ spread <- function(x, ok) {
   place <- rep(NA_integer_, length(ok))
   place[ok] <- seq_len(sum(ok))
   if (length(dim(x)) == 2) x[place, , drop = FALSE] else x[place]
+}
+
+# Names of the training rows; by formula, rows without names have their numbers, as in lm().
+fit_rows <- function(fit) {
+  if (is.null(fit$rows) && !is.null(fit$terms)) as.character(seq_len(fit$n_obs)) else fit$rows
 }
 
 with_rows <- function(x, rows) {

@@ -30,7 +30,8 @@ response_columns <- function(response, name) {
   if (!is.matrix(response)) return(stats::setNames(list(response), name))
   if (ncol(response) == 1) return(stats::setNames(list(response[, 1]), name))
   names <- colnames(response)
-  if (is.null(names)) names <- paste0("y", seq_len(ncol(response)))
+  if (is.null(names)) names <- rep("", ncol(response))
+  names[names == ""] <- paste0("Y", seq_along(names))[names == ""]
   stats::setNames(lapply(seq_along(names), function(j) response[, j]), names)
 }
 
@@ -50,11 +51,30 @@ response_rules <- list(
                      is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE),
                    what = "logical, a factor of two levels, or numbers between 0 and 1"),
   binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y),
-                  what = "a matrix of two columns, successes and failures"),
+                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0"),
   categorical = list(is = function(y) is.factor(y), what = "a factor"),
   poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0"),
   negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0")
 )
+# Responses that are held out, against the blocks that training made.
+check_like <- function(blocks, response, n) {
+  pieces <- block_pieces(blocks, response)
+  if (length(pieces) != length(blocks)) stop_user("The held-out data have %d responses, not %d.", length(pieces),
+                                                  length(blocks))
+  Map(function(block, y) {
+    if (NROW(y) != n) stop_user("The held-out response `%s` has %d values, not %d.", block$columns, NROW(y), n)
+    is_kind <- if (block$type == "factor") is.factor(y) || is.character(y) else if (block$type == "logical") is.logical(y)
+               else is.numeric(y)
+    if (!is_kind) stop_user("The held-out response `%s` must be %s as in training.", block$columns, block$type)
+    if (all(is.na(y))) stop_user("The held-out response `%s` has no value that is not missing.", block$columns)
+    if (is.numeric(y) && any(is.infinite(y))) stop_user("The held-out response `%s` has infinite values.",
+                                                        block$columns)
+    new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))
+    if (length(new)) stop_user("The held-out response `%s` has a level that the training data had not: \"%s\".",
+                               block$columns, new[1])
+  }, blocks, pieces)
+}
+
 is_count <- function(y) all(y >= 0 & y == round(y), na.rm = TRUE)
 
 auto_family <- function(y, name) {
@@ -77,14 +97,17 @@ make_block <- function(piece, standardize, train) {
   if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
   if (family == "categorical" && (is.numeric(y) || is.logical(y))) y <- factor(y)
   rule <- response_rules[[family]]
+  if (family == "binomial" && !any(y[!is.na(y)] > 0)) stop_user("The response `%s` has no trials.", piece$name)
   if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
-  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels(y), center = 0,
+  levels <- if (is.logical(y)) c("FALSE", "TRUE") else levels(y)
+  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels, center = 0,
                 scale = 1,
                 n_responses = if (family == "categorical") nlevels(y) else 1L, noise = "fixed", fixed = 0)
   if (family == "negative_binomial") block$noise <- "each"
   if (family %in% c("gaussian", "gaussian_hetero") && standardize) {
     y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
-    m <- column_moments(matrix(y[!is.na(y)]), train$weights[!is.na(y)])
+    m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
+    check_spread(m, piece$name)
     if (train$design$intercept) block$center <- m$mean
     if (!m$is_constant) block$scale <- m$sd
   }
@@ -99,7 +122,7 @@ block_type <- function(y, family) {
 # The engine's y of a block [n, rows of y], from the response as the user has it. A gaussian's offset is taken off.
 block_y <- function(block, y, offset = NULL) {
   if (block$family == "binomial") return(cbind(y[, 1], rowSums(y)))
-  if (block$type == "factor") {
+  if (block$type %in% c("factor", "logical")) {
     code <- match(as.character(y), block$levels)
     if (block$family != "categorical") return(matrix(as.double(code - 1)))
     hot <- matrix(0, length(code), length(block$levels))
@@ -145,7 +168,15 @@ block_slices <- function(blocks, rows) {
 }
 
 # Names of the columns that predictions of several numbers have.
-block_labels <- function(block) if (block$family == "categorical") block$levels else block$columns
+block_labels <- function(block, several = FALSE) {
+  if (block$family != "categorical") return(block$columns)
+  if (several) paste(block$columns, block$levels, sep = ".") else block$levels
+}
+
+eta_labels <- function(block, several = FALSE) {
+  if (block$family != "gaussian_hetero") return(block_labels(block, several))
+  c(block$columns, paste0("log_sigma.", block$columns))
+}
 
 # The mean of y on the user's scale, from the engine's eta.
 block_mean <- function(block, eta, offset = NULL) {

@@ -3,7 +3,7 @@
 #' @export
 print.varnn <- function(x, ...) {
   check_fit(x)
-  check_dots_empty(...)
+  check_dots_empty(..., known = "digits")
   cat(fit_lines(x), sep = "\n")
   invisible(x)
 }
@@ -30,7 +30,8 @@ network_line <- function(fit) {
   layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(s$size[hidden], act),
               count(s$size[dense[length(dense)]], "output"))
   paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"),
-          if (any(s$layer == "layer_norm")) "layer norm", if (length(dropout)) paste("dropout", paste(dropout, collapse = ", ")),
+          if (any(s$layer == "layer_norm")) "layer norm", if (length(dropout)) paste("dropout",
+                                                                                     paste(dropout, collapse = ", ")),
           if (s$penalty > 0) paste("penalty", format(s$penalty))), collapse = "; ")
 }
 
@@ -61,7 +62,7 @@ stop_words <- c(finished = "all epochs done", converged = "converged", patience 
 result_line <- function(fit) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
-  watched <- !all(is.na(h$val_loss))
+  watched <- !is.null(h$val_loss)
   at <- if (watched && fit$best_epoch > 0) fit$best_epoch else nrow(h)
   paste0("loss ", format(h$loss[at], digits = 4), " nats per observation",
          if (watched) sprintf(", %s held out (best: epoch %d)", format(h$val_loss[at], digits = 4), fit$best_epoch))
@@ -99,7 +100,7 @@ leaf_norms <- function(fit) {
 
 block_summary <- function(part, w) {
   b <- part$block
-  r <- block_residuals(part, "response")
+  r <- block_residuals(part, "response", w)
   if (b$type %in% c("factor", "logical")) {
     p <- block_prob(b, part$eta)
     predicted <- block_class(b, p)
@@ -117,9 +118,13 @@ block_summary <- function(part, w) {
   y <- observed_mean(part) * b$scale
   center <- sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)])
   ss <- sum(w * r^2, na.rm = TRUE)
-  list(measures = c(rmse = sqrt(ss / sum(w[!is.na(r)])), r_squared = 1 - ss / sum(w * (y - center)^2, na.rm = TRUE)),
+  list(measures = c(rmse = sqrt(ss / sum(w[!is.na(r)])), r_squared = share_explained(ss,
+                                                                                     sum(w * (y - center)^2,
+                                                                                         na.rm = TRUE))),
        residuals = stats::quantile(r, na.rm = TRUE, names = FALSE))
 }
+
+share_explained <- function(ss, total) if (total > 0) 1 - ss / total else NA_real_
 
 #' @rdname summary.varnn_nn
 #' @export

@@ -260,8 +260,8 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   return out;
 }
 
-/* Per column of a numeric matrix: count of finite, of missing, weighted mean and sum of squares about it, least, greatest,
- * and whether all are 0 or 1. In two passes and without a copy. */
+/* Per column of a numeric matrix: count of finite, of missing, weighted mean and sum of squares about it; least, greatest,
+ * and whether all are 0 or 1, of those with weight; and a sum that depends on the order. In two passes, without a copy. */
 SEXP C_moments(SEXP x, SEXP weight) {
   if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) Rf_error("'x' must be a numeric matrix");
   R_xlen_t n = Rf_nrows(x);
@@ -269,19 +269,20 @@ SEXP C_moments(SEXP x, SEXP weight) {
   if (weight != R_NilValue && (TYPEOF(weight) != REALSXP || Rf_xlength(weight) != n))
     Rf_error("'weight' must have a number per row");
   const double *w = weight == R_NilValue ? NULL : REAL(weight);
-  static const char *const fields[] = {"n",   "n_missing", "mean",     "squares",
-                                       "min", "max",       "is_binary"};
-  SEXP out = PROTECT(named_list(fields, 7));
-  for (int k = 0; k < 7; k++) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, p));
+  static const char *const fields[] = {"n",   "n_missing", "mean",      "squares",
+                                       "min", "max",       "is_binary", "order"};
+  SEXP out = PROTECT(named_list(fields, 8));
+  for (int k = 0; k < 8; k++) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, p));
   for (int j = 0; j < p; j++) {
     const double *v = REAL(x) + j * n;
     double count = 0, missing = 0, total = 0, sum = 0, squares = 0, low = INFINITY,
-           high = -INFINITY, binary = 1;
+           high = -INFINITY, binary = 1, order = 0;
     for (R_xlen_t i = 0; i < n; i++) {
       double wi = w ? w[i] : 1;
       if (isnan(v[i])) missing++;
       if (!R_FINITE(v[i])) continue;
-      count++, total += wi, sum += wi * v[i];
+      count++, total += wi, sum += wi * v[i], order += v[i] * (double)(i % 8191 + 1);
+      if (wi == 0) continue;
       low = v[i] < low ? v[i] : low, high = v[i] > high ? v[i] : high;
       binary = binary && (v[i] == 0 || v[i] == 1);
     }
@@ -292,8 +293,8 @@ SEXP C_moments(SEXP x, SEXP weight) {
       squares += wi * d * d, shift += wi * d;
     }
     mean += total > 0 ? shift / total : 0;
-    double value[] = {count, missing, mean, squares, low, high, binary};
-    for (int k = 0; k < 7; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];
+    double value[] = {count, missing, mean, squares, low, high, binary, order};
+    for (int k = 0; k < 8; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];
   }
   UNPROTECT(1);
   return out;

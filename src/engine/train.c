@@ -56,7 +56,7 @@ typedef struct {
   nn_job *job;
   nn_data train, valid;
   real *theta, *grad, *best, *slots, *y, *weight;
-  double *part, *sum; /* the terms' means over a batch, an epoch */
+  double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
   double work;
 } trainer;
@@ -142,6 +142,8 @@ static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t
 static double validation_loss(trainer *s) {
   nn_tape *t = s->tape;
   int last = t->n_nodes - 1;
+  double *part = s->part;
+  s->part = s->held;
   t->mode = NN_MODE_MEAN;
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   tape_forward(t, 0, last, 1);
@@ -151,7 +153,8 @@ static double validation_loss(trainer *s) {
     take_terms(s, 0, 1.0 / (double)s->valid.n, 0);
   }
   s->work += model_work(s->model, s->valid.n);
-  return loss_of(s, s->part);
+  s->part = part;
+  return loss_of(s, s->held);
 }
 
 /* Fisher-Yates, one uniform per swap, fetched in blocks. */
@@ -267,7 +270,7 @@ static nn_status train_epochs(trainer *s) {
     memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
     row[HISTORY_LOSS] = loss, row[HISTORY_RATE] = full ? 1 : share * job->learn_rate;
     row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
-    memcpy(row + HISTORY_TERMS + n_terms, s->part, (size_t)n_terms * sizeof(double));
+    memcpy(row + HISTORY_TERMS + n_terms, s->held, (size_t)n_terms * sizeof(double));
     double watched = s->valid.n ? row[HISTORY_VALIDATION] : loss;
     if (!isfinite(watched))
       status = NN_DIVERGED;
@@ -296,6 +299,7 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
   s->weight = arena_reals(a, (size_t)max_obs);
   s->part = (double *)arena_take(a, n_terms, sizeof(double));
   s->sum = (double *)arena_take(a, n_terms, sizeof(double));
+  s->held = (double *)arena_take(a, n_terms, sizeof(double));
   tape_place(s->tape, a, max_obs, 1, s->theta, s->grad);
   data_place(&s->train, a, s->model, &s->job->train);
 }
@@ -330,6 +334,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   data_load(&s.train, &job->train);
   if (job->valid.n) data_load(&s.valid, &job->valid);
   for (size_t i = 0; i < n; i++) s.order[i] = i;
+  memset(s.held, 0, (size_t)s.tape->n_terms * sizeof(double));
   copy_in(n_par, job->theta, s.theta);
   copy_in(n_par, job->theta, s.best);
   copy_in(n_par * (size_t)o->n_slots, job->state, s.slots);

@@ -4,6 +4,13 @@
 is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.getenv("VARNN_VALGRIND"))
 repeats <- function(n, watched) if (is_watched()) watched else n
 
+# Every combination of rows of tables; where every instruction is watched, each row once.
+row_combinations <- function(...) {
+  rows <- list(...)
+  if (!is_watched()) return(expand.grid(rows, stringsAsFactors = FALSE))
+  as.data.frame(lapply(rows, rep_len, max(lengths(rows))), stringsAsFactors = FALSE)
+}
+
 # ---- models and data
 
 has_free <- function(family) registry()$family_free[match(family, registry()$family)] == 1
@@ -58,8 +65,7 @@ case_rows <- function(data, rows) {
 # Control for the entry points that need no more than a batch size and a precision.
 a_control <- function(batch_size, ...) nn_control(epochs = 1, batch_size = batch_size, learn_rate = 0.1, ...)
 
-linear_spec <- function(n_x, family = "gaussian", n_responses = 1, ...) {
-  blocks <- list(a_block(family, n_responses, noise = "fixed"))
+linear_spec <- function(n_x, blocks = list(a_block("gaussian", 1, "fixed")), ...) {
   new_spec(n_x, list(layer("dense", blocks_eta_rows(blocks), "bias")), blocks, ...)
 }
 

@@ -1,12 +1,5 @@
 # Analytic gradients against central differences, h = eps^(1/3) max(1, |t|), for every row of the engine's tables.
 
-# Every combination of rows; where every instruction is watched, each row once.
-row_combinations <- function(...) {
-  rows <- list(...)
-  if (!is_watched()) return(expand.grid(rows, stringsAsFactors = FALSE))
-  as.data.frame(lapply(rows, rep_len, max(lengths(rows))), stringsAsFactors = FALSE)
-}
-
 test_that("every family, activation and kind of weights has the gradient of its loss", {
   r <- registry()
   rows <- row_combinations(family = r$family, activation = r$activation, weights = r$variational)
