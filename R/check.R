@@ -10,6 +10,7 @@ shown <- function(x) {
   if (is.matrix(x)) return(sprintf("a %s matrix of %d rows and %d columns", typeof(x), nrow(x), ncol(x)))
   if (length(dim(x)) > 2) return(sprintf("an array of %d dimensions", length(dim(x))))
   if (is.list(x)) return("a list")
+  if (is.raw(x)) return("a raw vector")
   if (is.atomic(x) && length(x) > 3) return(sprintf("a vector of length %d", length(x)))
   text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
   if (nchar(text) > 60) paste0(substr(text, 1, 57), "...") else text

@@ -47,6 +47,7 @@ term_variables <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L],
 
 # The columns of a model matrix without its intercept; a term made of factors alone gives dummies.
 frame_matrix <- function(terms, frame, contrasts) {
+  if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
   x <- tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts),
                 error = function(e) stop_user("The predictors cannot be coded: %s.", conditionMessage(e)))
   assign <- attr(x, "assign")
@@ -62,8 +63,7 @@ check_frame_columns <- function(frame, levels = TRUE) {
   for (name in names(frame)) {
     v <- frame[[name]]
     if (is.list(v) && !is.data.frame(v) || is.complex(v) || is.raw(v))
-      stop_user("Column `%s` is of class \"%s\": predictors must be numeric, logical, factor or character.",
-                name, class(v)[1])
+      stop_user("Column `%s` is a %s: predictors must be numeric, logical, factor or character.", name, typeof(v))
     if (levels && (is.factor(v) || is.character(v)) && length(unique(v[!is.na(v)])) < 2)
       stop_user("Column `%s` has a single level, \"%s\": leave it out.", name, as.character(v[!is.na(v)][1]))
   }

@@ -17,7 +17,7 @@ engine_job <- function(control, coefficient = c(nll = 1, kl_latent = 1, kl_weigh
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
        learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
        clip_norm = if (is.finite(control$clip_norm)) as.double(control$clip_norm) else 0,
-       tolerance = if (control$precision == "single") 1e-4 else 1e-9)
+       tolerance = if (control$precision == "single") 1e-4 else 1e-10)
 }
 
 # Evaluates expr(poll), where poll() turns TRUE once the user has interrupted: the engine then ends with what it has.

@@ -11,7 +11,7 @@
 #' `penalty`. For a gaussian response \eqn{\ell}{nll} is half the squared error of the standardised response, so that
 #' `hidden = 0` gives ridge regression \eqn{(X'X/n + \lambda I)^{-1} X'y/n}{(X'X/n + lambda I)^-1 X'y/n} on the
 #' standardised data; the noise's standard deviation is then found in closed form (`sigma()`). The history shows the
-#' loss in nats per observation with that closed form filled in.
+#' loss in nats per observation with that closed form filled in, for the data held out that of their own errors.
 #'
 #' @section Families:
 #' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors
@@ -88,7 +88,8 @@ formula_call <- function(call, typed, method) {
 #' @rdname fit_nn
 #' @export
 fit_nn.default <- function(x, ...) {
-  stop_user("The first argument must be a formula, a numeric matrix or a data frame of predictors, not %s.", shown(x))
+  stop_user("The first argument must be a formula, a numeric matrix or a data frame of predictors, not %s%s.", shown(x),
+            if (isS4(x)) ": use as.matrix(x)" else "")
 }
 
 #' @rdname fit_nn
@@ -133,8 +134,8 @@ check_hidden <- function(hidden) {
   if (is.null(hidden) || is.numeric(hidden) && (length(hidden) == 0 || identical(as.double(hidden),
                                                                                  0))) return(integer())
   if (!is.numeric(hidden) || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
-    stop_user("`hidden` must be the numbers of units of the hidden layers (1 to 1e8), such as c(32, 16), or 0, not %s.",
-              shown(hidden))
+    stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s%s.",
+              shown(hidden), if (is.numeric(hidden) && any(hidden > 1e8, na.rm = TRUE)) ", which is too large" else "")
   as.integer(hidden)
 }
 

@@ -146,7 +146,7 @@ static nn_status lbfgs(nn_problem *p) {
   real *d = p->slot[LBFGS_D];
   int stored = (int)*p->step, pairs = stored < NN_LBFGS_PAIRS ? stored : NN_LBFGS_PAIRS;
   int newest = (stored + NN_LBFGS_PAIRS - 1) % NN_LBFGS_PAIRS, next = stored % NN_LBFGS_PAIRS;
-  double before = p->loss, norm = sqrt(inner(p->n, p->grad, p->grad));
+  double norm = sqrt(inner(p->n, p->grad, p->grad));
   if (norm <= p->tolerance) return NN_CONVERGED;
   lbfgs_direction(p, pairs, newest);
   double slope = inner(p->n, p->grad, d);
@@ -166,8 +166,7 @@ static nn_status lbfgs(nn_problem *p) {
   }
   if (inner(p->n, s, y) > 1e-10 * inner(p->n, y, y) * (sizeof(real) == 4 ? 1e3 : 1e-4))
     *p->step += 1;
-  int stalled = fabs(before - p->loss) <= p->tolerance * 1e-4 * (fabs(before) + 1e-8);
-  return stalled && norm <= sqrt(p->tolerance) ? NN_CONVERGED : NN_OK;
+  return NN_OK;
 }
 
 static const nn_optimizer nn_optimizers[] = {

@@ -176,7 +176,7 @@ test_that("unknown arguments, whatever they hold", {
   expect_refused(fit_nn(mpg ~ wt, mtcars, seed = 1), "`seed`")
   expect_refused(fit_nn(cars_x(), mtcars$mpg, data = mtcars), "`data`")
   expect_refused(fit_nn(mpg ~ wt, mtcars, NULL, NULL, na.omit, NULL, 2, "relu", "auto", 0, 0, FALSE, TRUE, nn_control(),
-                      FALSE, 7), "without a name.*7")
+                      FALSE, 7), "without a name")
 })
 
 test_that("no method swallows an argument", {

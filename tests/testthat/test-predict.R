@@ -110,7 +110,7 @@ test_that("newdata that is no data is an error", {
   fit <- quick(mpg ~ wt, mtcars)
   expect_refused(predict(fit, 3), "`newdata`")
   expect_refused(predict(fit, "mtcars"), "`newdata`")
-  expect_refused(predict(fit, list(wt = 3)), "`newdata`")
+  expect_equal(predict(fit, list(wt = 3)), predict(fit, data.frame(wt = 3)))
   fit <- quick(cars_x(), mtcars$mpg)
   expect_refused(predict(fit, cars_x()[1, ]), "`newdata`.*matrix")
   expect_refused(predict(fit, unname(cbind(cars_x(), 1))), "3 columns")

@@ -1,0 +1,143 @@
+# The engine's tables and their other half in R.
+
+test_that("names come from the engine's registry alone", {
+  r <- registry()
+  expect_identical(activations(), r$activation)
+  expect_identical(families(), r$family)
+  expect_identical(optimizers(), r$optimizer)
+  expect_true(all(lengths(r) > 0))
+  for (table in r[!grepl("_", names(r))]) {
+    expect_type(table, "character")
+    expect_false(anyDuplicated(table) > 0)
+  }
+  expect_true(all(c("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus") %in% activations()))
+  expect_true(all(c("gaussian", "gaussian_hetero", "bernoulli", "binomial", "categorical", "poisson", "negative_binomial") %in%
+                    families()))
+  expect_true(all(c("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs") %in% optimizers()))
+  expect_true(all(c("constant", "step", "exponential", "cosine", "plateau") %in% r$schedule))
+})
+
+test_that("every row of the engine has its other half in R", {
+  expect_setequal(names(family_table), families())
+  for (family in families()) {
+    expect_setequal(names(family_table[[family]]), c("mean", "draw", "start", "deviance", "nll"))
+    expect_true(all(vapply(family_table[[family]], is.function, NA)))
+  }
+  expect_setequal(names(response_rules), families())
+  expect_setequal(names(learn_rates), optimizers())
+})
+
+# A model whose eta is its x.
+eta_is_x <- function(block) new_spec(eta_rows(block), list(layer("activate", option = "linear")), list(block))
+
+# eta and a response of the family, 40 observations.
+family_case <- function(family) {
+  block <- a_block(family, if (family == "categorical") 4 else 2, "fixed", 0.4)
+  list(block = block, eta = matrix(stats::rnorm(40 * eta_rows(block)), 40), y = a_response(block, 40),
+       free = rep(0.4, block$n_responses))
+}
+
+test_that("R's nll of every family is the engine's", {
+  set.seed(1)
+  for (family in families()) {
+    case <- family_case(family)
+    of_engine <- engine_run(eta_is_x(case$block), numeric(), engine_data(case$eta, case$y), "terms")
+    of_r <- family_table[[family]]$nll(case$eta, case$y, case$free)
+    expect_equal(dim(of_r), if (family == "categorical") c(40L, 1L) else c(40L, 2L), label = family)
+    expect_equal(rowSums(of_r), of_engine[, 1], tolerance = 1e-12, label = family)
+  }
+})
+
+test_that("R's mean of every family is where the engine's expected slope is zero", {
+  # the nll at y = mean(eta) is least, over eta, at that eta: for families with a canonical or log link
+  set.seed(2)
+  for (family in setdiff(families(), c("gaussian_hetero", "binomial"))) {
+    case <- family_case(family)
+    y <- family_table[[family]]$mean(case$eta)
+    expect_equal(dim(y), c(40L, case$block$n_responses), label = family)
+    k <- eta_rows(case$block)
+    spec <- new_spec(k, list(layer("dense", k, "bias")), list(case$block))
+    for (i in 1:5) {
+      data <- engine_data(case$eta[i, , drop = FALSE], y[i, , drop = FALSE])
+      expect_lt(max(abs(engine_gradient(spec, c(diag(k), rep(0, k)), data, a_control(1))$gradient)), 1e-13, label = family)
+    }
+  }
+})
+
+test_that("means and deviances are those of stats and MASS", {
+  skip_if_not_installed("MASS")
+  truth <- list(gaussian = stats::gaussian(), bernoulli = stats::binomial(), poisson = stats::poisson(),
+                negative_binomial = MASS::negative.binomial(exp(0.4)))
+  set.seed(3)
+  for (family in names(truth)) {
+    case <- family_case(family)
+    link <- if (family == "negative_binomial") exp else truth[[family]]$linkinv
+    mu <- link(case$eta)
+    expect_equal(family_table[[family]]$mean(case$eta), array(mu, dim(case$eta)), tolerance = 1e-14, label = family)
+    deviance <- truth[[family]]$dev.resids(c(case$y), c(mu), rep(1, length(mu)))
+    expect_equal(c(family_table[[family]]$deviance(case$y, case$eta, case$free)), deviance, tolerance = 1e-12, label = family)
+  }
+  case <- family_case("binomial")
+  trials <- case$y[, 3:4]
+  p <- stats::plogis(case$eta)
+  expect_equal(family_table$binomial$mean(case$eta), p)
+  expect_equal(c(family_table$binomial$deviance(case$y, case$eta, case$free)),
+               stats::binomial()$dev.resids(c(case$y[, 1:2] / trials), c(p), c(trials)), tolerance = 1e-12)
+  case <- family_case("gaussian_hetero")
+  expect_identical(family_table$gaussian_hetero$mean(case$eta), case$eta[, 1:2])
+  expect_equal(family_table$gaussian_hetero$deviance(case$y, case$eta, NULL), ((case$y - case$eta[, 1:2]) / exp(case$eta[, 3:4]))^2)
+  case <- family_case("categorical")
+  p <- exp(case$eta) / rowSums(exp(case$eta))
+  expect_equal(family_table$categorical$mean(case$eta), p, tolerance = 1e-14)
+  expect_equal(family_table$categorical$deviance(case$y, case$eta, NULL)[, 1], -2 * log(rowSums(p * case$y)), tolerance = 1e-12)
+})
+
+test_that("the deviance is twice the log-likelihood lost against the best eta", {
+  set.seed(4)
+  for (family in setdiff(families(), c("gaussian", "gaussian_hetero"))) { # theirs leaves the noise out
+    case <- family_case(family)
+    row <- family_table[[family]]
+    y <- case$y
+    best <- switch(family, bernoulli = (2 * y - 1) * 40, categorical = y * 40,
+                   binomial = stats::qlogis(pmin(pmax(y[, 1:2] / y[, 3:4], 1e-17), 1 - 1e-16)), log(pmax(y, 1e-17)))
+    lost <- row$nll(case$eta, y, case$free) - row$nll(best, y, case$free)
+    expect_equal(c(row$deviance(y, case$eta, case$free)), 2 * c(lost), tolerance = 1e-7, label = family)
+  }
+})
+
+test_that("what is drawn has the mean, and the nll its expectation, of the family", {
+  set.seed(5)
+  n <- 20000
+  for (family in families()) {
+    case <- family_case(family)
+    eta <- case$eta[rep(1, n), , drop = FALSE]
+    y <- family_table[[family]]$draw(eta, case$free)
+    truth <- family_table[[family]]$mean(case$eta)[1, ]
+    expect_identical(dim(y), c(as.integer(n), length(truth)))
+    expect_true(all(standard_errors_off(y, truth) < 4), label = family)
+    # E d nll / d eta = 0 and E d nll / d free = 0 under the family's own draws, by central differences
+    if (family == "binomial") y <- cbind(y, array(1, dim(y)))
+    nll <- function(eta, free) rowSums(family_table[[family]]$nll(eta, y, free))
+    for (j in seq_len(ncol(eta))) {
+      h <- 1e-4 * (col(eta) == j)
+      expect_lt(standard_errors_off((nll(eta + h, case$free) - nll(eta - h, case$free)) / 2e-4, 0), 4, label = paste(family, j))
+    }
+    if (has_free(family))
+      expect_lt(standard_errors_off((nll(eta, case$free + 1e-4) - nll(eta, case$free - 1e-4)) / 2e-4, 0), 4, label = family)
+  }
+})
+
+test_that("training starts where a constant eta is best", {
+  set.seed(6)
+  w <- stats::runif(40, 0.5, 2)
+  for (family in families()) {
+    case <- family_case(family)
+    case$y[3, ] <- NA
+    start <- family_table[[family]]$start(case$y, w)
+    expect_length(start, eta_rows(case$block))
+    spec <- new_spec(1, list(layer("dense", length(start), "bias")), list(case$block))
+    data <- engine_data(matrix(0, 40, 1), case$y, weights = w)
+    slope <- engine_gradient(spec, c(rep(0, length(start)), start), data, a_control(40))$gradient
+    expect_lt(max(abs(slope)), 1e-12, label = family)
+  }
+})
