@@ -42,7 +42,7 @@ fit_family <- function(blocks) {
 # What training found: history in the user's units, how it ended.
 add_training <- function(fit, trained) {
   before <- NROW(fit$history)
-  fit$history <- bind_history(fit$history, user_history(trained$history, fit, before))
+  fit$history <- bind_history(fit$history, user_history(trained, fit, before))
   fit$stop_reason <- trained$status
   fit$converged <- trained$status %in% c("converged", "patience")
   fit$n_epochs <- before + trained$epochs
@@ -60,43 +60,57 @@ bind_history <- function(before, after) {
 }
 
 # The engine's loss is that of standardised gaussian responses with sigma = 1; the user sees sigma at its closed form
-# and the response's own scale: with mean squared error m, log(2 pi m) / 2 + 1/2 + log(scale); the penalty follows as
-# / m. The same for the terms of the validation data.
-user_history <- function(h, fit, epochs_before) {
+# and the response's own scale: with mean squared error m, log(2 pi m) / 2 + 1/2 + log(scale), for the share of entries
+# that are not missing; the penalty follows as / m. The same for the terms of the validation data, with their own m.
+user_history <- function(trained, fit, epochs_before) {
+  h <- trained$history
   terms <- spec_layout(fit$spec)$terms
   value <- h[, 3 + seq_len(nrow(terms)), drop = FALSE]
-  nll <- user_nll(value, fit, terms)
+  held_out <- h[, 3 + nrow(terms) + seq_len(nrow(terms)), drop = FALSE]
+  nll <- user_nll(value, fit, terms, trained$present)
   out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
-  for (kind in intersect(c("kl_latent", "kl_weights", "penalty"), terms$term)) {
+  for (kind in setdiff(terms$term, "nll")) {
     out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE])
-    if (kind == "penalty") out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms)
+    if (kind == "penalty") out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms, trained$present)
     out$loss <- out$loss + out[[kind]]
   }
-  held_out <- h[, 3 + nrow(terms) + seq_len(nrow(terms)), drop = FALSE]
-  latent <- rowSums(held_out[, terms$term == "kl_latent", drop = FALSE])
-  if (any(is.finite(h[, "val_loss"]))) out$val_loss <- user_nll(held_out, fit, terms) + latent
+  of_weights <- terms$term %in% c("nll", "kl_weights", "penalty")
+  if (any(is.finite(h[, "val_loss"])))
+    out$val_loss <- user_nll(held_out, fit, terms, trained$valid_present) +
+      rowSums(held_out[, !of_weights, drop = FALSE])
   out
 }
 
 profile_nll <- function(squared) log(2 * pi * squared) / 2 + 0.5
 
-# From the engine's nll of a unit gaussian back to its mean square.
-mean_square <- function(nll) pmax(2 * nll - log(2 * pi), .Machine$double.xmin)
+# From the engine's nll of a unit gaussian, of which this share is present, back to the mean square of that share.
+mean_square <- function(nll, present) pmax(2 * nll / present - log(2 * pi), .Machine$double.xmin)
 
-user_nll <- function(value, fit, terms) {
+user_nll <- function(value, fit, terms, present) {
   of_block <- function(i) {
-    block <- fit$blocks[[terms$source[i] + 1L]]
-    nll <- if (has_profiled_sigma(block)) profile_nll(mean_square(value[, i])) else value[, i]
-    nll + if (is_gaussian(block)) log(block$scale) else 0
+    k <- terms$source[i] + 1L
+    block <- fit$blocks[[k]]
+    nll <- value[, i]
+    if (has_profiled_sigma(block)) nll <- present[k] * profile_nll(mean_square(nll, present[k]))
+    nll + if (is_gaussian(block)) present[k] * log(block$scale) else 0
   }
   rowSums(matrix(vapply(which(terms$term == "nll"), of_block, numeric(nrow(value))), nrow(value)))
 }
 
 # lambda / 2 sum(w^2) belongs to half the squared error; beside the likelihood of one gaussian it is divided by sigma^2.
-penalty_divisor <- function(value, fit, terms) {
-  profiled <- which(vapply(fit$blocks, has_profiled_sigma, NA))
-  if (length(profiled) != 1) return(1)
-  mean_square(value[, which(terms$term == "nll" & terms$source == profiled - 1L)])
+penalty_divisor <- function(value, fit, terms, present) {
+  k <- which(vapply(fit$blocks, has_profiled_sigma, NA))
+  if (length(k) != 1) return(1)
+  mean_square(value[, which(terms$term == "nll" & terms$source == k - 1L)], present[k])
+}
+
+# Of each block, the share of the observations whose response is there.
+present_share <- function(data, blocks) {
+  if (is.null(data)) return(NULL)
+  rows <- if (is.null(data$row)) seq_len(nrow(data$y)) else data$row
+  w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
+  first <- vapply(block_slices(blocks, y_rows), function(s) s[1], 0)
+  vapply(first, function(j) sum(w[!is.na(data$y[rows, j])]) / sum(w), 0)
 }
 
 warn_of_training <- function(fit, trained) {
@@ -175,6 +189,11 @@ training_sets <- function(train, blocks, validation) {
   list(train = part(setdiff(seq_len(nrow(train$x)), rows)), valid = part(rows))
 }
 
+# What training found, with what it takes to read its history.
+with_shares <- function(trained, blocks, sets) {
+  c(trained, list(present = present_share(sets$train, blocks), valid_present = present_share(sets$valid, blocks)))
+}
+
 held_out_rows <- function(validation, n) {
   if (length(validation) == 1 && validation < 1) {
     k <- round(validation * n)
@@ -241,7 +260,7 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
     if (is.null(best) || one$score < best$score) best <- one
     if (one$status %in% c("interrupted", "callback")) break
   }
-  best
+  with_shares(best, blocks, sets)
 }
 
 start_score <- function(one, sets) {
@@ -321,6 +340,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
   trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
                         if (keeps_state) object$state)
+  trained <- with_shares(trained, object$blocks, sets)
   trained$continued <- TRUE
   object$theta <- trained$theta
   object$state <- trained$state
@@ -384,7 +404,7 @@ check_fit <- function(fit) {
     history = is.data.frame(fit$history) && all(vapply(fit$history, is.numeric, NA)) &&
       all(c("epoch", "loss") %in% names(fit$history)),
     stop_reason = length(fit$stop_reason) == 1 && fit$stop_reason %in% statuses,
-    eta = is.null(fit$eta) || is.numeric(fit$eta) && identical(dim(fit$eta), as.integer(c(fit$n_obs, layout$n_eta))),
+    eta = is.null(fit$eta) || is_finite_vector(fit$eta, fit$n_obs * layout$n_eta) && nrow(fit$eta) == fit$n_obs,
     response = NROW(fit$response) == fit$n_obs,
     weights = is.null(fit$weights) || is_finite_vector(fit$weights, fit$n_obs) && all(fit$weights >= 0),
     offset = is.null(fit$offset) || is.numeric(fit$offset) && length(fit$offset) == fit$n_obs,
@@ -395,7 +415,10 @@ check_fit <- function(fit) {
   invisible(fit)
 }
 
-is_finite_vector <- function(x, length) is.numeric(x) && length(x) == length && all(is.finite(x))
+# No number of a fit is beyond 1e100: products of two are still finite.
+is_finite_vector <- function(x, length) {
+  is.numeric(x) && length(x) == length && all(is.finite(x)) && all(abs(x) <= 1e100)
+}
 
 is_control <- function(control) {
   is.list(control) && isTRUE(control$precision %in% c("double", "single")) &&

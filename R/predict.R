@@ -5,7 +5,10 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
   data <- engine_data(rows$x, NULL, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
   if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
                                                                          sum(vapply(fit$blocks, eta_rows, 0)))
-  engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision)
+  eta <- engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws,
+                    precision = fit$control$precision)
+  if (!all(is.finite(eta))) stop_user("The network's output is not finite: these data are too far from the training data.")
+  eta
 }
 
 #' Predictions of a network

@@ -61,18 +61,18 @@ check_like <- function(blocks, response, n) {
   pieces <- block_pieces(blocks, response)
   if (length(pieces) != length(blocks)) stop_user("The held-out data have %d responses, not %d.", length(pieces),
                                                   length(blocks))
-  Map(function(block, y) {
-    if (NROW(y) != n) stop_user("The held-out response `%s` has %d values, not %d.", block$columns, NROW(y), n)
-    is_kind <- if (block$type == "factor") is.factor(y) || is.character(y) else if (block$type == "logical") is.logical(y)
-               else is.numeric(y)
-    if (!is_kind) stop_user("The held-out response `%s` must be %s as in training.", block$columns, block$type)
-    if (all(is.na(y))) stop_user("The held-out response `%s` has no value that is not missing.", block$columns)
-    if (is.numeric(y) && any(is.infinite(y))) stop_user("The held-out response `%s` has infinite values.",
-                                                        block$columns)
-    new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))
-    if (length(new)) stop_user("The held-out response `%s` has a level that the training data had not: \"%s\".",
-                               block$columns, new[1])
-  }, blocks, pieces)
+  Map(check_like_block, blocks, pieces, n)
+}
+
+check_like_block <- function(block, y, n) {
+  refuse <- function(...) stop_user("The held-out response `%s` %s.", block$columns, sprintf(...))
+  if (NROW(y) != n) refuse("has %d values, not %d", NROW(y), n)
+  is_kind <- switch(block$type, factor = is.factor(y) || is.character(y), logical = is.logical(y), is.numeric(y))
+  if (!is_kind) refuse("must be %s as in training", block$type)
+  if (all(is.na(y))) refuse("has no value that is not missing")
+  if (is.numeric(y) && any(is.infinite(y))) refuse("has infinite values")
+  new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))
+  if (length(new)) refuse("has a level that the training data had not: \"%s\"", new[1])
 }
 
 is_count <- function(y) all(y >= 0 & y == round(y), na.rm = TRUE)

@@ -50,7 +50,7 @@ static int epoch(void *context, int number, const double *history, int n_columns
   SEXP call = PROTECT(Rf_lang3(h->epoch, PROTECT(Rf_ScalarInteger(number)), row));
   int stop = ask(call);
   UNPROTECT(3);
-  return stop;
+  return stop ? NN_STOPPED : ask(h->poll) ? NN_INTERRUPTED : NN_OK;
 }
 
 static SEXP function_or_null(SEXP f, const char *name) {

@@ -94,13 +94,16 @@ static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
        noise = field_of(spec, "noise", STRSXP, n);
   SEXP fixed = field_of(spec, "fixed", REALSXP, n);
   nn_block_spec *block = (nn_block_spec *)R_alloc(n, sizeof *block);
+  double total = 0;
   for (int i = 0; i < n; i++) {
     block[i].family = registry_row("family", CHAR(STRING_ELT(family, i)));
     block[i].n_responses = int_at(n_responses, i, "n_responses", 1, MAX_SIZE);
     block[i].noise = registry_row("noise", CHAR(STRING_ELT(noise, i)));
     block[i].fixed = REAL(fixed)[i];
     if (!R_FINITE(block[i].fixed)) Rf_error("the model is damaged: 'fixed' is not finite");
+    total += block[i].n_responses;
   }
+  if (total > MAX_SIZE) Rf_error("the model is damaged: it has %.0f responses", total);
   return block;
 }
 

@@ -72,7 +72,8 @@ typedef struct {
   void (*normal)(void *context, void *out, size_t n, size_t real_bytes);
   void (*uniform)(void *context, void *out, size_t n, size_t real_bytes);
   int (*poll)(void *context); /* not 0: stop and keep the work */
-  int (*epoch)(void *context, int epoch, const double *history, int n_columns); /* not 0: stop */
+  /* NN_OK: go on; else how training ends */
+  int (*epoch)(void *context, int epoch, const double *history, int n_columns);
 } nn_host;
 
 typedef struct {

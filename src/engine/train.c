@@ -55,7 +55,7 @@ typedef struct {
   nn_tape *tape;
   nn_job *job;
   nn_data train, valid;
-  real *theta, *grad, *best, *slots, *y, *weight;
+  real *theta, *grad, *start, *best, *slots, *y, *weight;
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
   double work;
@@ -97,7 +97,7 @@ static void take_terms(trainer *s, int of_weights, double share, int gradient) {
     for (int i = 0; i < count; i++) {
       real weight = of_weights ? 1 : s->weight[i];
       sum += (double)weight * (double)n->value[i];
-      if (gradient) n->grad[i] = weight * seed;
+      if (gradient && n->needs_grad) n->grad[i] = weight * seed;
     }
     s->part[k] += share * sum;
   }
@@ -254,38 +254,52 @@ static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
 /* A row of the history: loss, learning rate, validation loss; then the terms, of training and of validation. */
 enum { HISTORY_LOSS, HISTORY_RATE, HISTORY_VALIDATION, HISTORY_TERMS };
 
-/* Epochs until one of the ends of training; keeps the best parameters. */
+/* What is watched for the best parameters: the validation loss, or else the loss. The loss of an epoch of batches is that of
+ * parameters on the way, of which those at its start are sure to have had it. */
+static int is_better(trainer *s, double watched, double *best, int epoch) {
+  int at_end = s->valid.n || nn_optimizers[s->job->optimizer].full_batch;
+  if (!(watched < *best)) return 0;
+  *best = watched, s->job->best_epoch = epoch + 1;
+  memcpy(s->best, at_end ? s->theta : s->start, s->model->n_par * sizeof(real));
+  return 1;
+}
+
+/* One epoch and its row of the history. */
+static nn_status train_epoch(trainer *s, double *row, double share, double *loss) {
+  int n_terms = s->tape->n_terms, full = nn_optimizers[s->job->optimizer].full_batch;
+  double learn_rate = share * s->job->learn_rate;
+  memcpy(s->start, s->theta, s->model->n_par * sizeof(real));
+  nn_status status = full ? full_epoch(s, loss) : batch_epoch(s, learn_rate, loss);
+  if (status == NN_DIVERGED || status == NN_INTERRUPTED) return status;
+  row[HISTORY_LOSS] = *loss, row[HISTORY_RATE] = full ? 1 : learn_rate;
+  row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
+  memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
+  memcpy(row + HISTORY_TERMS + n_terms, s->held, (size_t)n_terms * sizeof(double));
+  return isfinite(s->valid.n ? row[HISTORY_VALIDATION] : *loss) ? status : NN_DIVERGED;
+}
+
+/* Epochs until one of the ends of training. When it ends well, and nothing was held out, the last parameters are the result,
+ * else the best; an interrupt before any was measured keeps what there is. */
 static nn_status train_epochs(trainer *s) {
   nn_job *job = s->job;
-  int n_terms = s->tape->n_terms, width = HISTORY_TERMS + 2 * n_terms, stale = 0,
-      full = nn_optimizers[job->optimizer].full_batch;
-  size_t bytes = s->model->n_par * sizeof(real);
+  int width = HISTORY_TERMS + 2 * s->tape->n_terms, stale = 0;
   double best = INFINITY, share = 1, loss = NAN;
   nn_status status = NN_OK;
-  for (int epoch = 0; epoch < job->epochs && status == NN_OK; epoch++) {
+  while (job->epochs_done < job->epochs && status == NN_OK) {
+    int epoch = job->epochs_done;
     double *row = job->history + (size_t)epoch * (size_t)width;
     share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
-    status = full ? full_epoch(s, &loss) : batch_epoch(s, share * job->learn_rate, &loss);
+    status = train_epoch(s, row, share, &loss);
     if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
-    memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
-    row[HISTORY_LOSS] = loss, row[HISTORY_RATE] = full ? 1 : share * job->learn_rate;
-    row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
-    memcpy(row + HISTORY_TERMS + n_terms, s->held, (size_t)n_terms * sizeof(double));
-    double watched = s->valid.n ? row[HISTORY_VALIDATION] : loss;
-    if (!isfinite(watched))
-      status = NN_DIVERGED;
-    else if (watched < best) {
-      stale = 0, best = watched, job->best_epoch = epoch + 1;
-      memcpy(s->best, s->theta, bytes);
-    } else if (++stale >= job->patience && job->patience > 0 && status == NN_OK)
-      status = NN_PATIENCE;
-    if (status == NN_DIVERGED) break;
-    job->epochs_done = epoch + 1;
-    if (job->host.epoch(job->host.context, epoch + 1, row, width) && status == NN_OK)
-      status = NN_STOPPED;
+    stale = is_better(s, s->valid.n ? row[HISTORY_VALIDATION] : loss, &best, epoch) ? 0 : stale + 1;
+    job->epochs_done++;
+    if (status == NN_OK && job->patience > 0 && stale >= job->patience) status = NN_PATIENCE;
+    int asked = job->host.epoch(job->host.context, epoch + 1, row, width);
+    if (status == NN_OK) status = (nn_status)asked;
   }
-  int unfinished = status == NN_DIVERGED || (status == NN_INTERRUPTED && job->epochs_done > 0);
-  if (unfinished || status == NN_PATIENCE || s->valid.n) memcpy(s->theta, s->best, bytes);
+  int keeps_last = status == NN_INTERRUPTED && (!s->valid.n || !isfinite(best));
+  if (!keeps_last && (status == NN_DIVERGED || status == NN_PATIENCE || s->valid.n))
+    memcpy(s->theta, s->best, s->model->n_par * sizeof(real));
   return status;
 }
 
@@ -326,6 +340,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   const nn_optimizer *o = &nn_optimizers[job->optimizer];
   if ((size_t)job->batch_size > n) job->batch_size = (int)n;
   trainer_place(&s, &a, o->full_batch ? n : (size_t)job->batch_size);
+  s.start = arena_reals(&a, n_par);
   s.best = arena_reals(&a, n_par);
   s.slots = arena_reals(&a, n_par * (size_t)o->n_slots);
   s.order = (size_t *)arena_take(&a, n, sizeof(size_t));

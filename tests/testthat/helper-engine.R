@@ -65,9 +65,14 @@ case_rows <- function(data, rows) {
 # Control for the entry points that need no more than a batch size and a precision.
 a_control <- function(batch_size, ...) nn_control(epochs = 1, batch_size = batch_size, learn_rate = 0.1, ...)
 
-linear_spec <- function(n_x, blocks = list(a_block("gaussian", 1, "fixed")), ...) {
-  new_spec(n_x, list(layer("dense", blocks_eta_rows(blocks), "bias")), blocks, ...)
+# A model of one gaussian response of known noise.
+gaussian_spec <- function(n_x, layers, log_sigma = 0, ...) {
+  new_spec(n_x, layers, list(a_block("gaussian", 1, "fixed", log_sigma)), ...)
 }
+
+linear_spec <- function(n_x) gaussian_spec(n_x, list(layer("dense", 1, "bias")))
+
+role_index <- function(leaves, role) unlist(lapply(which(leaves$role == role), function(i) leaf_index(leaves[i, ])))
 
 # ---- the slow engine: every formula once more, in loops over single numbers
 
@@ -97,7 +102,7 @@ slow_slope <- list(
   softplus = function(x) stats::plogis(x)
 )
 
-# Minus the log-likelihood of response j of a block, from its rows of eta and y; categorical has one response of k levels.
+# Minus the log-likelihood of response j of k of a block, from its rows of eta and y; categorical has one of k levels.
 slow_nll <- list(
   gaussian = function(eta, y, j, k, free) -stats::dnorm(y[j], eta[j], exp(free[j]), log = TRUE),
   gaussian_hetero = function(eta, y, j, k, free) -stats::dnorm(y[j], eta[j], exp(eta[k + j]), log = TRUE),
@@ -107,7 +112,9 @@ slow_nll <- list(
     if (j == 1 && !anyNA(y)) -stats::dmultinom(y, prob = exp(eta) / sum(exp(eta)), log = TRUE) else NA
   },
   poisson = function(eta, y, j, k, free) -stats::dpois(y[j], exp(eta[j]), log = TRUE),
-  negative_binomial = function(eta, y, j, k, free) -stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j]), log = TRUE)
+  negative_binomial = function(eta, y, j, k, free) {
+    -stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j]), log = TRUE)
+  }
 )
 
 slow_kl <- function(mu, sigma, prior_sd) {
@@ -188,7 +195,8 @@ slow_layer_norm <- function(h, leaf) {
 # Noise is drawn unit by unit within an observation.
 slow_dropout <- function(h, rate, noise) {
   if (!noise) return(h)
-  for (i in seq_len(nrow(h))) for (j in seq_len(ncol(h))) h[i, j] <- if (stats::runif(1) < rate) 0 else h[i, j] / (1 - rate)
+  for (i in seq_len(nrow(h))) for (j in seq_len(ncol(h)))
+    h[i, j] <- if (stats::runif(1) < rate) 0 else h[i, j] / (1 - rate)
   h
 }
 
@@ -240,7 +248,9 @@ slow_block_nll <- function(spec, eta, y, read) {
     n_free <- if (!has_free(family) || spec$noise[b] == "fixed") 0 else if (spec$noise[b] == "each") k else 1
     free <- if (n_free) rep_len(read$take(n_free, 1), k) else rep(spec$fixed[b], k)
     for (i in seq_len(nrow(eta))) for (j in seq_len(k)) {
-      one <- slow_nll[[family]](eta[i, eta_row + seq_len(eta_rows(block))], y[i, y_row + seq_len(y_rows(block))], j, k, free)
+      own_eta <- eta[i, eta_row + seq_len(eta_rows(block))]
+      own_y <- y[i, y_row + seq_len(y_rows(block))]
+      one <- slow_nll[[family]](own_eta, own_y, j, k, free)
       if (!is.na(one)) nll[i, b] <- nll[i, b] + one
     }
     eta_row <- eta_row + eta_rows(block)
@@ -298,6 +308,118 @@ case_error <- function(case, control, ...) {
 
 # How many standard errors the mean of x is away from the truth.
 standard_errors_off <- function(x, truth) {
-  if (is.matrix(x)) return(vapply(seq_len(ncol(x)), function(j) standard_errors_off(x[, j], rep_len(truth, ncol(x))[j]), 0))
-  abs(mean(x) - truth) / (stats::sd(x) / sqrt(length(x)))
+  if (!is.matrix(x)) return(abs(mean(x) - truth) / (stats::sd(x) / sqrt(length(x))))
+  truth <- rep_len(truth, ncol(x))
+  vapply(seq_len(ncol(x)), function(j) standard_errors_off(x[, j], truth[j]), 0)
+}
+
+# ---- the models and scripts of single files
+
+# A layer of any kind that the registry has, of random size and option.
+random_layer <- function(kind) {
+  r <- registry()
+  size <- sample(6, 1)
+  switch(kind,
+         dense = layer("dense", size, sample(c("bias", "none"), 1)),
+         activate = layer("activate", option = sample(r$activation, 1)),
+         dropout = layer("dropout", setting = stats::runif(1, 0.1, 0.6)),
+         latent = layer("latent", size, sample(r$variational, 1)),
+         layer(kind, size))
+}
+
+random_case <- function() {
+  r <- registry()
+  blocks <- lapply(sample(r$family, sample(3, 1), replace = TRUE), function(family) {
+    a_block(family, sample(3, 1) + (family == "categorical"), sample(r$noise, 1), stats::rnorm(1, 0, 0.5))
+  })
+  kinds <- sample(r$layer, sample(0:6, 1), replace = TRUE)
+  kinds <- kinds[kinds != "latent" | !duplicated(kinds)]
+  layers <- c(lapply(kinds, random_layer), list(layer("dense", blocks_eta_rows(blocks), sample(c("bias", "none"), 1))))
+  case <- a_case(layers, blocks, n_x = sample(4, 1), n = sample(12, 1), weights = sample(r$variational, 1),
+                 penalty = sample(c(0, 0.2), 1), offset = stats::runif(1) < 0.3, missing = stats::runif(1, 0, 0.3))
+  # with eta so large that its exponential is no single precision number, there is nothing to compare
+  sd <- 0.4
+  while (max(abs(engine_run(case$spec, case$theta, case$data, sample = TRUE, draws = 50))) > 10)
+    case$theta <- a_theta(case$spec, sd <- sd * 0.9)
+  case$kinds <- kinds
+  case
+}
+
+# A model with every kind of layer.
+full_case <- function(blocks, activation = "tanh", weights = "point", latent = "gaussian", ...) {
+  layers <- c(hidden_layers(c(5, 4), activation, c(0.3, 0), TRUE),
+              list(layer("latent", 2, latent), layer("dropout", setting = 0.4), layer("dense", 3, "none"),
+                   layer("activate", option = activation), layer("dense", blocks_eta_rows(blocks), "bias")))
+  a_case(layers, blocks, weights = weights, ...)
+}
+
+# A random weight seen alone: eta = w x with x = 1.
+one_weight <- function(prior_sd) {
+  gaussian_spec(1, list(layer("dense", 1, "none")), weights = "gaussian", prior_sd = prior_sd)
+}
+
+# A small smooth problem: weights and biases, tanh.
+smooth_problem <- function(penalty = 0.3) {
+  set.seed(22)
+  layers <- c(hidden_layers(3, "tanh"), list(layer("dense", 1, "bias")))
+  case <- a_case(layers, list(a_block("gaussian", 1)), penalty = penalty, missing = 0)
+  case$layout <- spec_layout(case$spec)
+  case$train <- function(epochs, ..., batch_size = 9, learn_rate = 0.05) {
+    control <- nn_control(epochs = epochs, batch_size = batch_size, learn_rate = learn_rate, ...)
+    engine_fit(case$spec, case$layout, case$data, NULL, control, case$theta)
+  }
+  case
+}
+
+# Adam on all the data at once, its rate let down.
+by_adam <- function(...) {
+  set.seed(1)
+  fit_nn(..., hidden = 0, optimizer = "adam", epochs = repeats(4000, 2000), batch_size = 1e4, learn_rate = 0.05,
+         schedule = "cosine")
+}
+
+# Bayesian linear regression with known noise, variance 0.2, and prior N(0, 1): A = X'X / s2 + I / t2.
+bayes_problem <- function() {
+  x <- unname(cbind(1, scale(mtcars[c("wt", "hp", "disp", "qsec")])))
+  y <- matrix(scale(mtcars$mpg))
+  a <- crossprod(x) / 0.2 + diag(5)
+  spec <- gaussian_spec(5, list(layer("dense", 1, "none")), log(0.2) / 2, weights = "gaussian")
+  list(spec = spec, x = x, y = y, data = engine_data(x, y), a = a, m = drop(solve(a, crossprod(x, y))) / 0.2,
+       sd = 1 / sqrt(diag(a)))
+}
+
+# A model whose eta is its x.
+eta_is_x <- function(block) new_spec(eta_rows(block), list(layer("activate", option = "linear")), list(block))
+
+# eta and a response of the family, 40 observations.
+family_case <- function(family) {
+  block <- a_block(family, if (family == "categorical") 4 else 2, "fixed", 0.4)
+  list(block = block, eta = matrix(stats::rnorm(40 * eta_rows(block)), 40), y = a_response(block, 40),
+       free = rep(0.4, block$n_responses))
+}
+
+# What `part` of damage.R prints: its last lines, what went wrong, and whether it came to its end.
+run_damage <- function(part, share) {
+  out <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"),
+    c("--vanilla", shQuote(c(testthat::test_path("damage.R"), dirname(find.package("varnn")), share, part))),
+    stdout = TRUE, stderr = TRUE, timeout = if (is_watched()) 600 else 120
+  ))
+  list(last = utils::tail(out, 8), bad = grep("^BAD", out, value = TRUE), status = attr(out, "status"),
+       calls = as.numeric(sub("DONE ", "", grep("^DONE", out, value = TRUE))))
+}
+
+expect_survived <- function(run, at_least) {
+  came_to_its_end <- length(run$calls) == 1 && is.null(run$status)
+  testthat::expect_true(came_to_its_end, label = paste(c("the end after", run$last), collapse = "\n"))
+  testthat::expect_gte(sum(run$calls), at_least)
+  testthat::expect_identical(run$bad, character())
+}
+
+# A script in an R of its own.
+run_script <- function(...) {
+  file <- tempfile(fileext = ".R")
+  on.exit(unlink(file))
+  writeLines(c(...), file)
+  run_damage(file, 1)
 }

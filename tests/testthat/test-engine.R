@@ -2,14 +2,6 @@
 
 # ---- the forward pass
 
-# A model with every kind of layer.
-full_case <- function(blocks, activation = "tanh", weights = "point", latent = "gaussian", ...) {
-  layers <- c(hidden_layers(c(5, 4), activation, c(0.3, 0), TRUE),
-              list(layer("latent", 2, latent), layer("dropout", setting = 0.4), layer("dense", 3, "none"),
-                   layer("activate", option = activation), layer("dense", blocks_eta_rows(blocks), "bias")))
-  a_case(layers, blocks, weights = weights, ...)
-}
-
 # The layers up to the latent: what comes after draws nothing when z is wanted.
 encoder_of <- function(spec) {
   fields <- c("layer", "size", "option", "setting")
@@ -55,7 +47,8 @@ test_that("the loss of the engine is that of the slow engine, term by term", {
   set.seed(5)
   slow <- slow_engine(case$spec, case$theta, case$data, noise = TRUE, c(0, 0, 0, 1))
   expect_gt(slow$loss, 0)
-  expect_equal(engine_gradient(case$spec, case$theta, case$data, a_control(9), c(0, 0, 0, 1))$loss, slow$loss, tolerance = 1e-12)
+  fast <- engine_gradient(case$spec, case$theta, case$data, a_control(9), c(0, 0, 0, 1))
+  expect_equal(fast$loss, slow$loss, tolerance = 1e-12)
 })
 
 test_that("decoding goes on from z", {
@@ -81,22 +74,24 @@ test_that("x is centred and scaled, rows are picked", {
   set.seed(8)
   fast <- engine_gradient(case$spec, case$theta, data, a_control(4))
   set.seed(8)
-  expect_equal(fast, engine_gradient(case$spec, case$theta, case_rows(by_hand, picked), a_control(4)), tolerance = 1e-13)
+  slow <- engine_gradient(case$spec, case$theta, case_rows(by_hand, picked), a_control(4))
+  expect_equal(fast, slow, tolerance = 1e-13)
 })
 
 test_that("activations are accurate to a few ulp, at special values too, and NaN stays NaN", {
-  x <- c(0, 1e-300, -1e-300, 1e-10, -1e-10, 50, -50, 800, -800, seq(-30, 30, length.out = 601), seq(-700, 700, length.out = 101))
+  x <- c(0, 1e-300, -1e-300, 1e-10, -1e-10, 50, -50, 800, -800, seq(-30, 30, length.out = 601),
+         seq(-700, 700, length.out = 101))
   for (activation in activations()) {
-    spec <- new_spec(1, list(layer("dense", 1, "none"), layer("activate", option = activation)), list(a_block("gaussian", 1)))
-    y <- function(x, ...) engine_run(spec, c(1, 0), engine_data(matrix(x)), ...)[, 1]
+    spec <- gaussian_spec(1, list(layer("dense", 1, "none"), layer("activate", option = activation)))
+    y <- function(x, ...) engine_run(spec, 1, engine_data(matrix(x)), ...)[, 1]
     truth <- vapply(x, slow_activation[[activation]], 0)
     # the relative condition of gelu at x < 0 is x^2: there its argument's own rounding shows
     condition <- if (activation == "gelu") pmax(1, ifelse(x < 0, x^2 / 10, 1)) else 1
     expect_true(all(abs(y(x) - truth) <= 1e-14 * condition * abs(truth) + 1e-300), label = activation)
-    in_range <- abs(x) > 1e-30 | x == 0
-    expect_true(all(abs(y(x, precision = "single") - truth)[in_range] <= (1e-6 * condition * abs(truth) + 1e-37)[in_range]),
-                label = paste(activation, "in single"))
-    for (precision in c("double", "single")) expect_identical(is.nan(y(c(1, NaN, -1), precision = precision)), c(FALSE, TRUE, FALSE))
+    off <- abs(y(x, precision = "single") - truth) - 1e-6 * condition * abs(truth)
+    expect_true(all(off <= 1e-37), label = paste(activation, "in single"))
+    for (precision in c("double", "single"))
+      expect_identical(is.nan(y(c(1, NaN, -1), precision = precision)), c(FALSE, TRUE, FALSE), label = activation)
   }
 })
 
@@ -136,10 +131,12 @@ test_that("the nll is right and has finite gradients at extreme eta", {
     theta <- c(diag(rows), rep(0, rows))
     terms <- engine_run(identity, theta, engine_data(unname(eta), y), "terms")
     expect_true(all(is.finite(terms)), label = family)
-    expect_equal(terms, matrix(rowSums(stable_nll[[family]](eta, y))), tolerance = 1e-12, label = family, ignore_attr = TRUE)
+    truth <- rowSums(stable_nll[[family]](unname(eta), y))
+    expect_equal(terms[, 1], truth, tolerance = 1e-12, label = family)
     for (i in seq_len(nrow(eta))) {
       one <- engine_data(unname(eta[i, , drop = FALSE]), y[i, , drop = FALSE])
-      expect_true(all(is.finite(engine_gradient(identity, theta, one, a_control(1))$gradient)), label = paste(family, far[i]))
+      gradient <- engine_gradient(identity, theta, one, a_control(1))$gradient
+      expect_true(all(is.finite(gradient)), label = paste(family, far[i]))
     }
   }
 })
@@ -212,17 +209,17 @@ test_that("chunks and batch sizes do not change loss, gradient or eta", {
     last <- engine_run(case$spec, case$theta, case_rows(case$data, n))
     expect_equal(eta[n, , drop = FALSE], last, tolerance = 1e-13)
     terms <- engine_run(case$spec, case$theta, case$data, "terms")
-    expect_equal(sum(terms * case$data$weight) / sum(case$data$weight) +
-                   0.05 * sum(case$theta[unlist(lapply(which(spec_layout(case$spec)$leaves$role == "weight"), function(i) {
-                     leaf_index(spec_layout(case$spec)$leaves[i, ])
-                   }))]^2), whole$loss, tolerance = 1e-12)
-    one_epoch <- engine_fit(case$spec, spec_layout(case$spec), case$data, NULL, a_control(n, optimizer = "sgd"), case$theta)
+    nll <- sum(terms * case$data$weight) / sum(case$data$weight)
+    layout <- spec_layout(case$spec)
+    squares <- sum(case$theta[role_index(layout$leaves, "weight")]^2)
+    expect_equal(nll + 0.1 / 2 * squares, whole$loss, tolerance = 1e-12)
+    one_epoch <- engine_fit(case$spec, layout, case$data, NULL, a_control(n, optimizer = "sgd"), case$theta)
     expect_equal(one_epoch$theta, case$theta - 0.1 * whole$gradient, tolerance = 1e-12, label = n)
   }
 })
 
-# The order of the rows after a pass that shuffles it: one uniform for each swap, from the last row down, asked for 128 at a
-# time and used from the last.
+# The order of the rows after a pass that shuffles it: one uniform for each swap, from the last row down, asked for 128
+# at a time and used from the last.
 slow_shuffle <- function(order) {
   left <- 0
   for (i in seq(length(order) - 1, 1)) {
@@ -273,8 +270,8 @@ test_that("set.seed() makes fits identical, with every optimizer, noise and prec
   for (optimizer in optimizers()) for (precision in c("double", "single")) {
     fit <- function() {
       set.seed(18)
-      suppressWarnings(fit_nn(mpg ~ ., mtcars, hidden = c(4, 3), dropout = 0.2, layer_norm = TRUE, optimizer = optimizer,
-                              precision = precision, validation = 0.25, starts = 2, epochs = 6, batch_size = 10))
+      suppressWarnings(fit_nn(mpg ~ ., mtcars, hidden = c(4, 3), dropout = 0.2, layer_norm = TRUE, validation = 0.25,
+                              starts = 2, epochs = 6, batch_size = 10, optimizer = optimizer, precision = precision))
     }
     first <- fit()
     expect_identical(first, fit(), label = optimizer)
@@ -287,16 +284,11 @@ test_that("random weights and latents train to identical results after set.seed(
   case <- full_case(list(a_block("gaussian")), weights = "gaussian")
   train <- function() {
     set.seed(20)
-    engine_fit(case$spec, spec_layout(case$spec), case$data, NULL, nn_control(epochs = 4, batch_size = 2, learn_rate = 0.01),
-               case$theta, mc_samples = 2)
+    engine_fit(case$spec, spec_layout(case$spec), case$data, NULL,
+               nn_control(epochs = 4, batch_size = 2, learn_rate = 0.01), case$theta, mc_samples = 2)
   }
   expect_identical(train(), train())
 })
-
-# A random weight seen alone: eta = w x with x = 1.
-one_weight <- function(prior_sd) {
-  new_spec(1, list(layer("dense", 1, "none")), list(a_block("gaussian", 1, "fixed")), weights = "gaussian", prior_sd = prior_sd)
-}
 
 test_that("draws have their mean and variance; the KL is the mean of the log ratio", {
   unit <- engine_data(matrix(1), matrix(0))
@@ -320,8 +312,8 @@ test_that("draws have their mean and variance; the KL is the mean of the log rat
 
 # ---- optimizers
 
-# From theta, steps by the formulas of the papers. `grad` is the gradient of a smooth function, `decay` the weight decay of
-# each parameter.
+# From theta, steps by the formulas of the papers. `grad` is the gradient of a smooth function, `decay` the weight decay
+# of each parameter.
 slow_optimizer <- list(
   sgd = function(theta, grad, steps, rate, momentum, decay) {
     for (t in seq_len(steps)) theta <- theta - rate * grad(theta)
@@ -380,29 +372,14 @@ slow_optimizer <- list(
       theta <- theta - rate * ((m / (1 - momentum^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8) + decay * theta)
     }
     theta
-  },
-  # Liu and Nocedal (1989) with all pairs: the inverse BFGS update from y's / y'y I; the line's length is the engine's own
-  lbfgs = NULL
+  }
 )
-
-# A small smooth problem: weights and biases, tanh.
-smooth_problem <- function(penalty = 0.3) {
-  set.seed(22)
-  case <- a_case(c(hidden_layers(3, "tanh"), list(layer("dense", 1, "bias"))), list(a_block("gaussian", 1)), penalty = penalty,
-                 missing = 0)
-  case$layout <- spec_layout(case$spec)
-  case$train <- function(epochs, ..., batch_size = 9, learn_rate = 0.05)
-    engine_fit(case$spec, case$layout, case$data, NULL,
-               nn_control(epochs = epochs, batch_size = batch_size, learn_rate = learn_rate, ...), case$theta)
-  case
-}
 
 test_that("the first steps of every optimizer are those of its paper", {
   expect_identical(setdiff(optimizers(), c(names(slow_optimizer), "lbfgs")), character())
   case <- smooth_problem()
   plain <- smooth_problem(0)
-  decay <- rep(0, length(case$theta))
-  for (i in which(case$layout$leaves$role == "weight")) decay[leaf_index(case$layout$leaves[i, ])] <- 0.3
+  decay <- replace(0 * case$theta, role_index(case$layout$leaves, "weight"), 0.3)
   for (optimizer in setdiff(optimizers(), "lbfgs")) for (momentum in c(0.9, 0.5)) {
     spec <- if (optimizer == "adamw") plain$spec else case$spec # its penalty is no part of the loss
     grad <- function(theta) engine_gradient(spec, theta, case$data, a_control(9))$gradient
@@ -414,6 +391,17 @@ test_that("the first steps of every optimizer are those of its paper", {
   }
 })
 
+# Liu and Nocedal (1989): the inverse BFGS matrix from the pairs s, y, begun with s'y / y'y I of the last pair.
+inverse_bfgs <- function(s, y, n) {
+  h <- diag(n)
+  for (j in seq_along(s)) {
+    if (j == 1) h <- h * sum(s[[length(s)]] * y[[length(s)]]) / sum(y[[length(s)]]^2)
+    left <- diag(n) - s[[j]] %*% t(y[[j]]) / sum(s[[j]] * y[[j]])
+    h <- left %*% h %*% t(left) + s[[j]] %*% t(s[[j]]) / sum(s[[j]] * y[[j]])
+  }
+  h
+}
+
 test_that("L-BFGS goes along the direction of the BFGS matrix, to the weak Wolfe conditions", {
   case <- smooth_problem()
   at <- function(theta) engine_gradient(case$spec, theta, case$data, a_control(9))
@@ -421,19 +409,9 @@ test_that("L-BFGS goes along the direction of the BFGS matrix, to the weak Wolfe
   g <- lapply(theta, function(t) at(t)$gradient)
   for (k in 1:8) {
     pairs <- seq_len(k - 1)
-    h <- diag(length(case$theta))
-    for (j in pairs) {
-      s <- theta[[j + 1]] - theta[[j]]
-      y <- g[[j + 1]] - g[[j]]
-      if (j == 1) h <- h * {
-        last_s <- theta[[k]] - theta[[k - 1]]
-        last_y <- g[[k]] - g[[k - 1]]
-        sum(last_s * last_y) / sum(last_y^2)
-      }
-      left <- diag(length(s)) - s %*% t(y) / sum(s * y)
-      h <- left %*% h %*% t(left) + s %*% t(s) / sum(s * y)
-    }
-    direction <- -drop(h %*% g[[k]])
+    s <- lapply(pairs, function(j) theta[[j + 1]] - theta[[j]])
+    y <- lapply(pairs, function(j) g[[j + 1]] - g[[j]])
+    direction <- -drop(inverse_bfgs(s, y, length(case$theta)) %*% g[[k]])
     step <- theta[[k + 1]] - theta[[k]]
     expect_equal(step / sqrt(sum(step^2)), direction / sqrt(sum(direction^2)), tolerance = 1e-7, label = k)
     slope <- sum(g[[k]] * step)
@@ -446,7 +424,7 @@ test_that("every optimizer lowers the loss of a regression", {
   for (optimizer in optimizers()) {
     set.seed(23)
     fit <- fit_nn(mpg ~ ., mtcars, hidden = 6, optimizer = optimizer, epochs = 60)
-    expect_lt(fit$history$loss[60 - (optimizer == "lbfgs") * (60 - nrow(fit$history))], fit$history$loss[1] - 0.3)
+    expect_lt(fit$history$loss[nrow(fit$history)], fit$history$loss[1] - 0.3)
   }
 })
 
@@ -505,8 +483,8 @@ test_that("plateau halves the rate after every 10 epochs without improvement", {
 
 test_that("early stopping returns the parameters that were best on the validation data", {
   set.seed(25)
-  case <- a_case(c(hidden_layers(8, "tanh"), list(layer("dense", 1, "bias"))), list(a_block("gaussian", 1, "fixed")), n = 30,
-                 penalty = 0, missing = 0)
+  layers <- c(hidden_layers(8, "tanh"), list(layer("dense", 1, "bias")))
+  case <- a_case(layers, list(a_block("gaussian", 1, "fixed")), n = 30, penalty = 0, missing = 0)
   train <- function(patience) {
     set.seed(26)
     engine_fit(case$spec, spec_layout(case$spec), case_rows(case$data, 1:15), case_rows(case$data, 16:30),
@@ -522,8 +500,8 @@ test_that("early stopping returns the parameters that were best on the validatio
   best <- which.min(stopped$history[, "val_loss"])
   expect_identical(stopped$epochs, best + 10L)
   expect_identical(stopped$history, all$history[seq_len(best + 10), ])
-  expect_equal(slow_engine(case$spec, stopped$theta, case_rows(case$data, 16:30))$loss, min(stopped$history[, "val_loss"]),
-               tolerance = 1e-12)
+  held_out <- slow_engine(case$spec, stopped$theta, case_rows(case$data, 16:30))$loss
+  expect_equal(held_out, min(stopped$history[, "val_loss"]), tolerance = 1e-12)
 })
 
 test_that("a fit predicts with its best parameters: its validation loss is the least of its history", {
@@ -598,8 +576,10 @@ test_that("a time limit ends training", {
 test_that("training that diverges warns and returns finite parameters, no worse than the start's", {
   for (optimizer in c("sgd", "momentum", "nesterov")) {
     set.seed(31)
-    expect_warning(fit <- fit_nn(mpg ~ ., mtcars, optimizer = optimizer, learn_rate = 1e10, epochs = 50, batch_size = 32),
-                   class = "varnn_diverged")
+    expect_warning(
+      fit <- fit_nn(mpg ~ ., mtcars, optimizer = optimizer, learn_rate = 1e10, epochs = 50, batch_size = 32),
+      class = "varnn_diverged"
+    )
     expect_identical(fit$stop_reason, "diverged")
     expect_true(all(is.finite(fit$theta)))
     # batches are whole: the first row of the history is the loss at the start
