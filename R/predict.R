@@ -7,7 +7,8 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
                                                                          sum(vapply(fit$blocks, eta_rows, 0)))
   eta <- engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws,
                     precision = fit$control$precision)
-  if (!all(is.finite(eta))) stop_user("The network's output is not finite: these data are too far from the training data.")
+  if (!all(is.finite(eta)))
+    stop_user("The network's output is not finite: these data are too far from the training data.")
   eta
 }
 

@@ -1,8 +1,8 @@
 # Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "engine" or a file to run.
-# Damages fits and the arguments of the engine's entry points, one field at a time, and calls what reads them: in every
-# Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: in every way for
-# fields that predictions are made of, else in a random SHARE. Each call may end in an error or in finite numbers and
-# NA; what else happens is a line that starts with "BAD". The line before a crash says what was being done.
+# Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: parameters in every
+# way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what else
+# happens is a line that starts with "BAD". The line before a crash says what was being done.
+
 arguments <- commandArgs(TRUE)
 library(varnn, lib.loc = arguments[1])
 share <- as.numeric(arguments[2])
@@ -84,7 +84,7 @@ call_one <- function(what, f) {
 damage_all <- function(x, label, readers) {
   for (place in places(x)) {
     damaged <- damages(get_at(x, place))
-    always <- share > 0.1 && names(x)[place[1]] %in% c("theta", "eta", "blocks", "scaling")
+    always <- share > 0.1 && names(x)[place[1]] %in% c("theta", "eta")
     for (how in names(damaged)) {
       if (!always && stats::runif(1) > share) next
       changed <- tryCatch(set_at(x, place, damaged[[how]]), error = function(e) NULL)

@@ -2,7 +2,7 @@
 # finite result, never a crash or a hang. In an R of its own, so that a crash is a failed test.
 
 test_that("damaged fits give errors or finite results", {
-  expect_survived(run_damage("fits", repeats(0.15, 0.01)), repeats(3000, 100))
+  expect_survived(run_damage("fits", repeats(0.12, 0.01)), repeats(2500, 100))
 })
 
 test_that("damaged arguments of the engine give errors or results", {
