@@ -30,14 +30,24 @@ did_you_mean <- function(name, known) {
   if (length(near) && !is.na(near)) sprintf("; did you mean \"%s\"?", near) else ""
 }
 
+# Whether all hold, looking no further than the first that does not.
+every <- function(...) {
+  for (i in seq_len(...length())) if (!isTRUE(...elt(i))) return(FALSE)
+  TRUE
+}
+
 check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE, below = FALSE) {
-  is_right <- is.numeric(x) && length(x) == 1 && is.finite(x) && x >= low && x <= high &&
-    !(above && x == low) && !(below && x == high) && !(whole && x != round(x))
+  is_right <- every(is.numeric(x), length(x) == 1, is.finite(x), if (above) x > low else x >= low,
+                    if (below) x < high else x <= high, !whole || x == round(x))
   if (is_right) return(as.double(x))
-  range <- c(if (is.finite(low)) paste(if (above) "above" else "at least", format(low)),
-             if (is.finite(high)) paste(if (below) "below" else "at most", format(high)))
-  what <- paste(c(if (whole) "a whole number" else "a number", paste(range, collapse = " and ")), collapse = " ")
+  what <- paste(if (whole) "a whole number" else "a number", range_words(low, high, above, below))
   stop_user("`%s` must be %s, not %s.", name, trimws(what), shown(x))
+}
+
+range_words <- function(low, high, above, below) {
+  from <- if (is.finite(low)) paste(if (above) "above" else "at least", format(low))
+  to <- if (is.finite(high)) paste(if (below) "below" else "at most", format(high))
+  paste(c(from, to), collapse = " and ")
 }
 
 check_flag <- function(x, name) {

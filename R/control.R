@@ -44,12 +44,12 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   check_choice(precision, c("double", "single"), "precision")
   check_choice(rng, "R", "rng")
   check_flag(verbose, "verbose")
-  if (!is.null(epochs)) check_number(epochs, "epochs", 0, 1e8, whole = TRUE)
-  if (!is.null(batch_size)) check_number(batch_size, "batch_size", 1, whole = TRUE)
-  if (!is.null(learn_rate)) check_number(learn_rate, "learn_rate", 0, 1e100, above = TRUE)
+  check_unless(NULL, epochs, "epochs", 0, 1e8, whole = TRUE)
+  check_unless(NULL, batch_size, "batch_size", 1, whole = TRUE)
+  check_unless(NULL, learn_rate, "learn_rate", 0, 1e100, above = TRUE)
   check_number(momentum, "momentum", 0, 1, below = TRUE)
-  if (!identical(clip_norm, Inf)) check_number(clip_norm, "clip_norm", 0, 1e300, above = TRUE)
-  if (!identical(patience, Inf)) check_number(patience, "patience", 1, whole = TRUE)
+  check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
+  check_unless(Inf, patience, "patience", 1, whole = TRUE)
   check_number(starts, "starts", 1, whole = TRUE)
   check_number(threads, "threads", 1, whole = TRUE)
   check_validation(validation)
@@ -59,6 +59,8 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
                  verbose = verbose, callback = callback), class = "varnn_control")
 }
+
+check_unless <- function(value, x, ...) if (!identical(x, value)) check_number(x, ...)
 
 check_callback <- function(callback) {
   if (is.null(callback)) return(invisible())

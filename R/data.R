@@ -60,13 +60,15 @@ frame_matrix <- function(terms, frame, contrasts) {
 }
 
 check_frame_columns <- function(frame, levels = TRUE) {
-  for (name in names(frame)) {
-    v <- frame[[name]]
-    if (is.list(v) && !is.data.frame(v) || is.complex(v) || is.raw(v))
-      stop_user("Column `%s` is a %s: predictors must be numeric, logical, factor or character.", name, typeof(v))
-    if (levels && (is.factor(v) || is.character(v)) && length(unique(v[!is.na(v)])) < 2)
-      stop_user("Column `%s` has a single level, \"%s\": leave it out.", name, as.character(v[!is.na(v)][1]))
-  }
+  for (name in names(frame)) check_predictor(frame[[name]], name, levels)
+}
+
+check_predictor <- function(v, name, levels) {
+  if (!is.data.frame(v) && typeof(v) %in% c("list", "complex", "raw"))
+    stop_user("Column `%s` is a %s: predictors must be numeric, logical, factor or character.", name, typeof(v))
+  is_discrete <- is.factor(v) || is.character(v)
+  if (levels && is_discrete && length(unique(v[!is.na(v)])) < 2)
+    stop_user("Column `%s` has a single level, \"%s\": leave it out.", name, as.character(v[!is.na(v)][1]))
 }
 
 # ---- the interface with x and y
@@ -237,7 +239,9 @@ matrix_rows <- function(design, newdata) {
     missing <- setdiff(design$names, colnames(newdata))
     if (length(missing)) stop_user("`newdata` has no column `%s`, which the model needs.", missing[1])
     if (!identical(design$names, colnames(newdata))) newdata <- newdata[, design$names, drop = FALSE]
-  } else if (ncol(newdata) != p) stop_user("`newdata` has %d columns, the model was trained on %d.", ncol(newdata), p)
+  } else if (ncol(newdata) != p) {
+    stop_user("`newdata` has %d columns, the model was trained on %d.", ncol(newdata), p)
+  }
   rows <- rownames(newdata)
   ok <- !rows_with_missing(newdata)
   x <- as_double(if (all(ok)) newdata else newdata[ok, , drop = FALSE])

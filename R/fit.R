@@ -114,8 +114,9 @@ present_share <- function(data, blocks) {
 }
 
 warn_of_training <- function(fit, trained) {
-  warn <- function(class, ...) warning(structure(class = c(class, "warning", "condition"),
-                                                 list(message = sprintf(...), call = NULL)))
+  warn <- function(class, ...) {
+    warning(structure(class = c(class, "warning", "condition"), list(message = sprintf(...), call = NULL)))
+  }
   loss <- fit$history$loss
   last <- length(loss)
   rate <- format(fit$control$learn_rate)
@@ -353,11 +354,12 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
 
 # The training data again: kept, given, or found as model.frame() finds them; then checked to be the same.
 training_data <- function(fit, data = NULL, envir = parent.frame()) {
-  train <- if (!is.null(data)) refound_data(fit, data, envir)
-           else if (!is.null(fit$data)) fit$data
-           else tryCatch(refound_data(fit, NULL, envir), error = function(e) stop_user(
-             "The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
-             sub("[.]$", "", conditionMessage(e))))
+  not_found <- function(e) {
+    stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
+              sub("[.]$", "", conditionMessage(e)))
+  }
+  train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
+  if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
   train <- proportions_to_counts(train, fit$arguments$family)
   same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
     isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
@@ -387,52 +389,61 @@ refound_data <- function(fit, data, envir) {
 check_fit <- function(fit) {
   layout <- tryCatch(spec_layout(fit$spec),
                      error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
-  p <- fit$spec$n_x
-  of_scaling <- function(name) is_finite_vector(fit$scaling[[name]], p)
-  right <- list(
-    theta = is_finite_vector(fit$theta, layout$n_par),
-    n_par = is_finite_vector(fit$n_par, 1) && fit$n_par == layout$n_par,
-    layout = identical(fit$layout, layout$leaves),
-    blocks = is.list(fit$blocks) && length(fit$blocks) == length(fit$spec$family) &&
-      all(vapply(seq_along(fit$blocks), function(i) is_block(fit$blocks[[i]], fit$spec, i), NA)),
-    scaling = is.list(fit$scaling) && of_scaling("center") && of_scaling("scale") && of_scaling("order") &&
-      all(fit$scaling$scale > 0) && is.logical(fit$scaling$is_constant) && length(fit$scaling$is_constant) == p,
-    design = is.list(fit$design) && is.character(fit$design$columns) && length(fit$design$columns) == p &&
-      (identical(fit$design$kind, "matrix") ||
-         identical(fit$design$kind, "frame") && inherits(fit$design$terms, "terms")),
-    n_obs = is_finite_vector(fit$n_obs, 1) && fit$n_obs >= 1, control = is_control(fit$control),
-    history = is.data.frame(fit$history) && all(vapply(fit$history, is.numeric, NA)) &&
-      all(c("epoch", "loss") %in% names(fit$history)),
-    stop_reason = length(fit$stop_reason) == 1 && fit$stop_reason %in% statuses,
-    eta = is.null(fit$eta) || is_finite_vector(fit$eta, fit$n_obs * layout$n_eta) && nrow(fit$eta) == fit$n_obs,
-    response = NROW(fit$response) == fit$n_obs,
-    weights = is.null(fit$weights) || is_finite_vector(fit$weights, fit$n_obs) && all(fit$weights >= 0),
-    offset = is.null(fit$offset) || is.numeric(fit$offset) && length(fit$offset) == fit$n_obs,
-    call = is.call(fit$call), terms = is.null(fit$terms) || inherits(fit$terms, "terms")
-  )
-  wrong <- names(right)[!vapply(right, isTRUE, NA)]
-  if (length(wrong)) stop_user("The fit is damaged: `%s` is not as it was made.", wrong[1])
+  for (field in names(fit_rules))
+    if (!isTRUE(fit_rules[[field]](fit[[field]], fit, layout)))
+      stop_user("The fit is damaged: `%s` is not as it was made.", field)
   invisible(fit)
 }
 
 # No number of a fit is beyond 1e100: products of two are still finite.
 is_finite_vector <- function(x, length) {
-  is.numeric(x) && length(x) == length && all(is.finite(x)) && all(abs(x) <= 1e100)
+  every(is.numeric(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
 }
 
-is_control <- function(control) {
-  is.list(control) && isTRUE(control$precision %in% c("double", "single")) &&
-    isTRUE(control$optimizer %in% optimizers()) &&
-    is_finite_vector(control$batch_size, 1) && is_finite_vector(control$learn_rate, 1) &&
-    is.character(control$schedule) && length(control$schedule) == 1
-}
+# For each field: whether x is right in this fit, whose specification has this layout.
+fit_rules <- list(
+  theta = function(x, fit, layout) is_finite_vector(x, layout$n_par),
+  n_par = function(x, fit, layout) identical(as.double(x), as.double(layout$n_par)),
+  layout = function(x, fit, layout) identical(x, layout$leaves),
+  blocks = function(x, fit, layout) {
+    every(is.list(x), length(x) == length(fit$spec$family)) &&
+      all(vapply(seq_along(x), function(i) is_block(x[[i]], fit$spec, i), NA))
+  },
+  scaling = function(x, fit, layout) {
+    p <- fit$spec$n_x
+    every(is.list(x), is_finite_vector(x$center, p), is_finite_vector(x$scale, p), is_finite_vector(x$order, p),
+          all(x$scale > 0), is.logical(x$is_constant), length(x$is_constant) == p)
+  },
+  design = function(x, fit, layout) {
+    every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
+          x$kind == "matrix" || x$kind == "frame" && inherits(x$terms, "terms"))
+  },
+  n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
+  control = function(x, fit, layout) {
+    every(is.list(x), x$precision %in% c("double", "single"), x$optimizer %in% optimizers(),
+          is_finite_vector(x$batch_size, 1), is_finite_vector(x$learn_rate, 1), is.character(x$schedule),
+          length(x$schedule) == 1)
+  },
+  history = function(x, fit, layout) {
+    every(is.data.frame(x), all(c("epoch", "loss") %in% names(x)), all(vapply(x, is.numeric, NA)))
+  },
+  stop_reason = function(x, fit, layout) length(x) == 1 && x %in% statuses,
+  eta = function(x, fit, layout) {
+    is.null(x) || every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
+  },
+  response = function(x, fit, layout) NROW(x) == fit$n_obs,
+  weights = function(x, fit, layout) is.null(x) || is_finite_vector(x, fit$n_obs) && all(x >= 0),
+  offset = function(x, fit, layout) is.null(x) || is.numeric(x) && length(x) == fit$n_obs,
+  call = function(x, fit, layout) is.call(x),
+  terms = function(x, fit, layout) is.null(x) || inherits(x, "terms")
+)
 
 block_types <- c("numeric", "logical", "factor", "counts")
 
 is_block <- function(b, spec, i) {
-  is.list(b) && identical(b$family, spec$family[i]) && is_finite_vector(b$n_responses, 1) &&
-    b$n_responses == spec$n_responses[i] && identical(b$noise, spec$noise[i]) && is_finite_vector(b$fixed, 1) &&
-    is_finite_vector(b$center, 1) && is_finite_vector(b$scale, 1) && b$scale > 0 && is.character(b$columns) &&
-    length(b$columns) == 1 && isTRUE(b$type %in% block_types) &&
-    (b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
+  every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),
+        b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
+        is_finite_vector(b$center, 1), is_finite_vector(b$scale, 1), b$scale > 0, is.character(b$columns),
+        length(b$columns) == 1, b$type %in% block_types,
+        b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
 }

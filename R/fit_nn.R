@@ -172,10 +172,10 @@ nn_train <- function(train, model, control, call, keep_data) {
 # glm()'s other way to write counts: the share of successes, with the numbers of trials as weights.
 proportions_to_counts <- function(train, family) {
   y <- train$response
-  if (is_by_name(family) || family_name(family) != "binomial" || !is.numeric(y) || length(dim(y)) > 1) return(train)
   w <- train$weights
-  is_share <- !is.null(w) && all(y >= 0 & y <= 1) && any(y > 0 & y < 1) && all(abs(w * y - round(w * y)) < 1e-6) &&
-    all(w == round(w))
+  is_share <- every(!is_by_name(family), family_name(family) == "binomial", is.numeric(y), length(dim(y)) < 2,
+                    !is.null(w), all(y >= 0 & y <= 1), any(y > 0 & y < 1), all(w == round(w)),
+                    all(abs(w * y - round(w * y)) < 1e-6))
   if (!is_share) return(train)
   train$response <- cbind(round(w * y), w - round(w * y))
   train$weights <- NULL

@@ -158,8 +158,9 @@ sigma.varnn <- function(object, ...) {
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
   lost <- if (is.null(object$rank)) 0 else object$rank
-  out <- vapply(parts, function(p) p$block$scale * sqrt(sum(w * (p$y - p$eta)^2,
-                                                            na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost)), 0)
+  out <- vapply(parts, function(p) {
+    p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost))
+  }, 0)
   if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
   out
 }
@@ -356,8 +357,8 @@ use_seed <- function(seed) {
   now <- get(".Random.seed", envir = globalenv())
   if (is.null(seed)) return(list(seed = now, restore = function() NULL))
   set.seed(seed)
-  list(seed = structure(seed, kind = as.list(RNGkind())), restore = function() assign(".Random.seed", now,
-                                                                                      envir = globalenv()))
+  list(seed = structure(seed, kind = as.list(RNGkind())),
+       restore = function() assign(".Random.seed", now, envir = globalenv()))
 }
 
 #' @export

@@ -128,9 +128,9 @@ fit_rows <- function(fit) {
 }
 
 with_rows <- function(x, rows) {
-  if (is.data.frame(x)) {
-    if (!is.null(rows)) row.names(x) <- rows
-  } else if (is.matrix(x)) rownames(x) <- rows
-  else if (!is.null(rows)) names(x) <- rows
+  if (is.null(rows)) return(x)
+  if (is.data.frame(x)) row.names(x) <- rows
+  if (is.matrix(x)) rownames(x) <- rows
+  if (is.null(dim(x))) names(x) <- rows
   x
 }

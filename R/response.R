@@ -47,11 +47,11 @@ family_of <- function(family, name) {
 response_rules <- list(
   gaussian = list(is = function(y) is.numeric(y), what = "numeric"),
   gaussian_hetero = list(is = function(y) is.numeric(y), what = "numeric"),
-  bernoulli = list(is = function(y) is.logical(y) || is.factor(y) && nlevels(y) == 2 ||
-                     is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE),
-                   what = "logical, a factor of two levels, or numbers between 0 and 1"),
-  binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y),
-                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0"),
+  bernoulli = list(is = function(y) {
+    if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE)
+  }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
+  binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
+                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0, not all 0,"),
   categorical = list(is = function(y) is.factor(y), what = "a factor"),
   poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0"),
   negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0")
@@ -89,29 +89,33 @@ make_block <- function(piece, standardize, train) {
   y <- piece$y
   if (is.character(y)) y <- factor(y)
   if (is.factor(y)) y <- droplevels(y)
-  if (is.numeric(y) && any(is.infinite(y))) stop_user("The response `%s` has infinite values.", piece$name)
-  if (all(is.na(y))) stop_user("The response `%s` has no value that is not missing.", piece$name)
-  if (is.factor(y) && nlevels(y) < 2)
-    stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", piece$name, levels(y))
+  check_response(y, piece$name)
   family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
   if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
-  if (family == "categorical" && (is.numeric(y) || is.logical(y))) y <- factor(y)
+  if (family == "categorical" && !is.factor(y)) y <- factor(y)
   rule <- response_rules[[family]]
-  if (family == "binomial" && !any(y[!is.na(y)] > 0)) stop_user("The response `%s` has no trials.", piece$name)
   if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
-  levels <- if (is.logical(y)) c("FALSE", "TRUE") else levels(y)
-  block <- list(family = family, columns = piece$name, type = block_type(y, family), levels = levels, center = 0,
-                scale = 1,
-                n_responses = if (family == "categorical") nlevels(y) else 1L, noise = "fixed", fixed = 0)
-  if (family == "negative_binomial") block$noise <- "each"
-  if (family %in% c("gaussian", "gaussian_hetero") && standardize) {
-    y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
-    m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
-    check_spread(m, piece$name)
-    if (train$design$intercept) block$center <- m$mean
-    if (!m$is_constant) block$scale <- m$sd
-  }
-  c(block, list(is_ordered = is.ordered(y)))
+  block <- list(family = family, columns = piece$name, type = block_type(y, family),
+                levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
+                n_responses = if (family == "categorical") nlevels(y) else 1L,
+                noise = if (family == "negative_binomial") "each" else "fixed", fixed = 0, is_ordered = is.ordered(y))
+  if (is_gaussian(block) && standardize) scale_block(block, y, train) else block
+}
+
+check_response <- function(y, name) {
+  if (is.numeric(y) && any(is.infinite(y))) stop_user("The response `%s` has infinite values.", name)
+  if (all(is.na(y))) stop_user("The response `%s` has no value that is not missing.", name)
+  if (is.factor(y) && nlevels(y) < 2)
+    stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", name, levels(y))
+}
+
+scale_block <- function(block, y, train) {
+  y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
+  m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
+  check_spread(m, block$columns)
+  if (train$design$intercept) block$center <- m$mean
+  if (!m$is_constant) block$scale <- m$sd
+  block
 }
 
 block_type <- function(y, family) {

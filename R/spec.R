@@ -33,9 +33,8 @@ spec_layout <- function(spec) {
   part <- ifelse(l$part > 0, ".log_sigma", "")
   role <- ifelse(l$role == "log_sigma", "weight", l$role)
   leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part, recycle0 = TRUE)), rows = l$rows,
-                       cols = l$cols,
-                       offset = l$offset,
-                       role = l$role, layer = l$layer + 1L, part = l$part, head = l$head, init = l$init)
+                       cols = l$cols, offset = l$offset, role = l$role, layer = l$layer + 1L, part = l$part,
+                       head = l$head, init = l$init)
   list(leaves = leaves, n_par = l$n_par, n_eta = l$n_eta, n_y = l$n_y, z_rows = l$z_rows,
        terms = data.frame(term = l$term, source = l$source))
 }

@@ -5,5 +5,7 @@
 #' R's, so that [set.seed()] reproduces a fit bit for bit; a fit is a plain list that [saveRDS()] keeps.
 #'
 #' @keywords internal
+#' @importFrom stats anova coef confint deviance df.residual extractAIC family fitted formula logLik model.frame nobs
+#' @importFrom stats predict residuals sigma simulate terms variable.names vcov weights
 #' @useDynLib varnn, .registration = TRUE
 "_PACKAGE"

@@ -6,7 +6,10 @@ started <- proc.time()[["elapsed"]]
 rows <- list()
 
 # Rows held out, one in five.
-split <- function(data) list(train = data[seq_len(nrow(data)) %% 5 != 0, ], test = data[seq_len(nrow(data)) %% 5 == 0, ])
+split <- function(data) {
+  out <- seq_len(nrow(data)) %% 5 == 0
+  list(train = data[!out, ], test = data[out, ])
+}
 report <- function(data, measure, linear, network, fit) {
   rows[[length(rows) + 1]] <<- data.frame(data = data, measure = measure, linear = signif(linear, 3),
                                           network = signif(network, 3), epochs = nrow(fit$history))
@@ -38,7 +41,8 @@ picture("training", fit, "history")
 quine <- split(MASS::quine)
 fit <- fit_nn(Days ~ ., quine$train, family = poisson)
 linear <- glm(Days ~ ., poisson, quine$train)
-report("quine absences", "held-out deviance", poisson_deviance(quine$test$Days, predict(linear, quine$test, type = "response")),
+report("quine absences", "held-out deviance",
+       poisson_deviance(quine$test$Days, predict(linear, quine$test, type = "response")),
        poisson_deviance(quine$test$Days, predict(fit, quine$test)), fit)
 picture("network", fit, "network")
 

@@ -359,9 +359,9 @@ one_weight <- function(prior_sd) {
 }
 
 # A small smooth problem: weights and biases, tanh.
-smooth_problem <- function(penalty = 0.3) {
+smooth_problem <- function(penalty = 0.3, hidden = 3) {
   set.seed(22)
-  layers <- c(hidden_layers(3, "tanh"), list(layer("dense", 1, "bias")))
+  layers <- c(hidden_layers(hidden, "tanh"), list(layer("dense", 1, "bias")))
   case <- a_case(layers, list(a_block("gaussian", 1)), penalty = penalty, missing = 0)
   case$layout <- spec_layout(case$spec)
   case$train <- function(epochs, ..., batch_size = 9, learn_rate = 0.05) {

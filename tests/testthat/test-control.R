@@ -114,7 +114,7 @@ test_that("the held-out loss is the negative log-likelihood of the rows held out
   fit <- linear(am ~ qsec, mtcars, family = "binomial", validation = 1:9)
   held <- predict(reference, mtcars[1:9, ], type = "response")
   expect_same(tail(fit$history$val_loss, 1), -mean(dbinom(mtcars$am[1:9], 1, held, log = TRUE)), tolerance = 1e-4)
-  # of a gaussian with sigma at its closed form on these rows, so that the loss falls exactly when their mean square does
+  # of a gaussian with sigma at its closed form on these rows: the loss falls exactly when their mean square does
   reference <- lm(mpg ~ wt, mtcars[-(1:9), ])
   fit <- linear(mpg ~ wt, mtcars, validation = 1:9)
   error <- mtcars$mpg[1:9] - predict(reference, mtcars[1:9, ])

@@ -391,6 +391,15 @@ test_that("the first steps of every optimizer are those of its paper", {
   }
 })
 
+test_that("steps are the same in leaves longer than the blocks of a kernel", {
+  case <- smooth_problem(0, hidden = 175) # 525 weights
+  grad <- function(theta) engine_gradient(case$spec, theta, case$data, a_control(9))$gradient
+  for (optimizer in setdiff(optimizers(), "lbfgs")) {
+    truth <- slow_optimizer[[optimizer]](case$theta, grad, 3, 0.05, 0.9, 0)
+    expect_equal(case$train(3, optimizer = optimizer)$theta, truth, tolerance = 1e-11, label = optimizer)
+  }
+})
+
 # Liu and Nocedal (1989): the inverse BFGS matrix from the pairs s, y, begun with s'y / y'y I of the last pair.
 inverse_bfgs <- function(s, y, n) {
   h <- diag(n)

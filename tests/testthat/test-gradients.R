@@ -35,6 +35,21 @@ test_that("200 random architectures have the gradients of their losses, in doubl
   if (!is_watched()) expect_setequal(kinds, registry()$layer)
 })
 
+test_that("layers and batches wider than the blocks of the kernels have the same gradients in single", {
+  set.seed(4)
+  layers <- c(hidden_layers(c(290, 5), "silu"), list(layer("dense", 1, "bias")))
+  case <- a_case(layers, list(a_block("gaussian", 1)), n_x = 263, n = 300, missing = 0)
+  case$theta <- case$theta / 5
+  both <- lapply(c("double", "single"), function(precision) {
+    engine_gradient(case$spec, case$theta, case$data, a_control(300, precision = precision))
+  })
+  expect_equal(both[[2]], both[[1]], tolerance = 1e-4)
+  # the double's, along a random direction
+  along <- stats::rnorm(length(case$theta)) / sqrt(length(case$theta))
+  loss <- function(t) engine_gradient(case$spec, case$theta + t * along, case$data, a_control(300))$loss
+  expect_equal(central_difference(loss, 0, 1, 1e-3), sum(both[[1]]$gradient * along), tolerance = 1e-6)
+})
+
 test_that("the slopes of the activations are those of their formulas, far out too", {
   x <- c(-800, -50, -20, -3:3 + 0.25, 20, 50, 800, -1e-300, 1e-300)
   # with weight 1, sigma = 1 and y one below the value, the bias has the slope as its gradient

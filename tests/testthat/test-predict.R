@@ -206,15 +206,6 @@ test_that("offsets are added, missing offsets make missing predictions", {
   expect_equal(unname(is.na(predict(fit, transform(new, hp = c(NA, 90))))), c(TRUE, FALSE))
 })
 
-test_that("tibbles are data frames", {
-  skip_if_not_installed("tibble")
-  cars <- tibble::as_tibble(cars_of_types())
-  fit <- quick(mpg ~ wt + cyl, cars)
-  expect_equal(predict(fit, cars[2:1, ]), predict(fit, as.data.frame(cars[2:1, ])))
-  fit <- quick(cars[c("wt", "cyl")], cars$mpg)
-  expect_length(predict(fit, cars), 32)
-})
-
 test_that("predictions draw no random numbers and need no option", {
   fit <- quick(mpg ~ wt, mtcars, dropout = 0.5)
   set.seed(3)
