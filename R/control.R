@@ -72,8 +72,8 @@ check_callback <- function(callback) {
 
 check_validation <- function(x) {
   if (is.list(x)) return(invisible(x))
-  is_share <- is.numeric(x) && length(x) == 1 && is.finite(x) && x >= 0 && x < 1
-  is_rows <- is.numeric(x) && length(x) >= 1 && !anyNA(x) && all(x >= 1 & x == round(x))
+  is_share <- every(is.numeric(x), length(x) == 1, is.finite(x), x >= 0, x < 1)
+  is_rows <- every(is.numeric(x), length(x) >= 1, !anyNA(x), all(x >= 1 & x == round(x)))
   if (!is_share && !is_rows)
     stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
 }

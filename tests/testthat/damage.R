@@ -1,7 +1,7 @@
 # Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "engine" or a file to run.
 # Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: parameters in
-# every way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what else
-# happens is a line that starts with "BAD". The line before a crash says what was being done.
+# every way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what
+# else happens is a line that starts with "BAD". The line before a crash says what was being done.
 
 arguments <- commandArgs(TRUE)
 library(varnn, lib.loc = arguments[1])
