@@ -88,7 +88,7 @@ static nn_source source_of(SEXP data, const nn_spec *spec, const nn_info *info, 
   s.n = s.n_source = (size_t)field_number(data, "n", 0, 4503599627370496.0);
   s.x = matrix_field(data, "x", s.n, spec->n_x, needs_x);
   s.y = matrix_field(data, "y", s.n, info->n_y, needs_y);
-  s.offset = matrix_field(data, "offset", s.n, info->n_eta, spec->has_offset && needs_x >= 0);
+  s.offset = matrix_field(data, "offset", s.n, info->n_eta, spec->has_offset);
   s.weight = matrix_field(data, "weight", s.n, 1, 0);
   s.center = matrix_field(data, "center", (size_t)spec->n_x, 1, 0);
   s.scale = matrix_field(data, "scale", (size_t)spec->n_x, 1, 0);

@@ -41,7 +41,7 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
 /* A weight matrix or bias as its variational family has it. */
 static int push_weight(nn_model *m, nn_leaf leaf) {
   const nn_variational *family = &nn_variationals[m->spec->weights];
-  int part[2], kl;
+  int part[NN_MAX_PARTS], kl;
   for (leaf.part = 0; leaf.part < family->n_parts; leaf.part++)
     part[leaf.part] = push_leaf(m, leaf);
   int value = family->push(&m->tape, part, m->spec->prior_sd, &kl);
@@ -108,7 +108,7 @@ static int push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, int i
 /* The bottleneck z: one dense head per part of its variational family, with prior N(0, I). */
 static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   const nn_variational *family = &nn_variationals[l->option];
-  int part[2], kl;
+  int part[NN_MAX_PARTS], kl;
   for (int k = 0; k < family->n_parts; k++) {
     nn_leaf weight = {.role = k ? NN_LOG_SIGMA : NN_WEIGHT,
                       .rows = l->size,

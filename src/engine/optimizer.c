@@ -28,7 +28,7 @@ static void nesterov(const nn_step *s) {
   }
 }
 
-/* h += g^2; theta -= rate g / sqrt(h). Duchi et al. (2011). */
+/* h += g^2; theta -= rate g / (sqrt(h) + 1e-8). Duchi et al. (2011). */
 static void adagrad(const nn_step *s) {
   real *restrict h = s->slot[0];
   NN_SIMD
@@ -38,7 +38,7 @@ static void adagrad(const nn_step *s) {
   }
 }
 
-/* h = .9 h + .1 g^2; theta -= rate g / sqrt(h). Tieleman & Hinton (2012). */
+/* h = .9 h + .1 g^2; theta -= rate g / (sqrt(h) + 1e-8). Tieleman & Hinton (2012). */
 static void rmsprop(const nn_step *s) {
   real *restrict h = s->slot[0];
   NN_SIMD

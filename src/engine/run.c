@@ -27,7 +27,7 @@ static int put_wanted(const nn_model *m, nn_want want, size_t first, size_t n, d
   return rows;
 }
 
-/* Fills the leaves of the chunk's columns first .. first + n_obs. */
+/* Runs the tape over the observations first .. first + n_obs, filled into its data nodes. */
 static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, real *y, int from,
                       int to) {
   nn_tape *t = &m->tape;

@@ -279,7 +279,7 @@ static nn_status train_epoch(trainer *s, double *row, double share, double *loss
 }
 
 /* Epochs until one of the ends of training. When it ends well, and nothing was held out, the last parameters are the result,
- * else the best; an interrupt before any was measured keeps what there is. */
+ * else the best; an interrupt keeps what there is, or, with data held out, the best so far. */
 static nn_status train_epochs(trainer *s) {
   nn_job *job = s->job;
   int width = HISTORY_TERMS + 2 * s->tape->n_terms, stale = 0;

@@ -2,6 +2,8 @@
  * leaves (weights) or outputs of layers (a bottleneck); the ops are the same. */
 #include "op.h"
 
+enum { NN_MAX_PARTS = 4 };
+
 typedef struct {
   const char *name;
   int n_parts; /* a point: the value; a gaussian: mu, log_sigma */
