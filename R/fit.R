@@ -142,7 +142,7 @@ resolve_control <- function(control, n, layout) {
   full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
   if (is.null(control$batch_size)) control$batch_size <- default_batch(n)
   control$batch_size <- if (full) n else min(control$batch_size, n)
-  if (is.null(control$learn_rate)) control$learn_rate <- c(learn_rates[control$optimizer], 0.005)[[1]]
+  if (is.null(control$learn_rate)) control$learn_rate <- c(stats::na.omit(learn_rates[control$optimizer]), 0.005)[[1]]
   if (full && is.null(control$epochs)) control$epochs <- 1000
   control
 }
