@@ -235,27 +235,14 @@ new_response <- function(design, terms, newdata) {
 
 take_rows <- function(x, rows) if (length(dim(x)) == 2) x[rows, , drop = FALSE] else x[rows]
 
-# ---- starts
-
-start_of <- function(spec, layout, blocks, data) {
-  rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
-  y <- data$y[rows, , drop = FALSE]
-  w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
-  slices <- block_slices(blocks, y_rows)
-  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(y[, s, drop = FALSE], w), blocks, slices))
-  if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
-  at <- block_slices(blocks, eta_rows)
-  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
-                       blocks, at))
-  start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
-}
+# ---- starts and epochs
 
 # The best of several random starts.
 best_start <- function(control, spec, layout, blocks, sets, epochs = control$epochs) {
   control$epochs <- epochs
   best <- NULL
   for (i in seq_len(control$starts)) {
-    theta <- start_of(spec, layout, blocks, sets$train)
+    theta <- start_of(spec, layout, blocks, sets$train, control)
     one <- engine_fit(spec, layout, sets$train, sets$valid, control, theta)
     one$score <- start_score(one, sets)
     if (is.null(best) || one$score < best$score) best <- one
@@ -269,8 +256,8 @@ start_score <- function(one, sets) {
   if (is.null(sets$valid)) one$history[one$epochs, "loss"] else min(one$history[, "val_loss"])
 }
 
-# Epochs by 5-fold cross-validation: where the held-out loss, averaged over folds, is least. When rows are held out
-# anyway, or patience was asked for, these decide instead.
+# Epochs by 5-fold cross-validation: where the held-out loss, averaged over folds, is least; beyond 10,000 rows one of
+# the folds is enough. When rows are held out anyway, or patience was asked for, these decide instead.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   control$epochs <- most_epochs(sets$train$n, control$batch_size)
@@ -279,21 +266,23 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
     return(control)
   }
   if (is.finite(control$patience) || sets$train$n < 10) return(control)
-  control$epochs <- cross_validated_epochs(control, spec, layout, blocks, sets$train)
-  control$epochs_by <- "5-fold cross-validation"
+  folds <- if (sets$train$n > 10000) 1 else 5
+  control$epochs <- cross_validated_epochs(control, spec, layout, blocks, sets$train, folds)
+  control$epochs_by <- if (folds == 5) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
 
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
-cross_validated_epochs <- function(control, spec, layout, blocks, train) {
+cross_validated_epochs <- function(control, spec, layout, blocks, train, folds) {
   fold <- sample(rep_len(1:5, train$n))
   quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, patience = Inf), keep.null = TRUE)
-  curves <- vapply(1:5, function(k) {
+  curves <- vapply(seq_len(folds), function(k) {
     parts <- list(train = c(train[names(train) != "row"], list(row = as.double(which(fold != k)))),
                   valid = c(train[names(train) != "row"], list(row = as.double(which(fold == k)))))
-    one <- engine_fit(spec, layout, parts$train, parts$valid, quiet, start_of(spec, layout, blocks, parts$train))
+    one <- engine_fit(spec, layout, parts$train, parts$valid, quiet,
+                      start_of(spec, layout, blocks, parts$train, control))
     c(one$history[, "val_loss"], rep(Inf, control$epochs - one$epochs))
   }, numeric(control$epochs))
   mean_curve <- rowMeans(matrix(curves, control$epochs))

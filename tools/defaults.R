@@ -1,12 +1,13 @@
-# How good are the defaults of fit_nn()? Cross-validated error of fit_nn(y ~ ., data) against the linear model and nnet on data
-# that ship with R. Rscript tools/defaults.R [name=value ...]: arguments of fit_nn(), so that other choices can be tried, as in
-# learn_rate=0.01; or repeats=2 (of 5-fold cross-validation), sets=REGEX (by name), list=main|repeated|all, nnet=FALSE.
+# How good are the defaults of fit_nn()? Cross-validated error of fit_nn(y ~ ., data) against the linear model and
+# nnet on data that ship with R. Rscript tools/defaults.R [name=value ...]: arguments of fit_nn(), so that other
+# choices can be tried, as in learn_rate=0.01; or repeats=2 (of 5-fold cross-validation), sets=REGEX (by name),
+# list=main|repeated|all, nnet=FALSE.
 
 # The list was drawn up before anything was fitted: of the packages that come with R, every data set with 100 to 5000
-# complete rows, a response that its help page names and rows that stand for themselves (no series; repeated measures are
-# the second list, without the subject's label, and served to confirm what was chosen on the first). Copies of the same data
-# are used once; of the many sets with censored times two stand for all, with the event as response and no time.
-# Left out are labels, and columns that give the response away.
+# complete rows, a response that its help page names and rows that stand for themselves (no series; repeated measures
+# are the second list, without the subject's label, and served to confirm what was chosen on the first). Copies of the
+# same data are used once; of the many sets with censored times two stand for all, with the event as response and no
+# time. Left out are labels, and columns that give the response away.
 
 # One data set: complete rows of what is left without `drop`, the response first, named y.
 set_of <- function(data, y, kind, drop = NULL) {
@@ -111,8 +112,8 @@ fit_linear <- function(train, test, kind) {
   as_probabilities(p, levels)
 }
 
-# nnet's defaults, with as many hidden units. It has no counts: there it is fitted to log(y + 1/2), and the predictions are
-# scaled to the mean of the response in training.
+# nnet's defaults, with as many hidden units. It has no counts: there it is fitted to log(y + 1/2), and the
+# predictions are scaled to the mean of the response in training.
 fit_nnet <- function(train, test, kind) {
   one <- function(...) nnet::nnet(y ~ ., train, size = 16, trace = FALSE, MaxNWts = 1e5, ...)
   if (kind == "number") return(drop(stats::predict(one(linout = TRUE), test)))
@@ -126,7 +127,8 @@ fit_nnet <- function(train, test, kind) {
 fit_varnn <- function(train, test, kind, arguments) {
   family <- if (kind == "count") "poisson" else "auto"
   fit <- do.call(varnn::fit_nn, c(list(quote(y ~ .), quote(train), family = family), arguments))
-  if (kind == "class") as_probabilities(stats::predict(fit, test, type = "prob"), levels(train$y)) else stats::predict(fit, test)
+  if (kind == "class") as_probabilities(stats::predict(fit, test, type = "prob"),
+                                        levels(train$y)) else stats::predict(fit, test)
 }
 
 # The mean of these is the error: squares of errors, log loss, Poisson deviance.
@@ -138,7 +140,8 @@ losses <- function(y, prediction, kind) {
 
 wrong <- function(y, prediction, kind) if (kind == "class") max.col(prediction, "first") != as.integer(y) else NA
 
-# Cross-validated errors of one data set: a row per method. Test rows with a level that training has not seen are left out.
+# Cross-validated errors of one data set: a row per method. Test rows with a level that training has not seen are left
+# out.
 compare <- function(set, methods, repeats) {
   found <- lapply(methods, function(m) NULL)
   seconds <- 0
@@ -168,16 +171,19 @@ compare <- function(set, methods, repeats) {
 
 print_table <- function(sets, methods, repeats) {
   metric <- c(number = "RMSE", class = "log loss", count = "deviance")
-  cat(sprintf("%-20s %5s %3s  %-8s %10s %10s %10s %6s %6s  %s\n", "data", "n", "p", "metric", "linear", "nnet", "varnn", "ratio",
+  cat(sprintf("%-20s %5s %3s  %-8s %10s %10s %10s %6s %6s  %s\n", "data", "n", "p", "metric", "linear", "nnet",
+              "varnn", "ratio",
               "s/fit", "error rates of the three"))
   rows <- lapply(names(sets), function(name) {
     set <- sets[[name]]
     p <- ncol(stats::model.matrix(y ~ ., set$data)) - 1
     one <- compare(set, methods, repeats)
-    number <- function(m) if (m %in% names(methods)) formatC(one$error[[m]], digits = 4, width = 10, flag = "#") else format("-", width = 10)
+    number <- function(m) if (m %in% names(methods)) formatC(one$error[[m]], digits = 4, width = 10,
+                                                             flag = "#") else format("-", width = 10)
     ratio <- one$error[["varnn"]] / one$error[["linear"]]
     rates <- if (set$kind == "class") paste(sprintf("%.3f", one$wrong), collapse = " ") else ""
-    cat(sprintf("%-20s %5d %3d  %-8s %s %s %s %6.3f %6.2f  %s\n", name, nrow(set$data), p, metric[[set$kind]], number("linear"),
+    cat(sprintf("%-20s %5d %3d  %-8s %s %s %s %6.3f %6.2f  %s\n", name, nrow(set$data), p, metric[[set$kind]],
+                number("linear"),
                 number("nnet"), number("varnn"), ratio, one$seconds, rates))
     c(ratio = ratio, better = if ("nnet" %in% names(methods)) one$error[["varnn"]] < one$error[["nnet"]] else NA)
   })
@@ -191,7 +197,8 @@ main <- function(given) {
   given <- strsplit(given, "=", fixed = TRUE)
   arguments <- lapply(given, function(g) utils::type.convert(paste(g[-1], collapse = "="), as.is = TRUE))
   names(arguments) <- vapply(given, `[`, "", 1)
-  own <- utils::modifyList(list(repeats = 2, sets = ".", list = "main", nnet = TRUE), arguments)[c("repeats", "sets", "list", "nnet")]
+  own <- utils::modifyList(list(repeats = 2, sets = ".", list = "main", nnet = TRUE),
+                           arguments)[c("repeats", "sets", "list", "nnet")]
   arguments <- arguments[setdiff(names(arguments), names(own))]
   sets <- c(if (own$list != "repeated") main_sets(), if (own$list != "main") repeated_sets())
   sets <- sets[grepl(own$sets, names(sets))]

@@ -186,10 +186,11 @@ test_that("verbose reports, and else nothing is said", {
   expect_silent(quick(mpg ~ wt, mtcars))
 })
 
+# from random weights: where training starts at an optimum, adam's first steps are the signs of rounding errors
 test_that("single precision is double to its accuracy", {
   set.seed(1)
-  double <- quick(mpg ~ wt, mtcars)
+  double <- quick(mpg ~ wt, mtcars, layer_norm = TRUE)
   set.seed(1)
-  single <- quick(mpg ~ wt, mtcars, precision = "single")
+  single <- quick(mpg ~ wt, mtcars, layer_norm = TRUE, precision = "single")
   expect_equal(predict(single, mtcars), predict(double, mtcars), tolerance = 1e-4)
 })

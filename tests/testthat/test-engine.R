@@ -51,6 +51,18 @@ test_that("the loss of the engine is that of the slow engine, term by term", {
   expect_equal(fast$loss, slow$loss, tolerance = 1e-12)
 })
 
+test_that("several draws of the noise are averaged", {
+  set.seed(9)
+  case <- full_case(list(a_block("gaussian")), weights = "gaussian")
+  gradient <- function(mc_samples) {
+    engine_gradient(case$spec, case$theta, case$data, a_control(4), c(1, 0.5, 0.2, 1), mc_samples)
+  }
+  set.seed(10)
+  together <- unlist(gradient(3))
+  set.seed(10)
+  expect_equal(together, rowMeans(replicate(3, unlist(gradient(1)))), tolerance = 1e-12)
+})
+
 test_that("decoding goes on from z", {
   set.seed(6)
   case <- full_case(list(a_block("gaussian")))
@@ -432,7 +444,7 @@ test_that("L-BFGS goes along the direction of the BFGS matrix, to the weak Wolfe
 test_that("every optimizer lowers the loss of a regression", {
   for (optimizer in optimizers()) {
     set.seed(23)
-    fit <- fit_nn(mpg ~ ., mtcars, hidden = 6, optimizer = optimizer, epochs = 60)
+    fit <- fit_nn(mpg ~ ., mtcars, hidden = 6, layer_norm = TRUE, optimizer = optimizer, epochs = 60) # random weights
     expect_lt(fit$history$loss[nrow(fit$history)], fit$history$loss[1] - 0.3)
   }
 })
@@ -511,6 +523,18 @@ test_that("early stopping returns the parameters that were best on the validatio
   expect_identical(stopped$history, all$history[seq_len(best + 10), ])
   held_out <- slow_engine(case$spec, stopped$theta, case_rows(case$data, 16:30))$loss
   expect_equal(held_out, min(stopped$history[, "val_loss"]), tolerance = 1e-12)
+})
+
+test_that("the validation loss is that of the means of weights, latents and dropout", {
+  for (weights in registry()$variational) {
+    set.seed(32)
+    case <- full_case(list(a_block("gaussian"), a_block("bernoulli")), weights = weights, n = 20)
+    held_out <- case_rows(case$data, 11:20)
+    fit <- engine_fit(case$spec, spec_layout(case$spec), case_rows(case$data, 1:10), held_out,
+                      nn_control(epochs = 1, batch_size = 3, learn_rate = 0.01), case$theta)
+    truth <- slow_engine(case$spec, fit$theta, held_out, coefficient = c(1, 1, 0, 0))$loss
+    expect_equal(fit$history[[1, "val_loss"]], truth, tolerance = 1e-11, label = weights)
+  }
 })
 
 test_that("a fit predicts with its best parameters: its validation loss is the least of its history", {

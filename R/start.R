@@ -1,0 +1,81 @@
+# Where training starts: random weights, the link of the mean, and for plain networks the linear model.
+
+start_of <- function(spec, layout, blocks, data, control) {
+  rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
+  y <- data$y[rows, , drop = FALSE]
+  w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
+  slices <- block_slices(blocks, y_rows)
+  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(y[, s, drop = FALSE], w), blocks, slices))
+  if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
+  at <- block_slices(blocks, eta_rows)
+  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
+                       blocks, at))
+  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
+  if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
+}
+
+# Whether the linear model costs little beside the training: at most a fifth, or what nobody feels.
+is_quick <- function(spec, layout, n, control) {
+  size <- spec$n_x * layout$n_eta
+  100 * min(n, 10000) * size <= max(2e8, control$epochs * n * layout$n_par / 5)
+}
+
+# Hidden layers start as the linear model eta = b + U D V'x of linear_fit(): for each column v of V two units of each
+# layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a. The other units keep their random
+# weights, and the output starts to use them in training. Only networks of dense layers alone start so.
+linear_start <- function(theta, spec, layout, data) {
+  weight <- layout$leaves[layout$leaves$role == "weight", ]
+  bias <- layout$leaves[layout$leaves$role == "bias", ]
+  last <- nrow(weight)
+  is_plain <- spec$weights == "point" && last > 1 && nrow(bias) == last &&
+    identical(spec$layer, c(rep(c("dense", "activate"), last - 1), "dense"))
+  linear <- if (is_plain) linear_fit(theta, spec, layout, data)
+  if (is.null(linear)) return(theta)
+  direction <- svd(linear$weight)
+  n <- min(weight$rows[-last] %/% 2, sum(direction$d > 1e-6 * max(1, direction$d)))
+  if (n == 0) return(theta)
+  odd <- odd_part(spec$option[spec$layer == "activate"])
+  root <- sqrt(direction$d[seq_len(n)])
+  carried <- odd$size * root * t(direction$v[, seq_len(n), drop = FALSE])
+  for (i in seq_len(last)) {
+    w <- matrix(theta[leaf_index(weight[i, ])], weight$rows[i])
+    if (i == last) carried <- direction$u[, seq_len(n), drop = FALSE] %*% (root / odd$size * carried)
+    to <- if (i == last) seq_len(nrow(w)) else seq_len(2 * n)
+    w[to, ] <- 0
+    w[to, seq_len(ncol(carried))] <- if (i == last) carried else rbind(carried, -carried)
+    theta[leaf_index(weight[i, ])] <- w
+    if (i < last) carried <- cbind(diag(n), -diag(n)) / odd$slope[i]
+  }
+  c(utils::head(theta, -length(linear$after)), linear$after)
+}
+
+# slope = (phi(a) - phi(-a)) / a of each activation, and how large a may be: where the slope is not constant, small.
+odd_part <- function(activation) {
+  slope_at <- function(a) vapply(activation, function(name) {
+    spec <- new_spec(1, c(hidden_layers(1, name), list(layer("dense", 1, "bias"))),
+                     list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
+    x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
+    -diff(engine_run(spec, c(1, 0, 1, 0), x)[, 1]) / a
+  }, 0)
+  size <- if (isTRUE(all.equal(slope_at(0.25), slope_at(4)))) 1 else 0.25
+  list(size = size, slope = slope_at(size))
+}
+
+# The penalised linear model of at most 10,000 rows: penalty p / n, as if eta had variance 1 a priori on standardised x.
+linear_fit <- function(theta, spec, layout, data) {
+  rows <- if (is.null(data$row)) seq_len(data$n) else data$row
+  if (length(rows) > 10000) rows <- rows[sample.int(length(rows), 10000)]
+  data$row <- as.double(rows)
+  total <- if (is.null(data$weight)) length(rows) else sum(data$weight[rows])
+  layers <- c("layer", "size", "option", "setting")
+  spec[layers] <- lapply(spec[layers], utils::tail, 1)
+  spec$penalty <- spec$penalty + spec$n_x / total
+  linear <- spec_layout(spec)
+  weight <- linear$leaves[linear$leaves$role == "weight", ]
+  if (!total > 0 || prod(weight$rows, weight$cols, min(weight$rows, weight$cols)) > 1e8) return(NULL) # a slow svd()
+  size <- weight$rows * weight$cols
+  after <- linear$n_par - size # the last bias, and what the families need: the same as in theta, and last in both
+  control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), length(rows), linear)
+  found <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))$theta
+  if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after))
+}

@@ -1,0 +1,38 @@
+# Training starts at the link of the mean, and plain networks at the linear model.
+
+start_of_fit <- function(...) {
+  set.seed(1)
+  fit_nn(..., epochs = 0)
+}
+
+test_that("a plain network starts as the penalised linear model", {
+  # penalty p / n on the standardised data: the ridge estimate in closed form
+  x <- scale(as.matrix(mtcars[c("wt", "hp", "qsec")]))
+  y <- mtcars$mpg
+  slopes <- solve(crossprod(x) / 32 + diag(3) * 3 / 32, crossprod(x, scale(y)) / 32) * sd(y)
+  truth <- drop(mean(y) + x %*% slopes)
+  for (activation in activations()) for (hidden in list(2, 16, c(8, 4))) {
+    fit <- start_of_fit(mpg ~ wt + hp + qsec, mtcars, hidden = hidden, activation = activation)
+    # exact where the activation's odd part is linear, else bent towards the ends
+    if (activation %in% c("linear", "relu", "leaky_relu", "gelu", "silu", "softplus"))
+      expect_equal(unname(predict(fit, mtcars)), unname(truth), tolerance = 1e-6, label = activation)
+    else
+      expect_gt(cor(predict(fit, mtcars), truth), 0.99, label = activation)
+  }
+})
+
+test_that("the start of other families is their linear model, too", {
+  p <- predict(start_of_fit(type ~ ., MASS::Pima.tr), MASS::Pima.tr, type = "prob")[, "Yes"]
+  glm_p <- fitted(glm(type ~ ., binomial, MASS::Pima.tr))
+  expect_gt(cor(p, glm_p), 0.99)
+  classes <- predict(start_of_fit(Species ~ ., iris), iris)
+  expect_gt(mean(classes == iris$Species), 0.9)
+  mu <- predict(start_of_fit(Days ~ ., MASS::quine, family = poisson), MASS::quine)
+  expect_gt(cor(log(mu), log(fitted(glm(Days ~ ., poisson, MASS::quine)))), 0.95)
+})
+
+test_that("where a unit or a layer does not fit the construction the start is random", {
+  expect_true(all(is.finite(start_of_fit(mpg ~ ., mtcars, hidden = 1)$theta)))
+  fit <- start_of_fit(mpg ~ ., mtcars, layer_norm = TRUE)
+  expect_gt(max(abs(predict(fit, mtcars) - fitted(lm(mpg ~ ., mtcars)))), 1)
+})
