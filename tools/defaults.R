@@ -107,9 +107,9 @@ fit_linear <- function(train, test, kind) {
   if (kind == "number") return(stats::predict(stats::lm(y ~ ., train), test))
   if (kind == "count") return(stats::predict(stats::glm(y ~ ., stats::poisson, train), test, type = "response"))
   levels <- levels(train$y)
-  p <- if (length(levels) == 2) stats::predict(stats::glm(y ~ ., stats::binomial, train), test, type = "response")
-       else stats::predict(nnet::multinom(y ~ ., train, trace = FALSE), test, type = "probs")
-  as_probabilities(p, levels)
+  if (length(levels) == 2)
+    return(as_probabilities(stats::predict(stats::glm(y ~ ., stats::binomial, train), test, type = "response"), levels))
+  as_probabilities(stats::predict(nnet::multinom(y ~ ., train, trace = FALSE), test, type = "probs"), levels)
 }
 
 # nnet's defaults, with as many hidden units. It has no counts: there it is fitted to log(y + 1/2), and the
@@ -127,8 +127,8 @@ fit_nnet <- function(train, test, kind) {
 fit_varnn <- function(train, test, kind, arguments) {
   family <- if (kind == "count") "poisson" else "auto"
   fit <- do.call(varnn::fit_nn, c(list(quote(y ~ .), quote(train), family = family), arguments))
-  if (kind == "class") as_probabilities(stats::predict(fit, test, type = "prob"),
-                                        levels(train$y)) else stats::predict(fit, test)
+  if (kind != "class") return(stats::predict(fit, test))
+  as_probabilities(stats::predict(fit, test, type = "prob"), levels(train$y))
 }
 
 # The mean of these is the error: squares of errors, log loss, Poisson deviance.
@@ -172,19 +172,18 @@ compare <- function(set, methods, repeats) {
 print_table <- function(sets, methods, repeats) {
   metric <- c(number = "RMSE", class = "log loss", count = "deviance")
   cat(sprintf("%-20s %5s %3s  %-8s %10s %10s %10s %6s %6s  %s\n", "data", "n", "p", "metric", "linear", "nnet",
-              "varnn", "ratio",
-              "s/fit", "error rates of the three"))
+              "varnn", "ratio", "s/fit", "error rates of the three"))
   rows <- lapply(names(sets), function(name) {
     set <- sets[[name]]
     p <- ncol(stats::model.matrix(y ~ ., set$data)) - 1
     one <- compare(set, methods, repeats)
-    number <- function(m) if (m %in% names(methods)) formatC(one$error[[m]], digits = 4, width = 10,
-                                                             flag = "#") else format("-", width = 10)
+    number <- function(m) {
+      if (m %in% names(methods)) formatC(one$error[[m]], digits = 4, width = 10, flag = "#") else format("-", width = 10)
+    }
     ratio <- one$error[["varnn"]] / one$error[["linear"]]
     rates <- if (set$kind == "class") paste(sprintf("%.3f", one$wrong), collapse = " ") else ""
     cat(sprintf("%-20s %5d %3d  %-8s %s %s %s %6.3f %6.2f  %s\n", name, nrow(set$data), p, metric[[set$kind]],
-                number("linear"),
-                number("nnet"), number("varnn"), ratio, one$seconds, rates))
+                number("linear"), number("nnet"), number("varnn"), ratio, one$seconds, rates))
     c(ratio = ratio, better = if ("nnet" %in% names(methods)) one$error[["varnn"]] < one$error[["nnet"]] else NA)
   })
   rows <- do.call(rbind, rows)
