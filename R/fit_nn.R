@@ -29,7 +29,7 @@
 #' When `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000 rows;
 #' beyond 10,000 rows one fold) finds the fewest epochs whose held-out loss is within half a standard error of the
 #' least, and the network is then trained on all rows for that long. `print()` says what was chosen. The choices were
-#' made by cross-validation over 56 data sets that ship with R, by the script `tools/defaults.R` of the package's
+#' made by cross-validation over 35 data sets that ship with R, by the script `tools/defaults.R` of the package's
 #' repository.
 #'
 #' @param x a formula, a numeric matrix, or a data frame of predictors.

@@ -194,7 +194,7 @@ static void optimizer_step(trainer *s, double learn_rate) {
   if (s->job->clip_norm > 0) clip(s);
   for (int l = 0; l < s->model->n_leaves; l++) {
     const nn_leaf *leaf = &s->model->leaf[l];
-    int decays = leaf->role == NN_WEIGHT && o->decoupled;
+    int decays = o->decoupled && leaf->role == NN_WEIGHT && s->model->spec->weights == NN_POINT;
     nn_step a = {.n = (size_t)leaf->rows * (size_t)leaf->cols,
                  .theta = s->theta + leaf->offset,
                  .grad = s->grad + leaf->offset,

@@ -441,6 +441,17 @@ test_that("L-BFGS goes along the direction of the BFGS matrix, to the weak Wolfe
   }
 })
 
+test_that("the decoupled decay is that of a penalty, and random weights have none", {
+  spec <- gaussian_spec(1, list(layer("dense", 1, "none")), weights = "gaussian", penalty = 0.5)
+  data <- engine_data(matrix(c(1, 2, 3)), matrix(0, 3, 1))
+  trained <- lapply(c("adam", "adamw"), function(optimizer) {
+    set.seed(1)
+    control <- nn_control(epochs = 5, batch_size = 3, optimizer = optimizer, learn_rate = 0.1)
+    engine_fit(spec, spec_layout(spec), data, NULL, control, c(1, -3))$theta
+  })
+  expect_identical(trained[[1]], trained[[2]])
+})
+
 test_that("every optimizer lowers the loss of a regression", {
   for (optimizer in optimizers()) {
     set.seed(23)
