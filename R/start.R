@@ -51,14 +51,16 @@ linear_start <- function(theta, spec, layout, data) {
 
 # slope = (phi(a) - phi(-a)) / a of each activation, and how large a may be: where the slope is not constant, small.
 odd_part <- function(activation) {
-  slope_at <- function(a) vapply(activation, function(name) {
-    spec <- new_spec(1, c(hidden_layers(1, name), list(layer("dense", 1, "bias"))),
-                     list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
-    x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
-    -diff(engine_run(spec, c(1, 0, 1, 0), x)[, 1]) / a
-  }, 0)
+  slope_at <- function(a) vapply(activation, odd_slope, 0, a)
   size <- if (isTRUE(all.equal(slope_at(0.25), slope_at(4)))) 1 else 0.25
   list(size = size, slope = slope_at(size))
+}
+
+odd_slope <- function(activation, a) {
+  spec <- new_spec(1, c(hidden_layers(1, activation), list(layer("dense", 1, "bias"))),
+                   list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
+  x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
+  -diff(engine_run(spec, c(1, 0, 1, 0), x)[, 1]) / a
 }
 
 # The penalised linear model of at most 10,000 rows: penalty p / n, as if eta had variance 1 a priori on standardised x.

@@ -178,7 +178,8 @@ print_table <- function(sets, methods, repeats) {
     p <- ncol(stats::model.matrix(y ~ ., set$data)) - 1
     one <- compare(set, methods, repeats)
     number <- function(m) {
-      if (m %in% names(methods)) formatC(one$error[[m]], digits = 4, width = 10, flag = "#") else format("-", width = 10)
+      if (!m %in% names(methods)) return(format("-", width = 10))
+      formatC(one$error[[m]], digits = 4, width = 10, flag = "#")
     }
     ratio <- one$error[["varnn"]] / one$error[["linear"]]
     rates <- if (set$kind == "class") paste(sprintf("%.3f", one$wrong), collapse = " ") else ""
