@@ -10,8 +10,13 @@ engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NU
        row = if (!is.null(row)) as.double(row))
 }
 
-engine_job <- function(control, coefficient = c(nll = 1, kl_latent = 1, kl_weights = 1, penalty = 1), mc_samples = 1L) {
-  list(single = as.integer(control$precision == "single"), coefficient = as.double(coefficient),
+# `coefficient` names terms of the loss; those it does not name have coefficient 1.
+engine_job <- function(control, coefficient = NULL, mc_samples = 1L) {
+  terms <- registry()$term
+  of_terms <- stats::setNames(rep(1, length(terms)), terms)
+  stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
+  of_terms[names(coefficient)] <- coefficient
+  list(single = as.integer(control$precision == "single"), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
@@ -70,9 +75,12 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE
   out
 }
 
+# Terms that are one number per draw of the weights; the others are one per observation.
+weight_terms <- c("kl_weights", "penalty")
+
 run_columns <- function(spec, want) {
   l <- engine_layout(spec)
-  switch(want, z = l$z_rows, eta = l$n_eta, terms = sum(l$term %in% c("nll", "kl_latent")))
+  switch(want, z = l$z_rows, eta = l$n_eta, terms = sum(!l$term %in% weight_terms))
 }
 
 engine_gradient <- function(spec, theta, data, control, ...) {

@@ -19,6 +19,24 @@ softmax <- function(eta) {
 }
 like_matrix <- function(x, m) array(x, dim(m))
 
+# Huber's density e^-rho / its integral: normal in the middle, with exponential tails beyond k.
+huber_k <- 1.345
+huber_log_integral <- log(sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) + 2 * exp(-huber_k^2 / 2) / huber_k)
+huber_rho <- function(e) ifelse(abs(e) <= huber_k, e^2 / 2, huber_k * abs(e) - huber_k^2 / 2)
+random_huber <- function(n) {
+  in_middle <- sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) / exp(huber_log_integral)
+  u <- stats::runif(n)
+  tail <- u > in_middle
+  middle <- stats::qnorm(stats::pnorm(-huber_k) + stats::runif(n) * (1 - 2 * stats::pnorm(-huber_k)))
+  ifelse(tail, sample(c(-1, 1), n, replace = TRUE) * (huber_k + stats::rexp(n, huber_k)), middle)
+}
+
+weighted_median <- function(y, w) {
+  by <- order(y, na.last = NA)
+  share <- cumsum(w[by]) / sum(w[by])
+  y[by][which(share >= 0.5)[1]]
+}
+
 family_table <- list(
   gaussian = list(
     mean = function(eta) eta,
@@ -38,6 +56,16 @@ family_table <- list(
     },
     deviance = function(y, eta, free) ((y - means_half(eta)) / scales_half(eta))^2,
     nll = function(y, eta, free) -stats::dnorm(y, means_half(eta), scales_half(eta), log = TRUE)
+  ),
+  huber = list(
+    mean = function(eta) eta,
+    draw = function(eta, free) eta + exp(by_column(free, eta)) * like_matrix(random_huber(length(eta)), eta),
+    start = function(y, w) apply(y, 2, weighted_median, w),
+    deviance = function(y, eta, free) 2 * huber_rho((y - eta) / exp(by_column(free, eta))),
+    nll = function(y, eta, free) {
+      s <- by_column(free, eta)
+      huber_rho((y - eta) / exp(s)) + s + huber_log_integral
+    }
   ),
   bernoulli = list(
     mean = stats::plogis,
@@ -103,10 +131,11 @@ family_table <- list(
   )
 )
 
-# What users may call a family; NULL in the link is one that no family of the engine has.
+# What users may call a family, and the links.
 family_aliases <- c(normal = "gaussian", multinomial = "categorical", negbin = "negative_binomial",
                     nb = "negative_binomial", softmax = "categorical", logistic = "bernoulli")
-family_links <- c(gaussian = "identity", binomial = "logit", poisson = "log")
+family_links <- c(gaussian = "identity", gaussian_hetero = "identity", huber = "identity", binomial = "logit",
+                  poisson = "log", negative_binomial = "log", categorical = "softmax")
 
 # The engine's name for a string, a family object or a function that makes one; "auto" stays.
 family_name <- function(family) {

@@ -74,7 +74,7 @@ user_history <- function(trained, fit, epochs_before) {
     if (kind == "penalty") out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms, trained$present)
     out$loss <- out$loss + out[[kind]]
   }
-  of_weights <- terms$term %in% c("nll", "kl_weights", "penalty")
+  of_weights <- terms$term %in% c("nll", weight_terms)
   if (any(is.finite(h[, "val_loss"])))
     out$val_loss <- user_nll(held_out, fit, terms, trained$valid_present) +
       rowSums(held_out[, !of_weights, drop = FALSE])

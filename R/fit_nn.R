@@ -18,7 +18,9 @@
 #' `"bernoulli"` (logit; the second level is the success, as in [glm()]); other factors and characters `"categorical"`
 #' (softmax). On request: `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
 #' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
-#' on x). A response that is a matrix or a data frame has a family for each column; a named `family` sets some.
+#' on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond 1.345 times a scale that is
+#' learned: a robust regression). A response that is a matrix or a data frame has a family for each column; a named
+#' `family` sets some.
 #'
 #' @section Defaults that look at the data:
 #' A network of dense layers alone starts as a linear model, so that training can only add to it: two units carry each
@@ -60,7 +62,8 @@
 #' the best parameters so far.
 #' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015) initial weights,
 #'   \doi{10.1109/ICCV.2015.123}. Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15,
-#'   1929-1958. Ba, Kiros and Hinton (2016) layer normalisation, \doi{10.48550/arXiv.1607.06450}.
+#'   1929-1958. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}. Ba, Kiros and Hinton (2016) layer
+#'   normalisation, \doi{10.48550/arXiv.1607.06450}.
 #' @seealso [nn_control()], [predict.varnn_nn()], [continue()], [check_gradients()]
 #' @examples
 #' set.seed(1)

@@ -82,7 +82,7 @@ observed_mean <- function(part) {
 
 # Pearson's variance; of a gaussian as in lm(), 1.
 family_variance <- function(part, mu) {
-  switch(part$block$family, gaussian = 1, gaussian_hetero = (part$block$scale * scales_half(part$eta))^2,
+  switch(part$block$family, gaussian = , huber = 1, gaussian_hetero = (part$block$scale * scales_half(part$eta))^2,
          bernoulli = mu * (1 - mu), categorical = mu * (1 - mu), binomial = mu * (1 - mu) / part$y[, 2],
          poisson = mu,
          negative_binomial = mu + mu^2 / exp(by_column(part$free, mu)))
@@ -215,8 +215,7 @@ family.varnn <- function(object, ...) {
   families <- lapply(object$blocks, function(b) {
     switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),
            poisson = stats::poisson(),
-           structure(list(family = b$family, link = c(gaussian_hetero = "identity", categorical = "softmax",
-                                                      negative_binomial = "log")[[b$family]]), class = "family"))
+           structure(list(family = b$family, link = unname(family_links[b$family])), class = "family"))
   })
   if (length(families) == 1) families[[1]] else stats::setNames(families, names(object$family))
 }

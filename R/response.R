@@ -47,6 +47,7 @@ family_of <- function(family, name) {
 response_rules <- list(
   gaussian = list(is = function(y) is.numeric(y), what = "numeric"),
   gaussian_hetero = list(is = function(y) is.numeric(y), what = "numeric"),
+  huber = list(is = function(y) is.numeric(y), what = "numeric"),
   bernoulli = list(is = function(y) {
     if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE)
   }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
@@ -98,7 +99,8 @@ make_block <- function(piece, standardize, train) {
   block <- list(family = family, columns = piece$name, type = block_type(y, family),
                 levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
                 n_responses = if (family == "categorical") nlevels(y) else 1L,
-                noise = if (family == "negative_binomial") "each" else "fixed", fixed = 0, is_ordered = is.ordered(y))
+                noise = if (family %in% c("huber", "negative_binomial")) "each" else "fixed", fixed = 0,
+                is_ordered = is.ordered(y))
   if (is_gaussian(block) && standardize) scale_block(block, y, train) else block
 }
 
@@ -188,4 +190,5 @@ block_mean <- function(block, eta, offset = NULL) {
   if (is.null(offset) || !is_gaussian(block)) mu else mu + offset
 }
 
-is_gaussian <- function(block) block$family %in% c("gaussian", "gaussian_hetero")
+# Families of a numeric response that is standardised, whose eta has the response's unit.
+is_gaussian <- function(block) block$family %in% c("gaussian", "gaussian_hetero", "huber")

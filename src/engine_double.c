@@ -8,7 +8,7 @@
 static const struct {
   const char *name;
 } roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}},
-  terms[] = {{"nll"}, {"kl_latent"}, {"kl_weights"}, {"penalty"}},
+  terms[] = {{"nll"}, {"kl_latent"}, {"sparsity"}, {"contraction"}, {"kl_weights"}, {"penalty"}},
   noises[] = {{"fixed"}, {"shared"}, {"each"}};
 
 NAMES(activation, nn_activations)
@@ -33,4 +33,5 @@ int nn_family_y(int family) { return nn_families[family].y_per_response; }
 int nn_family_free(int family) { return nn_families[family].has_free; }
 int nn_optimizer_slots(int optimizer) { return nn_optimizers[optimizer].n_slots; }
 int nn_optimizer_full_batch(int optimizer) { return nn_optimizers[optimizer].full_batch; }
+double nn_layer_below(int layer) { return nn_layers[layer].below; }
 const char *nn_layer_option(int layer) { return nn_layers[layer].option; }

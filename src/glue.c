@@ -220,7 +220,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
     for (int i = 0; i < info.n_terms; i++) {
       int kind, source;
       engine->term(model, i, &kind, &source);
-      rows += kind <= NN_KL_LATENT;
+      rows += kind < NN_KL_WEIGHTS;
     }
   }
   double size = (double)r.data.n * rows * r.draws;

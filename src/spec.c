@@ -63,6 +63,15 @@ static int layer_option(int kind, const char *option) {
   return registry_row(table, option);
 }
 
+/* A tied layer names an earlier dense or latent one. */
+static void check_tied(nn_layer_spec *layer, int i) {
+  int of = --layer[i].size;
+  int ok = of < i && (layer[of].kind == registry_row("layer", "dense") ||
+                      layer[of].kind == registry_row("layer", "latent"));
+  if (!ok)
+    Rf_error("the model is damaged: layer %d is tied to one that is no earlier dense layer", i + 1);
+}
+
 static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   SEXP kind = field_of(spec, "layer", STRSXP, -1);
   if (Rf_xlength(kind) < 1 || Rf_xlength(kind) > MAX_LAYERS)
@@ -71,14 +80,15 @@ static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   SEXP size = field_of(spec, "size", INTSXP, n), option = field_of(spec, "option", STRSXP, n);
   SEXP setting = field_of(spec, "setting", REALSXP, n);
   nn_layer_spec *layer = (nn_layer_spec *)R_alloc(n, sizeof *layer);
-  int latent = registry_row("layer", "latent");
+  int latent = registry_row("layer", "latent"), tied = registry_row("layer", "tied");
   for (int i = 0; i < n; i++) {
     layer[i].kind = registry_row("layer", CHAR(STRING_ELT(kind, i)));
     layer[i].option = layer_option(layer[i].kind, CHAR(STRING_ELT(option, i)));
     layer[i].size = int_at(size, i, "size", 1, MAX_SIZE);
     layer[i].setting = REAL(setting)[i];
-    if (!(layer[i].setting >= 0 && layer[i].setting < 1))
-      Rf_error("the model is damaged: 'setting' is not in [0, 1)");
+    if (!(layer[i].setting >= 0 && layer[i].setting < nn_layer_below(layer[i].kind)))
+      Rf_error("the model is damaged: 'setting' is not in its range");
+    if (layer[i].kind == tied) check_tied(layer, i);
     n_latent += layer[i].kind == latent;
   }
   if (n_latent > 1) Rf_error("the model is damaged: it has more than one latent layer");

@@ -16,8 +16,17 @@ typedef enum {
 } nn_status;
 typedef enum { NN_MODE_MEAN, NN_MODE_SAMPLE } nn_mode;
 
-/* The terms of the loss. Those up to NN_KL_LATENT are one number per observation, the others one per draw of the weights. */
-typedef enum { NN_NLL, NN_KL_LATENT, NN_KL_WEIGHTS, NN_PENALTY, NN_N_TERM_KINDS } nn_term_kind;
+/* The terms of the loss. Those before NN_KL_WEIGHTS are one number per observation, the others one per draw of the
+ * weights. */
+typedef enum {
+  NN_NLL,
+  NN_KL_LATENT,
+  NN_SPARSITY,
+  NN_CONTRACTION,
+  NN_KL_WEIGHTS,
+  NN_PENALTY,
+  NN_N_TERM_KINDS
+} nn_term_kind;
 
 /* What a leaf of theta is for. */
 typedef enum { NN_WEIGHT, NN_BIAS, NN_LOG_SIGMA, NN_GAIN, NN_SHIFT, NN_NOISE, NN_N_ROLES } nn_role;
@@ -27,9 +36,9 @@ typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
 
 typedef struct {
   int kind;   /* row of the layer table */
-  int size;   /* units (dense, latent) */
+  int size;   /* units (dense, latent); tied: the layer whose weights it shares, from 0 */
   int option; /* row of the activation (activate) or variational (latent) table; dense: has a bias */
-  double setting; /* dropout: rate */
+  double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
 
 typedef struct {
@@ -134,6 +143,7 @@ int nn_family_y(int family);    /* rows of y per response */
 int nn_family_free(int family); /* has a free scalar */
 int nn_optimizer_slots(int optimizer);
 int nn_optimizer_full_batch(int optimizer);
+double nn_layer_below(int layer);       /* its setting is at least 0 and below this */
 const char *nn_layer_option(int layer); /* the table that its option names a row of */
 
 #endif

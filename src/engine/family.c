@@ -62,6 +62,25 @@ static void gaussian_hetero(const nn_nll *b) {
   }
 }
 
+/* rho(e) + log s + log of the integral of e^-rho, e = (eta - y) / s, rho(e) = e^2 / 2 up to k and k |e| - k^2 / 2 beyond; with
+ * psi = rho', slope psi / s; and 1 - psi e for log s. Huber (1964). */
+static void huber(const nn_nll *b) {
+  const real k = (real)1.345, log_integral = (real)0.97859819457184116;
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    real nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      int own = b->n_free > 1 ? j : 0, missing = c.y[j] != c.y[j];
+      real precision = vmath_exp(-b->free[own]), e = missing ? 0 : (c.eta[j] - c.y[j]) * precision;
+      real psi = e > k ? k : e < -k ? -k : e;
+      c.slope[j] = psi * precision;
+      nll += missing ? 0 : psi * e - psi * psi / 2 + b->free[own] + log_integral;
+      if (b->n_free) c.free_slope[own] += missing ? 0 : 1 - psi * e;
+    }
+    b->nll[i] = nll;
+  }
+}
+
 /* log(1 + e^eta) - y eta; slope p - y, p = 1 / (1 + e^-eta) */
 static void bernoulli(const nn_nll *b) {
   for (int i = 0; i < b->n_obs; i++) {
@@ -157,13 +176,16 @@ static void negative_binomial(const nn_nll *b) {
   }
 }
 
+/* clang-format off */
 static const nn_family nn_families[] = {
     /* name            eta, y rows per response, has a free scalar (a log) */
     {"gaussian", 1, 1, 1, gaussian},
     {"gaussian_hetero", 2, 1, 0, gaussian_hetero},
+    {"huber", 1, 1, 1, huber},
     {"bernoulli", 1, 1, 0, bernoulli},
     {"binomial", 1, 2, 0, binomial},
     {"categorical", 1, 1, 0, categorical},
     {"poisson", 1, 1, 0, poisson},
     {"negative_binomial", 1, 1, 1, negative_binomial},
 };
+/* clang-format on */

@@ -5,18 +5,33 @@
 
 /* Upper bounds of what one layer (a latent of gaussian weights: 20 nodes) and one block push. */
 static size_t node_bound(const nn_spec *s) {
-  return 24 * (size_t)s->n_layers + 2 * (size_t)s->n_blocks + 4;
+  return 28 * (size_t)s->n_layers + 2 * (size_t)s->n_blocks + 8;
 }
 static size_t leaf_bound(const nn_spec *s) { return 8 * (size_t)s->n_layers + (size_t)s->n_blocks; }
-static size_t term_bound(const nn_spec *s) { return 5 * (size_t)s->n_layers + (size_t)s->n_blocks; }
+static size_t term_bound(const nn_spec *s) {
+  return 5 * (size_t)s->n_layers + (size_t)s->n_blocks + 1;
+}
 
 /* A layer: how it goes on the tape after `input`; returns its last node. */
 typedef struct {
   const char *name, *option; /* the table its option is from */
+  double below;              /* its setting is less */
   int (*push)(nn_model *m, const nn_layer_spec *l, int layer, int input);
 } nn_layer;
 
-enum { LAYER_DENSE, LAYER_ACTIVATE, LAYER_DROPOUT, LAYER_LAYER_NORM, LAYER_LATENT, NN_N_LAYERS };
+enum {
+  LAYER_DENSE,
+  LAYER_ACTIVATE,
+  LAYER_DROPOUT,
+  LAYER_LAYER_NORM,
+  LAYER_LATENT,
+  LAYER_TIED,
+  LAYER_NOISE,
+  LAYER_MASK,
+  LAYER_SPARSE,
+  LAYER_CONTRACT,
+  NN_N_LAYERS
+};
 static const nn_layer nn_layers[NN_N_LAYERS];
 
 static void push_term(nn_model *m, int kind, int node, int source) {
@@ -40,6 +55,7 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
 
 /* A weight matrix or bias as its variational family has it. */
 static int push_weight(nn_model *m, nn_leaf leaf) {
+  if (m->replay >= 0) return m->weight[m->replay++];
   const nn_variational *family = &nn_variationals[m->spec->weights];
   int part[NN_MAX_PARTS], kl;
   for (leaf.part = 0; leaf.part < family->n_parts; leaf.part++)
@@ -54,6 +70,7 @@ static int push_weight(nn_model *m, nn_leaf leaf) {
                        .setting = m->spec->penalty};
     push_term(m, NN_PENALTY, tape_push(&m->tape, penalty), leaf.layer);
   }
+  m->weight[m->n_weights++] = value;
   return value;
 }
 
@@ -66,7 +83,10 @@ static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input)
   nn_leaf weight = {
       .role = NN_WEIGHT, .rows = l->size, .cols = rows_of(m, input), .layer = layer, .init = init};
   nn_leaf bias = {.role = NN_BIAS, .rows = l->size, .cols = 1, .layer = layer, .init = init};
-  nn_node node = {.op = OP_DENSE, .input = {input, push_weight(m, weight), -1}, .rows = l->size};
+  nn_node node = {.op = OP_DENSE,
+                  .input = {input, push_weight(m, weight), -1},
+                  .rows = l->size,
+                  .layer = layer};
   if (has_bias) node.input[2] = push_weight(m, bias);
   return tape_push(&m->tape, node);
 }
@@ -116,7 +136,10 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
                       .layer = layer};
     nn_leaf bias = {.role = NN_BIAS, .rows = l->size, .cols = 1, .layer = layer, .head = k};
     weight.head = k;
-    nn_node head = {.op = OP_DENSE, .input = {input, push_weight(m, weight), -1}, .rows = l->size};
+    nn_node head = {.op = OP_DENSE,
+                    .input = {input, push_weight(m, weight), -1},
+                    .rows = l->size,
+                    .layer = layer};
     head.input[2] = push_weight(m, bias);
     part[k] = tape_push(&m->tape, head);
   }
@@ -125,12 +148,72 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
   return m->z;
 }
 
+/* A dense layer with the transposed weights of layer `size`, and a bias of its own. */
+static int push_tied(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  int of = 0;
+  while (m->tape.node[of].op != OP_DENSE || m->tape.node[of].layer != l->size) of++;
+  int weight = m->tape.node[of].input[1], rows = m->tape.node[weight].cols;
+  nn_leaf bias = {.role = NN_BIAS, .rows = rows, .cols = 1, .layer = layer};
+  nn_node node = {
+      .op = OP_DENSE, .input = {input, weight, -1}, .rows = rows, .layer = layer, .option = 1};
+  node.input[2] = push_weight(m, bias);
+  return tape_push(&m->tape, node);
+}
+
+static int push_noise(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  nn_node node = {
+      .op = OP_NOISE, .input = {input, -1, -1}, .rows = rows_of(m, input), .setting = l->setting};
+  (void)layer;
+  return tape_push(&m->tape, node);
+}
+
+static int push_mask(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  int node = push_dropout(m, l, layer, input);
+  m->tape.node[node].option = 1;
+  return node;
+}
+
+/* A term of the loss: setting * sum |z|. */
+static int push_sparse(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  nn_node node = {.op = OP_ABSOLUTE, .input = {input, -1, -1}, .rows = 1, .setting = l->setting};
+  push_term(m, NN_SPARSITY, tape_push(&m->tape, node), layer);
+  return input;
+}
+
+static int push_contract(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  (void)l;
+  m->contract = layer;
+  return input;
+}
+
+/* A term of the loss: setting * E |J v|^2 = setting * sum J^2, J = dz/dx, v ~ N(0, I), as the difference of z at x + s v and x
+ * over a small s. Rifai et al. (2011). The copy of the layers stands behind all else, where no other run comes by. */
+static void push_contraction(nn_model *m, int z) {
+  double small = sizeof(real) == 4 ? 1e-2 : 1e-3;
+  const nn_layer_spec *l = m->spec->layer;
+  nn_layer_spec shift = {.setting = small};
+  int node = push_noise(m, &shift, 0, m->x), mark = m->z;
+  m->replay = 0;
+  for (int i = 0; i < m->contract; i++) node = nn_layers[l[i].kind].push(m, &l[i], i, node);
+  m->replay = -1, m->z = mark;
+  nn_node distance = {.op = OP_DISTANCE,
+                      .input = {node, z, -1},
+                      .rows = 1,
+                      .setting = l[m->contract].setting / (small * small)};
+  push_term(m, NN_CONTRACTION, tape_push(&m->tape, distance), m->contract);
+}
+
 static const nn_layer nn_layers[NN_N_LAYERS] = {
-    [LAYER_DENSE] = {"dense", "bias", push_dense},
-    [LAYER_ACTIVATE] = {"activate", "activation", push_activate},
-    [LAYER_DROPOUT] = {"dropout", "", push_dropout},
-    [LAYER_LAYER_NORM] = {"layer_norm", "", push_layer_norm},
-    [LAYER_LATENT] = {"latent", "variational", push_latent},
+    [LAYER_DENSE] = {"dense", "bias", 1e100, push_dense},
+    [LAYER_ACTIVATE] = {"activate", "activation", 1e100, push_activate},
+    [LAYER_DROPOUT] = {"dropout", "", 1, push_dropout},
+    [LAYER_LAYER_NORM] = {"layer_norm", "", 1e100, push_layer_norm},
+    [LAYER_LATENT] = {"latent", "variational", 1e100, push_latent},
+    [LAYER_TIED] = {"tied", "", 1e100, push_tied},
+    [LAYER_NOISE] = {"noise", "", 1e100, push_noise},
+    [LAYER_MASK] = {"mask", "", 1, push_mask},
+    [LAYER_SPARSE] = {"sparse", "", 1e100, push_sparse},
+    [LAYER_CONTRACT] = {"contract", "", 1e100, push_contract},
 };
 
 /* A block of responses reads the next rows of eta and y; its free scalar, if any is learned, is a leaf. */
@@ -165,9 +248,10 @@ static size_t model_place(nn_model *m, const nn_spec *s) {
   nn_node *node = (nn_node *)arena_take(&a, node_bound(s), sizeof(nn_node));
   nn_term *term = (nn_term *)arena_take(&a, term_bound(s), sizeof(nn_term));
   nn_leaf *leaf = (nn_leaf *)arena_take(&a, leaf_bound(s), sizeof(nn_leaf));
+  int *weight = (int *)arena_take(&a, leaf_bound(s), sizeof(int));
   if (m) {
     memset(head, 0, sizeof *head);
-    head->tape.node = node, head->tape.term = term, head->leaf = leaf;
+    head->tape.node = node, head->tape.term = term, head->leaf = leaf, head->weight = weight;
   }
   return arena_bytes(&a);
 }
@@ -179,11 +263,14 @@ static int model_build(void *memory, const nn_spec *spec) {
   nn_model *m = (nn_model *)memory;
   model_place(m, spec);
   m->spec = spec;
-  m->z = m->offset = -1;
+  m->z = m->offset = m->contract = m->replay = -1;
   nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
   int node = m->x = tape_push(&m->tape, x);
-  for (int i = 0; i < spec->n_layers; i++)
+  int contracted = -1;
+  for (int i = 0; i < spec->n_layers; i++) {
     node = nn_layers[spec->layer[i].kind].push(m, &spec->layer[i], i, node);
+    if (m->contract == i) contracted = node;
+  }
   if (spec->has_offset) {
     nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = rows_of(m, node)};
     m->offset = tape_push(&m->tape, offset);
@@ -193,6 +280,7 @@ static int model_build(void *memory, const nn_spec *spec) {
   m->eta = node;
   int eta_rows = 0;
   for (int i = 0; i < spec->n_blocks; i++) push_block(m, i, &eta_rows);
+  if (contracted >= 0) push_contraction(m, contracted);
   m->tape.y_stride = m->n_y;
   tape_mark_writers(&m->tape);
   return eta_rows == rows_of(m, m->eta) ? NN_OK : NN_BAD_SPEC;

@@ -9,8 +9,11 @@ typedef struct {
   const nn_spec *spec;
   nn_leaf *leaf;
   int n_leaves;
+  int *weight;           /* nodes of the weights in the order of their layers */
+  int n_weights, replay; /* replay: weights used again by a copy of the layers; -1: none */
   size_t n_par;
   int x, z, eta, offset; /* marks: nodes, or -1 */
+  int contract;          /* layer whose input's change with x is a term of the loss, or -1 */
   int n_y;
 } nn_model;
 

@@ -4,14 +4,15 @@
 #include "op.h"
 #include "vmath.h"
 
-/* y [out, n] = W [out, in] x [in, n] + b [out] 1' */
+/* y [out, n] = W [out, in] x [in, n] + b [out] 1'; transposed (option): W' [in, out] in its place */
 static void dense_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
   int n_columns = (int)columns_of(t, n);
   if (b)
     for (int i = 0; i < n_columns; i++)
       memcpy(n->value + (size_t)i * n->rows, b->value, n->rows * sizeof(real));
-  linalg_product(0, 0, n->rows, n_columns, x->rows, w->value, x->value, b ? 1 : 0, n->value);
+  linalg_product(n->option, 0, n->rows, n_columns, x->rows, w->value, x->value, b ? 1 : 0,
+                 n->value);
 }
 
 /* to += the sum of n columns, four at a time */
@@ -25,21 +26,21 @@ static void add_columns_to(int rows, int n, const real *columns, real *to) {
     for (int j = 0; j < rows; j++) to[j] += columns[j];
 }
 
-/* dW += dy x'; db += dy 1; dx += W' dy */
+/* dW += dy x'; db += dy 1; dx += W' dy. Transposed: dW += x dy'; dx += W dy. */
 static void dense_backward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
   real *dx = grad_of(t, n, 0), *dw = grad_of(t, n, 1), *db = grad_of(t, n, 2);
   int n_columns = (int)columns_of(t, n);
+  const real *left = n->option ? x->value : n->grad, *right = n->option ? n->grad : x->value;
   if (dw)
-    linalg_product(0, 1, n->rows, x->rows, n_columns, n->grad, x->value, is_fresh(t, n, 1) ? 0 : 1,
-                   dw);
+    linalg_product(0, 1, w->rows, w->cols, n_columns, left, right, is_fresh(t, n, 1) ? 0 : 1, dw);
   if (db) {
     if (is_fresh(t, n, 2)) memset(db, 0, n->rows * sizeof(real));
     add_columns_to(n->rows, n_columns, n->grad, db);
   }
   if (dx)
-    linalg_product(1, 0, x->rows, n_columns, n->rows, w->value, n->grad, is_fresh(t, n, 0) ? 0 : 1,
-                   dx);
+    linalg_product(!n->option, 0, x->rows, n_columns, n->rows, w->value, n->grad,
+                   is_fresh(t, n, 0) ? 0 : 1, dx);
 }
 
 /* y = f(x), element by element */
@@ -54,11 +55,12 @@ static void activate_backward(nn_tape *t, nn_node *n) {
                                        is_fresh(t, n, 0), dx);
 }
 
-/* y = x m, m = 1 / (1 - rate) with probability 1 - rate, else 0; in the mean y = x. Srivastava et al. (2014). */
+/* y = x m, m = 1 / (1 - rate) with probability 1 - rate, else 0; in the mean y = x. Srivastava et al. (2014). As a mask
+ * (option) m is 1 where it is not 0, for inputs that are to be filled in. Vincent et al. (2010). */
 static void dropout_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *x = input_of(t, n, 0)->value;
-  real rate = (real)n->setting, keep = 1 / (1 - rate);
+  real rate = (real)n->setting, keep = n->option ? 1 : 1 / (1 - rate);
   if (t->mode == NN_MODE_SAMPLE) t->host->uniform(t->host->context, n->aux, size, sizeof(real));
   for (size_t i = 0; i < size; i++) {
     n->aux[i] = t->mode == NN_MODE_MEAN ? 1 : n->aux[i] < rate ? 0 : keep;
@@ -72,6 +74,26 @@ static void dropout_backward(nn_tape *t, nn_node *n) {
   if (!dx) return;
   if (is_fresh(t, n, 0)) memset(dx, 0, size * sizeof(real));
   for (size_t i = 0; i < size; i++) dx[i] += n->grad[i] * n->aux[i];
+}
+
+/* y = x + s eps, eps ~ N(0, 1), s = setting; in the mean y = x. */
+static void noise_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *x = input_of(t, n, 0)->value;
+  real sd = t->mode == NN_MODE_SAMPLE ? (real)n->setting : 0;
+  if (sd > 0)
+    t->host->normal(t->host->context, n->value, size, sizeof(real));
+  else
+    memset(n->value, 0, size * sizeof(real));
+  for (size_t i = 0; i < size; i++) n->value[i] = x[i] + sd * n->value[i];
+}
+
+static void noise_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  real *dx = grad_of(t, n, 0);
+  if (!dx) return;
+  if (is_fresh(t, n, 0)) memset(dx, 0, size * sizeof(real));
+  for (size_t i = 0; i < size; i++) dx[i] += n->grad[i];
 }
 
 /* y = g u + s, u = (x - mean x) / sd x within a column; aux: u, then 1 / sd. Ba et al. (2016). */
@@ -205,6 +227,54 @@ static void penalty_backward(nn_tape *t, nn_node *n) {
   for (size_t i = 0; i < size; i++) dw[i] += d * w->value[i];
 }
 
+/* setting * sum |z| of each observation */
+static void absolute_forward(nn_tape *t, nn_node *n) {
+  const nn_node *z = input_of(t, n, 0);
+  for (int i = 0; i < t->n_obs; i++) {
+    real sum = 0;
+    for (int j = 0; j < z->rows; j++) sum += vmath_abs(z->value[(size_t)i * z->rows + j]);
+    n->value[i] = (real)n->setting * sum;
+  }
+}
+
+static void absolute_backward(nn_tape *t, nn_node *n) {
+  const nn_node *z = input_of(t, n, 0);
+  real *dz = grad_of(t, n, 0);
+  if (!dz) return;
+  if (is_fresh(t, n, 0)) memset(dz, 0, size_of(t, z) * sizeof(real));
+  for (int i = 0; i < t->n_obs; i++)
+    for (int j = 0; j < z->rows; j++) {
+      size_t k = (size_t)i * z->rows + j;
+      dz[k] += n->grad[i] * (real)n->setting * (real)((z->value[k] > 0) - (z->value[k] < 0));
+    }
+}
+
+/* setting * sum (a - b)^2 of each observation */
+static void distance_forward(nn_tape *t, nn_node *n) {
+  const nn_node *a = input_of(t, n, 0), *b = input_of(t, n, 1);
+  for (int i = 0; i < t->n_obs; i++) {
+    real sum = 0;
+    for (size_t k = (size_t)i * a->rows; k < (size_t)(i + 1) * a->rows; k++) {
+      real d = a->value[k] - b->value[k];
+      sum += d * d;
+    }
+    n->value[i] = (real)n->setting * sum;
+  }
+}
+
+/* da += 2 d setting (a - b); db -= the same */
+static void distance_backward(nn_tape *t, nn_node *n) {
+  const nn_node *a = input_of(t, n, 0), *b = input_of(t, n, 1);
+  for (int side = 0; side < 2; side++) {
+    real *dx = grad_of(t, n, side), sign = side ? -2 : 2;
+    if (!dx) continue;
+    if (is_fresh(t, n, side)) memset(dx, 0, size_of(t, a) * sizeof(real));
+    for (int i = 0; i < t->n_obs; i++)
+      for (size_t k = (size_t)i * a->rows; k < (size_t)(i + 1) * a->rows; k++)
+        dx[k] += sign * n->grad[i] * (real)n->setting * (a->value[k] - b->value[k]);
+  }
+}
+
 /* y = a + b, the same shape: an offset on eta */
 static void add_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
@@ -265,10 +335,13 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_DENSE] = {"dense", dense_forward, dense_backward},
     [OP_ACTIVATE] = {"activate", activate_forward, activate_backward},
     [OP_DROPOUT] = {"dropout", dropout_forward, dropout_backward},
+    [OP_NOISE] = {"noise", noise_forward, noise_backward},
     [OP_LAYER_NORM] = {"layer_norm", layer_norm_forward, layer_norm_backward},
     [OP_DRAW] = {"draw", draw_forward, draw_backward},
     [OP_KL] = {"kl", kl_forward, kl_backward},
     [OP_PENALTY] = {"penalty", penalty_forward, penalty_backward},
+    [OP_ABSOLUTE] = {"absolute", absolute_forward, absolute_backward},
+    [OP_DISTANCE] = {"distance", distance_forward, distance_backward},
     [OP_ADD] = {"add", add_forward, add_backward},
     [OP_NLL] = {"nll", nll_forward, nll_backward},
 };

@@ -14,7 +14,8 @@ typedef struct nn_node {
   int op;
   int input[NN_MAX_INPUTS]; /* earlier nodes, or -1 */
   int rows, cols;
-  int option; /* row of the activation or family table; kl: the draw node whose sigma it shares */
+  int layer;  /* dense: its layer in the specification */
+  int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the draw node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
   int needs_grad, reached;

@@ -36,7 +36,8 @@ test_that("the engine equals the slow engine: every family, activation, kind of 
 test_that("the loss of the engine is that of the slow engine, term by term", {
   set.seed(4)
   case <- full_case(list(a_block("gaussian"), a_block("poisson")), weights = "gaussian")
-  for (coefficient in list(c(1, 0, 0, 0), c(0, 1, 0, 0), c(0, 0, 1, 0), c(0.5, 2, 0.1, 1))) {
+  for (coefficient in list(term_alone("nll"), term_alone("kl_latent"), term_alone("kl_weights"),
+                           c(nll = 0.5, kl_latent = 2, kl_weights = 0.1))) {
     set.seed(5)
     slow <- slow_engine(case$spec, case$theta, case$data, noise = TRUE, coefficient)
     set.seed(5)
@@ -45,9 +46,9 @@ test_that("the loss of the engine is that of the slow engine, term by term", {
   }
   case <- full_case(list(a_block("bernoulli")), latent = "point")
   set.seed(5)
-  slow <- slow_engine(case$spec, case$theta, case$data, noise = TRUE, c(0, 0, 0, 1))
+  slow <- slow_engine(case$spec, case$theta, case$data, noise = TRUE, term_alone("penalty"))
   expect_gt(slow$loss, 0)
-  fast <- engine_gradient(case$spec, case$theta, case$data, a_control(9), c(0, 0, 0, 1))
+  fast <- engine_gradient(case$spec, case$theta, case$data, a_control(9), term_alone("penalty"))
   expect_equal(fast$loss, slow$loss, tolerance = 1e-12)
 })
 
@@ -112,6 +113,10 @@ stable_nll <- list(
   gaussian = function(eta, y) (y - eta)^2 / 2 + log(2 * pi) / 2,
   gaussian_hetero = function(eta, y) {
     matrix((y[, 1] - eta[, 1])^2 * exp(-2 * eta[, 2]) / 2 + eta[, 2] + log(2 * pi) / 2)
+  },
+  huber = function(eta, y) {
+    e <- abs(y - eta)
+    ifelse(e <= 1.345, e^2 / 2, 1.345 * e - 1.345^2 / 2) + 0.97859819457184116
   },
   bernoulli = function(eta, y) -stats::plogis((2 * y - 1) * eta, log.p = TRUE),
   binomial = function(eta, y) {
@@ -313,7 +318,7 @@ test_that("draws have their mean and variance; the KL is the mean of the log rat
     w <- engine_run(one_weight(prior_sd), theta, unit, sample = TRUE, draws = 1e5)[1, 1, ]
     expect_lt(standard_errors_off(w, mu), 4)
     expect_lt(standard_errors_off((w - mu)^2, sigma^2), 4)
-    kl <- engine_gradient(one_weight(prior_sd), theta, unit, a_control(1), coefficient = c(0, 0, 1, 0))$loss
+    kl <- engine_gradient(one_weight(prior_sd), theta, unit, a_control(1), term_alone("kl_weights"))$loss
     expect_equal(kl, (sigma^2 / prior_sd^2 + mu^2 / prior_sd^2 - 1 + 2 * log(prior_sd / sigma)) / 2, tolerance = 1e-14)
     log_ratio <- stats::dnorm(w, mu, sigma, log = TRUE) - stats::dnorm(w, 0, prior_sd, log = TRUE)
     if (kl > 0) expect_lt(standard_errors_off(log_ratio, kl), 4) else expect_equal(log_ratio, rep(0, 1e5))
@@ -543,7 +548,7 @@ test_that("the validation loss is that of the means of weights, latents and drop
     held_out <- case_rows(case$data, 11:20)
     fit <- engine_fit(case$spec, spec_layout(case$spec), case_rows(case$data, 1:10), held_out,
                       nn_control(epochs = 1, batch_size = 3, learn_rate = 0.01), case$theta)
-    truth <- slow_engine(case$spec, fit$theta, held_out, coefficient = c(1, 1, 0, 0))$loss
+    truth <- slow_engine(case$spec, fit$theta, held_out, coefficient = c(kl_weights = 0, penalty = 0))$loss
     expect_equal(fit$history[[1, "val_loss"]], truth, tolerance = 1e-11, label = weights)
   }
 })

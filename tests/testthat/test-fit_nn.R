@@ -426,3 +426,22 @@ test_that("penalty is ridge regression on the standardised data", {
   eta <- mean(mtcars$mpg) + (x %*% beta)[, 1] * sqrt(mean((mtcars$mpg - mean(mtcars$mpg))^2))
   expect_same(fitted(linear(mpg ~ wt + hp, mtcars, penalty = 0.3)), eta, tolerance = 1e-2)
 })
+
+test_that("family huber is the maximum likelihood of Huber's density, and outliers do not move it", {
+  d <- stats::setNames(stackloss, c("a", "b", "c", "y"))
+  fit <- linear(y ~ ., d, family = "huber")
+  x <- cbind(1, as.matrix(d[1:3]))
+  nll <- function(p) {
+    e <- abs(d$y - x %*% p[1:4]) / exp(p[5])
+    sum(ifelse(e <= 1.345, e^2 / 2, 1.345 * e - 1.345^2 / 2) + p[5])
+  }
+  found <- c(coef(fit), block_free(fit)[[1]] + log(fit$blocks[[1]]$scale))
+  truth <- stats::nlm(nll, found, typsize = abs(found), fscale = 50, gradtol = 1e-9, steptol = 1e-12)
+  expect_lt(nll(found), truth$minimum + 1e-6)
+  expect_equal(found, truth$estimate, tolerance = 1e-3, ignore_attr = TRUE)
+  expect_equal(predict(fit, type = "link"), predict(fit))
+  cars2 <- rbind(cars, data.frame(speed = c(10, 12), dist = c(200, 300)))
+  moved <- function(fitted) sum(abs(fitted - stats::fitted(stats::lm(dist ~ speed, cars))))
+  robust <- linear(dist ~ speed, cars2, family = "huber")
+  expect_lt(moved(predict(robust, cars)), moved(stats::predict(stats::lm(dist ~ speed, cars2), cars)) / 3)
+})

@@ -21,7 +21,7 @@ test_that("200 random architectures have the gradients of their losses, in doubl
     case <- random_case()
     kinds <- union(kinds, case$kinds)
     batch_size <- sample(nrow(case$data$x), 1)
-    arguments <- list(coefficient = c(1, 0.7, 0.1, 1), mc_samples = sample(3, 1))
+    arguments <- list(coefficient = c(kl_latent = 0.7, kl_weights = 0.1), mc_samples = sample(3, 1))
     error <- do.call(case_error, c(list(case, a_control(batch_size)), arguments))
     expect_lt(error, 1e-6)
     both <- lapply(c("double", "single"), function(precision) {
@@ -32,7 +32,7 @@ test_that("200 random architectures have the gradients of their losses, in doubl
     expect_lt(max(abs(both[[2]]$gradient - both[[1]]$gradient)) / max(abs(both[[1]]$gradient), 1e-3), 1e-4)
     expect_lt(abs(both[[2]]$loss / both[[1]]$loss - 1), 1e-4)
   }
-  if (!is_watched()) expect_setequal(kinds, registry()$layer)
+  if (!is_watched()) expect_setequal(kinds, single_layers())
 })
 
 test_that("layers and batches wider than the blocks of the kernels have the same gradients in single", {

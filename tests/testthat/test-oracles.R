@@ -116,14 +116,14 @@ test_that("the end-to-end product of a deep linear network is the least-squares 
 
 # ---- mean-field inference for linear regression with known noise (closed form: A = X'X / s2 + I / t2)
 
-per_row <- c(1, 1, 1 / 32, 1) # the loss is -ELBO / n
+per_row <- c(kl_weights = 1 / 32) # the loss is -ELBO / n
 
 test_that("the optimum and its ELBO are the known numbers", {
   p <- bayes_problem()
   expect_equal(p$m, c(0, -0.7153428746, -0.2153869716, 0.02299661084, 0.1501649593), tolerance = 1e-9)
   expect_equal(p$sd, c(0.07881104, rep(0.08006408, 4)), tolerance = 1e-6)
   theta <- c(p$m, log(p$sd))
-  kl <- engine_gradient(p$spec, theta, p$data, a_control(32), c(0, 0, 1, 0))$loss
+  kl <- engine_gradient(p$spec, theta, p$data, a_control(32), term_alone("kl_weights"))$loss
   expect_equal(kl, sum(p$sd^2 + p$m^2 - 1 - log(p$sd^2)) / 2, tolerance = 1e-14)
   set.seed(4)
   elbo <- replicate(repeats(4000, 200), -32 * engine_gradient(p$spec, theta, p$data, a_control(32), per_row)$loss)
@@ -175,7 +175,7 @@ test_that("a network of random weights has the closed-form moments", {
              0.7, -0.4, 0.9, half_log(c(0.05, 0.02, 0.04)), 0.2, half_log(0.01))
   x <- rbind(c(1, -0.5), c(0.3, 2))
   y <- matrix(c(0.4, 1.1))
-  kl <- engine_gradient(spec, theta, engine_data(x, y), a_control(2), c(0, 0, 1, 0))$loss
+  kl <- engine_gradient(spec, theta, engine_data(x, y), a_control(2), term_alone("kl_weights"))$loss
   expect_equal(kl, 18.925929, tolerance = 1e-7)
   set.seed(8)
   f <- t(engine_run(spec, theta, engine_data(x), sample = TRUE, draws = repeats(40000, 1000))[, 1, ])
@@ -236,7 +236,7 @@ test_that("gaussian noise of variance v on the inputs is a ridge penalty n v on 
   w <- c(1, -2)
   spec <- gaussian_spec(2, list(layer("latent", 2, "gaussian"), layer("dense", 1, "none")))
   theta <- c(diag(2), 0, 0, rep(0, 4), rep(log(0.3) / 2, 2), w)
-  one <- function() engine_gradient(spec, theta, engine_data(x, y), a_control(20), c(1, 0, 0, 0))$loss
+  one <- function() engine_gradient(spec, theta, engine_data(x, y), a_control(20), term_alone("nll"))$loss
   loss <- replicate(repeats(4000, 200), one())
   expect_lt(standard_errors_off(loss, (sum((y - x %*% w)^2) + 20 * 0.3 * sum(w^2)) / 40 + log(2 * pi) / 2), 4)
 })
