@@ -253,10 +253,11 @@ matrix_rows <- function(design, newdata) {
 
 column_moments <- function(x, weights = NULL) {
   m <- engine_moments(x, weights)
-  total <- if (is.null(weights)) nrow(x) else sum(weights)
-  n <- if (is.null(weights)) nrow(x) else sum(weights > 0)
+  of_rows <- function(w) if (any(m$n_missing > 0)) colSums(w * !is.na(x)) else sum(w)
+  total <- if (is.null(weights)) m$n else of_rows(weights)
+  n <- if (is.null(weights)) m$n else of_rows(weights > 0)
   # scale()'s n - 1; with weights the number of rows they stand for, where they stand for more than they are
-  m$sd <- sqrt(m$squares / max(total - 1, total * (n - 1) / n, total / 2))
+  m$sd <- sqrt(m$squares / pmax(total - 1, total * (n - 1) / n, total / 2))
   m$is_constant <- m$min == m$max | m$sd <= 1e-12 * abs(m$mean) & m$sd > 0
   m
 }

@@ -2,12 +2,12 @@
 
 statuses <- c("finished", "converged", "patience", "callback", "interrupted", "diverged")
 
-# What the engine reads of training data; NULL where absent.
-engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL) {
+# What the engine reads of training data; NULL where absent. `same`: y is the scaled x, of which one copy is enough.
+engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL, same = FALSE) {
   list(n = as.double(nrow(x)), x = x, y = y, offset = offset, weight = weights, center = scaling$center,
        scale = scaling$scale,
        is_constant = scaling$is_constant,
-       row = if (!is.null(row)) as.double(row))
+       row = if (!is.null(row)) as.double(row), same = same)
 }
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1.

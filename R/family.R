@@ -7,7 +7,7 @@
 #   deviance  y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit
 #   nll       y, eta, free -> minus the log-likelihood of each entry (categorical: of each observation)
 
-weighted_means <- function(y, w) colSums(y * w, na.rm = TRUE) / pmax(colSums((!is.na(y)) * w), .Machine$double.xmin)
+weighted_means <- function(y, w) engine_moments(as_double(y), w)$mean
 logit_within <- function(p) stats::qlogis(pmin(pmax(p, 0.005), 0.995))
 by_column <- function(x, like) matrix(rep(x, length.out = ncol(like)), nrow(like), ncol(like), byrow = TRUE)
 means_half <- function(eta) eta[, seq_len(ncol(eta) %/% 2), drop = FALSE]

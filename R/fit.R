@@ -17,12 +17,20 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
               version = fit_version)
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (keep_data) fit$data <- train
-  if (keeps_eta(fit)) fit$eta <- model_eta(fit, train)
+  if (keeps_outputs(fit)) remember(fit, train) else fit
+}
+
+# The fit with what it keeps of a pass over its training data.
+remember <- function(fit, train) UseMethod("remember")
+
+#' @exportS3Method
+remember.varnn <- function(fit, train) {
+  fit$eta <- model_eta(fit, train)
   fit
 }
 
-# The fitted values are kept unless the pass over the data would cost a tenth of the training, and be felt.
-keeps_eta <- function(fit) fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 1e9
+# Outputs are kept unless the pass over the data would cost a tenth of the training, and be felt.
+keeps_outputs <- function(fit) fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 2e8
 
 # Of a model without hidden layers, the rank of its columns; NULL where that is too much work.
 linear_rank <- function(train, spec) {
@@ -71,7 +79,7 @@ user_history <- function(trained, fit, epochs_before) {
   out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
   for (kind in setdiff(terms$term, "nll")) {
     out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE])
-    if (kind == "penalty") out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms, trained$present)
+    if (kind %in% squared_scale_terms) out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms, trained$present)
     out$loss <- out$loss + out[[kind]]
   }
   of_weights <- terms$term %in% c("nll", weight_terms)
@@ -80,6 +88,9 @@ user_history <- function(trained, fit, epochs_before) {
       rowSums(held_out[, !of_weights, drop = FALSE])
   out
 }
+
+# Terms that belong to half the squared error.
+squared_scale_terms <- c("penalty", "sparsity", "contraction")
 
 profile_nll <- function(squared) log(2 * pi * squared) / 2 + 0.5
 
@@ -91,8 +102,9 @@ user_nll <- function(value, fit, terms, present) {
     k <- terms$source[i] + 1L
     block <- fit$blocks[[k]]
     nll <- value[, i]
-    if (has_profiled_sigma(block)) nll <- present[k] * profile_nll(mean_square(nll, present[k]))
-    nll + if (is_gaussian(block)) present[k] * log(block$scale) else 0
+    n <- sum(present[[k]])
+    if (has_profiled_sigma(block)) nll <- n * profile_nll(mean_square(nll, n))
+    nll + if (is_gaussian(block)) sum(present[[k]] * log(block$scale)) else 0
   }
   rowSums(matrix(vapply(which(terms$term == "nll"), of_block, numeric(nrow(value))), nrow(value)))
 }
@@ -101,16 +113,17 @@ user_nll <- function(value, fit, terms, present) {
 penalty_divisor <- function(value, fit, terms, present) {
   k <- which(vapply(fit$blocks, has_profiled_sigma, NA))
   if (length(k) != 1) return(1)
-  mean_square(value[, which(terms$term == "nll" & terms$source == k - 1L)], present[k])
+  mean_square(value[, which(terms$term == "nll" & terms$source == k - 1L)], sum(present[[k]]))
 }
 
-# Of each block, the share of the observations whose response is there.
+# Of each response of each block, the share of the observations that have it.
 present_share <- function(data, blocks) {
   if (is.null(data)) return(NULL)
+  if (!anyNA(data$y)) return(lapply(blocks, function(b) rep(1, length(b$columns))))
   rows <- if (is.null(data$row)) seq_len(nrow(data$y)) else data$row
   w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
-  first <- vapply(block_slices(blocks, y_rows), function(s) s[1], 0)
-  vapply(first, function(j) sum(w[!is.na(data$y[rows, j])]) / sum(w), 0)
+  share <- function(j) sum(w[!is.na(data$y[rows, j])]) / sum(w)
+  Map(function(b, s) vapply(s[seq_along(b$columns)], share, 0), blocks, block_slices(blocks, y_rows))
 }
 
 warn_of_training <- function(fit, trained) {
@@ -169,21 +182,27 @@ available_memory <- function() {
 # ---- training and validation data
 
 # The rows held out, chosen before anything is learned from the data, with the moments' weights: none for these rows.
-hold_out <- function(train, validation) {
+hold_out <- function(train, validation, n = nrow(train$x)) {
   train$moment_weights <- train$weights
-  rows <- if (is.list(validation)) NULL else held_out_rows(validation, nrow(train$x))
+  rows <- if (is.list(validation)) NULL else held_out_rows(validation, n)
   if (!length(rows)) return(train)
   train$held_out <- rows
-  train$moment_weights <- replace(if (is.null(train$weights)) rep(1, nrow(train$x)) else train$weights, rows, 0)
+  train$moment_weights <- replace(if (is.null(train$weights)) rep(1, n) else train$weights, rows, 0)
   if (!sum(train$moment_weights) > 0) stop_user("`validation` holds out every row that has a weight.")
   train
 }
 
+# The engine's y: a response as its blocks have it, or columns that are their own response.
+training_y <- function(train, blocks) {
+  if (is.null(train$y)) blocks_y(blocks, train$response, train$offset) else train$y
+}
+
 # list(train, valid) for the engine; valid is NULL when nothing is held out.
 training_sets <- function(train, blocks, validation) {
-  y <- blocks_y(blocks, train$response, train$offset)
+  y <- training_y(train, blocks)
   offset <- engine_offset(blocks, train$offset)
-  part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row)
+  same <- isTRUE(train$is_own_response)
+  part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row, same)
   if (is.list(validation)) return(list(train = part(), valid = held_out_data(train, blocks, validation)))
   rows <- train$held_out
   if (!length(rows)) return(list(train = part(), valid = NULL))
@@ -210,6 +229,11 @@ held_out_rows <- function(validation, n) {
 }
 
 held_out_data <- function(train, blocks, validation) {
+  if (train$design$kind == "columns") {
+    new <- columns_rows(train$design, validation, "The held-out data")
+    if (!new$n) stop_user("The held-out data have no rows.")
+    return(engine_data(new$x, new$y, train$scaling))
+  }
   new <- new_response(train$design, train$terms, validation)
   if (!nrow(new$x)) stop_user("The held-out data have no row without missing values.")
   check_like(blocks, new$response, nrow(new$x))
@@ -351,8 +375,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   object$control <- control
   object <- add_training(object, trained)
   object$held_out <- train$held_out
-  object$eta <- model_eta(object, train)
-  object
+  remember(object, train)
 }
 
 # The training data again: kept, given, or found as model.frame() finds them; then checked to be the same.
@@ -363,7 +386,7 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
   }
   train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
   if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
-  train <- proportions_to_counts(train, fit$arguments$family)
+  if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
   same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
     isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
     isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE))
@@ -373,6 +396,7 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
 }
 
 refound_data <- function(fit, data, envir) {
+  if (fit$design$kind == "columns") return(refound_columns(fit, data, envir))
   if (!is.null(fit$terms)) {
     call <- fit$call
     call$formula <- fit$terms
@@ -403,6 +427,13 @@ is_finite_vector <- function(x, length) {
   every(is.numeric(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
 }
 
+# The same for each kind of design.
+design_rules <- list(
+  matrix = function(x, fit, layout) TRUE,
+  frame = function(x, fit, layout) inherits(x$terms, "terms"),
+  columns = function(x, fit, layout) is_columns_design(x, fit, layout)
+)
+
 # For each field: whether x is right in this fit, whose specification has this layout.
 fit_rules <- list(
   theta = function(x, fit, layout) is_finite_vector(x, layout$n_par),
@@ -419,7 +450,7 @@ fit_rules <- list(
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
-          x$kind == "matrix" || x$kind == "frame" && inherits(x$terms, "terms"))
+          length(x$kind) == 1, isTRUE(design_rules[[x$kind]](x, fit, layout)))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) {
@@ -434,7 +465,11 @@ fit_rules <- list(
   eta = function(x, fit, layout) {
     is.null(x) || every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
   },
-  response = function(x, fit, layout) NROW(x) == fit$n_obs,
+  response = function(x, fit, layout) NROW(x) == if (fit$design$kind == "columns") 0 else fit$n_obs,
+  codes = function(x, fit, layout) {
+    is.null(x) || every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
+  },
+  errors = function(x, fit, layout) is.null(x) || every(is.numeric(x), length(x) == fit$n_obs),
   weights = function(x, fit, layout) is.null(x) || is_finite_vector(x, fit$n_obs) && all(x >= 0),
   offset = function(x, fit, layout) is.null(x) || is.numeric(x) && length(x) == fit$n_obs,
   call = function(x, fit, layout) is.call(x),
@@ -446,7 +481,8 @@ block_types <- c("numeric", "logical", "factor", "counts")
 is_block <- function(b, spec, i) {
   every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),
         b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
-        is_finite_vector(b$center, 1), is_finite_vector(b$scale, 1), b$scale > 0, is.character(b$columns),
-        length(b$columns) == 1, b$type %in% block_types,
+        is.character(b$columns), length(b$columns) %in% c(1, b$n_responses),
+        is_finite_vector(b$center, length(b$columns)), is_finite_vector(b$scale, length(b$columns)), all(b$scale > 0),
+        b$type %in% block_types,
         b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
 }

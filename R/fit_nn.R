@@ -84,7 +84,7 @@ fit_nn <- function(x, ...) {
 formula_call <- function(call, typed, method) {
   has_x <- "x" %in% names(typed)
   if (is.null(call$x) && is.null(call$formula))
-    stop_user("The first argument is missing: give a formula, a numeric matrix or a data frame of predictors.")
+    stop_user("The first argument is missing: give a formula, a numeric matrix or a data frame.")
   if (is.null(call$x)) {
     call <- as.call(c(method, list(formula = call$formula), as.list(call)[-1][names(call)[-1] != "formula"]))
     return(call)

@@ -30,7 +30,7 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
   train <- training_data(object, data, parent.frame())
   use <- unique(round(seq(1, nrow(train$x), length.out = min(rows, nrow(train$x)))))
   offset <- engine_offset(object$blocks, train$offset)
-  source <- engine_data(train$x, blocks_y(object$blocks, train$response, train$offset), object$scaling, train$weights,
+  source <- engine_data(train$x, training_y(train, object$blocks), object$scaling, train$weights,
                         offset, use)
   control <- list(precision = "double", batch_size = length(use), optimizer = "adam", schedule = "constant", epochs = 0,
                   patience = Inf, learn_rate = 1, momentum = 0, clip_norm = Inf)

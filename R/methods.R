@@ -165,7 +165,7 @@ sigma.varnn <- function(object, ...) {
   out
 }
 
-has_hidden <- function(fit) sum(fit$spec$layer %in% c("dense", "latent")) > 1
+has_hidden <- function(fit) length(unit_layers(fit$spec)) > 1
 
 # Parameters that the data can tell: of a linear model the rank of its columns for each row of eta, but one of a
 # softmax; of a network all.
@@ -200,7 +200,8 @@ model.frame.varnn <- function(formula, ...) {
   if (is.null(formula$terms)) stop_user("The model was fitted to x and y: it has no model frame.")
   call <- formula$call
   call$formula <- formula$terms
-  call_frame(call, environment(formula$terms))
+  passes <- formula$design$kind == "columns" && is.null(call$na.action)
+  call_frame(call, environment(formula$terms), if (passes) quote(stats::na.pass))
 }
 
 #' @export

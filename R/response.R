@@ -1,7 +1,7 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
 #   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per
-# response),
-#   center, scale (gaussian), noise ("fixed", "shared", "each"), fixed (log of the fixed free scalar)
+#   response), center, scale (gaussian; one per column), noise ("fixed", "shared", "each"), fixed (log of the fixed free
+#   scalar)
 
 response_blocks <- function(train, family, standardize) {
   if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
@@ -186,7 +186,8 @@ eta_labels <- function(block, several = FALSE) {
 
 # The mean of y on the user's scale, from the engine's eta.
 block_mean <- function(block, eta, offset = NULL) {
-  mu <- block$center + block$scale * family_table[[block$family]]$mean(eta)
+  mu <- family_table[[block$family]]$mean(eta)
+  if (is_gaussian(block)) mu <- rep(block$center, each = nrow(mu)) + rep(block$scale, each = nrow(mu)) * mu
   if (is.null(offset) || !is_gaussian(block)) mu else mu + offset
 }
 

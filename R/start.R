@@ -1,7 +1,11 @@
 # Where training starts: random weights, the link of the mean, and for plain networks the linear model.
 
+# Networks with a bottleneck start with smaller weights: tools/defaults_ae.R.
+coder_gain <- 0.5
+
 start_of <- function(spec, layout, blocks, data, control) {
   rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
+  if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
   y <- data$y[rows, , drop = FALSE]
   w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
   slices <- block_slices(blocks, y_rows)
@@ -10,7 +14,8 @@ start_of <- function(spec, layout, blocks, data, control) {
   at <- block_slices(blocks, eta_rows)
   scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
                        blocks, at))
-  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
+  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales,
+                       gain = if ("latent" %in% spec$layer) coder_gain else 1)
   if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
 }
 

@@ -15,7 +15,10 @@ fit_lines <- function(fit) {
     paste("Training:", training_line(fit)), paste("Result:", result_line(fit)))
 }
 
-model_title <- function(fit) {
+model_title <- function(fit) UseMethod("model_title")
+
+#' @exportS3Method
+model_title.varnn <- function(fit) {
   classes <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
   sprintf("%s for %s (%s)", if (has_hidden(fit)) "Neural network" else "Linear network",
           if (all(classes)) "classification" else "regression", paste(unique(fit$family), collapse = ", "))
@@ -23,16 +26,33 @@ model_title <- function(fit) {
 
 network_line <- function(fit) {
   s <- fit$spec
-  dense <- which(s$layer == "dense")
-  hidden <- dense[-length(dense)]
-  act <- vapply(hidden, function(i) s$option[which(s$layer == "activate" & seq_along(s$layer) > i)[1]], "")
-  dropout <- unique(s$setting[s$layer == "dropout"])
-  layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(s$size[hidden], act),
-              count(s$size[dense[length(dense)]], "output"))
-  paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"),
-          if (any(s$layer == "layer_norm")) "layer norm", if (length(dropout)) paste("dropout",
-                                                                                     paste(dropout, collapse = ", ")),
+  units <- unit_layers(s)
+  hidden <- units[-length(units)]
+  layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
+              count(layer_units(s)[units[length(units)]], "output"))
+  paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"), layer_words(s),
           if (s$penalty > 0) paste("penalty", format(s$penalty))), collapse = "; ")
+}
+
+# The activation of each hidden layer; "latent" for the bottleneck.
+what_follows <- function(spec, hidden) {
+  vapply(hidden, function(i) {
+    after <- which(spec$layer == "activate" & seq_along(spec$layer) > i)[1]
+    if (spec$layer[i] == "latent") "latent" else spec$option[after]
+  }, "")
+}
+
+# What is said of layers without units, once for each kind.
+layer_phrases <- c(layer_norm = "layer norm", dropout = "dropout %s", noise = "input noise %s",
+                   mask = "masking noise %s", sparse = "sparsity %s", contract = "contractive %s",
+                   tied = "tied weights")
+
+layer_words <- function(spec) {
+  kinds <- intersect(names(layer_phrases), spec$layer)
+  vapply(kinds, function(kind) {
+    setting <- paste(format(unique(spec$setting[spec$layer == kind]), trim = TRUE), collapse = ", ")
+    if (grepl("%s", layer_phrases[[kind]])) sprintf(layer_phrases[[kind]], setting) else layer_phrases[[kind]]
+  }, "", USE.NAMES = FALSE)
 }
 
 count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
@@ -59,7 +79,10 @@ stop_words <- c(finished = "all epochs done", converged = "converged", patience 
                 callback = "stopped by the callback",
                 interrupted = "interrupted", diverged = "diverged")
 
-result_line <- function(fit) {
+result_line <- function(fit) UseMethod("result_line")
+
+#' @exportS3Method
+result_line.varnn <- function(fit) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
   watched <- !is.null(h$val_loss)

@@ -95,6 +95,9 @@ static nn_source source_of(SEXP data, const nn_spec *spec, const nn_info *info, 
   check_finite(s.scale, spec->n_x, "scale", 1e-300);
   check_finite(s.center, spec->n_x, "center", -1.7e308);
   check_finite(s.weight, (double)s.n, "weight", 0);
+  SEXP same = list_get(data, "same");
+  s.y_is_x = TYPEOF(same) == LGLSXP && Rf_xlength(same) == 1 && LOGICAL(same)[0] == 1;
+  if (s.y_is_x && (!needs_y || spec->n_x != info->n_y)) Rf_error("'y' cannot be 'x'");
   SEXP row = list_get(data, "row");
   if (row == R_NilValue) return s;
   if (TYPEOF(row) != REALSXP) Rf_error("'row' must be row numbers");

@@ -72,6 +72,7 @@ typedef struct {
 typedef struct {
   const double *x, *y, *offset, *weight; /* y, offset, weight: NULL where absent */
   const double *center, *scale;          /* of x; NULL: as it is */
+  int y_is_x;                            /* training: y is the scaled x */
   const size_t *row;
   size_t n_source, n; /* rows of the source, rows taken */
 } nn_source;

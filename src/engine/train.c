@@ -33,14 +33,14 @@ static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_sour
   d->n = s->n;
   d->n_x = m->spec->n_x, d->n_y = m->n_y, d->n_offset = m->offset < 0 ? 0 : rows_of(m, m->offset);
   d->x = arena_reals(a, s->n * (size_t)d->n_x);
-  d->y = arena_reals(a, s->n * (size_t)d->n_y);
+  d->y = s->y_is_x ? d->x : arena_reals(a, s->n * (size_t)d->n_y);
   d->offset = arena_reals(a, s->n * (size_t)d->n_offset);
   d->weight = s->weight ? (double *)arena_take(a, s->n, sizeof(double)) : NULL;
 }
 
 static void data_load(nn_data *d, const nn_source *s) {
   transpose(s, s->x, d->n_x, s->center, s->scale, 0, s->n, d->x);
-  transpose(s, s->y, d->n_y, NULL, NULL, 0, s->n, d->y);
+  if (!s->y_is_x) transpose(s, s->y, d->n_y, NULL, NULL, 0, s->n, d->y);
   if (d->n_offset) transpose(s, s->offset, d->n_offset, NULL, NULL, 0, s->n, d->offset);
   d->total_weight = (double)s->n;
   if (!d->weight) return;
@@ -76,12 +76,12 @@ static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first
     if (row && i + FETCH_AHEAD < (size_t)n)
       arena_prefetch(nx * sizeof(real), d->x + row[first + i + FETCH_AHEAD] * nx);
     memcpy(x + i * nx, d->x + from * nx, nx * sizeof(real));
-    memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
+    if (d->y != d->x) memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
     if (no) memcpy(offset + i * no, d->offset + from * no, no * sizeof(real));
     s->weight[i] = d->weight ? (real)(d->weight[from] * (double)d->n / d->total_weight) : 1;
   }
   t->n_obs = n;
-  t->y = s->y;
+  t->y = d->y == d->x ? x : s->y;
 }
 
 /* Adds share * sum_i weight_i term_i to the parts of one kind of term, per observation or of the weights, and when

@@ -1,0 +1,379 @@
+# Data whose columns are both what a model reads and what it predicts: those of autoencoders.
+#
+# A column is a list: name, family, type (of the user's values), levels, is_ordered, center, scale, at (its columns in
+# the engine's y: one, or of a factor with more than two levels one per level), fill (their means, for missing entries
+# of the input) and has_indicator. The columns of a family make a block; a factor of several levels is one by itself.
+#
+# raw [rows, columns of y]: numbers as they are, FALSE and TRUE or the two levels as 0 and 1, a column of 0 and 1 per
+# level; missing entries NA. y is raw with gaussian columns standardised. x, the input, is raw without missing
+# entries, counts as log(1 + count), and for each column with missing entries in training a column that is 1 where
+# they are.
+
+column_families <- c("gaussian", "huber", "bernoulli", "categorical", "poisson", "negative_binomial")
+
+# ---- what the user gives
+
+# model.frame() of a one-sided formula; na.pass unless the call says otherwise.
+columns_frame_call <- function(call, envir, given = NULL) {
+  action <- if (is.null(call$na.action)) quote(stats::na.pass)
+  frame <- call_frame(call, envir, action)
+  terms <- attr(frame, "terms")
+  if (attr(terms, "response"))
+    stop_user("The formula has a response, `%s`: write all columns to the right, as in ~ %s.", names(frame)[1],
+              paste(names(frame)[seq_len(min(3, length(frame)))], collapse = " + "))
+  if (!is.null(stats::model.offset(frame))) stop_user("offset() has no meaning here: there is no response to shift.")
+  frame
+}
+
+# The columns that a formula names, its interactions refused.
+formula_columns <- function(terms, frame) {
+  factors <- attr(terms, "factors")
+  if (!length(factors)) stop_user("The formula names no columns: it needs at least one.")
+  if (any(attr(terms, "order") > 1))
+    stop_user("The formula has the interaction `%s`: name the columns alone.",
+              attr(terms, "term.labels")[attr(terms, "order") > 1][1])
+  as.list(frame)[term_variables(terms)[rowSums(factors) > 0]]
+}
+
+# Training data from a model frame, or from a data frame or matrix and weights.
+columns_from_frame <- function(frame) {
+  terms <- attr(frame, "terms")
+  list(data = formula_columns(terms, frame), n = nrow(frame), terms = terms, rows = kept_rows(frame),
+       weights = check_weights(stats::model.weights(frame), nrow(frame)), na.action = attr(frame, "na.action"))
+}
+
+columns_from_x <- function(x, weights = NULL, na.action = NULL) {
+  check_columns_x(x)
+  weights <- check_weights(weights, nrow(x))
+  omitted <- omitted_rows(x, numeric(nrow(x)), weights, if (is.null(na.action)) stats::na.pass else na.action)
+  if (length(omitted)) {
+    x <- x[-omitted, , drop = FALSE]
+    weights <- weights[-omitted]
+    if (!nrow(x)) stop_user("Every row has a missing value: there is nothing to train on.")
+  }
+  list(data = if (is.matrix(x)) x else as.list(x), n = nrow(x), terms = NULL, weights = weights, na.action = omitted,
+       rows = if (is.matrix(x) || .row_names_info(x) > 0) rownames(x))
+}
+
+check_columns_x <- function(x) {
+  if (is.matrix(x) && !is.numeric(x) && !is.logical(x))
+    stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
+  if (!ncol(x)) stop_user("`x` has no columns.")
+  if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
+  names <- colnames(x)
+  if (is.data.frame(x) && anyDuplicated(names)) stop_user("`x` has two columns named `%s`.",
+                                                          names[duplicated(names)][1])
+}
+
+column_names <- function(data) {
+  names <- if (is.matrix(data)) colnames(data) else names(data)
+  if (is.matrix(data) && (is.null(names) || anyDuplicated(names) || anyNA(names) || any(names == "")))
+    paste0("x", seq_len(ncol(data))) else names
+}
+
+column_values <- function(data, j) {
+  v <- if (is.matrix(data)) data[, j] else data[[j]]
+  if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
+}
+
+# ---- from training data to columns, blocks, x and y
+
+# Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given.
+add_columns <- function(train, family, standardize, numeric = "gaussian") {
+  names <- column_names(train$data)
+  if (is_by_name(family)) check_known(as.list(family), names)
+  columns <- lapply(seq_along(names), function(j) {
+    new_column(column_values(train$data, j), names[j], family_of(family, names[j]), numeric)
+  })
+  place <- place_columns(columns)
+  columns <- place$columns
+  raw <- raw_values(columns, train$data, train$n)
+  m <- column_moments(raw, train$moment_weights)
+  for (j in seq_along(columns)) {
+    columns[[j]] <- check_column_moments(columns[[j]], m, train$n)
+    columns[[j]] <- scale_column(columns[[j]], m, raw, standardize)
+  }
+  train$blocks <- lapply(place$blocks, columns_block, columns)
+  inputs <- input_names(columns)
+  train$design <- list(kind = "columns", columns = inputs, variables = columns, terms = train$terms,
+                       is_matrix = is.matrix(train$data), names = if (is.matrix(train$data)) colnames(train$data),
+                       intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
+  train <- utils::modifyList(train, input_output(columns, raw))
+  train$data <- NULL
+  train$is_own_response <- identical(train$x, raw)
+  train$scaling <- input_scaling(train, columns, if (identical(train$x, raw)) m)
+  train
+}
+
+new_column <- function(v, name, family, numeric) {
+  check_column_class(v, name)
+  type <- if (is.factor(v)) "factor" else typeof(v)
+  if (is.character(v)) v <- factor(v)
+  if (is.factor(v)) v <- droplevels(v)
+  check_column_levels(v, name)
+  if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(v, name)
+  if (family == "categorical" && is.logical(v)) family <- "bernoulli"
+  if (!family %in% column_families)
+    stop_user("The family %s is not one for columns: use one of %s.", family, quoted(column_families))
+  rule <- response_rules[[family]]
+  if (!rule$is(v)) stop_user("Column `%s` must be %s for the family %s.", name, rule$what, family)
+  list(name = name, family = family, type = type, levels = if (is.logical(v)) c("FALSE", "TRUE") else levels(v),
+       is_ordered = is.ordered(v), center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
+}
+
+check_column_class <- function(v, name) {
+  if (!every(is.atomic(v) || is.factor(v), length(dim(v)) < 2, !is.complex(v), !is.raw(v)))
+    stop_user("Column `%s` is %s: columns must be numeric, logical, factor or character.", name, shown(v))
+  if (inherits(v, c("Date", "POSIXct", "difftime", "Surv")))
+    stop_user("Column `%s` is of class \"%s\", which no family fits: make it a number, as by as.numeric().", name,
+              class(v)[1])
+}
+
+check_column_levels <- function(v, name) {
+  if (!is.factor(v) || nlevels(v) > 1) return(invisible())
+  stop_user("Column `%s` %s: leave it out.", name,
+            if (nlevels(v)) sprintf("has a single level, \"%s\"", levels(v)) else "has no value that is not missing")
+}
+
+check_column_moments <- function(column, m, n) {
+  at <- column$at[1]
+  if (m$n[at] + m$n_missing[at] < n) stop_user("Column `%s` has infinite values.", column$name)
+  if (!is.finite(m$min[at])) stop_user("Column `%s` has no value that is not missing: leave it out.", column$name)
+  column$has_indicator <- m$n_missing[at] > 0
+  column
+}
+
+# The columns' places in y, block after block: list(columns, blocks), blocks as numbers of their columns.
+place_columns <- function(columns) {
+  family <- vapply(columns, function(c) c$family, "")
+  key <- ifelse(family == "categorical", paste(family, seq_along(family)), family)
+  blocks <- unname(split(seq_along(columns), factor(key, unique(key))))
+  last <- 0L
+  for (j in unlist(blocks)) {
+    columns[[j]]$at <- last + seq_len(if (family[j] == "categorical") length(columns[[j]]$levels) else 1L)
+    last <- max(columns[[j]]$at)
+  }
+  list(columns = columns, blocks = blocks)
+}
+
+is_count_family <- function(family) family %in% c("poisson", "negative_binomial")
+
+scale_column <- function(column, m, raw, standardize) {
+  at <- column$at
+  column$fill <- m$mean[at]
+  if (is_count_family(column$family)) column$fill <- mean(log1p(raw[, at]), na.rm = TRUE)
+  if (!is_gaussian(column) || !standardize) return(column)
+  check_spread(lapply(m, `[`, at), column$name)
+  column$center <- m$mean[at]
+  if (!m$is_constant[at]) column$scale <- m$sd[at]
+  column
+}
+
+columns_block <- function(members, columns) {
+  own <- columns[members]
+  part <- function(name) vapply(own, function(c) c[[name]], own[[1]][[name]])
+  family <- own[[1]]$family
+  levels <- if (family == "categorical") own[[1]]$levels
+  list(family = family, columns = part("name"), type = if (is.null(levels)) "numeric" else "factor", levels = levels,
+       center = part("center"), scale = part("scale"),
+       n_responses = if (is.null(levels)) length(own) else length(levels),
+       noise = switch(family, huber = "shared", negative_binomial = "each", "fixed"), fixed = 0, is_ordered = FALSE)
+}
+
+# raw [n, columns of y] of data that have these columns.
+raw_values <- function(columns, data, n) {
+  in_place <- is.matrix(data) && is.double(data) && identical(unlist(lapply(columns, `[[`, "at")), seq_len(ncol(data)))
+  if (in_place) return(unname(data))
+  raw <- matrix(0, n, sum(lengths(lapply(columns, `[[`, "at"))))
+  for (j in seq_along(columns)) raw[, columns[[j]]$at] <- raw_column(columns[[j]], column_values(data, j))
+  raw
+}
+
+raw_column <- function(column, v) {
+  if (is.null(column$levels)) return(as.double(v))
+  code <- match(as.character(v), column$levels)
+  if (column$family == "categorical") return(diag(length(column$levels))[code, , drop = FALSE])
+  code - 1
+}
+
+input_names <- function(columns) {
+  of_column <- function(c) if (c$family == "categorical") paste0(c$name, ".", c$levels) else c$name
+  names <- unlist(lapply(columns, of_column))
+  names[unlist(lapply(columns, `[[`, "at"))] <- names
+  c(names, paste0(unlist(lapply(Filter(function(c) c$has_indicator, columns), `[[`, "name")), ".missing",
+                  recycle0 = TRUE))
+}
+
+# list(x, y) of raw.
+input_output <- function(columns, raw) {
+  x <- y <- raw
+  has_missing <- anyNA(raw)
+  for (c in columns) {
+    first <- c$at[1]
+    if (is_count_family(c$family)) x[, first] <- log1p(raw[, first])
+    if (c$center != 0 || c$scale != 1) y[, first] <- (raw[, first] - c$center) / c$scale
+    if (!has_missing) next
+    is_missing <- is.na(raw[, first])
+    if (any(is_missing)) x[is_missing, c$at] <- rep(c$fill, each = sum(is_missing))
+  }
+  watched <- vapply(Filter(function(c) c$has_indicator, columns), function(c) c$at[1], 1L)
+  list(x = if (length(watched)) cbind(x, is.na(raw[, watched, drop = FALSE]) + 0) else x, y = y)
+}
+
+input_scaling <- function(train, columns, moments = NULL) {
+  m <- if (is.null(moments)) column_moments(train$x, train$moment_weights) else moments
+  center <- numeric(ncol(train$x))
+  scale <- center + 1
+  for (c in columns) {
+    center[c$at[1]] <- c$center
+    scale[c$at[1]] <- c$scale
+  }
+  list(center = center, scale = scale, is_constant = m$is_constant, order = m$order)
+}
+
+# ---- new data, and back
+
+# list(x, y, rows) of data that have the columns of a design.
+columns_rows <- function(design, newdata, what = "`newdata`") {
+  found <- new_columns(design, newdata, what)
+  columns <- design$variables
+  for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what)
+  c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
+}
+
+new_columns <- function(design, newdata, what) {
+  names <- vapply(design$variables, function(c) c$name, "")
+  if (is.numeric(newdata) && is.null(dim(newdata)))
+    stop_user("%s must be a %s of %d columns, not a vector; for one row: matrix(x, 1).", what,
+              if (design$is_matrix) "matrix" else "data frame", length(names))
+  if (is.matrix(newdata) && is.null(design$terms)) return(new_matrix(design, names, newdata, what))
+  if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
+  if (!is.data.frame(newdata)) stop_user("%s must be a data frame, not %s.", what, shown(newdata))
+  list(data = if (is.null(design$terms)) named_part(newdata, names, what) else term_part(design, newdata, names, what),
+       n = nrow(newdata), rows = if (.row_names_info(newdata) > 0) row.names(newdata))
+}
+
+named_part <- function(newdata, names, what) {
+  missing <- setdiff(names, names(newdata))
+  if (length(missing)) stop_user("%s has no column `%s`, which the model needs.", what, missing[1])
+  as.list(newdata)[names]
+}
+
+# The columns of a fit by formula, which may be functions of those of newdata.
+term_part <- function(design, newdata, names, what) {
+  named_part(newdata, setdiff(all.vars(design$terms), ls_formula(design$terms)), what)
+  frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass),
+                    error = function(e) stop_user("%s does not fit the model: %s.", what, conditionMessage(e)))
+  as.list(frame)[names]
+}
+
+new_matrix <- function(design, names, newdata, what) {
+  if (!is.numeric(newdata) && !is.logical(newdata))
+    stop_user("%s must be a numeric matrix of %d columns, not %s.", what, length(names), shown(newdata))
+  by_name <- !is.null(colnames(newdata)) && (!design$is_matrix || !is.null(design$names))
+  if (by_name) {
+    missing <- setdiff(names, colnames(newdata))
+    if (length(missing)) stop_user("%s has no column `%s`, which the model needs.", what, missing[1])
+    if (!identical(names, colnames(newdata))) newdata <- newdata[, names, drop = FALSE]
+  } else if (ncol(newdata) != length(names)) {
+    stop_user("%s has %d columns, the model was trained on %d.", what, ncol(newdata), length(names))
+  }
+  list(data = newdata, n = nrow(newdata), rows = rownames(newdata))
+}
+
+check_new_column <- function(column, v, what) {
+  refuse <- function(...) stop_user("Column `%s` of %s %s", column$name, what, sprintf(...))
+  if (all(is.na(v))) return(invisible())
+  if (column$type %in% c("factor", "character")) {
+    if (!is.factor(v) && !is.character(v)) refuse("must be a factor as in training, not %s.", class(v)[1])
+    new <- setdiff(unique(as.character(v)), c(column$levels, NA))
+    if (length(new)) refuse("has a level that the training data had not: \"%s\"; known are %s.", new[1],
+                            quoted(column$levels))
+    return(invisible())
+  }
+  if (column$type == "logical" && !is.logical(v)) refuse("must be logical as in training, not %s.", class(v)[1])
+  if (column$type != "logical" && (!is.numeric(v) || is.factor(v)))
+    refuse("must be numeric as in training, not %s.", class(v)[1])
+  if (any(is.infinite(v))) refuse("has infinite values.")
+  rule <- response_rules[[column$family]]
+  if (column$type != "logical" && !rule$is(v)) refuse("must have %s.", rule$what)
+}
+
+# Values [rows, columns of y] on the user's scale, as the training data have them: probabilities become the likelier
+# level; with `whole` columns that were integer are rounded.
+columns_as_given <- function(design, values, rows = NULL, whole = FALSE) {
+  columns <- design$variables
+  if (design$is_matrix) {
+    at <- vapply(columns, function(c) c$at[1], 1L)
+    out <- if (identical(at, seq_len(ncol(values)))) values else values[, at, drop = FALSE]
+    dimnames(out) <- if (!is.null(rows) || !is.null(design$names)) list(rows, design$names)
+    if (all(vapply(columns, function(c) c$type == "logical", NA))) out <- out > 0.5
+    return(out)
+  }
+  out <- lapply(columns, function(c) column_as_given(c, values[, c$at, drop = FALSE], whole))
+  names(out) <- vapply(columns, function(c) c$name, "")
+  structure(out, class = "data.frame",
+            row.names = if (is.null(rows)) .set_row_names(nrow(values)) else as.character(rows))
+}
+
+column_as_given <- function(column, values, whole) {
+  if (is.null(column$levels)) {
+    v <- values[, 1]
+    return(if (whole && column$type == "integer") whole_numbers(v) else v)
+  }
+  if (column$family != "categorical") values <- cbind(1 - values, values)
+  level <- if (nrow(values)) max.col(values, ties.method = "first") else integer()
+  level[is.na(values[, 1])] <- NA
+  switch(column$type, logical = level == 2L, character = column$levels[level],
+         factor = factor(column$levels[level], levels = column$levels, ordered = column$is_ordered),
+         as.double(level - 1))
+}
+
+whole_numbers <- function(v) if (all(abs(v) < .Machine$integer.max, na.rm = TRUE)) as.integer(round(v)) else round(v)
+
+# The training data of a fit again, as its own columns have them.
+refound_columns <- function(fit, data, envir) {
+  call <- fit$call
+  if (!is.null(fit$terms)) {
+    call$formula <- fit$terms
+    if (!is.null(data)) call$data <- quote(data)
+    envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
+    found <- columns_from_frame(columns_frame_call(call, envir))
+  } else {
+    part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
+    found <- columns_from_x(if (is.null(data)) part("x") else data, part("weights"), part("na.action"))
+  }
+  columns <- fit$design$variables
+  if (length(column_names(found$data)) != length(columns)) return(list(x = matrix(0, found$n, 0)))
+  c(found[names(found) != "data"], input_output(columns, raw_values(columns, found$data, found$n)),
+    list(design = fit$design))
+}
+
+# Whether the columns of a fit's design have their places in its y and its input.
+is_columns_design <- function(design, fit, layout) {
+  columns <- design$variables
+  every(is.list(columns), length(columns) >= 1, all(vapply(columns, is_column, NA)),
+        identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
+        layout$n_y + sum(vapply(columns, function(c) c$has_indicator, NA)) == fit$spec$n_x,
+        is.logical(design$is_matrix), is.null(design$terms) || inherits(design$terms, "terms"))
+}
+
+column_types <- c("double", "integer", "logical", "factor", "character")
+
+is_one_of <- function(x, known) every(is.character(x), length(x) == 1, x %in% known)
+
+column_rules <- list(
+  name = function(x, c) is_one_of(x, x),
+  family = function(x, c) is_one_of(x, column_families),
+  type = function(x, c) is_one_of(x, column_types),
+  at = function(x, c) every(is.numeric(x), length(x) >= 1),
+  levels = function(x, c) length(x) %in% list(c(0, 2), length(c$at))[[1 + (c$family == "categorical")]],
+  center = function(x, c) is_finite_vector(x, 1),
+  scale = function(x, c) every(is_finite_vector(x, 1), x > 0),
+  fill = function(x, c) is_finite_vector(x, length(c$at)),
+  has_indicator = function(x, c) isTRUE(x) || isFALSE(x)
+)
+
+is_column <- function(c) {
+  is.list(c) && all(vapply(names(column_rules), function(field) isTRUE(column_rules[[field]](c[[field]], c)), NA))
+}

@@ -1,0 +1,301 @@
+# Models with a bottleneck: data to codes, codes to data, and how well these agree.
+
+# ---- the engine's side
+
+# z [rows, latent] of the input.
+model_codes <- function(fit, x) {
+  z <- engine_run(fit$spec, fit$theta, engine_data(x, scaling = fit$scaling), "z", precision = fit$control$precision)
+  if (!all(is.finite(z))) stop_user("The codes are not finite: these data are too far from the training data.")
+  colnames(z) <- latent_names(ncol(z))
+  z
+}
+
+latent_names <- function(n) paste0("z", seq_len(n))
+
+# eta [rows, columns of y] of codes.
+codes_eta <- function(fit, z) {
+  eta <- engine_run(fit$spec, fit$theta, list(n = as.double(nrow(z))), "eta", z = as_double(unname(z)),
+                    precision = fit$control$precision)
+  if (!all(is.finite(eta)))
+    stop_user("What the codes decode to is not finite: they are too far from those of the data.")
+  eta
+}
+
+# The means [rows, columns of y] on the user's scale; probabilities of levels.
+eta_means <- function(fit, eta) {
+  do.call(cbind, Map(function(b, s) block_mean(b, eta[, s, drop = FALSE]), fit$blocks,
+                     block_slices(fit$blocks, eta_rows)))
+}
+
+# The error of each entry [rows, columns], its unit deviance: of a numeric column the squared error of its
+# standardised value, of others twice the log-likelihood lost against a perfect reconstruction. NA where the entry is
+# missing.
+entry_errors <- function(fit, y, z) {
+  eta <- codes_eta(fit, z)
+  of_block <- function(b, free, in_eta, in_y) {
+    family_table[[b$family]]$deviance(y[, in_y, drop = FALSE], eta[, in_eta, drop = FALSE],
+                                      rep_len(free, b$n_responses))
+  }
+  errors <- do.call(cbind, Map(of_block, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows),
+                               block_slices(fit$blocks, y_rows)))
+  of_blocks <- unlist(lapply(fit$blocks, function(b) b$columns))
+  names <- vapply(fit$design$variables, function(c) c$name, "")
+  colnames(errors) <- of_blocks
+  if (identical(names, of_blocks)) errors else errors[, names, drop = FALSE]
+}
+
+# The mean over the entries that are there; NA for a row without any.
+row_errors <- function(errors) {
+  out <- rowMeans(errors, na.rm = TRUE)
+  out[is.nan(out)] <- NA
+  out
+}
+
+# ---- the user's side
+
+# The rows that a verb is about: list(x, y, z, finish), where finish() names results and puts them in their places. Of
+# the training data x and y are only found again when they are needed.
+latent_rows <- function(fit, newdata, envir, needs_data = FALSE) {
+  if (!is.null(newdata)) {
+    rows <- columns_rows(fit$design, newdata)
+    return(list(x = rows$x, y = rows$y, z = model_codes(fit, rows$x), finish = function(x) with_rows(x, rows$rows)))
+  }
+  train <- if (needs_data || is.null(fit$codes)) training_data(fit, NULL, envir)
+  is_excluded <- inherits(fit$na.action, "exclude")
+  ok <- rep(TRUE, fit$n_obs + if (is_excluded) length(fit$na.action) else 0)
+  if (is_excluded) ok[fit$na.action] <- FALSE
+  list(x = train$x, y = train$y, z = if (is.null(fit$codes)) model_codes(fit, train$x) else fit$codes,
+       finish = function(x) with_rows(spread(x, ok), all_names(fit, ok)))
+}
+
+# The names of the training rows, of those that na.exclude() left out too.
+all_names <- function(fit, ok) {
+  if (is.null(fit$rows) || all(ok)) return(fit$rows)
+  names <- character(length(ok))
+  names[ok] <- fit$rows
+  names[!ok] <- if (is.null(names(fit$na.action))) fit$na.action else names(fit$na.action)
+  names
+}
+
+#' Codes, decoding and reconstruction
+#'
+#' `encode()` gives the codes z of data, `decode()` the data that belong to codes, and `reconstruct()` what the data
+#' look like after both: `reconstruct(fit, newdata)` equals `decode(fit, encode(fit, newdata))` exactly.
+#'
+#' @param object a fit by [fit_ae()].
+#' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the columns of the training data. Entries
+#'   may be missing. Without it, the training data.
+#' @param z a matrix of codes with a column per latent unit, or a vector that is one row of it.
+#' @param ... not used; an argument here is an error.
+#' @return `encode()`: a matrix, rows x latent, with columns `z1`, `z2`, ... `decode()` and `reconstruct()`: rows like
+#'   the training data, with the same columns, types, units and levels. Numeric columns have their means (also those
+#'   of counts), logical columns and factors the likeliest value. Missing entries are filled in.
+#' @seealso [predict.varnn_ae()] for errors.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_ae(iris, epochs = 50)
+#' z <- encode(fit, iris[c(1, 51), ])
+#' z
+#' decode(fit, z)
+#' holes <- iris[c(1, 51), ]
+#' holes$Petal.Width <- NA
+#' reconstruct(fit, holes)
+#' @export
+encode <- function(object, ...) UseMethod("encode")
+
+#' @rdname encode
+#' @export
+decode <- function(object, ...) UseMethod("decode")
+
+#' @rdname encode
+#' @export
+reconstruct <- function(object, ...) UseMethod("reconstruct")
+
+#' @rdname encode
+#' @export
+encode.varnn_ae <- function(object, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "newdata")
+  encoded(object, newdata, parent.frame())
+}
+
+#' @rdname encode
+#' @export
+decode.varnn_ae <- function(object, z, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "z")
+  if (missing(z)) stop_user("`z` is missing: give the codes to decode, as encode() returns them.")
+  z <- check_codes(z, fit_latent(object))
+  decoded(object, z, rownames(z))
+}
+
+#' @rdname encode
+#' @export
+reconstruct.varnn_ae <- function(object, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "newdata")
+  reconstructed(object, newdata, parent.frame())
+}
+
+encoded <- function(fit, newdata, envir) {
+  rows <- latent_rows(fit, newdata, envir)
+  rows$finish(rows$z)
+}
+
+reconstructed <- function(fit, newdata, envir) {
+  z <- encoded(fit, newdata, envir)
+  here <- !is.na(z[, 1])
+  out <- decoded(fit, z[here, , drop = FALSE], rownames(z)[here])
+  if (all(here)) out else with_rows(spread(out, here), rownames(z))
+}
+
+fit_latent <- function(fit) fit$spec$size[fit$spec$layer == "latent"]
+
+decoded <- function(fit, z, rows, whole = FALSE) {
+  columns_as_given(fit$design, eta_means(fit, codes_eta(fit, z)), rows, whole)
+}
+
+check_codes <- function(z, latent) {
+  if (is.data.frame(z)) z <- as.matrix(z)
+  if (is.numeric(z) && is.null(dim(z)))
+    z <- if (length(z) == latent) matrix(z, 1) else if (latent == 1) matrix(z) else z
+  if (!is.matrix(z) || !is.numeric(z) || ncol(z) != latent)
+    stop_user("`z` must be a numeric matrix of %d columns, one per latent unit, not %s.", latent, shown(z))
+  if (!all(is.finite(z))) stop_user("`z` has values that are missing or not finite.")
+  z
+}
+
+#' Codes, reconstructions and errors of an autoencoder
+#'
+#' @param object a fit by [fit_ae()].
+#' @param newdata as in [encode()].
+#' @param type `"latent"`: the codes, as [encode()]; `"reconstruction"`: as [reconstruct()]; `"error"`: the
+#'   reconstruction error.
+#' @param per_variable with `type = "error"`: the error of each entry?
+#' @param ... not used; an argument here is an error.
+#' @return For `"error"` a number per row, or with `per_variable = TRUE` a matrix, rows x columns of the data. The
+#'   error of an entry is its unit deviance: of a numeric column the squared error of the standardised value (so that
+#'   no column dominates by its units), of other columns twice the log-likelihood that the reconstruction loses
+#'   against certainty. That of a row is the mean over its entries that are not missing.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_ae(~ . - Species, iris, epochs = 50)
+#' head(predict(fit))
+#' head(predict(fit, type = "error"))
+#' predict(fit, iris[1:3, ], type = "error", per_variable = TRUE)
+#' @export
+predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "type", "per_variable"))
+  check_choice(type, c("latent", "reconstruction", "error"), "type")
+  check_flag(per_variable, "per_variable")
+  if (per_variable && type != "error") stop_user("`per_variable` belongs to `type` = \"error\".")
+  envir <- parent.frame()
+  if (type == "reconstruction") return(reconstructed(object, newdata, envir))
+  if (type == "latent") return(encoded(object, newdata, envir))
+  if (is.null(newdata) && !per_variable && !is.null(object$errors)) {
+    rows <- latent_rows(object, NULL, envir)
+    return(rows$finish(object$errors))
+  }
+  rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
+  errors <- entry_errors(object, rows$y, rows$z)
+  rows$finish(if (per_variable) errors else row_errors(errors))
+}
+
+#' Anomalies by reconstruction error
+#'
+#' Rows that an autoencoder reproduces badly, against the errors of its training data.
+#'
+#' @param object a fit by [fit_ae()].
+#' @param newdata as in [encode()].
+#' @param level rows are flagged whose error is above this quantile of the errors of the training data; of the rows
+#'   held out by `validation`, when there were some.
+#' @param ... not used.
+#' @return A data frame with a row per row of the data: `score` (the error, see [predict.varnn_ae()]), `flag` (is it
+#'   above the threshold?), `p_value` (the share of the training rows with a larger error) and `drivers` (the columns,
+#'   at most three, that make up at least half of the error, the largest first). Its attribute `"threshold"` is the
+#'   quantile.
+#' @details Errors of the training data are a little smaller than those of new rows, the more so the more the network
+#'   has overfitted: with `validation` the threshold is an honest one.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_ae(~ . - Species, iris, epochs = 50)
+#' odd <- iris[1:3, ]
+#' odd$Petal.Width[2] <- 2.4
+#' anomaly(fit, odd)
+#' @export
+anomaly <- function(object, ...) UseMethod("anomaly")
+
+#' @rdname anomaly
+#' @export
+anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "level"))
+  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  envir <- parent.frame()
+  rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
+  errors <- entry_errors(object, rows$y, rows$z)
+  score <- row_errors(errors)
+  reference <- object$errors
+  if (is.null(reference)) {
+    train <- if (is.null(newdata)) rows else latent_rows(object, NULL, envir, needs_data = TRUE)
+    reference <- row_errors(entry_errors(object, train$y, train$z))
+  }
+  if (!is.null(object$held_out)) reference <- reference[object$held_out]
+  reference <- sort(reference)
+  threshold <- stats::quantile(reference, level, names = FALSE)
+  out <- data.frame(score = score, flag = score > threshold,
+                    p_value = 1 - findInterval(score, reference, left.open = TRUE) / length(reference),
+                    drivers = error_drivers(errors))
+  structure(rows$finish(out), threshold = threshold)
+}
+
+# Of each row the columns that make up half of its error, at most three.
+error_drivers <- function(errors) {
+  errors[is.na(errors)] <- 0
+  share <- errors / pmax(rowSums(errors), .Machine$double.xmin)
+  vapply(seq_len(nrow(share)), function(i) {
+    by <- order(share[i, ], decreasing = TRUE)[seq_len(min(3, ncol(share)))]
+    enough <- which(cumsum(share[i, by]) >= 0.5)
+    paste(colnames(share)[by[seq_len(if (length(enough)) enough[1] else length(by))]], collapse = ", ")
+  }, "")
+}
+
+#' Simulate from an autoencoder's latent space
+#'
+#' Draws codes from a normal distribution with the mean and covariance of the training data's codes, and decodes them.
+#'
+#' @section What is wrong with that:
+#' Nothing in an autoencoder's training makes its codes normal, or of any known distribution: draws fall between and
+#' beyond the codes of the data, where the decoder was never asked for anything, and give rows like none that was
+#' seen. And a decoded row is a mean: it has none of the noise of the data around it. A variational autoencoder mends
+#' both: its codes are trained to fill a standard normal distribution, and its noise is part of the model. That is
+#' what to simulate from.
+#'
+#' @param object a fit by [fit_ae()].
+#' @param nsim number of rows.
+#' @param seed a seed, or `NULL` to go on with the present state of the generator.
+#' @param ... not used.
+#' @return `nsim` rows with the columns, types, units and levels of the training data, with the codes as attribute
+#'   `"codes"` and the generator's state or seed as attribute `"seed"`.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_ae(iris, epochs = 50)
+#' simulate(fit, 3)
+#' @export
+simulate.varnn_ae <- function(object, nsim = 1, seed = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("nsim", "seed"))
+  nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
+  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  codes <- latent_rows(object, NULL, parent.frame())$z
+  state <- use_seed(seed)
+  on.exit(state$restore())
+  w <- case_weights(object)
+  moments <- stats::cov.wt(codes, w / sum(w), method = "ML")
+  axes <- eigen(moments$cov, symmetric = TRUE)
+  root <- axes$vectors %*% diag(sqrt(pmax(axes$values, 0)), ncol(codes))
+  z <- matrix(stats::rnorm(nsim * ncol(codes)), nsim) %*% t(root) + rep(moments$center, each = nsim)
+  colnames(z) <- colnames(codes)
+  structure(decoded(object, z, NULL, whole = TRUE), codes = z, seed = state$seed)
+}
