@@ -284,19 +284,19 @@ new_matrix <- function(design, names, newdata, what) {
 check_new_column <- function(column, v, what) {
   refuse <- function(...) stop_user("Column `%s` of %s %s", column$name, what, sprintf(...))
   if (all(is.na(v))) return(invisible())
-  if (column$type %in% c("factor", "character")) {
-    if (!is.factor(v) && !is.character(v)) refuse("must be a factor as in training, not %s.", class(v)[1])
-    new <- setdiff(unique(as.character(v)), c(column$levels, NA))
-    if (length(new)) refuse("has a level that the training data had not: \"%s\"; known are %s.", new[1],
-                            quoted(column$levels))
-    return(invisible())
-  }
-  if (column$type == "logical" && !is.logical(v)) refuse("must be logical as in training, not %s.", class(v)[1])
-  if (column$type != "logical" && (!is.numeric(v) || is.factor(v)))
-    refuse("must be numeric as in training, not %s.", class(v)[1])
+  kind <- if (column$type %in% c("double", "integer")) "numeric" else column$type
+  is_kind <- switch(kind, numeric = is.numeric(v), logical = is.logical(v), is.factor(v) || is.character(v))
+  if (!is_kind) refuse("must be %s as in training, not %s.", kind, class(v)[1])
+  if (kind %in% c("factor", "character")) return(check_known_levels(column, v, refuse))
   if (any(is.infinite(v))) refuse("has infinite values.")
   rule <- response_rules[[column$family]]
-  if (column$type != "logical" && !rule$is(v)) refuse("must have %s.", rule$what)
+  if (!rule$is(v)) refuse("must have %s.", rule$what)
+}
+
+check_known_levels <- function(column, v, refuse) {
+  new <- setdiff(unique(as.character(v)), c(column$levels, NA))
+  if (length(new)) refuse("has a level that the training data had not: \"%s\"; known are %s.", new[1],
+                          quoted(column$levels))
 }
 
 # Values [rows, columns of y] on the user's scale, as the training data have them: probabilities become the likelier
