@@ -27,6 +27,14 @@
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops.
 #'
+#' @section Processor and BLAS:
+#' The engine is compiled for several kinds of processors and uses the fastest that this one is: with AVX-512, with
+#' AVX2, or any. The environment variable `VARNN_KERNEL`, set to `"avx512"`, `"avx2"` or `"base"`, chooses another one.
+#' Matrix products are its own, but in double precision R's BLAS computes those of 2^22 multiplications or more where
+#' it is an optimised one (by the name of its file: OpenBLAS, MKL, BLIS, ATLAS, Accelerate and others).
+#' `options(varnn.blas = FALSE)` keeps R's BLAS out, `TRUE` gives it every product in double precision. On one machine,
+#' with one setting, results are reproducible bit for bit; between them they differ by rounding.
+#'
 #' @return A list of class `varnn_control`.
 #' @references Kingma and Ba (2015) Adam, \doi{10.48550/arXiv.1412.6980}. Liu and Nocedal (1989) L-BFGS,
 #'   \doi{10.1007/BF01589116}. Loshchilov and Hutter (2019) AdamW, \doi{10.48550/arXiv.1711.05101}; (2017) the cosine

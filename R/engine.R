@@ -10,13 +10,30 @@ engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NU
        row = if (!is.null(row)) as.double(row), same = same)
 }
 
+# Whether R's BLAS is one of the fast ones, by the name of its file: the same answer each time on a machine.
+fast_blas <- "openblas|goto|mkl|blis|atlas|accelerate|veclib|armpl|nvpl|essl|flexiblas"
+has_fast_blas <- local({
+  known <- NULL
+  function() {
+    if (is.null(known)) known <<- grepl(fast_blas, normalizePath(extSoftVersion()[["BLAS"]], mustWork = FALSE), TRUE)
+    known
+  }
+})
+
+# How the engine computes. In double, R's BLAS does the products from 2^22 multiplications on if it is a fast one, or
+# those that the option varnn.blas says: all (TRUE) or none (FALSE).
+engine_compute <- function(precision, blas = getOption("varnn.blas")) {
+  blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else 2^22
+  list(single = as.integer(precision == "single"), blas_from = blas_from)
+}
+
 # `coefficient` names terms of the loss; those it does not name have coefficient 1.
 engine_job <- function(control, coefficient = NULL, mc_samples = 1L) {
   terms <- registry()$term
   of_terms <- stats::setNames(rep(1, length(terms)), terms)
   stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
   of_terms[names(coefficient)] <- coefficient
-  list(single = as.integer(control$precision == "single"), coefficient = of_terms,
+  list(compute = engine_compute(control$precision), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
@@ -67,7 +84,7 @@ wants <- c(z = 0L, eta = 1L, terms = 2L)
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
 engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double") {
   options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
-                  single = as.integer(precision == "single"))
+                  compute = engine_compute(precision))
   out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
   if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
   columns <- run_columns(spec, want)
@@ -89,3 +106,11 @@ engine_gradient <- function(spec, theta, data, control, ...) {
 
 engine_layout <- function(spec) .Call(C_layout, spec)
 engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights)
+engine_kernels <- function() .Call(C_kernels)
+
+# op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.
+engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transposed = FALSE, ...) {
+  if (is.null(start)) start <- matrix(0, dim(a)[1 + a_transposed], 0)
+  .Call(C_product, a, b, start, list(a_transposed = as.integer(a_transposed), b_transposed = as.integer(b_transposed),
+                                     compute = engine_compute(...)))
+}

@@ -1,4 +1,7 @@
-/* The whole engine in the order of its levels, for one precision; ends with its table of entry points. */
+/* The whole engine in the order of its levels, for one precision and one kind of processor (target.h); ends with its
+ * table of entry points. */
+#include "engine/target.h"
+#if NN_VECTOR_BYTES == 16 || defined(NN_HAS_AVX)
 #include "engine/vmath.h"
 #include "engine/arena.h"
 #include "engine/linalg.c"
@@ -14,4 +17,11 @@
 #include "engine/run.c"
 
 const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
-                             train,       run,         gradient};
+                             train,       run,         gradient,       product};
+
+#else
+typedef int nn_no_such_build;
+#endif
+#if NN_VECTOR_BYTES > 16 && defined(__clang__)
+#pragma clang attribute pop
+#endif

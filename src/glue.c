@@ -1,5 +1,6 @@
 /* The entry points: R's vectors become the engine's arguments, R's generator its noise, R's interrupts its poll. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "glue.h"
 #include <R_ext/Random.h>
@@ -58,8 +59,14 @@ static SEXP function_or_null(SEXP f, const char *name) {
   return f;
 }
 
-static nn_host host_of(r_host *h) {
-  nn_host host = {h, normal, uniform, poll, epoch};
+static nn_compute compute_of(SEXP options) {
+  SEXP list = list_get(options, "compute");
+  nn_compute compute = {.blas_from = field_number(list, "blas_from", 0, INFINITY)};
+  return compute;
+}
+
+static nn_host host_of(r_host *h, SEXP options) {
+  nn_host host = {h, normal, uniform, poll, epoch, compute_of(options)};
   return host;
 }
 
@@ -112,8 +119,13 @@ static nn_source source_of(SEXP data, const nn_spec *spec, const nn_info *info, 
   return s;
 }
 
+/* The engine for this processor, or the one that the environment asks for. */
 static const nn_engine *engine_of(SEXP options) {
-  return field_int(options, "single", 0, 1) ? &nn_engine_single : &nn_engine_double;
+  const char *asked = getenv("VARNN_KERNEL");
+  const nn_engine *engine = nn_engine_of(asked && *asked ? asked : NULL,
+                                         field_int(list_get(options, "compute"), "single", 0, 1));
+  if (!engine) Rf_error("VARNN_KERNEL is '%s': this machine has no such kernel", asked);
+  return engine;
 }
 
 /* A copy of parameters, checked. */
@@ -169,7 +181,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch")};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(list_get(hooks, "poll"), "poll")));
   if (list_get(hooks, "poll") != R_NilValue) h.poll = poll_call;
-  j.host = host_of(&h);
+  j.host = host_of(&h, job);
   static const char *const fields[] = {"theta",  "state",  "history",
                                        "status", "epochs", "best_epoch"};
   int width = 3 + 2 * info.n_terms, status = NN_OK;
@@ -214,7 +226,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   r_host h = {R_NilValue, R_NilValue};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(poll_function, "poll")));
   if (poll_function != R_NilValue) h.poll = poll_call;
-  r.host = host_of(&h);
+  r.host = host_of(&h, options);
   SEXP checked = PROTECT(copy_parameters(theta, info.n_par, "theta"));
   r.theta = REAL(checked);
   int rows = r.want == NN_WANT_Z ? info.z_rows : info.n_eta, status = NN_OK;
@@ -248,7 +260,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   j.train = source_of(data, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations");
   r_host h = {R_NilValue, R_NilValue};
-  j.host = host_of(&h);
+  j.host = host_of(&h, job);
   static const char *const fields[] = {"loss", "gradient"};
   SEXP out = PROTECT(named_list(fields, 2));
   SEXP checked = PROTECT(copy_parameters(theta, info.n_par, "theta"));
@@ -260,6 +272,43 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   engine->gradient(model, &j, memory, REAL(VECTOR_ELT(out, 0)), REAL(VECTOR_ELT(out, 1)));
   PutRNGstate();
   UNPROTECT(2);
+  return out;
+}
+
+/* The names of the kernels that this processor runs, fastest first. */
+SEXP C_kernels(void) {
+  int n = 0;
+  while (nn_kernel(n)) n++;
+  SEXP out = PROTECT(Rf_allocVector(STRSXP, n));
+  for (int i = 0; i < n; i++) SET_STRING_ELT(out, i, Rf_mkChar(nn_kernel(i)));
+  UNPROTECT(1);
+  return out;
+}
+
+static const double *matrix_of(SEXP x, const char *name) {
+  if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) Rf_error("'%s' must be a numeric matrix", name);
+  return REAL(x);
+}
+
+/* op(a) op(b) + start, for tests: list(a_transposed, b_transposed, compute). */
+SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options) {
+  nn_matrices x = {.a_transposed = field_int(options, "a_transposed", 0, 1),
+                   .b_transposed = field_int(options, "b_transposed", 0, 1),
+                   .a = matrix_of(a, "a"),
+                   .b = matrix_of(b, "b"),
+                   .start = matrix_of(start, "start")};
+  const nn_engine *engine = engine_of(options);
+  nn_compute compute = compute_of(options);
+  x.m = x.a_transposed ? Rf_ncols(a) : Rf_nrows(a),
+  x.k = x.a_transposed ? Rf_nrows(a) : Rf_ncols(a);
+  x.n = x.b_transposed ? Rf_nrows(b) : Rf_ncols(b), x.start_columns = (size_t)Rf_ncols(start);
+  if (x.k != (x.b_transposed ? Rf_ncols(b) : Rf_nrows(b)) || x.m < 1 || x.n < 1 || x.k < 1 ||
+      Rf_nrows(start) != x.m || Rf_ncols(start) > x.n)
+    Rf_error("the matrices do not fit each other");
+  SEXP out = PROTECT(Rf_allocMatrix(REALSXP, x.m, x.n));
+  x.c = REAL(out);
+  engine->product(&x, &compute, R_alloc(engine->product(&x, &compute, NULL), 1));
+  UNPROTECT(1);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #define NN_API_H
 
 #include <stddef.h>
+#include "target.h"
 
 typedef enum {
   NN_OK,
@@ -77,6 +78,11 @@ typedef struct {
   size_t n_source, n; /* rows of the source, rows taken */
 } nn_source;
 
+/* How products are computed: by R's BLAS, which is double only, from m n k = blas_from on, else by the engine's kernel. */
+typedef struct {
+  double blas_from;
+} nn_compute;
+
 typedef struct {
   void *context;
   void (*normal)(void *context, void *out, size_t n, size_t real_bytes);
@@ -84,6 +90,7 @@ typedef struct {
   int (*poll)(void *context); /* not 0: stop and keep the work */
   /* NN_OK: go on; else how training ends */
   int (*epoch)(void *context, int epoch, const double *history, int n_columns);
+  nn_compute compute;
 } nn_host;
 
 typedef struct {
@@ -111,6 +118,14 @@ typedef struct {
   nn_host host;
 } nn_run;
 
+/* c = op(a) op(b) + start, column-major; start has as many columns as c, one for all of them, or none. */
+typedef struct {
+  int a_transposed, b_transposed, m, n, k;
+  const double *a, *b, *start;
+  size_t start_columns;
+  double *c;
+} nn_matrices;
+
 typedef struct {
   size_t n_par;
   int n_leaves, n_terms, n_eta, n_y, z_rows, z_node;
@@ -126,9 +141,20 @@ typedef struct nn_engine {
   size_t (*train)(void *model, nn_job *job, void *memory, int *status);
   size_t (*run)(void *model, nn_run *run, void *memory, int *status);
   size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
+  size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
 } nn_engine;
 
+/* The builds of the engine: by precision, and by what the processor must have (target.h). */
 extern const nn_engine nn_engine_double, nn_engine_single;
+#ifdef NN_HAS_AVX
+extern const nn_engine nn_engine_double_avx2, nn_engine_single_avx2, nn_engine_double_avx512,
+    nn_engine_single_avx512;
+#endif
+
+/* The fastest build that this processor runs, or the one of this name; NULL when there is none. */
+const nn_engine *nn_engine_of(const char *kernel, int single);
+/* The names of the builds that this processor runs, fastest first; i past the end gives NULL. */
+const char *nn_kernel(int i);
 
 /* The names of a table's rows; i past the end gives NULL. */
 typedef struct {

@@ -1,8 +1,38 @@
-/* Matrix products: R's BLAS in double; in single, which R's BLAS does not have, loops over columns that vectorise. */
+/* Matrix products: R's BLAS, or the kernel of this file.
+ *
+ * The kernel. Values are column-major with a row per unit, so the rows of C and A lie one after the other in memory and
+ * a vector holds LANES of them. C is cut into tiles of up to ROWS vectors by COLUMNS columns. The sums of a tile stay in
+ * registers while p runs over the columns of A and rows of B: load the tile's vectors of A's column p, and for each of the
+ * tile's columns j multiply them by the number B[p, j] and add. Each number that is loaded is used ROWS or COLUMNS times,
+ * so that multiplications and not loads are the limit. The tile's sizes are what the registers hold:
+ *
+ *              lanes (single, double)   ROWS x COLUMNS   registers for sums
+ *   AVX-512    16, 8                    3 x 8            24 of 32
+ *   AVX2       8, 4                     3 x 4            12 of 16
+ *   16 bytes   4, 2                     2 x 4             8 of 16 (SSE2 needs one for each product, too)
+ *   plain C    1, 1                     2 x 4             as compilers like
+ *
+ * Tiles are built for 1 .. ROWS vectors and for 1, 2, 4 .. columns, from one function whose loops the compiler unrolls.
+ *
+ *            n: COLUMNS at a time
+ *          +---+---+---+-+
+ *          |   |   |   | |  strip: up to ROWS vectors high, all columns of C
+ *   C m    +---+---+---+-+
+ *          |   |   |   | |
+ *          +---+---+---+-+
+ *          |...|...|...|.|  the last strip: its last vector is not full
+ *
+ * k is cut into blocks of at most BLOCK, so that a strip of A stays in cache, and for each block C is done strip by strip.
+ * A and B are read where they are: copying them first to where the next number is always the neighbour of the last was
+ * measured, and never paid. But a transposed A, and a strip whose last vector is not full, are copied to the panel: column
+ * after column of op(A), each filled up with zeros to whole vectors. A strip that is not full leaves its tiles in a buffer,
+ * of which the rows that exist are copied to C.
+ *
+ * Every number of C is the sum over p in order, block by block, added to what was there before. It does not depend on the
+ * tile or strip that the number is in. */
 #include "linalg.h"
 
 #ifndef NN_SINGLE
-
 #ifndef USE_FC_LEN_T
 #define USE_FC_LEN_T
 #endif
@@ -10,63 +40,251 @@
 #ifndef FCONE
 #define FCONE
 #endif
+#endif
 
-static void linalg_product(int a_transposed, int b_transposed, int m, int n, int k, const real *a,
-                           const real *b, real beta, real *c) {
-  const double one = 1;
-  int lda = a_transposed ? k : m, ldb = b_transposed ? n : k;
-  F77_CALL(dgemm)
-  (a_transposed ? "T" : "N", b_transposed ? "T" : "N", &m, &n, &k, &one, a, &lda, b, &ldb, &beta, c,
-   &m FCONE FCONE);
-}
-
+#if NN_VECTOR_BYTES == 64
+enum { ROWS = 3, COLUMNS = 8 };
+#elif NN_VECTOR_BYTES == 32
+enum { ROWS = 3, COLUMNS = 4 };
 #else
+enum { ROWS = 2, COLUMNS = 4 };
+#endif
+enum { BLOCK = 320, AHEAD = 8, LINE = 64 / sizeof(real) };
 
-enum { NN_BLOCK = 256 };
+#ifdef __GNUC__
+typedef real vector __attribute__((vector_size(NN_VECTOR_BYTES)));
+typedef real loose_vector /* in memory: aligned as a number is */
+    __attribute__((vector_size(NN_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+#define NN_INLINE static inline __attribute__((always_inline))
+#else
+typedef real vector, loose_vector;
+#define NN_INLINE static inline
+#endif
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
+#define NN_SHUFFLE __builtin_shufflevector
+typedef real quad __attribute__((vector_size(4 * sizeof(real))));
+typedef real loose_quad
+    __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#endif
+#if defined(__clang__)
+#define NN_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define NN_UNROLL _Pragma("GCC unroll 8")
+#else
+#define NN_UNROLL
+#endif
+enum { LANES = sizeof(vector) / sizeof(real), HEIGHT = ROWS * LANES, PANEL = HEIGHT * BLOCK };
 
-/* c[0..m) += sum over 4 columns of a, each times its number */
-static void add_columns(int m, const real *a, int lda, const real *w, int n_columns, real *c) {
-  int j = 0;
-  for (; j + 4 <= n_columns; j += 4) {
-    const real *a0 = a + (size_t)j * lda, *a1 = a0 + lda, *a2 = a1 + lda, *a3 = a2 + lda;
-    real w0 = w[j], w1 = w[j + 1], w2 = w[j + 2], w3 = w[j + 3];
-    NN_SIMD
-    for (int i = 0; i < m; i++) c[i] += a0[i] * w0 + a1[i] * w1 + a2[i] * w2 + a3[i] * w3;
+/* A strip of C, or the rest of one: n columns; of each matrix, where it begins and the distance of its columns. Of B, also
+ * that of its rows. */
+typedef struct {
+  int n, k;
+  const real *a, *b, *start;
+  size_t a_step, b_row, b_step, start_step, c_step;
+  real *c;
+} strip;
+
+NN_INLINE void tile(const int rows, const int columns, const strip *s) {
+  const real *a = s->a, *b = s->b;
+  const size_t a_step = s->a_step, b_row = s->b_row, b_step = s->b_step;
+  vector sum[ROWS][COLUMNS];
+  NN_UNROLL
+  for (int j = 0; j < columns; j++) {
+    NN_UNROLL
+    for (int i = 0; i < rows; i++) sum[i][j] = (vector){0};
   }
-  for (; j < n_columns; j++) {
-    const real *a0 = a + (size_t)j * lda;
-    real w0 = w[j];
-    NN_SIMD
-    for (int i = 0; i < m; i++) c[i] += a0[i] * w0;
+  for (int p = 0; p < s->k; p++, a += a_step, b += b_row) {
+    NN_UNROLL
+    for (int j = 0; j < columns; j++) {
+      NN_UNROLL
+      for (int i = 0; i < rows; i++)
+        sum[i][j] += *(const loose_vector *)(a + i * LANES) * b[(size_t)j * b_step];
+    }
   }
-}
-
-static real dot(int k, const real *a, const real *b) {
-  real s = 0;
-  NN_SIMD_SUM(s)
-  for (int i = 0; i < k; i++) s += a[i] * b[i];
-  return s;
-}
-
-static void linalg_product(int a_transposed, int b_transposed, int m, int n, int k, const real *a,
-                           const real *b, real beta, real *c) {
-  if (beta == 0) memset(c, 0, (size_t)m * n * sizeof(real));
-  if (a_transposed) { /* never with b transposed: dx = W' dy */
-    for (int j = 0; j < n; j++)
-      for (int i = 0; i < m; i++)
-        c[i + (size_t)j * m] += dot(k, a + (size_t)i * k, b + (size_t)j * k);
-    return;
-  }
-  for (int l = 0; l < k;
-       l += NN_BLOCK) { /* a block of A's columns stays in cache for all columns of C */
-    int width = k - l < NN_BLOCK ? k - l : NN_BLOCK;
-    for (int j = 0; j < n; j++) {
-      real w[NN_BLOCK];
-      for (int i = 0; i < width; i++)
-        w[i] = b_transposed ? b[j + (size_t)(l + i) * n] : b[l + i + (size_t)j * k];
-      add_columns(m, a + (size_t)l * m, m, w, width, c + (size_t)j * m);
+  const real *start = s->start;
+  NN_UNROLL
+  for (int j = 0; j < columns; j++) {
+    NN_UNROLL
+    for (int i = 0; i < rows; i++) {
+      const size_t at = (size_t)i * LANES;
+      if (start) sum[i][j] += *(const loose_vector *)(start + (size_t)j * s->start_step + at);
+      *(loose_vector *)(s->c + (size_t)j * s->c_step + at) = sum[i][j];
     }
   }
 }
 
+#define TILE(rows, columns)                                                                        \
+  static void tile_##rows##_##columns(const strip *s) { tile(rows, columns, s); }
+// clang-format off
+TILE(1, 1) TILE(1, 2) TILE(1, 4)
+TILE(2, 1) TILE(2, 2) TILE(2, 4)
+#if NN_VECTOR_BYTES > 16
+TILE(3, 1) TILE(3, 2) TILE(3, 4)
 #endif
+#if NN_VECTOR_BYTES > 32
+TILE(1, 8) TILE(2, 8) TILE(3, 8)
+#endif
+
+/* [rows - 1][log2(columns)] */
+static void (*const tiles[ROWS][4])(const strip *s) = {
+#if NN_VECTOR_BYTES > 32
+    {tile_1_1, tile_1_2, tile_1_4, tile_1_8},
+    {tile_2_1, tile_2_2, tile_2_4, tile_2_8},
+    {tile_3_1, tile_3_2, tile_3_4, tile_3_8},
+#else
+    {tile_1_1, tile_1_2, tile_1_4},
+    {tile_2_1, tile_2_2, tile_2_4},
+#if NN_VECTOR_BYTES > 16
+    {tile_3_1, tile_3_2, tile_3_4},
+#endif
+#endif
+};
+// clang-format on
+
+/* C of the strip, as far as it exists, from the buffer with the sums of one of its tiles. */
+static void copy_tile(const strip *s, int rows, int columns, const real *buffer) {
+  for (int j = 0; j < columns; j++, buffer += HEIGHT) {
+    const real *start = s->start ? s->start + (size_t)j * s->start_step : NULL;
+    real *c = s->c + (size_t)j * s->c_step;
+    for (int i = 0; i < rows; i++) c[i] = start ? buffer[i] + start[i] : buffer[i];
+  }
+}
+
+/* A strip of some rows, tile by tile. */
+static void strip_product(strip s, int rows) {
+  const int vectors = (rows + LANES - 1) / LANES, is_full = rows % LANES == 0;
+  real buffer[HEIGHT * COLUMNS];
+  for (int width = COLUMNS, log2 = COLUMNS == 8 ? 3 : 2; s.n > 0; width /= 2, log2--)
+    for (; s.n >= width; s.n -= width) {
+      strip whole = s;
+      whole.start = NULL, whole.c = buffer, whole.c_step = HEIGHT;
+      tiles[vectors - 1][log2](is_full ? &s : &whole);
+      if (!is_full) copy_tile(&s, rows, width, buffer);
+      s.b += (size_t)width * s.b_step, s.c += (size_t)width * s.c_step;
+      if (s.start) s.start += (size_t)width * s.start_step;
+    }
+}
+
+/* 4 columns, height apart, from 4 rows of a, row_step apart: their transpose */
+static void transpose_quad(const real *a, size_t row_step, size_t height, real *to) {
+#ifdef NN_SHUFFLE
+  const loose_quad *r0 = (const loose_quad *)a, *r1 = (const loose_quad *)(a + row_step),
+                   *r2 = (const loose_quad *)(a + 2 * row_step),
+                   *r3 = (const loose_quad *)(a + 3 * row_step);
+  const quad low01 = NN_SHUFFLE(*r0, *r1, 0, 4, 1, 5), high01 = NN_SHUFFLE(*r0, *r1, 2, 6, 3, 7),
+             low23 = NN_SHUFFLE(*r2, *r3, 0, 4, 1, 5), high23 = NN_SHUFFLE(*r2, *r3, 2, 6, 3, 7);
+  *(loose_quad *)to = NN_SHUFFLE(low01, low23, 0, 1, 4, 5);
+  *(loose_quad *)(to + height) = NN_SHUFFLE(low01, low23, 2, 3, 6, 7);
+  *(loose_quad *)(to + 2 * height) = NN_SHUFFLE(high01, high23, 0, 1, 4, 5);
+  *(loose_quad *)(to + 3 * height) = NN_SHUFFLE(high01, high23, 2, 3, 6, 7);
+#else
+  for (size_t p = 0; p < 4; p++)
+    for (size_t i = 0; i < 4; i++) to[p * height + i] = a[i * row_step + p];
+#endif
+}
+
+/* panel [height, k] = the transpose of rows of a, row_step apart: by 4 x 4, a line of the cache after the other */
+static void pack_transposed(const real *a, size_t row_step, int rows, int height, int k,
+                            real *panel) {
+  const int whole_rows = rows / 4 * 4, whole_k = k / 4 * 4;
+  for (int block = 0; block < whole_k; block += LINE)
+    for (int i = 0; i < whole_rows; i += 4)
+      for (int p = block; p < whole_k && p < block + LINE; p += 4)
+        transpose_quad(a + i * row_step + p, row_step, (size_t)height,
+                       panel + (size_t)p * (size_t)height + i);
+  for (int i = 0; i < rows; i++)
+    for (int p = i < whole_rows ? whole_k : 0; p < k; p++)
+      panel[(size_t)p * (size_t)height + (size_t)i] = a[i * row_step + p];
+}
+
+/* The panel of a strip: `rows` rows of op(A) in a height of whole vectors, k columns of it. Columns of A that are far apart
+ * are asked for ahead. */
+static void pack(const real *a, size_t row_step, size_t column_step, int rows, int height, int k,
+                 real *panel) {
+  if (height > rows) memset(panel, 0, (size_t)height * (size_t)k * sizeof(real));
+  if (row_step > 1)
+    pack_transposed(a, row_step, rows, height, k, panel);
+  else
+    for (int p = 0; p < k; p++, a += column_step, panel += height) {
+      if (p + AHEAD < k) arena_prefetch((size_t)rows * sizeof(real), a + AHEAD * column_step);
+      for (int i = 0; i < rows; i++) panel[i] = a[i];
+    }
+}
+
+/* Rows of the next strip: as many vectors as a tile has, but two and two of the last four. */
+static int strip_rows(int left) {
+  int vectors = (left + LANES - 1) / LANES;
+  if (vectors > ROWS) vectors = vectors == ROWS + 1 ? (vectors + 1) / 2 : ROWS;
+  return left < vectors * LANES ? left : vectors * LANES;
+}
+
+/* Part of a product: k columns of op(A) from the first'th, for rows `from` to `to` of C. */
+static void block_product(const nn_product *p, int first, int k, int from, int to, real *panel) {
+  const size_t m = (size_t)p->m, row = p->a_transposed ? (size_t)p->k : 1,
+               column = p->a_transposed ? 1 : m;
+  const real *start = first ? p->c : p->start;
+  strip s = {.n = p->n, .k = k, .c_step = m, .start_step = first ? m : p->start_step};
+  s.b_row = p->b_transposed ? (size_t)p->n : 1, s.b_step = p->b_transposed ? 1 : (size_t)p->k;
+  s.b = p->b + (size_t)first * s.b_row;
+  for (int i = from, rows; i < to; i += rows) {
+    rows = strip_rows(to - i);
+    int height = (rows + LANES - 1) / LANES * LANES, packs = p->a_transposed || height > rows;
+    const real *a = p->a + (size_t)i * row + (size_t)first * column;
+    if (packs) pack(a, row, column, rows, height, k, panel);
+    s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : m;
+    s.start = start ? start + i : NULL, s.c = p->c + i;
+    strip_product(s, rows);
+  }
+}
+
+static void kernel_product(const nn_linalg *l, const nn_product *p) {
+  const int n_blocks = p->k > BLOCK ? (p->k + BLOCK - 1) / BLOCK : 1,
+            k = (p->k + n_blocks - 1) / n_blocks;
+  for (int first = 0; first < p->k; first += k)
+    block_product(p, first, p->k - first < k ? p->k - first : k, 0, p->m, l->panel);
+}
+
+#ifndef NN_SINGLE
+static void blas_product(const nn_product *p) {
+  const double one = 1, beta = p->start ? 1 : 0;
+  int lda = p->a_transposed ? p->k : p->m, ldb = p->b_transposed ? p->n : p->k;
+  if (p->start && p->start != p->c)
+    for (int j = 0; j < p->n; j++)
+      memcpy(p->c + (size_t)j * (size_t)p->m, p->start + (size_t)j * p->start_step,
+             (size_t)p->m * sizeof(double));
+  F77_CALL(dgemm)
+  (p->a_transposed ? "T" : "N", p->b_transposed ? "T" : "N", &p->m, &p->n, &p->k, &one, p->a, &lda,
+   p->b, &ldb, &beta, p->c, &p->m FCONE FCONE);
+}
+#endif
+
+static void linalg_product(const nn_linalg *l, const nn_product *p) {
+#ifndef NN_SINGLE
+  if ((double)p->m * p->n * p->k >= l->wish.blas_from) {
+    blas_product(p);
+    return;
+  }
+#endif
+  kernel_product(l, p);
+}
+
+static void linalg_place(nn_linalg *l, nn_arena *a) { l->panel = arena_reals(a, PANEL); }
+
+/* A product of the caller's, in double on both sides. */
+static size_t product(const nn_matrices *x, const nn_compute *wish, void *memory) {
+  nn_arena arena = arena_at(memory);
+  nn_linalg l = {.wish = *wish};
+  size_t m = (size_t)x->m, n = (size_t)x->n, k = (size_t)x->k, n_start = x->start_columns * m;
+  real *a = arena_reals(&arena, m * k), *b = arena_reals(&arena, k * n);
+  real *start = arena_reals(&arena, n_start), *c = arena_reals(&arena, m * n);
+  linalg_place(&l, &arena);
+  if (!memory) return arena_bytes(&arena);
+  for (size_t i = 0; i < m * k; i++) a[i] = (real)x->a[i];
+  for (size_t i = 0; i < k * n; i++) b[i] = (real)x->b[i];
+  for (size_t i = 0; i < n_start; i++) start[i] = (real)x->start[i];
+  nn_product p = {x->a_transposed,        x->b_transposed,     x->m, x->n, x->k, a, b,
+                  n_start ? start : NULL, n_start > m ? m : 0, c};
+  linalg_product(&l, &p);
+  for (size_t i = 0; i < m * n; i++) x->c[i] = (double)c[i];
+  return 0;
+}

@@ -7,12 +7,10 @@
 /* y [out, n] = W [out, in] x [in, n] + b [out] 1'; transposed (option): W' [in, out] in its place */
 static void dense_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
-  int n_columns = (int)columns_of(t, n);
-  if (b)
-    for (int i = 0; i < n_columns; i++)
-      memcpy(n->value + (size_t)i * n->rows, b->value, n->rows * sizeof(real));
-  linalg_product(n->option, 0, n->rows, n_columns, x->rows, w->value, x->value, b ? 1 : 0,
-                 n->value);
+  nn_product product = {n->option, 0,        n->rows,  (int)columns_of(t, n),
+                        x->rows,   w->value, x->value, b ? b->value : NULL,
+                        0,         n->value};
+  linalg_product(&t->linalg, &product);
 }
 
 /* to += the sum of n columns, four at a time */
@@ -26,21 +24,31 @@ static void add_columns_to(int rows, int n, const real *columns, real *to) {
     for (int j = 0; j < rows; j++) to[j] += columns[j];
 }
 
+/* A gradient that is a product: written when it is fresh, else added to. */
+static void gradient_product(nn_tape *t, nn_product p, int fresh) {
+  if (!fresh) p.start = p.c, p.start_step = (size_t)p.m;
+  linalg_product(&t->linalg, &p);
+}
+
 /* dW += dy x'; db += dy 1; dx += W' dy. Transposed: dW += x dy'; dx += W dy. */
 static void dense_backward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
   real *dx = grad_of(t, n, 0), *dw = grad_of(t, n, 1), *db = grad_of(t, n, 2);
   int n_columns = (int)columns_of(t, n);
   const real *left = n->option ? x->value : n->grad, *right = n->option ? n->grad : x->value;
-  if (dw)
-    linalg_product(0, 1, w->rows, w->cols, n_columns, left, right, is_fresh(t, n, 1) ? 0 : 1, dw);
+  if (dw) {
+    nn_product product = {0, 1, w->rows, w->cols, n_columns, left, right, NULL, 0, dw};
+    gradient_product(t, product, is_fresh(t, n, 1));
+  }
   if (db) {
     if (is_fresh(t, n, 2)) memset(db, 0, n->rows * sizeof(real));
     add_columns_to(n->rows, n_columns, n->grad, db);
   }
-  if (dx)
-    linalg_product(!n->option, 0, x->rows, n_columns, n->rows, w->value, n->grad,
-                   is_fresh(t, n, 0) ? 0 : 1, dx);
+  if (dx) {
+    nn_product product = {!n->option, 0,       x->rows, n_columns, n->rows,
+                          w->value,   n->grad, NULL,    0,         dx};
+    gradient_product(t, product, is_fresh(t, n, 0));
+  }
 }
 
 /* y = f(x), element by element */

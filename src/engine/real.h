@@ -1,8 +1,9 @@
 /* The floating point type of this build of the engine, and the few words every engine file shares.
- * The engine is compiled twice: engine_double.c and engine_single.c define NN_SINGLE or not and include it. */
+ * The engine is compiled for each: engine_single*.c define NN_SINGLE, engine_double*.c do not. */
 #ifndef NN_REAL_H
 #define NN_REAL_H
 
+#include "target.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,11 +11,11 @@
 
 #ifdef NN_SINGLE
 typedef float real;
-#define NN_ENGINE nn_engine_single
+#define NN_ENGINE NN_BUILD(nn_engine_single)
 #define SQRT sqrtf
 #else
 typedef double real;
-#define NN_ENGINE nn_engine_double
+#define NN_ENGINE NN_BUILD(nn_engine_double)
 #define SQRT sqrt
 #endif
 

@@ -54,9 +54,9 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   int max_obs = n < RUN_CHUNK ? (int)(n ? n : 1) : RUN_CHUNK, from = r->z ? m->z + 1 : 0, stop = 0;
   int to = r->want == NN_WANT_Z ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
   real *theta = arena_reals(&a, m->n_par), *y = arena_reals(&a, (size_t)max_obs * (size_t)m->n_y);
+  t->host = &r->host;
   tape_place(t, &a, max_obs, 0, theta, NULL);
   if (!memory) return arena_bytes(&a);
-  t->host = &r->host;
   t->mode = r->mode;
   for (size_t i = 0; i < m->n_par; i++) theta[i] = (real)r->theta[i];
   double *out = r->out, work = 0;

@@ -48,10 +48,12 @@ static void tape_mark_writers(nn_tape *t) {
     }
 }
 
-/* Gives every node its place: parameters in theta and grad, the rest in the arena. */
+/* Gives every node its place: parameters in theta and grad, the rest in the arena. The tape's host is known. */
 static void tape_place(nn_tape *t, nn_arena *a, int max_obs, int with_grad, real *theta,
                        real *grad) {
   t->max_obs = t->n_obs = max_obs;
+  t->linalg.wish = t->host->compute;
+  linalg_place(&t->linalg, a);
   for (int i = 0; i < t->n_nodes; i++) {
     nn_node *n = &t->node[i];
     size_t size = size_of(t, n);

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "arena.h"
 #include "family.h"
+#include "linalg.h"
 
 enum { NN_MAX_INPUTS = 3 };
 
@@ -40,6 +41,7 @@ typedef struct {
   int y_stride;
   const real *y; /* the chunk's responses */
   const nn_host *host;
+  nn_linalg linalg;
 } nn_tape;
 
 typedef struct {

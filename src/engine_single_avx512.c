@@ -1,0 +1,4 @@
+/* The engine in single precision for processors with AVX-512 (F, DQ, BW, VL). */
+#define NN_SINGLE
+#define NN_AVX512
+#include "engine.h"
