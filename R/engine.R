@@ -114,3 +114,6 @@ engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transpose
   .Call(C_product, a, b, start, list(a_transposed = as.integer(a_transposed), b_transposed = as.integer(b_transposed),
                                      compute = engine_compute(...)))
 }
+
+# An elementary function of the engine at x. For tests.
+engine_math <- function(x, name, ...) .Call(C_math, x, list(`function` = name, compute = engine_compute(...)))

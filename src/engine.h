@@ -2,8 +2,7 @@
  * table of entry points. */
 #include "engine/target.h"
 #if NN_VECTOR_BYTES == 16 || defined(NN_HAS_AVX)
-#include "engine/vmath.h"
-#include "engine/arena.h"
+#include "engine/vmath.c"
 #include "engine/linalg.c"
 #include "engine/activation.c"
 #include "engine/family.c"
@@ -17,7 +16,7 @@
 #include "engine/run.c"
 
 const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
-                             train,       run,         gradient,       product};
+                             train,       run,         gradient,       product,    math};
 
 #else
 typedef int nn_no_such_build;

@@ -11,6 +11,7 @@ static const struct {
   terms[] = {{"nll"}, {"kl_latent"}, {"sparsity"}, {"contraction"}, {"kl_weights"}, {"penalty"}},
   noises[] = {{"fixed"}, {"shared"}, {"each"}};
 
+NAMES(function, nn_functions)
 NAMES(activation, nn_activations)
 NAMES(family, nn_families)
 NAMES(layer, nn_layers)
@@ -23,9 +24,9 @@ NAMES(noise, noises)
 
 #define ENTRY(table)                                                                               \
   { #table, table##_name }
-const nn_names nn_registry[] = {ENTRY(activation),  ENTRY(family),    ENTRY(layer),
-                                ENTRY(variational), ENTRY(optimizer), ENTRY(schedule),
-                                ENTRY(role),        ENTRY(term),      ENTRY(noise)};
+const nn_names nn_registry[] = {
+    ENTRY(function),  ENTRY(activation), ENTRY(family), ENTRY(layer), ENTRY(variational),
+    ENTRY(optimizer), ENTRY(schedule),   ENTRY(role),   ENTRY(term),  ENTRY(noise)};
 const int nn_n_registry = NN_COUNT(nn_registry);
 
 int nn_family_eta(int family) { return nn_families[family].eta_per_response; }

@@ -312,6 +312,18 @@ SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options) {
   return out;
 }
 
+/* An elementary function at the numbers x, for tests: list(function, compute). */
+SEXP C_math(SEXP x, SEXP options) {
+  int row = field_row(options, "function", "function");
+  const nn_engine *engine = engine_of(options);
+  if (TYPEOF(x) != REALSXP) Rf_error("'x' must be numeric");
+  size_t n = (size_t)Rf_xlength(x);
+  SEXP out = PROTECT(Rf_allocVector(REALSXP, Rf_xlength(x)));
+  engine->math(row, n, REAL(x), REAL(out), R_alloc(engine->math(row, n, NULL, NULL, NULL), 1));
+  UNPROTECT(1);
+  return out;
+}
+
 /* Per column of a numeric matrix: count of finite, of missing, weighted mean and sum of squares about it; least, greatest,
  * and whether all are 0 or 1, of those with weight; and a sum that depends on the order. In two passes, without a copy. */
 SEXP C_moments(SEXP x, SEXP weight) {

@@ -11,11 +11,10 @@ static inline real elu(real x, real alpha) {
   real low = x < -40 ? (real)-40 : x, negative = low > 0 ? (real)0 : low;
   return either(x, x, alpha * vmath_expm1(negative));
 }
-static inline real gauss_cdf(real x) {
-  return (real)(0.5 * erfc(-(double)x * 0.70710678118654752440));
-}
-static inline real gauss_pdf(real x) {
-  return (real)0.39894228040143267794 * vmath_exp(-x * x / 2);
+/* Phi(x) + x phi(x) */
+static inline real gelu_slope(real x) {
+  real e, cdf = vmath_normal(x, &e);
+  return cdf + x * e * (real)0.39894228040143267794;
 }
 static inline real silu_slope(real x) {
   real s = vmath_sigmoid(x);
@@ -30,7 +29,7 @@ static inline real silu_slope(real x) {
   ROW(leaky_relu, HE, Y, either(x, x, x * (real)0.01), either(y, 1, (real)0.01)) \
   ROW(elu, HE, Y, elu(x, 1), either(y, 1, y + 1)) \
   ROW(selu, LECUN, Y, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), either(y, (real)SELU_SCALE, y + (real)(SELU_SCALE * SELU_ALPHA))) \
-  ROW(gelu, HE, X, x * gauss_cdf(x), gauss_cdf(x) + x * gauss_pdf(x)) \
+  ROW(gelu, HE, X, x * vmath_normal_cdf(x), gelu_slope(x)) \
   ROW(silu, HE, X, x * vmath_sigmoid(x), silu_slope(x)) \
   ROW(tanh, GLOROT, Y, vmath_tanh(x), 1 - y * y) \
   ROW(sigmoid, GLOROT, Y, vmath_sigmoid(x), y * (1 - y)) \

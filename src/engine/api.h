@@ -142,6 +142,7 @@ typedef struct nn_engine {
   size_t (*run)(void *model, nn_run *run, void *memory, int *status);
   size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
+  size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */

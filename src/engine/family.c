@@ -138,7 +138,7 @@ static void categorical(const nn_nll *b) {
     int missing = n != n;
     real scale = n / sum;
     for (int j = 0; j < k; j++) c.slope[j] = missing ? 0 : scale * c.slope[j] - c.y[j];
-    b->nll[i] = missing ? 0 : n * (b->nll[i] + (real)log(sum)) - inner;
+    b->nll[i] = missing ? 0 : n * (b->nll[i] + vmath_log(sum)) - inner;
   }
 }
 

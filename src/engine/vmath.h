@@ -16,6 +16,8 @@ enum { NN_MANTISSA = 23, NN_BIAS_OF_EXPONENT = 127 };
 #define NN_EXP_MIN (-86.6f)  /* below: as here, the least number that is not subnormal */
 #define NN_LN2_HI 0.693359375f
 #define NN_LN2_LO (-2.12194440e-4f)
+#define NN_LEAST_NORMAL 1.17549435e-38f
+#define NN_ROOT_HALF 0x3f3504f3u /* bits of sqrt(1/2) */
 #else
 typedef uint64_t nn_bits;
 enum { NN_MANTISSA = 52, NN_BIAS_OF_EXPONENT = 1023 };
@@ -24,6 +26,8 @@ enum { NN_MANTISSA = 52, NN_BIAS_OF_EXPONENT = 1023 };
 #define NN_EXP_MIN (-707.7)
 #define NN_LN2_HI 6.93147180369123816490e-01
 #define NN_LN2_LO 1.90821492927058770002e-10
+#define NN_LEAST_NORMAL 2.2250738585072014e-308
+#define NN_ROOT_HALF 0x3fe6a09e667f3bcdu
 #endif
 #define NN_LOG2E 1.44269504088896340736
 
@@ -59,12 +63,12 @@ static inline real vmath_abs(real x) {
   return s.value;
 }
 
-/* x = n log 2 + r, |r| <= log(2) / 2: sets half = 2^(n-1) and returns expm1(r), by its Taylor series. */
-static inline real vmath_expm1_reduced(real x, real *half) {
+/* x + low = n log 2 + r, |r| <= log(2) / 2: sets half = 2^(n-1) and returns expm1(r), by its Taylor series. */
+static inline real vmath_expm1_reduced(real x, real low, real *half) {
   nn_pun k, h;
   k.value = x * (real)NN_LOG2E + NN_MAGIC;
   real n = k.value - NN_MAGIC;
-  real r = (x - n * NN_LN2_HI) - n * NN_LN2_LO;
+  real r = (x - n * NN_LN2_HI) - n * NN_LN2_LO + low;
   h.bits = (k.bits + (NN_BIAS_OF_EXPONENT - 1)) << NN_MANTISSA;
   *half = h.value;
 #ifdef NN_SINGLE
@@ -86,11 +90,15 @@ static inline real vmath_expm1_reduced(real x, real *half) {
   return r + r * r * p;
 }
 
-static inline real vmath_exp(real x) {
-  real low = x < NN_EXP_MIN ? NN_EXP_MIN : x, clamped = low > NN_EXP_MAX ? NN_EXP_MAX : low, half;
-  real p = vmath_expm1_reduced(clamped, &half);
+/* exp(x + low), low small beside x */
+static inline real vmath_exp_sum(real x, real low) {
+  real floored = x < NN_EXP_MIN ? NN_EXP_MIN : x;
+  real clamped = floored > NN_EXP_MAX ? NN_EXP_MAX : floored, half;
+  real p = vmath_expm1_reduced(clamped, low, &half);
   return 2 * (half + half * p);
 }
+
+static inline real vmath_exp(real x) { return vmath_exp_sum(x, 0); }
 
 /* log(1 + u) for 0 <= u <= 1: 2 atanh(s), s = u / (2 + u) <= 1/3. */
 static inline real vmath_log1p_unit(real u) {
@@ -118,23 +126,119 @@ static inline real vmath_log1p_unit(real u) {
   return 2 * (s + s * t * p);
 }
 
+/* log(x) for normal x > 0: x = 2^n m, sqrt(1/2) <= m < sqrt(2), log m = 2 atanh(s), s = (m - 1) / (m + 1), and
+ * 2 atanh(s) = f - f^2 / 2 + s (f^2 / 2 + 2 s^2 / 3 + 2 s^4 / 5 + ...), f = m - 1. */
+static inline real vmath_log_normal(real x) {
+  const nn_bits one = (nn_bits)NN_BIAS_OF_EXPONENT << NN_MANTISSA;
+  nn_pun m = {x}, n = {(real)((nn_bits)1 << NN_MANTISSA)};
+  nn_bits shifted = m.bits + (one - NN_ROOT_HALF);
+  m.bits = (shifted & (((nn_bits)1 << NN_MANTISSA) - 1)) + NN_ROOT_HALF;
+  n.bits |= shifted >> NN_MANTISSA; /* 2^NN_MANTISSA + n + bias */
+  n.value -= (real)(((nn_bits)1 << NN_MANTISSA) + NN_BIAS_OF_EXPONENT);
+  real f = m.value - 1, s = f / (2 + f), z = s * s, square = f * f / 2;
+#ifdef NN_SINGLE
+  real p = (real)(2.0 / 9);
+#else
+  real p = 2.0 / 21;
+  p = p * z + 2.0 / 19;
+  p = p * z + 2.0 / 17;
+  p = p * z + 2.0 / 15;
+  p = p * z + 2.0 / 13;
+  p = p * z + 2.0 / 11;
+  p = p * z + 2.0 / 9;
+#endif
+  p = p * z + (real)(2.0 / 7);
+  p = p * z + (real)(2.0 / 5);
+  p = p * z + (real)(2.0 / 3);
+  return n.value * NN_LN2_HI - ((square - (s * (square + z * p) + n.value * NN_LN2_LO)) - f);
+}
+
+/* log(x) for any x: that of a subnormal by a multiple that is normal; -infinity at 0, NaN below. */
+static inline real vmath_log(real x) {
+  const real scale = (real)((nn_bits)2 << NN_MANTISSA);
+  nn_pun bits = {x}, infinity = {(real)INFINITY};
+  nn_bits magnitude = bits.bits << 1;
+  real above = x - NN_LEAST_NORMAL, normal = vmath_if_negative(above, x * scale, x);
+  real y = vmath_log_normal(normal) -
+           vmath_if_negative(above, (real)((NN_MANTISSA + 1) * 0.69314718055994530942), 0);
+  y = vmath_choose(infinity.bits - 1 - bits.bits, x, y); /* infinity, NaN, and all below 0 */
+  y = vmath_if_negative(x, (real)NAN, y);
+  return vmath_choose(~magnitude & (magnitude - 1), (real)-INFINITY, y);
+}
+
+/* P(Z < x) of a standard normal Z. For t = |x|, P(Z < -t) = exp(-t^2 / 2) h((t - 4) / (t + 4)) / (1 + .8 t), h a polynomial:
+ * the Chebyshev series of the rest on [-1, 1]. t^2 is taken as the sum of a square that is exact and of what it lacks. Also
+ * gives e = exp(-t^2 / 2). */
+static inline real vmath_normal(real x, real *e) {
+  real a = vmath_abs(x), t = a > 40 ? (real)40 : a, u = (t - 4) / (t + 4);
+#ifdef NN_SINGLE
+  real p = (real)1.06291332e-5;
+  p = p * u - (real)4.271564468e-5;
+  p = p * u - (real)7.637786486e-5;
+  p = p * u + (real)0.0004965686;
+  p = p * u - (real)0.0001054601561;
+  p = p * u - (real)0.003889654092;
+  p = p * u + (real)0.01265179588;
+  p = p * u - (real)0.0195877429;
+  p = p * u + (real)0.008538645982;
+  p = p * u + (real)0.03607576295;
+  p = p * u - (real)0.1114423204;
+  p = p * u + (real)0.3965246907;
+#else
+  real p = -5.039715670700526379e-10;
+  p = p * u - 1.246033453746316094e-9;
+  p = p * u + 3.975629496676598614e-9;
+  p = p * u + 1.38623873650060719e-8;
+  p = p * u - 1.196056258893594752e-8;
+  p = p * u - 8.608283668663523472e-8;
+  p = p * u - 1.155884080971555244e-8;
+  p = p * u + 4.21550433178695566e-7;
+  p = p * u + 3.665783588763974646e-7;
+  p = p * u - 1.957017725900770951e-6;
+  p = p * u - 2.912580360846745882e-6;
+  p = p * u + 0.00001004027128502300096;
+  p = p * u + 0.00001792666848760891639;
+  p = p * u - 0.00006455271498153461252;
+  p = p * u - 0.00008465525008118925426;
+  p = p * u + 0.0005184807980658643219;
+  p = p * u - 0.0001007356991662448036;
+  p = p * u - 0.003900390454281177923;
+  p = p * u + 0.01265045888667787873;
+  p = p * u - 0.01958530912140659133;
+  p = p * u + 0.008538809775314384882;
+  p = p * u + 0.03607555884739745078;
+  p = p * u - 0.1114423261709119365;
+  p = p * u + 0.396524693468269516;
+#endif
+  nn_pun high = {t};
+  high.bits &= ~(((nn_bits)1 << (NN_MANTISSA / 2 + 1)) - 1);
+  *e = vmath_exp_sum(-high.value * high.value / 2, (high.value - t) * (high.value + t) / 2);
+  real tail = *e * p / (1 + (real)0.8 * a);
+  return vmath_if_negative(x, tail, 1 - tail);
+}
+
+static inline real vmath_normal_cdf(real x) {
+  real e;
+  return vmath_normal(x, &e);
+}
+
 /* log(1 + exp(x)) = max(x, 0) + log1p(e), and 1 / (1 + exp(-x)), sharing e = exp(-|x|). */
 static inline real vmath_softplus_sigmoid(real x, real *sigmoid) {
   real a = vmath_abs(x), e = vmath_exp(-a), s = 1 / (1 + e);
   *sigmoid = vmath_if_negative(x, e * s, s);
-  return (x + a) / 2 + vmath_log1p_unit(e);
+  return vmath_if_negative(x, 0, x) + vmath_log1p_unit(e);
 }
 
 static inline real vmath_softplus(real x) {
   real a = vmath_abs(x);
-  return (x + a) / 2 + vmath_log1p_unit(vmath_exp(-a));
+  return vmath_if_negative(x, 0, x) + vmath_log1p_unit(vmath_exp(-a));
 }
 
 static inline real vmath_sigmoid(real x) { return 1 / (1 + vmath_exp(-x)); }
 
 /* expm1 for x in [-40, 40]. */
 static inline real vmath_expm1(real x) {
-  real half, p = vmath_expm1_reduced(x, &half);
+  real half, p = vmath_expm1_reduced(x, 0, &half);
   return 2 * half * p + (2 * half - 1);
 }
 

@@ -11,6 +11,18 @@ row_combinations <- function(...) {
   as.data.frame(lapply(rows, rep_len, max(lengths(rows))), stringsAsFactors = FALSE)
 }
 
+# Evaluates `expr` with every kernel that this machine has.
+with_kernels <- function(expr) {
+  expr <- substitute(expr)
+  caller <- parent.frame()
+  before <- Sys.getenv("VARNN_KERNEL", NA)
+  on.exit(if (is.na(before)) Sys.unsetenv("VARNN_KERNEL") else Sys.setenv(VARNN_KERNEL = before))
+  for (kernel in engine_kernels()) {
+    Sys.setenv(VARNN_KERNEL = kernel)
+    eval(expr, caller)
+  }
+}
+
 # ---- models and data
 
 has_free <- function(family) registry()$family_free[match(family, registry()$family)] == 1

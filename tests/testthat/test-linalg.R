@@ -1,17 +1,5 @@
 # Products: every kernel, precision and BLAS against base R.
 
-# Evaluates `expr` with every kernel that this machine has.
-with_kernels <- function(expr) {
-  expr <- substitute(expr)
-  caller <- parent.frame()
-  before <- Sys.getenv("VARNN_KERNEL", NA)
-  on.exit(if (is.na(before)) Sys.unsetenv("VARNN_KERNEL") else Sys.setenv(VARNN_KERNEL = before))
-  for (kernel in engine_kernels()) {
-    Sys.setenv(VARNN_KERNEL = kernel)
-    eval(expr, caller)
-  }
-}
-
 integers <- function(rows, cols) matrix(as.double(sample(-4:4, rows * cols, TRUE)), rows)
 
 # The product of matrices of these sizes in all the ways that the engine can be asked for it, less base R's.
