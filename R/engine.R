@@ -22,9 +22,9 @@ has_fast_blas <- local({
 
 # How the engine computes. In double, R's BLAS does the products from 2^22 multiplications on if it is a fast one, or
 # those that the option varnn.blas says: all (TRUE) or none (FALSE).
-engine_compute <- function(precision, blas = getOption("varnn.blas")) {
+engine_compute <- function(precision, blas = getOption("varnn.blas"), rng = "R") {
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else 2^22
-  list(single = as.integer(precision == "single"), blas_from = blas_from)
+  list(single = as.integer(precision == "single"), blas_from = blas_from, fast_rng = as.integer(rng == "fast"))
 }
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1.
@@ -33,7 +33,7 @@ engine_job <- function(control, coefficient = NULL, mc_samples = 1L) {
   of_terms <- stats::setNames(rep(1, length(terms)), terms)
   stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
   of_terms[names(coefficient)] <- coefficient
-  list(compute = engine_compute(control$precision), coefficient = of_terms,
+  list(compute = engine_compute(control$precision, rng = control$rng), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
@@ -82,9 +82,10 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
 wants <- c(z = 0L, eta = 1L, terms = 2L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
-engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double") {
+engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double",
+                       rng = "R") {
   options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
-                  compute = engine_compute(precision))
+                  compute = engine_compute(precision, rng = rng))
   out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
   if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
   columns <- run_columns(spec, want)
@@ -117,3 +118,11 @@ engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transpose
 
 # An elementary function of the engine at x. For tests.
 engine_math <- function(x, name, ...) .Call(C_math, x, list(`function` = name, compute = engine_compute(...)))
+
+# Numbers of the engine's generator: "words" of blocks, "uniform" or "normal"; `first` is a number of 32 or, as two, of
+# 64 bits. For tests.
+engine_draw <- function(kind, n, key = c(1, 2), node = 0, pass = 0, first = 0, precision = "double") {
+  kind <- match(kind, c("words", "uniform", "normal")) - 1L
+  .Call(C_draw, list(kind = kind, n = as.integer(n), key = as.double(key), node = node, pass = pass,
+                     first = as.double(c(first, 0)[1:2]), compute = engine_compute(precision)))
+}

@@ -6,7 +6,7 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
   if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
                                                                          sum(vapply(fit$blocks, eta_rows, 0)))
   eta <- engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws,
-                    precision = fit$control$precision)
+                    precision = fit$control$precision, rng = fit$control$rng)
   if (!all(is.finite(eta)))
     stop_user("The network's output is not finite: these data are too far from the training data.")
   eta

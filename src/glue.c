@@ -66,8 +66,22 @@ static nn_compute compute_of(SEXP options) {
 }
 
 static nn_host host_of(r_host *h, SEXP options) {
-  nn_host host = {h, normal, uniform, poll, epoch, compute_of(options)};
+  nn_host host = {.context = h,
+                  .normal = normal,
+                  .uniform = uniform,
+                  .poll = poll,
+                  .epoch = epoch,
+                  .compute = compute_of(options),
+                  .has_key = field_int(list_get(options, "compute"), "fast_rng", 0, 1)};
   return host;
+}
+
+static unsigned random_word(void) { return (unsigned)(unif_rand() * 4294967296.0); }
+
+/* R's generator is ours from here; the engine's own takes its key from it. */
+static void begin_noise(nn_host *host) {
+  GetRNGstate();
+  if (host->has_key) host->key[0] = random_word(), host->key[1] = random_word();
 }
 
 /* A double matrix with n rows and this many columns, or NULL where it may be absent. */
@@ -194,7 +208,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1)),
   j.history = REAL(VECTOR_ELT(out, 2));
   void *memory = R_alloc(engine->train(model, &j, NULL, NULL), 1);
-  GetRNGstate();
+  begin_noise(&j.host);
   engine->train(model, &j, memory, &status);
   PutRNGstate();
   SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
@@ -243,7 +257,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)size));
   r.out = REAL(out);
   void *memory = R_alloc(engine->run(model, &r, NULL, NULL), 1);
-  GetRNGstate();
+  begin_noise(&r.host);
   engine->run(model, &r, memory, &status);
   PutRNGstate();
   UNPROTECT(3);
@@ -268,7 +282,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, 1));
   SET_VECTOR_ELT(out, 1, Rf_allocVector(REALSXP, (R_xlen_t)info.n_par));
   void *memory = R_alloc(engine->gradient(model, &j, NULL, NULL, NULL), 1);
-  GetRNGstate();
+  begin_noise(&j.host);
   engine->gradient(model, &j, memory, REAL(VECTOR_ELT(out, 0)), REAL(VECTOR_ELT(out, 1)));
   PutRNGstate();
   UNPROTECT(2);
@@ -320,6 +334,22 @@ SEXP C_math(SEXP x, SEXP options) {
   size_t n = (size_t)Rf_xlength(x);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, Rf_xlength(x)));
   engine->math(row, n, REAL(x), REAL(out), R_alloc(engine->math(row, n, NULL, NULL, NULL), 1));
+  UNPROTECT(1);
+  return out;
+}
+
+/* Numbers of the engine's generator, for tests: list(kind, key, node, pass, first, n, compute). */
+SEXP C_draw(SEXP options) {
+  int kind = field_int(options, "kind", 0, 2), n = field_int(options, "n", 1, 2147483647 / 4);
+  const double *key = REAL(field_of(options, "key", REALSXP, 2));
+  const double *first =
+      REAL(field_of(options, "first", REALSXP, 2)); /* two words, the low one first */
+  nn_place place = {{(unsigned)key[0], (unsigned)key[1]},
+                    (unsigned)field_number(options, "node", 0, 4294967295.0),
+                    (unsigned)field_number(options, "pass", 0, 4294967295.0),
+                    (unsigned long long)first[1] << 32 | (unsigned long long)first[0]};
+  SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)n * (kind ? 1 : 4)));
+  engine_of(options)->draw(kind, &place, (size_t)n, REAL(out));
   UNPROTECT(1);
   return out;
 }

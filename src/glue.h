@@ -30,6 +30,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll);
 SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta);
 SEXP C_moments(SEXP x, SEXP weight);
 SEXP C_kernels(void);
+SEXP C_draw(SEXP options);
 SEXP C_math(SEXP x, SEXP options);
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
 

@@ -6,17 +6,17 @@
 #define SELU_ALPHA 1.67326324235437728481
 
 /* a to the right of 0, b elsewhere */
-static inline real either(real x, real a, real b) { return vmath_if_negative(0 - x, a, b); }
-static inline real elu(real x, real alpha) {
+NN_INLINE real either(real x, real a, real b) { return vmath_if_negative(0 - x, a, b); }
+NN_INLINE real elu(real x, real alpha) {
   real low = x < -40 ? (real)-40 : x, negative = low > 0 ? (real)0 : low;
   return either(x, x, alpha * vmath_expm1(negative));
 }
 /* Phi(x) + x phi(x) */
-static inline real gelu_slope(real x) {
+NN_INLINE real gelu_slope(real x) {
   real e, cdf = vmath_normal(x, &e);
   return cdf + x * e * (real)0.39894228040143267794;
 }
-static inline real silu_slope(real x) {
+NN_INLINE real silu_slope(real x) {
   real s = vmath_sigmoid(x);
   return s * (1 + x * (1 - s));
 }

@@ -83,6 +83,12 @@ typedef struct {
   double blas_from;
 } nn_compute;
 
+/* Where a random number of the engine's own generator belongs. */
+typedef struct {
+  unsigned key[2], node, pass;
+  unsigned long long first;
+} nn_place;
+
 typedef struct {
   void *context;
   void (*normal)(void *context, void *out, size_t n, size_t real_bytes);
@@ -91,6 +97,8 @@ typedef struct {
   /* NN_OK: go on; else how training ends */
   int (*epoch)(void *context, int epoch, const double *history, int n_columns);
   nn_compute compute;
+  int has_key; /* noise is drawn from the engine's generator with this key, not from the host's */
+  unsigned key[2];
 } nn_host;
 
 typedef struct {
@@ -143,6 +151,7 @@ typedef struct nn_engine {
   size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
+  void (*draw)(int kind, const nn_place *place, size_t n, double *out);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */

@@ -55,10 +55,8 @@ enum { BLOCK = 320, AHEAD = 8, LINE = 64 / sizeof(real) };
 typedef real vector __attribute__((vector_size(NN_VECTOR_BYTES)));
 typedef real loose_vector /* in memory: aligned as a number is */
     __attribute__((vector_size(NN_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
-#define NN_INLINE static inline __attribute__((always_inline))
 #else
 typedef real vector, loose_vector;
-#define NN_INLINE static inline
 #endif
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
 #define NN_SHUFFLE __builtin_shufflevector

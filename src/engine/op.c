@@ -69,7 +69,7 @@ static void dropout_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *x = input_of(t, n, 0)->value;
   real rate = (real)n->setting, keep = n->option ? 1 : 1 / (1 - rate);
-  if (t->mode == NN_MODE_SAMPLE) t->host->uniform(t->host->context, n->aux, size, sizeof(real));
+  if (t->mode == NN_MODE_SAMPLE) tape_noise(t, n, 0, n->aux);
   for (size_t i = 0; i < size; i++) {
     n->aux[i] = t->mode == NN_MODE_MEAN ? 1 : n->aux[i] < rate ? 0 : keep;
     n->value[i] = x[i] * n->aux[i];
@@ -90,7 +90,7 @@ static void noise_forward(nn_tape *t, nn_node *n) {
   const real *x = input_of(t, n, 0)->value;
   real sd = t->mode == NN_MODE_SAMPLE ? (real)n->setting : 0;
   if (sd > 0)
-    t->host->normal(t->host->context, n->value, size, sizeof(real));
+    tape_noise(t, n, 1, n->value);
   else
     memset(n->value, 0, size * sizeof(real));
   for (size_t i = 0; i < size; i++) n->value[i] = x[i] + sd * n->value[i];
@@ -155,7 +155,7 @@ static void draw_forward(nn_tape *t, nn_node *n) {
   const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
   real *eps = n->aux, *sigma = n->aux + size;
   if (t->mode == NN_MODE_SAMPLE)
-    t->host->normal(t->host->context, eps, size, sizeof(real));
+    tape_noise(t, n, 1, eps);
   else
     memset(eps, 0, size * sizeof(real));
   NN_SIMD

@@ -19,6 +19,13 @@ typedef double real;
 #define SQRT sqrt
 #endif
 
+/* Functions that are part of a loop: one that is called keeps the loop from vectorising. */
+#ifdef __GNUC__
+#define NN_INLINE static inline __attribute__((always_inline))
+#else
+#define NN_INLINE static inline
+#endif
+
 /* Loops that vectorise. gcc must be told at -O2; clang does it alone, and warns where it cannot. A sum may be taken in any
  * order. */
 #ifdef _OPENMP

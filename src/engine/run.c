@@ -33,6 +33,7 @@ static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, rea
   nn_tape *t = &m->tape;
   const nn_source *s = &r->data;
   t->n_obs = n_obs;
+  t->first_obs = first;
   t->y = y;
   if (r->z)
     transpose(s, r->z, rows_of(m, m->z), NULL, NULL, first, (size_t)n_obs, t->node[m->z].value);
@@ -61,6 +62,7 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   for (size_t i = 0; i < m->n_par; i++) theta[i] = (real)r->theta[i];
   double *out = r->out, work = 0;
   for (int draw = 0; draw < r->draws && !stop; draw++) {
+    t->pass = (unsigned)draw;
     tape_forward(t, 0, to, 1);
     for (size_t first = 0; first < n && !stop; first += (size_t)max_obs) {
       run_chunk(m, r, first, n - first < (size_t)max_obs ? (int)(n - first) : max_obs, y, from, to);

@@ -24,6 +24,17 @@ static real *grad_of(nn_tape *t, const nn_node *n, int k) {
   return in && in->needs_grad ? in->grad : NULL;
 }
 
+/* Fills as much as a node's value has with noise: the engine's own, or the host's. */
+static void tape_noise(nn_tape *t, const nn_node *n, int is_normal, real *out) {
+  const nn_host *h = t->host;
+  const nn_sequence s = {h->key, (uint32_t)(n - t->node), t->pass};
+  size_t first = n->cols ? 0 : t->first_obs * (size_t)n->rows;
+  if (h->has_key)
+    (is_normal ? random_normal : random_uniform)(&s, first, size_of(t, n), out);
+  else
+    (is_normal ? h->normal : h->uniform)(h->context, out, size_of(t, n), sizeof(real));
+}
+
 /* Whether a backward kernel must write input k's gradient (else add to it). */
 static int is_fresh(const nn_tape *t, const nn_node *n, int k) {
   const nn_node *in = &t->node[n->input[k]];

@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "family.h"
 #include "linalg.h"
+#include "random.h"
 
 enum { NN_MAX_INPUTS = 3 };
 
@@ -38,6 +39,8 @@ typedef struct {
   int n_obs, max_obs; /* columns of this chunk; the most it can have */
   nn_mode mode;
   int first_draw, first_chunk; /* of a step: gradients are written, not added to */
+  unsigned pass;               /* of the weights' part, from 0 */
+  size_t first_obs;            /* of the chunk, among all of the pass */
   int y_stride;
   const real *y; /* the chunk's responses */
   const nn_host *host;

@@ -82,6 +82,7 @@ static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first
   }
   t->n_obs = n;
   t->y = d->y == d->x ? x : s->y;
+  t->first_obs = first;
 }
 
 /* Adds share * sum_i weight_i term_i to the parts of one kind of term, per observation or of the weights, and when
@@ -123,6 +124,7 @@ static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   for (int draw = 0; draw < draws; draw++) {
     t->first_draw = draw == 0;
+    t->pass++;
     tape_forward(t, 0, last, 1);
     for (size_t done = 0; done < n; done += (size_t)t->n_obs) {
       t->first_chunk = done == 0;

@@ -38,7 +38,7 @@ typedef union {
 
 enum { NN_SIGN_BIT = NN_MANTISSA == 23 ? 31 : 63 };
 
-static inline real vmath_choose(nn_bits sign, real a, real b) {
+NN_INLINE real vmath_choose(nn_bits sign, real a, real b) {
   nn_pun p = {a}, q = {b}, r;
   nn_bits mask = (nn_bits)0 - (sign >> NN_SIGN_BIT);
   r.bits = (p.bits & mask) | (q.bits & ~mask);
@@ -46,25 +46,25 @@ static inline real vmath_choose(nn_bits sign, real a, real b) {
 }
 
 /* a where x < 0 (or is -0), else b */
-static inline real vmath_if_negative(real x, real a, real b) {
+NN_INLINE real vmath_if_negative(real x, real a, real b) {
   nn_pun s = {x};
   return vmath_choose(s.bits, a, b);
 }
 
 /* a where x is NaN, else b: only NaN's bits, without the sign, are beyond those of infinity */
-static inline real vmath_if_missing(real x, real a, real b) {
+NN_INLINE real vmath_if_missing(real x, real a, real b) {
   nn_pun s = {x}, infinity = {(real)INFINITY};
   return vmath_choose(infinity.bits - (s.bits & ~((nn_bits)1 << NN_SIGN_BIT)), a, b);
 }
 
-static inline real vmath_abs(real x) {
+NN_INLINE real vmath_abs(real x) {
   nn_pun s = {x};
   s.bits &= ~((nn_bits)1 << NN_SIGN_BIT);
   return s.value;
 }
 
 /* x + low = n log 2 + r, |r| <= log(2) / 2: sets half = 2^(n-1) and returns expm1(r), by its Taylor series. */
-static inline real vmath_expm1_reduced(real x, real low, real *half) {
+NN_INLINE real vmath_expm1_reduced(real x, real low, real *half) {
   nn_pun k, h;
   k.value = x * (real)NN_LOG2E + NN_MAGIC;
   real n = k.value - NN_MAGIC;
@@ -91,17 +91,17 @@ static inline real vmath_expm1_reduced(real x, real low, real *half) {
 }
 
 /* exp(x + low), low small beside x */
-static inline real vmath_exp_sum(real x, real low) {
+NN_INLINE real vmath_exp_sum(real x, real low) {
   real floored = x < NN_EXP_MIN ? NN_EXP_MIN : x;
   real clamped = floored > NN_EXP_MAX ? NN_EXP_MAX : floored, half;
   real p = vmath_expm1_reduced(clamped, low, &half);
   return 2 * (half + half * p);
 }
 
-static inline real vmath_exp(real x) { return vmath_exp_sum(x, 0); }
+NN_INLINE real vmath_exp(real x) { return vmath_exp_sum(x, 0); }
 
 /* log(1 + u) for 0 <= u <= 1: 2 atanh(s), s = u / (2 + u) <= 1/3. */
-static inline real vmath_log1p_unit(real u) {
+NN_INLINE real vmath_log1p_unit(real u) {
   real s = u / (2 + u), t = s * s;
 #ifdef NN_SINGLE
   real p = (real)(1.0 / 15);
@@ -128,7 +128,7 @@ static inline real vmath_log1p_unit(real u) {
 
 /* log(x) for normal x > 0: x = 2^n m, sqrt(1/2) <= m < sqrt(2), log m = 2 atanh(s), s = (m - 1) / (m + 1), and
  * 2 atanh(s) = f - f^2 / 2 + s (f^2 / 2 + 2 s^2 / 3 + 2 s^4 / 5 + ...), f = m - 1. */
-static inline real vmath_log_normal(real x) {
+NN_INLINE real vmath_log_normal(real x) {
   const nn_bits one = (nn_bits)NN_BIAS_OF_EXPONENT << NN_MANTISSA;
   nn_pun m = {x}, n = {(real)((nn_bits)1 << NN_MANTISSA)};
   nn_bits shifted = m.bits + (one - NN_ROOT_HALF);
@@ -154,7 +154,7 @@ static inline real vmath_log_normal(real x) {
 }
 
 /* log(x) for any x: that of a subnormal by a multiple that is normal; -infinity at 0, NaN below. */
-static inline real vmath_log(real x) {
+NN_INLINE real vmath_log(real x) {
   const real scale = (real)((nn_bits)2 << NN_MANTISSA);
   nn_pun bits = {x}, infinity = {(real)INFINITY};
   nn_bits magnitude = bits.bits << 1;
@@ -169,7 +169,7 @@ static inline real vmath_log(real x) {
 /* P(Z < x) of a standard normal Z. For t = |x|, P(Z < -t) = exp(-t^2 / 2) h((t - 4) / (t + 4)) / (1 + .8 t), h a polynomial:
  * the Chebyshev series of the rest on [-1, 1]. t^2 is taken as the sum of a square that is exact and of what it lacks. Also
  * gives e = exp(-t^2 / 2). */
-static inline real vmath_normal(real x, real *e) {
+NN_INLINE real vmath_normal(real x, real *e) {
   real a = vmath_abs(x), t = a > 40 ? (real)40 : a, u = (t - 4) / (t + 4);
 #ifdef NN_SINGLE
   real p = (real)1.06291332e-5;
@@ -217,39 +217,39 @@ static inline real vmath_normal(real x, real *e) {
   return vmath_if_negative(x, tail, 1 - tail);
 }
 
-static inline real vmath_normal_cdf(real x) {
+NN_INLINE real vmath_normal_cdf(real x) {
   real e;
   return vmath_normal(x, &e);
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(e), and 1 / (1 + exp(-x)), sharing e = exp(-|x|). */
-static inline real vmath_softplus_sigmoid(real x, real *sigmoid) {
+NN_INLINE real vmath_softplus_sigmoid(real x, real *sigmoid) {
   real a = vmath_abs(x), e = vmath_exp(-a), s = 1 / (1 + e);
   *sigmoid = vmath_if_negative(x, e * s, s);
   return vmath_if_negative(x, 0, x) + vmath_log1p_unit(e);
 }
 
-static inline real vmath_softplus(real x) {
+NN_INLINE real vmath_softplus(real x) {
   real a = vmath_abs(x);
   return vmath_if_negative(x, 0, x) + vmath_log1p_unit(vmath_exp(-a));
 }
 
-static inline real vmath_sigmoid(real x) { return 1 / (1 + vmath_exp(-x)); }
+NN_INLINE real vmath_sigmoid(real x) { return 1 / (1 + vmath_exp(-x)); }
 
 /* expm1 for x in [-40, 40]. */
-static inline real vmath_expm1(real x) {
+NN_INLINE real vmath_expm1(real x) {
   real half, p = vmath_expm1_reduced(x, 0, &half);
   return 2 * half * p + (2 * half - 1);
 }
 
-static inline real vmath_tanh(real x) {
+NN_INLINE real vmath_tanh(real x) {
   real a = vmath_abs(x), clamped = a > 20 ? (real)20 : a;
   real m = vmath_expm1(-2 * clamped), y = -m / (2 + m);
   return vmath_if_negative(x, -y, y);
 }
 
 /* Square roots of n numbers. C's sqrt() must set errno, which keeps compilers from vectorising it. */
-static inline void vmath_sqrt(int n, const real *x, real *root) {
+NN_INLINE void vmath_sqrt(int n, const real *x, real *root) {
   int i = 0;
 #ifdef __SSE2__
 #ifdef NN_SINGLE
