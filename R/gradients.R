@@ -32,8 +32,7 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
   offset <- engine_offset(object$blocks, train$offset)
   source <- engine_data(train$x, training_y(train, object$blocks), object$scaling, train$weights,
                         offset, use)
-  control <- list(precision = "double", batch_size = length(use), optimizer = "adam", schedule = "constant", epochs = 0,
-                  patience = Inf, learn_rate = 1, momentum = 0, clip_norm = Inf)
+  control <- nn_control(batch_size = length(use))
   seed <- use_seed(NULL)$seed
   on.exit(assign(".Random.seed", seed, envir = globalenv()))
   at <- function(theta) {

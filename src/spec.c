@@ -117,6 +117,16 @@ static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
   return block;
 }
 
+static nn_prior read_prior(SEXP spec) {
+  nn_prior p = {.kind = field_row(spec, "prior", "prior"),
+                .sd = field_number(spec, "prior_sd", 1e-100, 1e100),
+                .share = field_number(spec, "prior_share", 0, 1),
+                .sd2 = field_number(spec, "prior_sd2", 1e-100, 1e100),
+                .fan_in = field_int(spec, "fan_in", 0, 1),
+                .mc = field_int(spec, "kl_mc", 0, 1)};
+  return p;
+}
+
 nn_spec spec_read(SEXP spec) {
   nn_spec s;
   memset(&s, 0, sizeof s);
@@ -124,7 +134,8 @@ nn_spec spec_read(SEXP spec) {
   s.n_x = field_int(spec, "n_x", 1, MAX_SIZE);
   s.has_offset = field_int(spec, "has_offset", 0, 1);
   s.weights = field_row(spec, "weights", "variational");
-  s.prior_sd = field_number(spec, "prior_sd", 1e-100, 1e100);
+  s.estimator = field_row(spec, "estimator", "estimator");
+  s.prior = read_prior(spec);
   s.penalty = field_number(spec, "penalty", 0, 1e100);
   s.layer = read_layers(spec, &s.n_layers);
   s.block = read_blocks(spec, &s.n_blocks);

@@ -49,12 +49,22 @@ typedef struct {
   double fixed;    /* its log when it is fixed */
 } nn_block_spec;
 
+/* The prior of a random variable. */
+typedef struct {
+  int kind;          /* row of the prior table */
+  double sd;         /* a standard deviation, of all or of the wide part */
+  double share, sd2; /* mixture: share of the wide part; standard deviation of the narrow one */
+  int fan_in;        /* the sd of a weight matrix is divided by the root of its inputs */
+  int mc;            /* its KL by Monte Carlo */
+} nn_prior;
+
 typedef struct {
   int n_x, n_layers, n_blocks;
   int has_offset;
-  int weights;     /* row of the variational table */
-  double prior_sd; /* of the weights */
-  double penalty;  /* lambda in lambda / 2 * sum(w^2) */
+  int weights;    /* row of the variational table */
+  int estimator;  /* row of the estimator table */
+  nn_prior prior; /* of the weights */
+  double penalty; /* lambda in lambda / 2 * sum(w^2) */
   const nn_layer_spec *layer;
   const nn_block_spec *block;
 } nn_spec;

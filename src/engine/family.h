@@ -11,15 +11,18 @@ typedef struct {
   const real *eta, *y;
   const real *
       free; /* values of the free scalar (a log), n_free of them, or one that is fixed: the response's own or the block's only one */
-  real *nll;        /* out: 1 x n_obs */
-  real *slope;      /* out: d nll / d eta, (rows of eta) x n_obs */
-  real *free_slope; /* out: d nll / d free, n_free x n_obs; zeroed by the caller */
+  real *nll;            /* out: 1 x n_obs */
+  real *slope;          /* out: d nll / d eta, (rows of eta) x n_obs */
+  real *free_slope;     /* out: d nll / d free, n_free x n_obs; zeroed by the caller */
+  const real *variance; /* of eta, in the same slice, when eta is random: then eta is its mean */
+  real *variance_slope; /* out: d nll / d variance */
 } nn_nll;
 
 typedef struct {
   const char *name;
   int eta_per_response, y_per_response, has_free;
-  void (*nll)(const nn_nll *b); /* a missing (NaN) y adds nothing */
+  void (*nll)(const nn_nll *b);      /* a missing (NaN) y adds nothing */
+  void (*expected)(const nn_nll *b); /* of random eta, where that has a closed form */
 } nn_family;
 
 #endif

@@ -53,14 +53,20 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
   return tape_push(&m->tape, node);
 }
 
+/* The leaves of a weight matrix or bias, one per part of its variational family; returns its prior's sd. */
+static double push_parts(nn_model *m, nn_leaf leaf, int *part) {
+  const nn_prior *prior = &m->spec->prior;
+  for (leaf.part = 0; leaf.part < nn_variationals[m->spec->weights].n_parts; leaf.part++)
+    part[leaf.part] = push_leaf(m, leaf);
+  return prior->fan_in && leaf.role == NN_WEIGHT ? prior->sd / sqrt(leaf.cols) : prior->sd;
+}
+
 /* A weight matrix or bias as its variational family has it. */
 static int push_weight(nn_model *m, nn_leaf leaf) {
   if (m->replay >= 0) return m->weight[m->replay++];
-  const nn_variational *family = &nn_variationals[m->spec->weights];
   int part[NN_MAX_PARTS], kl;
-  for (leaf.part = 0; leaf.part < family->n_parts; leaf.part++)
-    part[leaf.part] = push_leaf(m, leaf);
-  int value = family->push(&m->tape, part, m->spec->prior_sd, &kl);
+  double sd = push_parts(m, leaf, part);
+  int value = nn_variationals[m->spec->weights].push(&m->tape, part, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, leaf.layer);
   if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && kl < 0) {
     nn_node penalty = {.op = OP_PENALTY,
@@ -76,6 +82,72 @@ static int push_weight(nn_model *m, nn_leaf leaf) {
 
 static int rows_of(const nn_model *m, int node) { return m->tape.node[node].rows; }
 
+/* An op with as many rows and columns as its first input. */
+static int push_like(nn_model *m, int op, int first, int second, int aux_per_row) {
+  const nn_node *like = &m->tape.node[first];
+  nn_node node = {.op = op,
+                  .input = {first, second, -1},
+                  .rows = like->rows,
+                  .cols = like->cols,
+                  .aux_rows = aux_per_row * like->rows};
+  return tape_push(&m->tape, node);
+}
+
+static int push_product(nn_model *m, int layer, int x, int weight, int bias) {
+  nn_node node = {
+      .op = OP_DENSE, .input = {x, weight, bias}, .rows = rows_of(m, weight), .layer = layer};
+  return tape_push(&m->tape, node);
+}
+
+/* The means and variances of a dense layer's units, independent weights given: m = E W x + E b, v = V W x^2 + V b for a known
+ * x; with a random x of mean h and variance c, x^2 becomes h^2 + c and (E W)^2 c is added. Returns the node of m. */
+static int push_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
+  const nn_variational *family = &nn_variationals[m->spec->weights];
+  int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, kl, b_variance = -1;
+  double sd = push_parts(m, weight, w);
+  int w_variance = family->moments(&m->tape, w, &m->spec->prior, sd, &kl);
+  push_term(m, NN_KL_WEIGHTS, kl, weight.layer);
+  if (has_bias) {
+    sd = push_parts(m, bias, b);
+    b_variance = family->moments(&m->tape, b, &m->spec->prior, sd, &kl);
+    push_term(m, NN_KL_WEIGHTS, kl, bias.layer);
+  }
+  int layer = weight.layer, mean = push_product(m, layer, input, w[0], b[0]);
+  int second = m->second >= 0 ? m->second : push_like(m, OP_SQUARE, input, -1, 0);
+  if (m->variance >= 0 && m->second < 0) second = push_like(m, OP_ADD, second, m->variance, 0);
+  int variance = push_product(m, layer, second, w_variance, b_variance);
+  if (m->variance >= 0) {
+    int square = push_like(m, OP_SQUARE, w[0], -1, 0);
+    int more = push_product(m, layer, m->variance, square, -1);
+    variance = push_like(m, OP_ADD, variance, more, 0);
+  }
+  m->variance = variance, m->second = -1;
+  return mean;
+}
+
+static int weight_dense(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
+  int w = push_weight(m, weight), b = has_bias ? push_weight(m, bias) : -1;
+  return push_product(m, weight.layer, input, w, b);
+}
+
+static int local_dense(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
+  int mean = push_moments(m, weight, bias, has_bias, input);
+  int drawn = push_like(m, OP_LOCAL, mean, m->variance, 2);
+  m->variance = -1;
+  return drawn;
+}
+
+/* What stands for the draws of the weights in a dense layer: they themselves; a draw of each unit; the units' moments. */
+typedef struct {
+  const char *name;
+  int has_moments; /* needs a variational family of independent weights */
+  int carries;     /* moments, from layer to layer up to the likelihood */
+  int (*dense)(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input);
+} nn_estimator;
+
+static const nn_estimator nn_estimators[] = {
+    {"weight", 0, 0, weight_dense}, {"local", 1, 0, local_dense}, {"exact", 1, 1, push_moments}};
+
 static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   int follows = layer + 1 < m->spec->n_layers ? layer + 1 : layer, has_bias = l->option;
   const nn_layer_spec *next = &m->spec->layer[follows];
@@ -83,15 +155,22 @@ static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input)
   nn_leaf weight = {
       .role = NN_WEIGHT, .rows = l->size, .cols = rows_of(m, input), .layer = layer, .init = init};
   nn_leaf bias = {.role = NN_BIAS, .rows = l->size, .cols = 1, .layer = layer, .init = init};
-  nn_node node = {.op = OP_DENSE,
-                  .input = {input, push_weight(m, weight), -1},
-                  .rows = l->size,
-                  .layer = layer};
-  if (has_bias) node.input[2] = push_weight(m, bias);
-  return tape_push(&m->tape, node);
+  return nn_estimators[m->spec->estimator].dense(m, weight, bias, has_bias, input);
+}
+
+/* The moments of units after relu; after the identity they are what they were. */
+static int push_relu_moments(nn_model *m, int option, int input) {
+  if (strcmp(nn_activations[option].name, "linear") == 0) return input;
+  if (strcmp(nn_activations[option].name, "relu") != 0) m->is_bad = 1;
+  int mean = push_like(m, OP_RELU_MEAN, input, m->variance, 2);
+  m->second = push_like(m, OP_RELU_SECOND, input, m->variance, 0);
+  m->tape.node[m->second].option = mean;
+  m->variance = push_like(m, OP_CENTER, m->second, mean, 0);
+  return mean;
 }
 
 static int push_activate(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  if (m->variance >= 0) return push_relu_moments(m, l->option, input);
   int after = m->tape.node[input].op, replaces = after == OP_DENSE || after == OP_LAYER_NORM;
   nn_node node = {.op = OP_ACTIVATE,
                   .input = {input, -1, -1},
@@ -125,6 +204,8 @@ static int push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, int i
   return tape_push(&m->tape, node);
 }
 
+static const nn_prior standard_normal = {.sd = 1};
+
 /* The bottleneck z: one dense head per part of its variational family, with prior N(0, I). */
 static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   const nn_variational *family = &nn_variationals[l->option];
@@ -143,7 +224,7 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
     head.input[2] = push_weight(m, bias);
     part[k] = tape_push(&m->tape, head);
   }
-  m->z = family->push(&m->tape, part, 1, &kl);
+  m->z = family->push(&m->tape, part, &standard_normal, 1, &kl);
   push_term(m, NN_KL_LATENT, kl, layer);
   return m->z;
 }
@@ -223,14 +304,15 @@ static void push_block(nn_model *m, int block, int *eta_row) {
   int n_free = b->noise == NN_EACH ? b->n_responses : 1,
       eta_rows = b->n_responses * family->eta_per_response;
   nn_node nll = {.op = OP_NLL,
-                 .input = {m->eta, -1, -1},
+                 .input = {m->eta, -1, m->variance},
                  .rows = 1,
                  .option = b->family,
                  .n_responses = b->n_responses,
                  .eta_row = *eta_row,
                  .y_row = m->n_y,
-                 .aux_rows = eta_rows,
+                 .aux_rows = m->variance < 0 ? eta_rows : 2 * eta_rows,
                  .setting = b->fixed};
+  if (m->variance >= 0 && !family->expected) m->is_bad = 1;
   if (family->has_free && b->noise != NN_FIXED) {
     nn_leaf noise = {.role = NN_NOISE, .rows = n_free, .cols = 1, .layer = -1 - block};
     nll.input[1] = push_leaf(m, noise);
@@ -258,12 +340,26 @@ static size_t model_place(nn_model *m, const nn_spec *s) {
 
 static size_t model_bytes(const nn_spec *s) { return model_place(NULL, s); }
 
+/* Whether the estimator has a form for the weights and the layers; activations and families are looked at later. */
+static int fits_estimator(const nn_spec *s) {
+  const nn_estimator *e = &nn_estimators[s->estimator];
+  if (!e->has_moments) return 1;
+  if (!nn_variationals[s->weights].moments) return 0;
+  for (int i = 0; i < s->n_layers; i++) {
+    int kind = s->layer[i].kind;
+    if (kind == LAYER_TIED || kind == LAYER_CONTRACT) return 0;
+    if (e->carries && kind != LAYER_DENSE && kind != LAYER_ACTIVATE) return 0;
+  }
+  return 1;
+}
+
 /* `memory` has model_bytes(spec) bytes aligned to NN_ALIGN; the spec must stay where it is. */
 static int model_build(void *memory, const nn_spec *spec) {
   nn_model *m = (nn_model *)memory;
   model_place(m, spec);
   m->spec = spec;
-  m->z = m->offset = m->contract = m->replay = -1;
+  m->z = m->offset = m->contract = m->replay = m->variance = m->second = -1;
+  m->is_bad = !fits_estimator(spec);
   nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
   int node = m->x = tape_push(&m->tape, x);
   int contracted = -1;
@@ -283,7 +379,7 @@ static int model_build(void *memory, const nn_spec *spec) {
   if (contracted >= 0) push_contraction(m, contracted);
   m->tape.y_stride = m->n_y;
   tape_mark_writers(&m->tape);
-  return eta_rows == rows_of(m, m->eta) ? NN_OK : NN_BAD_SPEC;
+  return eta_rows == rows_of(m, m->eta) && !m->is_bad ? NN_OK : NN_BAD_SPEC;
 }
 
 static void model_describe(const void *model, nn_info *info) {

@@ -148,74 +148,6 @@ static void layer_norm_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* value = mu + sigma eps, sigma = exp(log_sigma), eps ~ N(0, 1), 0 in the mean: the reparametrised draw.
- * aux: eps, then sigma. Kingma & Welling (2014). */
-static void draw_forward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
-  real *eps = n->aux, *sigma = n->aux + size;
-  if (t->mode == NN_MODE_SAMPLE)
-    tape_noise(t, n, 1, eps);
-  else
-    memset(eps, 0, size * sizeof(real));
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) {
-    sigma[i] = vmath_exp(log_sigma[i]);
-    n->value[i] = mu[i] + sigma[i] * eps[i];
-  }
-}
-
-/* dmu += d; dlog_sigma += d eps sigma */
-static void draw_backward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *eps = n->aux, *sigma = n->aux + size;
-  real *d_mu = grad_of(t, n, 0), *d_log_sigma = grad_of(t, n, 1);
-  int fresh_mu = is_fresh(t, n, 0), fresh_sigma = is_fresh(t, n, 1);
-  if (fresh_mu) memset(d_mu, 0, size * sizeof(real));
-  if (fresh_sigma) memset(d_log_sigma, 0, size * sizeof(real));
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) {
-    d_mu[i] += n->grad[i];
-    d_log_sigma[i] += n->grad[i] * eps[i] * sigma[i];
-  }
-}
-
-/* KL[N(mu, sigma) || N(0, s0)] = sum (sigma^2 + mu^2) / 2 s0^2 - 1/2 - log(sigma / s0), s0 = setting; over all rows, and over
- * all columns when these are fixed. Shares the draw's sigma. */
-static void kl_forward(nn_tape *t, nn_node *n) {
-  const nn_node *m = input_of(t, n, 0), *l = input_of(t, n, 1);
-  size_t per_value = n->cols ? size_of(t, m) : (size_t)m->rows,
-         n_values = n->cols ? 1 : (size_t)t->n_obs;
-  const real *mu = m->value, *log_sigma = l->value, *sigma = t->node[n->option].aux + size_of(t, m);
-  double inverse = 1 / (n->setting * n->setting), constant = log(n->setting) - 0.5;
-  for (size_t i = 0; i < n_values; i++) {
-    double sum = 0;
-    for (size_t k = i * per_value; k < (i + 1) * per_value; k++)
-      sum += (double)(sigma[k] * sigma[k] + mu[k] * mu[k]) * inverse / 2 - (double)log_sigma[k];
-    n->value[i] = (real)(sum + (double)per_value * constant);
-  }
-}
-
-/* dmu += d mu / s0^2; dlog_sigma += d (sigma^2 / s0^2 - 1) */
-static void kl_backward(nn_tape *t, nn_node *n) {
-  const nn_node *m = input_of(t, n, 0);
-  size_t size = size_of(t, m), per_value = n->cols ? size : (size_t)m->rows,
-         n_values = n->cols ? 1 : (size_t)t->n_obs;
-  const real *mu = m->value, *sigma = t->node[n->option].aux + size;
-  real *d_mu = grad_of(t, n, 0), *d_log_sigma = grad_of(t, n, 1),
-       inverse = (real)(1 / (n->setting * n->setting));
-  if (is_fresh(t, n, 0)) memset(d_mu, 0, size * sizeof(real));
-  if (is_fresh(t, n, 1)) memset(d_log_sigma, 0, size * sizeof(real));
-  for (size_t i = 0; i < n_values; i++) {
-    real d = n->grad[i];
-    NN_SIMD
-    for (size_t k = i * per_value; k < (i + 1) * per_value; k++) {
-      d_mu[k] += d * mu[k] * inverse;
-      d_log_sigma[k] += d * (sigma[k] * sigma[k] * inverse - 1);
-    }
-  }
-}
-
 /* setting / 2 sum w^2 */
 static void penalty_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
@@ -301,11 +233,14 @@ static void add_backward(nn_tape *t, nn_node *n) {
 }
 
 /* Minus the log-likelihood of one block per observation [1, n]; the family gives its slopes in the same pass, aux: those
- * of eta, then those of the free scalar. Input 1 is the free scalar's leaf, else setting is its value. */
+ * of eta, of the free scalar, of the variance. Input 1 is the free scalar's leaf, else setting is its value; input 2 the
+ * variance of a random eta, over which the expectation is taken. */
 static void nll_forward(nn_tape *t, nn_node *n) {
-  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1);
+  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1),
+                *variance = input_of(t, n, 2);
   const nn_family *f = &nn_families[n->option];
   real fixed = (real)n->setting, *slope = n->aux;
+  size_t n_slopes = (size_t)n->n_responses * f->eta_per_response * t->n_obs;
   nn_nll b = {t->n_obs,
               n->n_responses,
               eta->rows,
@@ -316,23 +251,29 @@ static void nll_forward(nn_tape *t, nn_node *n) {
               free_node ? free_node->value : &fixed,
               n->value,
               slope,
-              slope + (size_t)n->n_responses * f->eta_per_response * t->n_obs};
+              slope + n_slopes,
+              variance ? variance->value + n->eta_row : NULL,
+              slope + n_slopes + (size_t)(free_node ? free_node->rows : 0) * t->n_obs};
   memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
-  f->nll(&b);
+  variance ? f->expected(&b) : f->nll(&b);
 }
 
-/* deta = d slope, for the rows of eta that are this block's own; dfree += d slope */
+/* deta = d slope, for the rows of eta that are this block's own, and so of the variance; dfree += d slope */
 static void nll_backward(nn_tape *t, nn_node *n) {
   const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1);
   int rows = n->n_responses * nn_families[n->option].eta_per_response,
       n_free = free_node ? free_node->rows : 0;
   const real *slope = n->aux, *free_slope = slope + (size_t)rows * t->n_obs;
-  real *d_eta = grad_of(t, n, 0), *d_free = grad_of(t, n, 1);
+  const real *variance_slope = free_slope + (size_t)n_free * t->n_obs;
+  real *d_eta = grad_of(t, n, 0), *d_free = grad_of(t, n, 1),
+       *d_variance = n->input[2] < 0 ? NULL : grad_of(t, n, 2);
   if (d_free && is_fresh(t, n, 1)) memset(d_free, 0, n_free * sizeof(real));
   for (int i = 0; i < t->n_obs; i++) {
     real d = n->grad[i];
     for (int j = 0; d_eta && j < rows; j++)
       d_eta[(size_t)i * eta->rows + n->eta_row + j] = d * slope[(size_t)i * rows + j];
+    for (int j = 0; d_variance && j < rows; j++)
+      d_variance[(size_t)i * eta->rows + n->eta_row + j] = d * variance_slope[(size_t)i * rows + j];
     for (int k = 0; d_free && k < n_free; k++) d_free[k] += d * free_slope[(size_t)i * n_free + k];
   }
 }
@@ -347,6 +288,13 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_LAYER_NORM] = {"layer_norm", layer_norm_forward, layer_norm_backward},
     [OP_DRAW] = {"draw", draw_forward, draw_backward},
     [OP_KL] = {"kl", kl_forward, kl_backward},
+    [OP_KL_MC] = {"kl_mc", kl_mc_forward, kl_mc_backward},
+    [OP_SQUARE] = {"square", square_forward, square_backward},
+    [OP_VARIANCE] = {"variance", variance_forward, variance_backward},
+    [OP_LOCAL] = {"local", local_forward, local_backward},
+    [OP_RELU_MEAN] = {"relu_mean", relu_mean_forward, relu_mean_backward},
+    [OP_RELU_SECOND] = {"relu_second", relu_second_forward, relu_second_backward},
+    [OP_CENTER] = {"center", center_forward, center_backward},
     [OP_PENALTY] = {"penalty", penalty_forward, penalty_backward},
     [OP_ABSOLUTE] = {"absolute", absolute_forward, absolute_backward},
     [OP_DISTANCE] = {"distance", distance_forward, distance_backward},

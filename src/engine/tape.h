@@ -17,14 +17,15 @@ typedef struct nn_node {
   int input[NN_MAX_INPUTS]; /* earlier nodes, or -1 */
   int rows, cols;
   int layer;  /* dense: its layer in the specification */
-  int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the draw node whose sigma it shares */
+  int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
   int needs_grad, reached;
   int in_place; /* its value and gradient take the place of its first input's, which has no other use */
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
   double setting;
-  size_t offset; /* parameter: its place in theta */
+  const nn_prior *prior; /* kl */
+  size_t offset;         /* parameter: its place in theta */
   real *value, *grad, *aux;
 } nn_node;
 

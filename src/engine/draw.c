@@ -1,0 +1,241 @@
+/* The ops of random variables: draws and their KL, and the moments that stand for draws where these are known. */
+#include "op.h"
+#include "prior.h"
+#include "vmath.h"
+
+/* value = mu + sigma eps, sigma = exp(log_sigma), eps ~ N(0, 1), 0 in the mean: the reparametrised draw.
+ * aux: sigma, then eps. Kingma & Welling (2014). */
+static void draw_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
+  real *sigma = n->aux, *eps = n->aux + size;
+  if (t->mode == NN_MODE_SAMPLE)
+    tape_noise(t, n, 1, eps);
+  else
+    memset(eps, 0, size * sizeof(real));
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    sigma[i] = vmath_exp(log_sigma[i]);
+    n->value[i] = mu[i] + sigma[i] * eps[i];
+  }
+}
+
+/* The gradient of input k, set to 0 when this node is the first to reach it. */
+static real *fresh_grad(nn_tape *t, nn_node *n, int k) {
+  real *d = grad_of(t, n, k);
+  if (d && is_fresh(t, n, k)) memset(d, 0, size_of(t, input_of(t, n, k)) * sizeof(real));
+  return d;
+}
+
+/* dmu += d; dlog_sigma += d eps sigma */
+static void draw_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *sigma = n->aux, *eps = n->aux + size;
+  real *d_mu = fresh_grad(t, n, 0), *d_log_sigma = fresh_grad(t, n, 1);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    d_mu[i] += n->grad[i];
+    d_log_sigma[i] += n->grad[i] * eps[i] * sigma[i];
+  }
+}
+
+/* Value i of a KL: over all rows, and over all columns when these are fixed. */
+static nn_gaussians gaussians_of(nn_tape *t, const nn_node *n, size_t i) {
+  const nn_node *m = input_of(t, n, 0), *l = input_of(t, n, 1);
+  size_t per_value = n->cols ? size_of(t, m) : (size_t)m->rows;
+  nn_gaussians q = {per_value, m->value + i * per_value, l->value + i * per_value,
+                    t->node[n->option].aux + i * per_value};
+  return q;
+}
+
+static double prior_sd(const nn_node *n, const nn_gaussians *q) {
+  return nn_priors[n->prior->kind].is_empirical ? empirical_sd(q) : n->setting;
+}
+
+/* KL[N(mu, sigma) || prior], the prior's sd = setting. Shares the sigma of node `option`. At the empirical sd the KL's slope
+ * in that sd is 0. */
+static void kl_forward(nn_tape *t, nn_node *n) {
+  size_t n_values = n->cols ? 1 : (size_t)t->n_obs;
+  for (size_t i = 0; i < n_values; i++) {
+    nn_gaussians q = gaussians_of(t, n, i);
+    n->value[i] = (real)nn_priors[n->prior->kind].kl(&q, n->prior, prior_sd(n, &q));
+  }
+}
+
+static void kl_backward(nn_tape *t, nn_node *n) {
+  size_t n_values = n->cols ? 1 : (size_t)t->n_obs;
+  real *d_mu = fresh_grad(t, n, 0), *d_log_sigma = fresh_grad(t, n, 1);
+  for (size_t i = 0; i < n_values; i++) {
+    nn_gaussians q = gaussians_of(t, n, i);
+    nn_priors[n->prior->kind].kl_slope(&q, n->prior, prior_sd(n, &q), n->grad[i], d_mu + i * q.n,
+                                       d_log_sigma + i * q.n);
+  }
+}
+
+/* The KL at the one draw of node `option`: log q(w) - log p(w) = sum -log sigma - eps^2 / 2 - log(2 pi) / 2 - log p(w).
+ * Inputs: mu, log_sigma, the draw w. aux: -d log p / dw. Blundell et al. (2015). */
+static void kl_mc_forward(nn_tape *t, nn_node *n) {
+  size_t n_values = n->cols ? 1 : (size_t)t->n_obs, size = size_of(t, input_of(t, n, 2));
+  for (size_t i = 0; i < n_values; i++) {
+    nn_gaussians q = gaussians_of(t, n, i);
+    const real *w = input_of(t, n, 2)->value + i * q.n, *eps = q.sigma + size;
+    double sum = nn_priors[n->prior->kind].nlp(q.n, w, n->prior, prior_sd(n, &q), n->aux + i * q.n);
+    for (size_t k = 0; k < q.n; k++) sum -= (double)(q.log_sigma[k] + eps[k] * eps[k] / 2);
+    n->value[i] = (real)(sum - (double)q.n * NN_LOG_2PI / 2);
+  }
+}
+
+/* dw += -d log p / dw; dlog_sigma -= d. The sd of an empirical prior is taken as given. */
+static void kl_mc_backward(nn_tape *t, nn_node *n) {
+  size_t n_values = n->cols ? 1 : (size_t)t->n_obs;
+  real *d_log_sigma = fresh_grad(t, n, 1), *d_w = fresh_grad(t, n, 2);
+  fresh_grad(t, n, 0);
+  for (size_t i = 0; i < n_values; i++) {
+    size_t per_value = gaussians_of(t, n, i).n;
+    real d = n->grad[i];
+    NN_SIMD
+    for (size_t k = i * per_value; k < (i + 1) * per_value; k++) {
+      d_log_sigma[k] -= d;
+      d_w[k] += d * n->aux[k];
+    }
+  }
+}
+
+/* y = x^2 */
+static void square_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *x = input_of(t, n, 0)->value;
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) n->value[i] = x[i] * x[i];
+}
+
+static void square_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *x = input_of(t, n, 0)->value;
+  real *dx = fresh_grad(t, n, 0);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) dx[i] += 2 * n->grad[i] * x[i];
+}
+
+/* y = exp(2 log_sigma); aux: sigma */
+static void variance_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *log_sigma = input_of(t, n, 0)->value;
+  real *sigma = n->aux;
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    sigma[i] = vmath_exp(log_sigma[i]);
+    n->value[i] = sigma[i] * sigma[i];
+  }
+}
+
+static void variance_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  real *d = fresh_grad(t, n, 0);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) d[i] += 2 * n->grad[i] * n->value[i];
+}
+
+/* A variance from which a root is taken. */
+static inline real positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
+
+/* y = m + sqrt(v) eps: a draw of a unit from its mean and variance, in place of one of its weights; in the mean m.
+ * aux: eps, then sqrt(v). Kingma, Salimans & Welling (2015). */
+static void local_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
+  real *eps = n->aux, *sd = n->aux + size;
+  if (t->mode == NN_MODE_SAMPLE)
+    tape_noise(t, n, 1, eps);
+  else
+    memset(eps, 0, size * sizeof(real));
+  for (size_t i = 0; i < size; i++) sd[i] = positive(v[i]);
+  vmath_sqrt((int)size, sd, sd);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) n->value[i] = m[i] + sd[i] * eps[i];
+}
+
+/* dm += d; dv += d eps / (2 sqrt(v)) */
+static void local_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *eps = n->aux, *sd = n->aux + size;
+  real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    dm[i] += n->grad[i];
+    dv[i] += n->grad[i] * eps[i] / (2 * sd[i]);
+  }
+}
+
+static inline real normal_cdf(real x) {
+  return (real)(0.5 * erfc(-(double)x * 0.70710678118654752440));
+}
+
+/* E max(a, 0) = s [pdf(u) + u cdf(u)], a ~ N(m, v), s = sqrt(v), u = m / s. aux: cdf(u), then pdf(u) / 2s. */
+static void relu_mean_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
+  real *cdf = n->aux, *half = n->aux + size;
+  for (size_t i = 0; i < size; i++) half[i] = positive(v[i]);
+  vmath_sqrt((int)size, half, half);
+  for (size_t i = 0; i < size; i++) cdf[i] = normal_cdf(m[i] / half[i]);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    real s = half[i], u = m[i] / s, pdf = (real)0.39894228040143267794 * vmath_exp(-u * u / 2);
+    n->value[i] = s * pdf + m[i] * cdf[i];
+    half[i] = pdf / (2 * s);
+  }
+}
+
+/* dm += d cdf(u); dv += d pdf(u) / 2s */
+static void relu_mean_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *cdf = n->aux, *half = n->aux + size;
+  real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    dm[i] += n->grad[i] * cdf[i];
+    dv[i] += n->grad[i] * half[i];
+  }
+}
+
+/* E max(a, 0)^2 = m h + v cdf(u), h = E max(a, 0): the value of node `option`, whose aux has cdf(u). */
+static void relu_second_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
+  const real *h = t->node[n->option].value, *cdf = t->node[n->option].aux;
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) n->value[i] = m[i] * h[i] + v[i] * cdf[i];
+}
+
+/* dm += 2 d h; dv += d cdf(u) */
+static void relu_second_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *h = t->node[n->option].value, *cdf = t->node[n->option].aux;
+  real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
+  NN_SIMD
+  for (size_t i = 0; i < size; i++) {
+    dm[i] += 2 * n->grad[i] * h[i];
+    dv[i] += n->grad[i] * cdf[i];
+  }
+}
+
+/* The variance E h^2 - (E h)^2, at least 0. */
+static void center_forward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *second = input_of(t, n, 0)->value, *mean = input_of(t, n, 1)->value;
+  for (size_t i = 0; i < size; i++) {
+    real v = second[i] - mean[i] * mean[i];
+    n->value[i] = v > 0 ? v : 0;
+  }
+}
+
+static void center_backward(nn_tape *t, nn_node *n) {
+  size_t size = size_of(t, n);
+  const real *mean = input_of(t, n, 1)->value;
+  real *d_second = fresh_grad(t, n, 0), *d_mean = fresh_grad(t, n, 1);
+  for (size_t i = 0; i < size; i++) {
+    d_second[i] += n->grad[i];
+    d_mean[i] -= 2 * n->grad[i] * mean[i];
+  }
+}
