@@ -9,7 +9,7 @@
 # entries, counts as log(1 + count), and for each column with missing entries in training a column that is 1 where
 # they are.
 
-column_families <- c("gaussian", "huber", "bernoulli", "categorical", "poisson", "negative_binomial")
+column_families <- c("gaussian", "gaussian_hetero", "huber", "bernoulli", "categorical", "poisson", "negative_binomial")
 
 # ---- what the user gives
 
@@ -78,13 +78,15 @@ column_values <- function(data, j) {
 
 # ---- from training data to columns, blocks, x and y
 
-# Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given.
-add_columns <- function(train, family, standardize, numeric = "gaussian") {
+# Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given; `sigma`
+# the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by name.
+add_columns <- function(train, family, standardize, numeric = "gaussian", sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_known(as.list(family), names)
   columns <- lapply(seq_along(names), function(j) {
     new_column(column_values(train$data, j), names[j], family_of(family, names[j]), numeric)
   })
+  columns <- lapply(columns, with_sigma, sigma)
   place <- place_columns(columns)
   columns <- place$columns
   raw <- raw_values(columns, train$data, train$n)
@@ -95,7 +97,8 @@ add_columns <- function(train, family, standardize, numeric = "gaussian") {
   }
   train$blocks <- lapply(place$blocks, columns_block, columns)
   inputs <- input_names(columns)
-  train$design <- list(kind = "columns", columns = inputs, variables = columns, terms = train$terms,
+  train$design <- list(kind = "columns", columns = inputs, variables = columns,
+                       terms = if (is.null(train$column_terms)) train$terms else train$column_terms,
                        is_matrix = is.matrix(train$data), names = if (is.matrix(train$data)) colnames(train$data),
                        intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
   train <- utils::modifyList(train, input_output(columns, raw))
@@ -146,7 +149,8 @@ check_column_moments <- function(column, m, n) {
 # The columns' places in y, block after block: list(columns, blocks), blocks as numbers of their columns.
 place_columns <- function(columns) {
   family <- vapply(columns, function(c) c$family, "")
-  key <- ifelse(family == "categorical", paste(family, seq_along(family)), family)
+  is_alone <- family == "categorical" | vapply(columns, function(c) is.numeric(c$sigma), NA)
+  key <- ifelse(is_alone, paste(family, seq_along(family)), family)
   blocks <- unname(split(seq_along(columns), factor(key, unique(key))))
   last <- 0L
   for (j in unlist(blocks)) {
@@ -177,7 +181,19 @@ columns_block <- function(members, columns) {
   list(family = family, columns = part("name"), type = if (is.null(levels)) "numeric" else "factor", levels = levels,
        center = part("center"), scale = part("scale"),
        n_responses = if (is.null(levels)) length(own) else length(levels),
-       noise = switch(family, huber = "shared", negative_binomial = "each", "fixed"), fixed = 0, is_ordered = FALSE)
+       noise = block_noise(family, own[[1]]$sigma), knows_sigma = is.numeric(own[[1]]$sigma),
+       fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else 0, is_ordered = FALSE)
+}
+
+block_noise <- function(family, sigma) {
+  if (family == "gaussian" && is.character(sigma)) return(c(learned = "shared", each = "each")[[sigma]])
+  switch(family, huber = "shared", negative_binomial = "each", "fixed")
+}
+
+with_sigma <- function(column, sigma) {
+  if (column$family == "gaussian")
+    column$sigma <- if (is.null(names(sigma))) sigma else if (column$name %in% names(sigma)) sigma[[column$name]] else "learned"
+  column
 }
 
 # raw [n, columns of y] of data that have these columns.
@@ -238,7 +254,9 @@ columns_rows <- function(design, newdata, what = "`newdata`") {
   found <- new_columns(design, newdata, what)
   columns <- design$variables
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what)
-  c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
+  out <- c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
+  if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))
+  out
 }
 
 new_columns <- function(design, newdata, what) {
@@ -338,15 +356,17 @@ refound_columns <- function(fit, data, envir) {
     call$formula <- fit$terms
     if (!is.null(data)) call$data <- quote(data)
     envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
-    found <- columns_from_frame(columns_frame_call(call, envir))
+    found <- conditional_data(call, envir, fit$design$given$contrasts)
   } else {
     part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
     found <- columns_from_x(if (is.null(data)) part("x") else data, part("weights"), part("na.action"))
   }
   columns <- fit$design$variables
   if (length(column_names(found$data)) != length(columns)) return(list(x = matrix(0, found$n, 0)))
-  c(found[names(found) != "data"], input_output(columns, raw_values(columns, found$data, found$n)),
-    list(design = fit$design))
+  out <- c(found[setdiff(names(found), c("data", "given"))], list(design = fit$design),
+           input_output(columns, raw_values(columns, found$data, found$n)))
+  if (!is.null(found$given)) out$x <- cbind(out$x, unname(found$given$x))
+  out
 }
 
 # Whether the columns of a fit's design have their places in its y and its input.
@@ -354,7 +374,8 @@ is_columns_design <- function(design, fit, layout) {
   columns <- design$variables
   every(is.list(columns), length(columns) >= 1, all(vapply(columns, is_column, NA)),
         identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
-        layout$n_y + sum(vapply(columns, function(c) c$has_indicator, NA)) == fit$spec$n_x,
+        layout$n_y + sum(vapply(columns, function(c) c$has_indicator, NA)) + length(design$given$columns) == fit$spec$n_x,
+        is.null(design$given) || inherits(design$given$terms, "terms"),
         is.logical(design$is_matrix), is.null(design$terms) || inherits(design$terms, "terms"))
 }
 

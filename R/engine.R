@@ -27,14 +27,18 @@ engine_compute <- function(precision, blas = getOption("varnn.blas"), rng = "R")
   list(single = as.integer(precision == "single"), blas_from = blas_from, fast_rng = as.integer(rng == "fast"))
 }
 
-# `coefficient` names terms of the loss; those it does not name have coefficient 1.
-engine_job <- function(control, coefficient = NULL, mc_samples = 1L) {
+# `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
+# keeps them in its control.
+engine_job <- function(control, coefficient = control$objective$coefficient,
+                       mc_samples = max(1L, control$objective$mc_samples)) {
   terms <- registry()$term
   of_terms <- stats::setNames(rep(1, length(terms)), terms)
   stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
   of_terms[names(coefficient)] <- coefficient
+  more <- control$objective
   list(compute = engine_compute(control$precision, rng = control$rng), coefficient = of_terms,
-       mc_samples = as.integer(mc_samples), batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
+       mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
+       batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
        learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
@@ -79,7 +83,7 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
   out
 }
 
-wants <- c(z = 0L, eta = 1L, terms = 2L)
+wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
 engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double",
@@ -98,7 +102,7 @@ weight_terms <- c("kl_weights", "penalty")
 
 run_columns <- function(spec, want) {
   l <- engine_layout(spec)
-  switch(want, z = l$z_rows, eta = l$n_eta, terms = sum(!l$term %in% weight_terms))
+  switch(want, z = , sd = l$z_rows, eta = l$n_eta, terms = sum(!l$term %in% weight_terms))
 }
 
 engine_gradient <- function(spec, theta, data, control, ...) {

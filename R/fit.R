@@ -15,10 +15,16 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
               rank = linear_rank(train, spec), weights = train$weights, offset = train$offset,
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
-  fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
+  fit <- close_noise(add_training(structure(fit, class = c(class, "varnn")), trained), sets$train)
   if (keep_data) fit$data <- train
   if (keeps_outputs(fit)) remember(fit, train) else fit
 }
+
+# The fit with its noise at the optimum, where that has a closed form given the rest.
+close_noise <- function(fit, data) UseMethod("close_noise")
+
+#' @exportS3Method
+close_noise.varnn <- function(fit, data) fit
 
 # The fit with what it keeps of a pass over its training data.
 remember <- function(fit, train) UseMethod("remember")
@@ -78,15 +84,28 @@ user_history <- function(trained, fit, epochs_before) {
   nll <- user_nll(value, fit, terms, trained$present)
   out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
   for (kind in setdiff(terms$term, "nll")) {
-    out[[kind]] <- rowSums(value[, terms$term == kind, drop = FALSE])
-    if (kind %in% squared_scale_terms) out[[kind]] <- out[[kind]] / penalty_divisor(value, fit, terms, trained$present)
-    out$loss <- out$loss + out[[kind]]
+    in_loss <- rowSums(value[, terms$term == kind, drop = FALSE]) * term_coefficient(fit, kind)
+    if (kind %in% squared_scale_terms) in_loss <- in_loss / penalty_divisor(value, fit, terms, trained$present)
+    out$loss <- out$loss + in_loss
+    out[[kind]] <- if (kind == "kl_latent") rowSums(value[, terms$term == kind, drop = FALSE]) else in_loss
+  }
+  of_terms <- vapply(terms$term, function(kind) term_coefficient(fit, kind), 0)
+  of_kl <- intersect(c("kl_latent", "kl_weights"), names(out))
+  if (length(of_kl)) out$elbo <- -rowSums(out[c("nll", of_kl)])
+  if (isTRUE(fit$control$objective$importance > 1)) {
+    out$loss <- out$loss + h[, "loss"] - drop(value %*% of_terms)
   }
   of_weights <- terms$term %in% c("nll", weight_terms)
   if (any(is.finite(h[, "val_loss"])))
     out$val_loss <- user_nll(held_out, fit, terms, trained$valid_present) +
-      rowSums(held_out[, !of_weights, drop = FALSE])
+      drop(held_out[, !of_weights, drop = FALSE] %*% of_terms[!of_weights])
   out
+}
+
+# What the loss multiplies a term by.
+term_coefficient <- function(fit, kind) {
+  coefficient <- fit$control$objective$coefficient
+  if (kind %in% names(coefficient)) coefficient[[kind]] else 1
 }
 
 # Terms that belong to half the squared error.
@@ -292,6 +311,7 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   }
   if (is.finite(control$patience) || n < 10) return(control)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
+  if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   control$epochs <- fewest_epochs(held_out_curves(control, spec, layout, blocks, sets$train, folds))
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
@@ -360,6 +380,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control[names(given)] <- NULL
   control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given))
   control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  control$objective <- object$control$objective
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
   layout <- spec_layout(object$spec)
   control <- resolve_control(control, object$n_obs, layout)
@@ -373,7 +394,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   object$theta <- trained$theta
   object$state <- trained$state
   object$control <- control
-  object <- add_training(object, trained)
+  object <- close_noise(add_training(object, trained), sets$train)
   object$held_out <- train$held_out
   remember(object, train)
 }

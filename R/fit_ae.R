@@ -155,14 +155,16 @@ check_noise <- function(noise) {
 }
 
 # The stack of layers of an autoencoder or, with latent_kind = "gaussian", a variational one.
-coder_layers <- function(model, n_out, latent_kind = "point") {
+coder_layers <- function(model, blocks, latent_kind = "point", n_given = 0) {
+  n_out <- sum(vapply(blocks, eta_rows, 0))
+  given <- if (n_given) list(layer("given", n_given))
   encoder <- c(model$noise, hidden_layers(model$hidden$encoder, model$activation$encoder))
-  code <- list(layer("latent", model$latent, latent_kind))
+  code <- list(layer("latent", model$latent, latent_kind, setting = max(0, model$free_bits)))
   dense <- c(length(model$noise) + 2 * seq_along(model$hidden$encoder) - 1, length(encoder) + 1)
   decoder <- c(hidden_layers(model$hidden$decoder, model$activation$decoder), list(layer("dense", n_out, "bias")))
   if (isTRUE(model$tied)) decoder <- tied_layers(rev(dense), model$activation$decoder)
-  c(encoder, code, if (model$contractive > 0) list(layer("contract", setting = model$contractive)),
-    if (model$sparsity > 0) list(layer("sparse", setting = model$sparsity)), decoder)
+  c(encoder, code, if (isTRUE(model$contractive > 0)) list(layer("contract", setting = model$contractive)),
+    if (isTRUE(model$sparsity > 0)) list(layer("sparse", setting = model$sparsity)), given, decoder)
 }
 
 # Layers with the weights of these, the last being the output.
@@ -178,7 +180,7 @@ ae_train <- function(train, model, control, call, keep_data) {
   train <- add_columns(train, model$family, model$standardize, if (model$loss == "huber") "huber" else "gaussian")
   if (model$tied) train <- without_indicators(train)
   warn_of_latent(model$latent, length(train$design$variables))
-  spec <- new_spec(ncol(train$x), coder_layers(model, ncol(train$y)), train$blocks, penalty = model$penalty)
+  spec <- new_spec(ncol(train$x), coder_layers(model, train$blocks), train$blocks, penalty = model$penalty)
   fit_model("varnn_ae", spec, train$blocks, train, model, control, call, keep_data)
 }
 
@@ -207,7 +209,7 @@ warn_of_latent <- function(latent, n_columns) {
 #' @exportS3Method
 remember.varnn_ae <- function(fit, train) {
   fit$codes <- model_codes(fit, train$x)
-  fit$errors <- row_errors(entry_errors(fit, train$y, fit$codes))
+  fit$errors <- row_errors(entry_errors(fit, train$y, fit$codes, train$x))
   fit
 }
 
@@ -248,7 +250,7 @@ summary.varnn_ae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
-  errors <- entry_errors(object, rows$y, rows$z)
+  errors <- entry_errors(object, rows$y, rows$z, rows$x)
   w <- case_weights(object)
   mean_of <- function(e) colSums(w * e, na.rm = TRUE) / colSums(w * !is.na(e))
   error <- mean_of(errors)
@@ -323,7 +325,7 @@ coder_residuals <- function(object, type, envir) {
   scale <- unlist(lapply(object$blocks, function(b) rep_len(b$scale, b$n_responses)))
   center <- unlist(lapply(object$blocks, function(b) rep_len(b$center, b$n_responses)))
   n <- nrow(rows$y)
-  out <- rows$y * rep(scale, each = n) + rep(center, each = n) - eta_means(object, codes_eta(object, rows$z))
+  out <- rows$y * rep(scale, each = n) + rep(center, each = n) - eta_means(object, codes_eta(object, rows$z, given_rows(object, NULL, n, rows$x)))
   if (type == "standardized") out <- out / rep(scale, each = n)
   rows$finish(named_columns(out, object$design$columns[seq_len(ncol(out))]))
 }
@@ -333,7 +335,7 @@ deviance.varnn_ae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
-  sum(case_weights(object) * entry_errors(object, rows$y, rows$z), na.rm = TRUE)
+  sum(case_weights(object) * entry_errors(object, rows$y, rows$z, rows$x), na.rm = TRUE)
 }
 
 #' @export

@@ -12,9 +12,12 @@ model_codes <- function(fit, x) {
 
 latent_names <- function(n) paste0("z", seq_len(n))
 
-# eta [rows, columns of y] of codes.
-codes_eta <- function(fit, z) {
-  eta <- engine_run(fit$spec, fit$theta, list(n = as.double(nrow(z))), "eta", z = as_double(unname(z)),
+# eta [rows, rows of eta] of codes, and of what a conditional model is given.
+codes_eta <- function(fit, z, given = NULL) {
+  data <- list(n = as.double(nrow(z)))
+  if (!is.null(given)) data <- engine_data(cbind(matrix(0, nrow(z), fit$spec$n_x - ncol(given)), given),
+                                           scaling = fit$scaling)
+  eta <- engine_run(fit$spec, fit$theta, data, "eta", z = as_double(unname(z)),
                     precision = fit$control$precision)
   if (!all(is.finite(eta)))
     stop_user("What the codes decode to is not finite: they are too far from those of the data.")
@@ -30,8 +33,8 @@ eta_means <- function(fit, eta) {
 # The error of each entry [rows, columns], its unit deviance: of a numeric column the squared error of its
 # standardised value, of others twice the log-likelihood lost against a perfect reconstruction. NA where the entry is
 # missing.
-entry_errors <- function(fit, y, z) {
-  eta <- codes_eta(fit, z)
+entry_errors <- function(fit, y, z, x = NULL) {
+  eta <- codes_eta(fit, z, given_rows(fit, NULL, nrow(z), x))
   of_block <- function(b, free, in_eta, in_y) {
     family_table[[b$family]]$deviance(y[, in_y, drop = FALSE], eta[, in_eta, drop = FALSE],
                                       rep_len(free, b$n_responses))
@@ -143,16 +146,17 @@ encoded <- function(fit, newdata, envir) {
 }
 
 reconstructed <- function(fit, newdata, envir) {
-  z <- encoded(fit, newdata, envir)
+  rows <- latent_rows(fit, newdata, envir, needs_data = !is.null(fit$design$given))
+  z <- rows$finish(rows$z)
   here <- !is.na(z[, 1])
-  out <- decoded(fit, z[here, , drop = FALSE], rownames(z)[here])
+  out <- decoded(fit, z[here, , drop = FALSE], rownames(z)[here], given = given_rows(fit, NULL, nrow(z), rows$x))
   if (all(here)) out else with_rows(spread(out, here), rownames(z))
 }
 
 fit_latent <- function(fit) fit$spec$size[fit$spec$layer == "latent"]
 
-decoded <- function(fit, z, rows, whole = FALSE) {
-  columns_as_given(fit$design, eta_means(fit, codes_eta(fit, z)), rows, whole)
+decoded <- function(fit, z, rows, whole = FALSE, given = NULL) {
+  columns_as_given(fit$design, eta_means(fit, codes_eta(fit, z, given)), rows, whole)
 }
 
 check_codes <- function(z, latent) {
@@ -198,7 +202,7 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
     return(rows$finish(object$errors))
   }
   rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
-  errors <- entry_errors(object, rows$y, rows$z)
+  errors <- entry_errors(object, rows$y, rows$z, rows$x)
   rows$finish(if (per_variable) errors else row_errors(errors))
 }
 
@@ -234,12 +238,12 @@ anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   envir <- parent.frame()
   rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
-  errors <- entry_errors(object, rows$y, rows$z)
+  errors <- entry_errors(object, rows$y, rows$z, rows$x)
   score <- row_errors(errors)
   reference <- object$errors
   if (is.null(reference)) {
     train <- if (is.null(newdata)) rows else latent_rows(object, NULL, envir, needs_data = TRUE)
-    reference <- row_errors(entry_errors(object, train$y, train$z))
+    reference <- row_errors(entry_errors(object, train$y, train$z, train$x))
   }
   if (!is.null(object$held_out)) reference <- reference[object$held_out]
   reference <- sort(reference)

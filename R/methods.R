@@ -25,7 +25,9 @@ block_free <- function(fit) {
   })
 }
 
-has_profiled_sigma <- function(block) block$family == "gaussian" && block$noise == "fixed"
+has_profiled_sigma <- function(block) {
+  block$family == "gaussian" && block$noise == "fixed" && !isTRUE(block$knows_sigma)
+}
 
 #' @export
 fitted.varnn <- function(object, ...) {

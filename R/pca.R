@@ -47,6 +47,8 @@ compare_pca <- function(object, newdata = NULL, ...) UseMethod("compare_pca")
 compare_pca.varnn_ae <- function(object, newdata = NULL, ...) {
   check_fit(object)
   check_dots_empty(..., known = "newdata")
+  if (!is.null(object$design$given))
+    stop_user("compare_pca() does not apply to a conditional model: components are given nothing.")
   rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
   held_out <- if (is.null(newdata)) object$held_out
   all <- comparison_data(object, rows)

@@ -8,7 +8,8 @@
 static const struct {
   const char *name;
 } roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}},
-  terms[] = {{"nll"}, {"kl_latent"}, {"sparsity"}, {"contraction"}, {"kl_weights"}, {"penalty"}},
+  terms[] = {{"nll"},         {"kl_latent"},  {"kl_free"}, {"sparsity"},
+             {"contraction"}, {"kl_weights"}, {"penalty"}},
   noises[] = {{"fixed"}, {"shared"}, {"each"}};
 
 NAMES(function, nn_functions)

@@ -158,6 +158,8 @@ static nn_job job_of(SEXP job) {
   SEXP coefficient = field_of(job, "coefficient", REALSXP, NN_N_TERM_KINDS);
   for (int k = 0; k < NN_N_TERM_KINDS; k++) j.coefficient[k] = REAL(coefficient)[k];
   j.mc_samples = field_int(job, "mc_samples", 1, 1000000);
+  j.importance = field_int(job, "importance", 1, 1000000);
+  j.kl_warmup = field_int(job, "kl_warmup", 0, 2147483647);
   j.batch_size = field_int(job, "batch_size", 1, 2147483647);
   return j;
 }
@@ -226,11 +228,11 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   void *model = spec_build(engine, &s, &info);
   nn_run r;
   memset(&r, 0, sizeof r);
-  r.want = (nn_want)field_int(options, "want", NN_WANT_Z, NN_WANT_TERMS);
-  r.mode = field_int(options, "sample", 0, 1) ? NN_MODE_SAMPLE : NN_MODE_MEAN;
+  r.want = (nn_want)field_int(options, "want", NN_WANT_Z, NN_WANT_SD);
+  r.mode = (nn_mode)field_int(options, "sample", NN_MODE_MEAN, NN_MODE_DRAW);
   r.draws = field_int(options, "draws", 1, 2147483647);
   r.data = source_of(data, &s, &info, z == R_NilValue, r.want == NN_WANT_TERMS);
-  if ((z != R_NilValue || r.want == NN_WANT_Z) && !info.z_rows)
+  if ((z != R_NilValue || r.want == NN_WANT_Z || r.want == NN_WANT_SD) && !info.z_rows)
     Rf_error("the model has no latent layer");
   if (z != R_NilValue) {
     if (TYPEOF(z) != REALSXP || (double)Rf_xlength(z) != (double)r.data.n * info.z_rows)
@@ -243,7 +245,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   r.host = host_of(&h, options);
   SEXP checked = PROTECT(copy_parameters(theta, info.n_par, "theta"));
   r.theta = REAL(checked);
-  int rows = r.want == NN_WANT_Z ? info.z_rows : info.n_eta, status = NN_OK;
+  int rows = r.want == NN_WANT_Z || r.want == NN_WANT_SD ? info.z_rows : info.n_eta, status = NN_OK;
   if (r.want == NN_WANT_TERMS) {
     rows = 0;
     for (int i = 0; i < info.n_terms; i++) {

@@ -137,6 +137,7 @@ nn_spec spec_read(SEXP spec) {
   s.estimator = field_row(spec, "estimator", "estimator");
   s.prior = read_prior(spec);
   s.penalty = field_number(spec, "penalty", 0, 1e100);
+  s.latent_mc = field_int(spec, "latent_mc", 0, 1);
   s.layer = read_layers(spec, &s.n_layers);
   s.block = read_blocks(spec, &s.n_blocks);
   return s;

@@ -15,13 +15,15 @@ typedef enum {
   NN_DIVERGED,
   NN_BAD_SPEC
 } nn_status;
-typedef enum { NN_MODE_MEAN, NN_MODE_SAMPLE } nn_mode;
+/* Random variables at their means; drawn, and the noise of layers too (training); drawn, without that noise. */
+typedef enum { NN_MODE_MEAN, NN_MODE_SAMPLE, NN_MODE_DRAW } nn_mode;
 
 /* The terms of the loss. Those before NN_KL_WEIGHTS are one number per observation, the others one per draw of the
  * weights. */
 typedef enum {
   NN_NLL,
   NN_KL_LATENT,
+  NN_KL_FREE,
   NN_SPARSITY,
   NN_CONTRACTION,
   NN_KL_WEIGHTS,
@@ -65,6 +67,7 @@ typedef struct {
   int estimator;  /* row of the estimator table */
   nn_prior prior; /* of the weights */
   double penalty; /* lambda in lambda / 2 * sum(w^2) */
+  int latent_mc;  /* the bottleneck's KL by Monte Carlo */
   const nn_layer_spec *layer;
   const nn_block_spec *block;
 } nn_spec;
@@ -114,6 +117,8 @@ typedef struct {
 typedef struct {
   nn_source train, valid; /* valid.n = 0: none */
   int optimizer, schedule, epochs, batch_size, patience, mc_samples;
+  int importance; /* draws of the importance-weighted bound; 1: the plain one */
+  int kl_warmup;  /* epochs over which the coefficients of the bottleneck's KL grow */
   double learn_rate, momentum, clip_norm, tolerance;
   double coefficient[NN_N_TERM_KINDS];
   double *theta;   /* in: start; out: result */
@@ -123,7 +128,7 @@ typedef struct {
   nn_host host;
 } nn_job;
 
-typedef enum { NN_WANT_Z, NN_WANT_ETA, NN_WANT_TERMS } nn_want;
+typedef enum { NN_WANT_Z, NN_WANT_ETA, NN_WANT_TERMS, NN_WANT_SD } nn_want;
 
 typedef struct {
   nn_source data;

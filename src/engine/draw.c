@@ -9,7 +9,7 @@ static void draw_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
   real *sigma = n->aux, *eps = n->aux + size;
-  if (t->mode == NN_MODE_SAMPLE)
+  if (t->mode != NN_MODE_MEAN)
     tape_noise(t, n, 1, eps);
   else
     memset(eps, 0, size * sizeof(real));
@@ -101,6 +101,34 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* sum over units of max(free, KL[N(mu, sigma) || N(0, 1)]), free = setting; sigma as in kl. Kingma et al. (2016). */
+static void kl_free_forward(nn_tape *t, nn_node *n) {
+  for (int i = 0; i < t->n_obs; i++) {
+    nn_gaussians q = gaussians_of(t, n, (size_t)i);
+    double sum = 0;
+    for (size_t k = 0; k < q.n; k++) {
+      double kl =
+          (double)(q.sigma[k] * q.sigma[k] + q.mu[k] * q.mu[k] - 1) / 2 - (double)q.log_sigma[k];
+      sum += kl > n->setting ? kl : n->setting;
+    }
+    n->value[i] = (real)sum;
+  }
+}
+
+static void kl_free_backward(nn_tape *t, nn_node *n) {
+  real *d_mu = fresh_grad(t, n, 0), *d_log_sigma = fresh_grad(t, n, 1);
+  for (int i = 0; i < t->n_obs; i++) {
+    nn_gaussians q = gaussians_of(t, n, (size_t)i);
+    for (size_t k = 0; k < q.n; k++) {
+      double kl =
+          (double)(q.sigma[k] * q.sigma[k] + q.mu[k] * q.mu[k] - 1) / 2 - (double)q.log_sigma[k];
+      real d = kl > n->setting ? n->grad[i] : 0;
+      d_mu[(size_t)i * q.n + k] += d * q.mu[k];
+      d_log_sigma[(size_t)i * q.n + k] += d * (q.sigma[k] * q.sigma[k] - 1);
+    }
+  }
+}
+
 /* y = x^2 */
 static void square_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
@@ -145,7 +173,7 @@ static void local_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
   real *eps = n->aux, *sd = n->aux + size;
-  if (t->mode == NN_MODE_SAMPLE)
+  if (t->mode != NN_MODE_MEAN)
     tape_noise(t, n, 1, eps);
   else
     memset(eps, 0, size * sizeof(real));

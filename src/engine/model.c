@@ -30,6 +30,7 @@ enum {
   LAYER_MASK,
   LAYER_SPARSE,
   LAYER_CONTRACT,
+  LAYER_GIVEN,
   NN_N_LAYERS
 };
 static const nn_layer nn_layers[NN_N_LAYERS];
@@ -204,8 +205,6 @@ static int push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, int i
   return tape_push(&m->tape, node);
 }
 
-static const nn_prior standard_normal = {.sd = 1};
-
 /* The bottleneck z: one dense head per part of its variational family, with prior N(0, I). */
 static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   const nn_variational *family = &nn_variationals[l->option];
@@ -224,8 +223,17 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
     head.input[2] = push_weight(m, bias);
     part[k] = tape_push(&m->tape, head);
   }
-  m->z = family->push(&m->tape, part, &standard_normal, 1, &kl);
+  m->z = family->push(&m->tape, part, &m->latent_prior, 1, &kl);
   push_term(m, NN_KL_LATENT, kl, layer);
+  if (kl >= 0 && l->setting > 0) {
+    nn_node floor = {.op = OP_KL_FREE,
+                     .input = {part[0], part[1], -1},
+                     .rows = 1,
+                     .option = m->z,
+                     .setting = l->setting};
+    push_term(m, NN_KL_FREE, tape_push(&m->tape, floor), layer);
+  }
+  m->decoder = m->tape.n_nodes;
   return m->z;
 }
 
@@ -252,6 +260,14 @@ static int push_mask(nn_model *m, const nn_layer_spec *l, int layer, int input) 
   int node = push_dropout(m, l, layer, input);
   m->tape.node[node].option = 1;
   return node;
+}
+
+/* The last `size` columns of x beside the input: what a conditional model is given. */
+static int push_given(nn_model *m, const nn_layer_spec *l, int layer, int input) {
+  nn_node node = {.op = OP_CONCAT, .input = {input, m->x, -1}, .rows = rows_of(m, input) + l->size};
+  (void)layer;
+  if (l->size > m->spec->n_x) m->is_bad = 1, node.rows = rows_of(m, input);
+  return tape_push(&m->tape, node);
 }
 
 /* A term of the loss: setting * sum |z|. */
@@ -295,6 +311,7 @@ static const nn_layer nn_layers[NN_N_LAYERS] = {
     [LAYER_MASK] = {"mask", "", 1, push_mask},
     [LAYER_SPARSE] = {"sparse", "", 1e100, push_sparse},
     [LAYER_CONTRACT] = {"contract", "", 1e100, push_contract},
+    [LAYER_GIVEN] = {"given", "", 1e100, push_given},
 };
 
 /* A block of responses reads the next rows of eta and y; its free scalar, if any is learned, is a leaf. */
@@ -360,6 +377,7 @@ static int model_build(void *memory, const nn_spec *spec) {
   m->spec = spec;
   m->z = m->offset = m->contract = m->replay = m->variance = m->second = -1;
   m->is_bad = !fits_estimator(spec);
+  m->latent_prior = (nn_prior){.sd = 1, .mc = spec->latent_mc};
   nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
   int node = m->x = tape_push(&m->tape, x);
   int contracted = -1;

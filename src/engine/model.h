@@ -13,9 +13,11 @@ typedef struct {
   int n_weights, replay; /* replay: weights used again by a copy of the layers; -1: none */
   size_t n_par;
   int x, z, eta, offset; /* marks: nodes, or -1 */
-  int contract;          /* layer whose input's change with x is a term of the loss, or -1 */
-  int variance, second;  /* of the units so far, when the estimator carries moments: nodes, or -1 */
-  int is_bad;            /* the estimator has no form for a layer or family */
+  int decoder;           /* first node after the bottleneck and its terms */
+  nn_prior latent_prior;
+  int contract;         /* layer whose input's change with x is a term of the loss, or -1 */
+  int variance, second; /* of the units so far, when the estimator carries moments: nodes, or -1 */
+  int is_bad;           /* the estimator has no form for a layer or family */
   int n_y;
 } nn_model;
 

@@ -71,7 +71,7 @@ static void dropout_forward(nn_tape *t, nn_node *n) {
   real rate = (real)n->setting, keep = n->option ? 1 : 1 / (1 - rate);
   if (t->mode == NN_MODE_SAMPLE) tape_noise(t, n, 0, n->aux);
   for (size_t i = 0; i < size; i++) {
-    n->aux[i] = t->mode == NN_MODE_MEAN ? 1 : n->aux[i] < rate ? 0 : keep;
+    n->aux[i] = t->mode != NN_MODE_SAMPLE ? 1 : n->aux[i] < rate ? 0 : keep;
     n->value[i] = x[i] * n->aux[i];
   }
 }
@@ -215,6 +215,28 @@ static void distance_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* y = a and below it the last rows of x, as many as there is room for */
+static void concat_forward(nn_tape *t, nn_node *n) {
+  const nn_node *a = input_of(t, n, 0), *x = input_of(t, n, 1);
+  int more = n->rows - a->rows;
+  for (int i = 0; i < t->n_obs; i++) {
+    real *y = n->value + (size_t)i * n->rows;
+    memcpy(y, a->value + (size_t)i * a->rows, a->rows * sizeof(real));
+    memcpy(y + a->rows, x->value + (size_t)(i + 1) * x->rows - more, more * sizeof(real));
+  }
+}
+
+/* da += the first rows; x is data */
+static void concat_backward(nn_tape *t, nn_node *n) {
+  const nn_node *a = input_of(t, n, 0);
+  real *da = grad_of(t, n, 0);
+  if (!da) return;
+  if (is_fresh(t, n, 0)) memset(da, 0, size_of(t, a) * sizeof(real));
+  for (int i = 0; i < t->n_obs; i++)
+    for (int j = 0; j < a->rows; j++)
+      da[(size_t)i * a->rows + j] += n->grad[(size_t)i * n->rows + j];
+}
+
 /* y = a + b, the same shape: an offset on eta */
 static void add_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
@@ -288,6 +310,7 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_LAYER_NORM] = {"layer_norm", layer_norm_forward, layer_norm_backward},
     [OP_DRAW] = {"draw", draw_forward, draw_backward},
     [OP_KL] = {"kl", kl_forward, kl_backward},
+    [OP_KL_FREE] = {"kl_free", kl_free_forward, kl_free_backward},
     [OP_KL_MC] = {"kl_mc", kl_mc_forward, kl_mc_backward},
     [OP_SQUARE] = {"square", square_forward, square_backward},
     [OP_VARIANCE] = {"variance", variance_forward, variance_backward},
@@ -298,6 +321,7 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_PENALTY] = {"penalty", penalty_forward, penalty_backward},
     [OP_ABSOLUTE] = {"absolute", absolute_forward, absolute_backward},
     [OP_DISTANCE] = {"distance", distance_forward, distance_backward},
+    [OP_CONCAT] = {"concat", concat_forward, concat_backward},
     [OP_ADD] = {"add", add_forward, add_backward},
     [OP_NLL] = {"nll", nll_forward, nll_backward},
 };

@@ -15,6 +15,7 @@ enum {
   OP_DRAW,
   OP_KL,
   OP_KL_MC,
+  OP_KL_FREE,
   OP_SQUARE,
   OP_VARIANCE,
   OP_LOCAL,
@@ -24,6 +25,7 @@ enum {
   OP_PENALTY,
   OP_ABSOLUTE,
   OP_DISTANCE,
+  OP_CONCAT,
   OP_ADD,
   OP_NLL,
   NN_N_OPS

@@ -10,12 +10,15 @@ static void put(const real *value, int rows, int n_obs, size_t first, size_t n, 
       out[first + (size_t)i + (size_t)j * n] = (double)value[(size_t)i * rows + j];
 }
 
+static int is_code(nn_want want) { return want == NN_WANT_Z || want == NN_WANT_SD; }
+
 /* What is wanted of one chunk, and how many rows it has. */
 static int put_wanted(const nn_model *m, nn_want want, size_t first, size_t n, double *out) {
   const nn_tape *t = &m->tape;
-  int node = want == NN_WANT_Z ? m->z : m->eta, rows = 0;
+  int node = is_code(want) ? m->z : m->eta, rows = 0;
   if (want != NN_WANT_TERMS) {
-    if (out) put(t->node[node].value, rows_of(m, node), t->n_obs, first, n, out);
+    const real *value = want == NN_WANT_SD ? t->node[node].aux : t->node[node].value;
+    if (out) put(value, rows_of(m, node), t->n_obs, first, n, out);
     return rows_of(m, node);
   }
   for (int k = 0; k < t->n_terms; k++) {
@@ -37,10 +40,10 @@ static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, rea
   t->y = y;
   if (r->z)
     transpose(s, r->z, rows_of(m, m->z), NULL, NULL, first, (size_t)n_obs, t->node[m->z].value);
-  else
+  if (s->x)
     transpose(s, s->x, m->spec->n_x, s->center, s->scale, first, (size_t)n_obs,
               t->node[m->x].value);
-  if (m->offset >= 0 && r->want != NN_WANT_Z)
+  if (m->offset >= 0 && !is_code(r->want))
     transpose(s, s->offset, rows_of(m, m->offset), NULL, NULL, first, (size_t)n_obs,
               t->node[m->offset].value);
   if (r->want == NN_WANT_TERMS) transpose(s, s->y, m->n_y, NULL, NULL, first, (size_t)n_obs, y);
@@ -52,8 +55,9 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   nn_tape *t = &m->tape;
   nn_arena a = arena_at(memory);
   size_t n = r->data.n;
-  int max_obs = n < RUN_CHUNK ? (int)(n ? n : 1) : RUN_CHUNK, from = r->z ? m->z + 1 : 0, stop = 0;
-  int to = r->want == NN_WANT_Z ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
+  int max_obs = n < RUN_CHUNK ? (int)(n ? n : 1) : RUN_CHUNK, from = r->z ? m->decoder : 0,
+      stop = 0;
+  int to = is_code(r->want) ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
   real *theta = arena_reals(&a, m->n_par), *y = arena_reals(&a, (size_t)max_obs * (size_t)m->n_y);
   t->host = &r->host;
   tape_place(t, &a, max_obs, 0, theta, NULL);

@@ -55,7 +55,11 @@ typedef struct {
   nn_tape *tape;
   nn_job *job;
   nn_data train, valid;
-  real *theta, *grad, *start, *best, *slots, *y, *weight;
+  real *theta, *grad, *start, *best, *slots, *y;
+  real *weight, *pull; /* of each column of the chunk: in the sums; in the gradient */
+  double *copy;        /* work space of weigh_copies() */
+  double coefficient[NN_N_TERM_KINDS]; /* those of this epoch */
+  double tighter;                      /* the importance-weighted loss less the sum of its terms */
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
   double work;
@@ -65,24 +69,28 @@ enum {
   FETCH_AHEAD = 8
 }; /* columns: their order is random, so that the processor cannot guess the next */
 
-/* Columns of the data (those `row` names, from its first'th) become the chunk that the tape works on. */
-static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first, int n) {
+/* Columns of the data (those `row` names, from its first'th), `copies` of each, become the chunk that the tape works on. */
+static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first, int n,
+                   int copies) {
   nn_tape *t = s->tape;
   real *x = t->node[s->model->x].value;
   real *offset = d->n_offset ? t->node[s->model->offset].value : NULL;
   size_t nx = (size_t)d->n_x, ny = (size_t)d->n_y, no = (size_t)d->n_offset;
+  n *= copies;
   for (size_t i = 0; i < (size_t)n; i++) {
-    size_t from = row ? row[first + i] : first + i;
+    size_t at = first + i / (size_t)copies, from = row ? row[at] : at;
     if (row && i + FETCH_AHEAD < (size_t)n)
-      arena_prefetch(nx * sizeof(real), d->x + row[first + i + FETCH_AHEAD] * nx);
+      arena_prefetch(nx * sizeof(real),
+                     d->x + row[first + (i + FETCH_AHEAD) / (size_t)copies] * nx);
     memcpy(x + i * nx, d->x + from * nx, nx * sizeof(real));
     if (d->y != d->x) memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
     if (no) memcpy(offset + i * no, d->offset + from * no, no * sizeof(real));
-    s->weight[i] = d->weight ? (real)(d->weight[from] * (double)d->n / d->total_weight) : 1;
+    double weight = d->weight ? d->weight[from] * (double)d->n / d->total_weight : 1;
+    s->weight[i] = (real)(weight / copies);
   }
   t->n_obs = n;
   t->y = d->y == d->x ? x : s->y;
-  t->first_obs = first;
+  t->first_obs = first * (size_t)copies;
 }
 
 /* Adds share * sum_i weight_i term_i to the parts of one kind of term, per observation or of the weights, and when
@@ -91,72 +99,104 @@ static void take_terms(trainer *s, int of_weights, double share, int gradient) {
   nn_tape *t = s->tape;
   for (int k = 0; k < t->n_terms; k++) {
     nn_node *n = &t->node[t->term[k].node];
-    real seed = (real)(share * s->job->coefficient[t->term[k].kind]);
+    real seed = (real)(share * s->coefficient[t->term[k].kind]);
     if ((n->cols > 0) != of_weights) continue;
     int count = of_weights ? 1 : t->n_obs;
     double sum = 0;
     for (int i = 0; i < count; i++) {
       real weight = of_weights ? 1 : s->weight[i];
       sum += (double)weight * (double)n->value[i];
-      if (gradient && n->needs_grad) n->grad[i] = weight * seed;
+      if (gradient && n->needs_grad) n->grad[i] = of_weights ? seed : s->pull[i] * seed;
     }
     s->part[k] += share * sum;
   }
 }
 
-static double loss_of(const trainer *s, const double *part) {
+static double loss_of(const trainer *s, const double *part, const double *coefficient) {
   double loss = 0;
-  for (int k = 0; k < s->tape->n_terms; k++)
-    loss += s->job->coefficient[s->tape->term[k].kind] * part[k];
+  for (int k = 0; k < s->tape->n_terms; k++) loss += coefficient[s->tape->term[k].kind] * part[k];
   return loss;
 }
 
-static int chunk_of(const nn_tape *t, size_t left) {
-  return left < (size_t)t->max_obs ? (int)left : t->max_obs;
+static int chunk_of(const nn_tape *t, size_t left, int copies) {
+  size_t room = (size_t)(t->max_obs / copies);
+  return (int)(left < room ? left : room);
+}
+
+/* The importance-weighted bound of each observation from its K copies, l_k their losses: -log (1 / K) sum_k e^-l_k, whose
+ * gradient weighs those of the l_k by their share in the sum. Burda, Grosse & Salakhutdinov (2016). */
+static void weigh_copies(trainer *s, double share) {
+  nn_tape *t = s->tape;
+  int copies = s->job->importance;
+  for (int i = 0; i < t->n_obs; i += copies) {
+    double least = INFINITY, sum = 0, mean = 0;
+    for (int k = i; k < i + copies; k++) {
+      double loss = 0;
+      for (int j = 0; j < t->n_terms; j++) {
+        const nn_node *n = &t->node[t->term[j].node];
+        if (!n->cols) loss += s->coefficient[t->term[j].kind] * (double)n->value[k];
+      }
+      s->copy[k - i] = loss, mean += loss / copies;
+      if (!(loss >= least)) least = loss;
+    }
+    for (int k = 0; k < copies; k++) sum += s->copy[k] = exp(least - s->copy[k]);
+    double weight = (double)s->weight[i] * copies;
+    for (int k = 0; k < copies; k++) s->pull[i + k] = (real)(weight * s->copy[k] / sum);
+    s->tighter += share * weight * (least - log(sum / copies) - mean);
+  }
 }
 
 /* grad = gradient of the mean loss of the n observations row[first], ..., averaged over mc_samples draws; returns the loss
  * and leaves its terms in s->part. In chunks, so that memory does not grow with the batch. */
 static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t n) {
   nn_tape *t = s->tape;
-  int draws = s->job->mc_samples, last = t->n_nodes - 1;
+  int draws = s->job->mc_samples, last = t->n_nodes - 1, copies = s->job->importance;
+  size_t now = 0;
   t->mode = NN_MODE_SAMPLE;
+  s->tighter = 0;
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   for (int draw = 0; draw < draws; draw++) {
     t->first_draw = draw == 0;
     t->pass++;
     tape_forward(t, 0, last, 1);
-    for (size_t done = 0; done < n; done += (size_t)t->n_obs) {
+    for (size_t done = 0; done < n; done += now) {
+      double share = 1.0 / ((double)n * draws);
+      now = (size_t)chunk_of(t, n - done, copies);
       t->first_chunk = done == 0;
-      gather(s, &s->train, row, first + done, chunk_of(t, n - done));
+      gather(s, &s->train, row, first + done, (int)now, copies);
       tape_forward(t, 0, last, 0);
-      take_terms(s, 0, 1.0 / ((double)n * draws), 1);
+      if (copies > 1) weigh_copies(s, share);
+      take_terms(s, 0, share, 1);
       tape_backward(t, 0);
     }
     take_terms(s, 1, 1.0 / draws, 1);
     tape_backward(t, 1);
   }
-  s->work += 3 * draws * model_work(s->model, n);
-  return loss_of(s, s->part);
+  s->work += 3 * draws * model_work(s->model, n * (size_t)copies);
+  return loss_of(s, s->part, s->coefficient) + s->tighter;
 }
 
-/* Mean loss of the validation data at the means of all random variables: the terms per observation alone. */
+/* Mean loss of the validation data: the terms per observation alone, with the coefficients that warm-up leads to. At the means of
+ * all random variables or, with a random bottleneck, at a draw: there the means would hide what the draws cost. */
 static double validation_loss(trainer *s) {
   nn_tape *t = s->tape;
   int last = t->n_nodes - 1;
   double *part = s->part;
   s->part = s->held;
   t->mode = NN_MODE_MEAN;
+  for (int k = 0; k < t->n_terms; k++)
+    if (t->term[k].kind == NN_KL_LATENT) t->mode = NN_MODE_DRAW;
+  t->pass++;
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   tape_forward(t, 0, last, 1);
   for (size_t done = 0; done < s->valid.n; done += (size_t)t->n_obs) {
-    gather(s, &s->valid, NULL, done, chunk_of(t, s->valid.n - done));
+    gather(s, &s->valid, NULL, done, chunk_of(t, s->valid.n - done, 1), 1);
     tape_forward(t, 0, last, 0);
     take_terms(s, 0, 1.0 / (double)s->valid.n, 0);
   }
   s->work += model_work(s->model, s->valid.n);
   s->part = part;
-  return loss_of(s, s->held);
+  return loss_of(s, s->held, s->job->coefficient);
 }
 
 /* Fisher-Yates, one uniform per swap, fetched in blocks. */
@@ -240,16 +280,18 @@ static nn_status full_epoch(trainer *s, double *loss) {
 /* One pass over the data in random batches; the last may be short. */
 static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
   size_t n = s->train.n, batch = (size_t)s->job->batch_size;
+  double tighter = 0;
   memset(s->sum, 0, (size_t)s->tape->n_terms * sizeof(double));
   if (batch < n) shuffle(s);
   for (size_t first = 0; first < n; first += batch) {
     size_t size = n - first < batch ? n - first : batch;
     if (!isfinite(batch_gradient(s, s->order, first, size))) return NN_DIVERGED;
+    tighter += s->tighter * (double)size / (double)n;
     for (int k = 0; k < s->tape->n_terms; k++) s->sum[k] += s->part[k] * (double)size / (double)n;
     optimizer_step(s, learn_rate);
     if (should_stop(s)) return NN_INTERRUPTED;
   }
-  *loss = loss_of(s, s->sum);
+  *loss = loss_of(s, s->sum, s->coefficient) + tighter;
   return NN_OK;
 }
 
@@ -280,6 +322,14 @@ static nn_status train_epoch(trainer *s, double *row, double share, double *loss
   return isfinite(s->valid.n ? row[HISTORY_VALIDATION] : *loss) ? status : NN_DIVERGED;
 }
 
+/* The coefficients of this epoch: those of the bottleneck's KL grow linearly, to reach theirs after kl_warmup epochs. */
+static void warm_up(trainer *s, int epoch) {
+  double reached = epoch < s->job->kl_warmup ? (epoch + 1.0) / (s->job->kl_warmup + 1.0) : 1;
+  memcpy(s->coefficient, s->job->coefficient, sizeof s->coefficient);
+  s->coefficient[NN_KL_LATENT] *= reached;
+  s->coefficient[NN_KL_FREE] *= reached;
+}
+
 /* Epochs until one of the ends of training. When it ends well, and nothing was held out, the last parameters are the result,
  * else the best; an interrupt keeps what there is, or, with data held out, the best so far. */
 static nn_status train_epochs(trainer *s) {
@@ -290,6 +340,8 @@ static nn_status train_epochs(trainer *s) {
   while (job->epochs_done < job->epochs && status == NN_OK) {
     int epoch = job->epochs_done;
     double *row = job->history + (size_t)epoch * (size_t)width;
+    warm_up(s, epoch);
+    if (epoch < job->kl_warmup) best = INFINITY;
     share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
     status = train_epoch(s, row, share, &loss);
     if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
@@ -308,11 +360,17 @@ static nn_status train_epochs(trainer *s) {
 /* Memory for a tape and the chunk beside it. */
 static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
   size_t n_par = s->model->n_par, n_terms = (size_t)s->tape->n_terms;
-  int max_obs = (int)(chunk < MAX_CHUNK ? chunk : MAX_CHUNK);
+  size_t copies = (size_t)s->job->importance, all = chunk * copies;
+  size_t most = copies > MAX_CHUNK ? copies : MAX_CHUNK;
+  int max_obs = (int)(all < most ? all : most);
   s->theta = arena_reals(a, n_par);
   s->grad = arena_reals(a, n_par);
   s->y = arena_reals(a, (size_t)max_obs * (size_t)s->model->n_y);
-  s->weight = arena_reals(a, (size_t)max_obs);
+  s->weight = s->pull = arena_reals(a, (size_t)max_obs);
+  if (copies > 1) {
+    s->pull = arena_reals(a, (size_t)max_obs);
+    s->copy = (double *)arena_take(a, copies, sizeof(double));
+  }
   s->part = (double *)arena_take(a, n_terms, sizeof(double));
   s->sum = (double *)arena_take(a, n_terms, sizeof(double));
   s->held = (double *)arena_take(a, n_terms, sizeof(double));
@@ -370,6 +428,7 @@ static size_t gradient(void *model, nn_job *job, void *memory, double *loss, dou
   if (!memory) return arena_bytes(&a);
   data_load(&s.train, &job->train);
   copy_in(s.model->n_par, job->theta, s.theta);
+  warm_up(&s, job->kl_warmup);
   *loss = evaluate_all(&s);
   copy_out(s.model->n_par, s.grad, out);
   return 0;

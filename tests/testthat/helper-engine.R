@@ -190,6 +190,7 @@ slow_leaves <- function(spec, read) {
       list()
     )
     if (spec$layer[i] %in% c("dense", "latent")) cols <- size
+    if (spec$layer[i] == "given") cols <- cols + size
   }
   leaves
 }
@@ -226,17 +227,18 @@ slow_noise <- function(h, sd, noise) {
   h
 }
 
-slow_latent <- function(h, leaf, noise) {
+slow_latent <- function(h, leaf, noise, free) {
   mu <- slow_dense(h, leaf$mu)
   if (is.null(leaf$log_sigma)) return(list(z = mu))
   sigma <- exp(slow_dense(h, leaf$log_sigma))
   z <- mu
-  kl <- numeric(nrow(h))
+  kl <- kl_free <- numeric(nrow(h))
   for (i in seq_len(nrow(z))) {
     kl[i] <- slow_kl(mu[i, ], sigma[i, ], 1)
+    for (j in seq_len(ncol(z))) kl_free[i] <- kl_free[i] + max(free, slow_kl(mu[i, j], sigma[i, j], 1))
     for (j in seq_len(ncol(z))) if (noise) z[i, j] <- mu[i, j] + sigma[i, j] * stats::rnorm(1)
   }
-  list(z = z, kl = kl)
+  list(z = z, kl = kl, kl_free = if (free > 0) kl_free)
 }
 
 # A forward pass: z, eta, the kl of the latents, and what the reader has gathered.
@@ -250,14 +252,19 @@ slow_forward <- function(spec, theta, data, noise = FALSE) {
       for (k in seq_along(h)) h[k] <- slow_activation[[spec$option[i]]](h[k])
       next
     }
+    if (spec$layer[i] == "given") {
+      h <- cbind(h, data$x[, utils::tail(seq_len(ncol(data$x)), spec$size[i]), drop = FALSE])
+      next
+    }
     if (spec$layer[i] == "sparse") {
       out$sparsity <- rowSums(cbind(out$sparsity, spec$setting[i] * rowSums(abs(h))))
       next
     }
     if (spec$layer[i] == "latent") {
-      latent <- slow_latent(h, leaves[[i]], noise)
+      latent <- slow_latent(h, leaves[[i]], noise, spec$setting[i])
       h <- out$z <- latent$z
       out$kl_latent <- latent$kl
+      out$kl_free <- latent$kl_free
       next
     }
     h <- switch(spec$layer[i], dense = slow_dense(h, leaves[[i]]), layer_norm = slow_layer_norm(h, leaves[[i]]),
@@ -296,11 +303,12 @@ slow_engine <- function(spec, theta, data, noise = FALSE, coefficient = NULL) {
   out <- slow_forward(spec, theta, data, noise)
   nll <- slow_block_nll(spec, out$eta, data$y, out$read)
   stopifnot(out$read$used() == length(theta))
-  out$terms <- cbind(out$kl_latent, out$sparsity, nll, deparse.level = 0)
+  out$terms <- cbind(out$kl_latent, out$kl_free, out$sparsity, nll, deparse.level = 0)
   weight <- if (is.null(data$weight)) rep(1, nrow(nll)) else data$weight
   totals <- out$read$totals()
   of_rows <- function(term) if (is.null(term)) 0 else sum(weight * term) / sum(weight)
-  parts <- c(list(nll = of_rows(nll), kl_latent = of_rows(out$kl_latent), sparsity = of_rows(out$sparsity)), totals)
+  parts <- c(list(nll = of_rows(nll), kl_latent = of_rows(out$kl_latent), kl_free = of_rows(out$kl_free),
+                sparsity = of_rows(out$sparsity)), totals)
   parts[names(coefficient)] <- Map(`*`, parts[names(coefficient)], coefficient)
   out$loss <- sum(unlist(parts))
   out
@@ -356,7 +364,8 @@ random_layer <- function(kind) {
   switch(kind,
          dense = layer("dense", size, sample(c("bias", "none"), 1)),
          activate = layer("activate", option = sample(r$activation, 1)),
-         latent = layer("latent", size, sample(r$variational, 1)),
+         latent = layer("latent", size, sample(r$variational, 1), sample(c(0, 0.3), 1)),
+         given = layer("given", 1),
          layer(kind, size, setting = stats::runif(1, 0.1, 0.6)))
 }
 

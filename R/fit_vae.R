@@ -1,0 +1,295 @@
+#' Variational autoencoders
+#'
+#' Fits the latent-variable model \eqn{z \sim N(0, I)}{z ~ N(0, I)}, \eqn{x_j | z \sim}{x_j | z ~} the family of
+#' column j with parameters \eqn{d_j(z)}, a decoder network, by maximising the evidence lower bound (ELBO) with an
+#' encoder network for \eqn{q(z | x) = N(g(x), \mathrm{diag}(h(x)^2))}{q(z | x) = N(g(x), diag(h(x)^2))} (Kingma and
+#' Welling 2014, Rezende et al. 2014). All numbers are in nats per row on the columns' own scales.
+#'
+#' @section What is maximised:
+#' \deqn{\frac1n \sum_i \left[ E_{q(z|x_i)} \log p(x_i | z) - \beta \, KL(q(z | x_i) \| N(0, I)) \right]}{mean_i [
+#' E_q(z|x_i) log p(x_i | z) - beta KL(q(z | x_i) || N(0, I)) ]} With `beta = 1` it is the ELBO, a lower bound of the
+#' mean log-likelihood. The expectation is taken over `mc_samples` reparametrised draws \eqn{z = g(x) + h(x) \xi}{z =
+#' g(x) + h(x) xi}, \eqn{\xi \sim N(0, I)}{xi ~ N(0, I)}; g and h share the hidden layers. The KL is exact, or with
+#' `kl = "mc"` taken at the same draws, as \eqn{\log q(z | x) - \log p(z)}{log q(z | x) - log p(z)}. Whatever `beta`,
+#' `kl_warmup`, `free_bits` or `importance` say, the history also has the ELBO (at `beta = 1`).
+#'
+#' With `importance = k` the bound \eqn{E \log \frac1k \sum_k p(x, z_k) / q(z_k | x)}{E log (1/k) sum_k p(x, z_k) /
+#' q(z_k | x)} of Burda et al. (2016) is maximised, which is tighter. `free_bits = b` leaves each latent dimension of
+#' each row b nats of KL that cost nothing (Kingma et al. 2016).
+#'
+#' Without hidden layers and with one learned sigma this is probabilistic principal component analysis (Tipping and
+#' Bishop 1999, Lucas et al. 2019): the optimal ELBO is the log-likelihood, and dimensions whose eigenvalue is below
+#' sigma^2 collapse. `summary()` says whether they should.
+#'
+#' @section Columns:
+#' Numeric columns are `"gaussian"`, logical ones and factors of two levels `"bernoulli"`, other factors and character
+#' columns `"categorical"`; on request (`family`, one for all or by name) `"poisson"`, `"negative_binomial"` (its size
+#' is learned), `"bernoulli"` of numbers between 0 and 1, `"huber"`. A missing entry adds nothing to the likelihood;
+#' see [fit_ae()] for how it enters the encoder, and [impute()].
+#'
+#' @section Conditional models:
+#' `fit_vae(height + weight ~ sex + age, data)` models the columns on the left given those on the right (Sohn et al.
+#' 2015): both networks read the latter too, coded as [lm()] does. Draws for any values: `simulate(fit, newdata = )`.
+#'
+#' @param x a formula (`~ .`, or `a + b ~ given`), a numeric matrix, or a data frame.
+#' @param formula,data,weights,subset,na.action,contrasts as in [lm()], but that missing entries of modelled columns
+#'   pass by default. `weights` are case weights.
+#' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
+#'   , decoder = )`. `0`: none.
+#' @param latent number of latent dimensions.
+#' @param activation one of [activations()], or one for each hidden layer of the encoder.
+#' @param family see Columns.
+#' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
+#'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
+#'   it depends on z. Learned ones end at their closed-form optimum given the rest.
+#' @param beta weight of the KL.
+#' @param kl exact, or by Monte Carlo (`"mc"`).
+#' @param mc_samples draws of z per row and gradient.
+#' @param kl_warmup number of epochs over which the KL's weight grows to `beta`.
+#' @param free_bits nats of KL per dimension and row that are free.
+#' @param importance number of draws of the importance-weighted bound; 1: the ELBO.
+#' @param standardize centre and scale numeric columns? Undone in all output, likelihoods included.
+#' @param control how to train, see [nn_control()]; its arguments may also be given directly.
+#' @param keep_data keep the training data in the fit?
+#' @param ... arguments of [nn_control()].
+#'
+#' @return An object of class `c("varnn_vae", "varnn")`, a list as that of [fit_nn()]; `history` has `loss` (the
+#'   objective's negative), `nll` and `kl_latent` (the ELBO's parts, negative), `elbo`, `learn_rate` and, where rows
+#'   were held out, `val_loss`. Methods: [encode()], [decode()], [reconstruct()], [simulate()][simulate.varnn_vae()],
+#'   [elbo()], [logLik()][logLik.varnn_vae()], [impute()], [predict()][predict.varnn_ae()], [anomaly()],
+#'   [plot()][plot.varnn()], [summary()][summary.varnn_vae()].
+#' @references Kingma and Welling (2014) \doi{10.48550/arXiv.1312.6114}. Rezende, Mohamed and Wierstra (2014)
+#'   \doi{10.48550/arXiv.1401.4082}. Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}. Kingma et
+#'   al. (2016) free bits, \doi{10.48550/arXiv.1606.04934}. Higgins et al. (2017) beta, beta-VAE, ICLR. Sohn, Lee and
+#'   Yan (2015) conditional models, NeurIPS 28. Tipping and Bishop (1999) \doi{10.1111/1467-9868.00196}. Lucas,
+#'   Tucker, Grosse and Norouzi (2019) \doi{10.48550/arXiv.1911.02469}.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_vae(iris, epochs = 100)
+#' fit
+#' simulate(fit, 3)
+#' summary(fit)
+#'
+#' given <- fit_vae(Sepal.Length + Sepal.Width ~ Species, iris, latent = 1, epochs = 100)
+#' simulate(given, newdata = data.frame(Species = levels(iris$Species)))
+#' @export
+fit_vae <- function(x, ...) {
+  call <- formula_call(match.call(), sys.call(), quote(fit_vae.formula))
+  if (is.null(call)) UseMethod("fit_vae") else eval(call, list(fit_vae.formula = fit_vae.formula), parent.frame())
+}
+
+#' @rdname fit_vae
+#' @export
+fit_vae.default <- function(x, ...) {
+  stop_user("The first argument must be a formula, a numeric matrix or a data frame, not %s%s.", shown(x),
+            if (isS4(x)) ": use as.matrix(x)" else "")
+}
+
+#' @rdname fit_vae
+#' @export
+fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 32, latent = 2,
+                            activation = "silu", family = "auto", sigma = "learned", beta = 1, kl = "exact",
+                            mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
+                            control = nn_control(), keep_data = FALSE, ...) {
+  call <- match.call()
+  call[[1]] <- quote(fit_vae)
+  control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.formula)))
+  model <- vae_arguments(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
+                         importance, standardize)
+  vae_train(conditional_data(call, parent.frame(), contrasts), model, control, call, keep_data)
+}
+
+#' @rdname fit_vae
+#' @export
+fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = 2, activation = "silu",
+                               family = "auto", sigma = "learned", beta = 1, kl = "exact", mc_samples = 1,
+                               kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
+                               control = nn_control(), keep_data = FALSE, ...) {
+  call <- match.call()
+  call[[1]] <- quote(fit_vae)
+  control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.data.frame)))
+  model <- vae_arguments(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
+                         importance, standardize)
+  vae_train(columns_from_x(x, weights, na.action), model, control, call, keep_data)
+}
+
+#' @rdname fit_vae
+#' @export
+fit_vae.matrix <- fit_vae.data.frame
+
+vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
+                          importance, standardize) {
+  hidden <- check_coder_hidden(hidden)
+  kl <- check_choice(kl, c("exact", "mc"), "kl")
+  whole <- function(x, name, low) as.integer(check_number(x, name, low, 1e6, whole = TRUE))
+  model <- list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
+                activation = check_coder_activation(activation, hidden), family = family, sigma = check_sigma(sigma),
+                beta = check_number(beta, "beta", 0, 1e6), kl = kl, mc_samples = whole(mc_samples, "mc_samples", 1),
+                kl_warmup = whole(kl_warmup, "kl_warmup", 0), free_bits = check_number(free_bits, "free_bits", 0, 1e6),
+                importance = whole(importance, "importance", 1),
+                standardize = check_flag(standardize, "standardize"))
+  if (model$importance > 1 && model$free_bits > 0)
+    stop_user("`free_bits` belongs to the ELBO: with `importance` = %d there is no KL to leave free.",
+              model$importance)
+  model
+}
+
+check_sigma <- function(sigma) {
+  if (is.numeric(sigma) && length(sigma) && all(is.finite(sigma)) && all(sigma > 0)) {
+    if (length(sigma) == 1 || !is.null(names(sigma))) return(sigma)
+    stop_user("`sigma` of several numbers needs the names of their columns.")
+  }
+  if (is.character(sigma)) return(check_choice(sigma, c("learned", "each", "hetero"), "sigma"))
+  stop_user("`sigma` must be \"learned\", \"each\", \"hetero\" or a number above 0, not %s.", shown(sigma))
+}
+
+# What engine_job() reads beside the control.
+vae_objective <- function(model) {
+  of_kl <- c(kl_latent = model$beta, kl_free = model$beta)
+  if (model$free_bits > 0) of_kl[["kl_latent"]] <- 0
+  list(coefficient = of_kl, mc_samples = model$mc_samples, kl_warmup = model$kl_warmup, importance = model$importance)
+}
+
+vae_train <- function(train, model, control, call, keep_data) {
+  check_flag(keep_data, "keep_data")
+  check_stochastic(control, "A variational autoencoder")
+  train <- hold_out(train, control$validation, train$n)
+  given <- train$given
+  train <- add_columns(train, model$family, model$standardize,
+                       if (identical(model$sigma, "hetero")) "gaussian_hetero" else "gaussian", model$sigma)
+  check_sigma_columns(model$sigma, train$design$variables)
+  if (!is.null(given)) train <- add_given(train, given, model$standardize)
+  warn_of_latent(model$latent, length(train$design$variables))
+  control$objective <- vae_objective(model)
+  layers <- coder_layers(model, train$blocks, "gaussian", length(given$design$columns))
+  spec <- new_spec(ncol(train$x), layers, train$blocks,
+                   latent_kl = if (model$importance > 1) "mc" else model$kl)
+  fit_model("varnn_vae", spec, train$blocks, train, model, control, call, keep_data)
+}
+
+check_stochastic <- function(control, what) {
+  if (registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1)
+    stop_user("%s is trained with draws, which \"%s\" cannot use: take \"adam\".", what, control$optimizer)
+}
+
+check_sigma_columns <- function(sigma, columns) {
+  if (!is.numeric(sigma)) return(invisible())
+  of_numbers <- Filter(function(c) c$family == "gaussian", columns)
+  if (!length(of_numbers)) stop_user("`sigma` is given, but no column is gaussian.")
+  if (!is.null(names(sigma))) check_known(as.list(sigma), vapply(of_numbers, function(c) c$name, ""))
+}
+
+# ---- conditional models: columns ~ given
+
+# What a model is given, of new data.
+given_values <- function(design, newdata, what) {
+  rows <- design_rows(design, newdata)
+  if (!all(rows$ok))
+    stop_user("%s has missing values in %s, which the other columns are modelled given.", what,
+              quoted(all.vars(design$terms)))
+  unname(rows$x)
+}
+
+# Training data of `~ columns` or of `columns ~ given`, the latter with the data of the right side as `given`.
+conditional_data <- function(call, envir, contrasts) {
+  formula <- eval(call$formula, envir)
+  if (!inherits(formula, "formula")) stop_user("`formula` must be a formula, not %s.", shown(formula))
+  if (length(formula) == 2) return(columns_from_frame(columns_frame_call(call, envir)))
+  left <- left_names(formula, call, envir)
+  side <- function(expression) {
+    call$formula <- stats::as.formula(call("~", expression), environment(formula))
+    call_frame(call, envir, quote(stats::na.pass))
+  }
+  train <- columns_from_frame(side(left))
+  right <- side(formula[[3]])
+  train$given <- data_from_frame(right, contrasts)
+  train$column_terms <- train$terms
+  both <- call("~", left, stats::formula(attr(right, "terms"))[[2]])
+  train$terms <- stats::terms(stats::as.formula(both, environment(formula)))
+  check_given(train$given)
+  train
+}
+
+# The left side as a sum of columns; "." is all columns of the data that the right side does not use.
+left_names <- function(formula, call, envir) {
+  if (!"." %in% all.vars(formula[[2]])) return(formula[[2]])
+  rest <- setdiff(names(eval(call$data, envir)), all.vars(formula[[3]]))
+  if (!length(rest)) stop_user("The left side of the formula is empty: all columns are on the right.")
+  Reduce(function(a, b) call("+", a, b), lapply(rest, as.name))
+}
+
+check_given <- function(given) {
+  m <- check_finite_columns(given$x, given$design$columns, "")
+  bad <- which(m$n_missing > 0)
+  if (length(bad)) stop_user("Column `%s`, which the others are modelled given, has missing values: drop these rows.",
+                             given$design$columns[bad[1]])
+}
+
+# The given columns come last in the input.
+add_given <- function(train, given, standardize) {
+  given$moment_weights <- train$moment_weights
+  scaling <- x_scaling(given, standardize)
+  train$x <- cbind(train$x, given$x)
+  dimnames(train$x) <- NULL
+  train$scaling <- Map(c, train$scaling, scaling)
+  train$design$given <- given$design
+  train$design$columns <- c(train$design$columns, given$design$columns)
+  train$is_own_response <- FALSE
+  train
+}
+
+# ---- after training
+
+# sigma^2 given the rest: the mean over rows and draws of z of the squared error.
+#' @exportS3Method
+close_noise.varnn_vae <- function(fit, data) {
+  learned <- which(vapply(fit$blocks, function(b) b$family == "gaussian" && b$noise != "fixed", NA))
+  if (!length(learned) || fit$n_epochs == 0) return(fit)
+  rows <- if (is.null(data$row)) seq_len(data$n) else data$row
+  if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
+  x <- data$x[rows, , drop = FALSE]
+  y <- data$y[rows, , drop = FALSE]
+  w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
+  source <- engine_data(x, scaling = list(center = data$center, scale = data$scale))
+  draws <- max(2, min(200, round(2e5 / length(rows))))
+  squares <- 0
+  for (k in seq_len(draws)) {
+    eta <- engine_run(fit$spec, fit$theta, source, "eta", sample = 2L, precision = fit$control$precision)
+    means <- do.call(cbind, Map(function(b, s) family_table[[b$family]]$mean(eta[, s, drop = FALSE]), fit$blocks,
+                                block_slices(fit$blocks, eta_rows)))
+    squares <- squares + colSums(w * (y - means)^2, na.rm = TRUE) / draws
+  }
+  present <- colSums(w * !is.na(y))
+  at <- block_slices(fit$blocks, y_rows)
+  for (i in learned) {
+    leaf <- fit$layout[fit$layout$role == "noise" & fit$layout$layer == 1L - i, ]
+    s <- at[[i]]
+    variance <- if (fit$blocks[[i]]$noise == "shared") sum(squares[s]) / sum(present[s]) else squares[s] / present[s]
+    fit$theta[leaf_index(leaf)] <- log(pmax(variance, 1e-30)) / 2
+  }
+  fit
+}
+
+#' @exportS3Method
+remember.varnn_vae <- remember.varnn_ae
+
+#' @exportS3Method
+model_title.varnn_vae <- function(fit) {
+  sprintf("%s%s (%s)", if (is.null(fit$design$given)) "Variational autoencoder" else
+    "Conditional variational autoencoder", if (has_hidden_units(fit)) "" else ", linear",
+    paste(unique(fit$family), collapse = ", "))
+}
+
+#' @exportS3Method
+result_line.varnn_vae <- function(fit) {
+  h <- fit$history
+  if (!nrow(h)) return("not trained")
+  at <- if (!is.null(h$val_loss) && fit$best_epoch > 0) fit$best_epoch else nrow(h)
+  a <- fit$arguments
+  number <- function(x) format(x, digits = 4)
+  paste0("ELBO ", number(h$elbo[at]), " nats per row (log-likelihood ", number(-h$nll[at]), ", KL ",
+         number(h$kl_latent[at]), ")",
+         if (a$beta != 1) sprintf("; trained with beta = %s", format(a$beta)),
+         if (a$importance > 1) sprintf("; importance-weighted with %d draws", a$importance),
+         if (!is.null(h$val_loss)) sprintf("; loss held out %s (best: epoch %d)", number(h$val_loss[at]), fit$best_epoch))
+}

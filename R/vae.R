@@ -1,0 +1,434 @@
+# What a variational autoencoder can be asked.
+
+# The verbs that it shares with autoencoders.
+#' @rdname encode
+#' @export
+decode.varnn_vae <- function(object, z, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("z", "newdata"))
+  if (missing(z)) stop_user("`z` is missing: give the codes to decode, as encode() returns them.")
+  z <- check_codes(z, fit_latent(object))
+  decoded(object, z, rownames(z), given = given_rows(object, newdata, nrow(z)))
+}
+
+#' @rdname encode
+#' @param sd with `TRUE`, for a variational autoencoder, also the standard deviations of q(z | x), as columns `sd1`,
+#'   ...
+#' @export
+encode.varnn_vae <- function(object, newdata = NULL, sd = FALSE, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "sd"))
+  check_flag(sd, "sd")
+  envir <- parent.frame()
+  if (!sd) return(encoded(object, newdata, envir))
+  rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
+  s <- code_sds(object, rows$x)
+  colnames(s) <- paste0("sd", seq_len(ncol(s)))
+  rows$finish(cbind(rows$z, s))
+}
+
+#' @rdname encode
+#' @export
+reconstruct.varnn_vae <- reconstruct.varnn_ae
+
+#' @rdname predict.varnn_ae
+#' @export
+predict.varnn_vae <- predict.varnn_ae
+
+#' @rdname anomaly
+#' @export
+anomaly.varnn_vae <- anomaly.varnn_ae
+
+#' @rdname compare_pca
+#' @export
+compare_pca.varnn_vae <- compare_pca.varnn_ae
+
+#' @export
+fitted.varnn_vae <- fitted.varnn_ae
+
+#' @rdname residuals.varnn_ae
+#' @export
+residuals.varnn_vae <- residuals.varnn_ae
+
+#' @export
+deviance.varnn_vae <- deviance.varnn_ae
+
+#' @export
+variable.names.varnn_vae <- variable.names.varnn_ae
+
+# Standard deviations of q(z | x).
+code_sds <- function(fit, x) {
+  engine_run(fit$spec, fit$theta, engine_data(x, scaling = fit$scaling), "sd", precision = fit$control$precision)
+}
+
+# The given columns of new data [n, given], or NULL for a model that has none.
+given_rows <- function(fit, newdata, n, x = NULL) {
+  design <- fit$design$given
+  if (is.null(design)) return(NULL)
+  if (!is.null(x)) return(x[, ncol(x) + 1 - rev(seq_along(design$columns)), drop = FALSE])
+  if (is.null(newdata))
+    stop_user("The model is conditional: give `newdata` with %s.", quoted(all.vars(design$terms)))
+  given <- given_values(design, newdata, "`newdata`")
+  if (nrow(given) != n && nrow(given) != 1)
+    stop_user("`newdata` has %d rows, and there are %d codes.", nrow(given), n)
+  given[rep_len(seq_len(nrow(given)), n), , drop = FALSE]
+}
+
+#' Residual standard deviations of a variational autoencoder
+#'
+#' @param object a fit by [fit_vae()].
+#' @param ... not used.
+#' @return The noise sigma of each gaussian column, on its own scale.
+#' @export
+sigma.varnn_vae <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  is_number <- vapply(object$blocks, function(b) b$family == "gaussian", NA)
+  if (!any(is_number)) stop_user("sigma() needs gaussian columns; this fit's families are %s.",
+                                 quoted(unique(object$family)))
+  unlist(Map(function(b, free) stats::setNames(b$scale * exp(rep_len(free, b$n_responses)), b$columns),
+             object$blocks[is_number], block_free(object)[is_number]))
+}
+
+# ---- likelihoods
+
+# The log-likelihood of each row at given codes, on the users' scale.
+log_lik_at <- function(fit, rows, z) {
+  data <- engine_data(rows$x, rows$y, scaling = fit$scaling)
+  terms <- engine_run(fit$spec, fit$theta, data, "terms", z = z, precision = fit$control$precision)
+  kinds <- spec_layout(fit$spec)$terms$term
+  -rowSums(terms[, kinds[!kinds %in% weight_terms] == "nll", drop = FALSE]) - log_jacobian(fit, rows$y)
+}
+
+# What standardising takes off the log-density of each row: the sum of log(scale) over its gaussian entries.
+log_jacobian <- function(fit, y) {
+  scale <- unlist(lapply(fit$blocks, function(b) if (is_gaussian(b)) rep_len(b$scale, b$n_responses) else
+    rep(1, b$n_responses)))
+  if (all(scale == 1)) 0 else drop((!is.na(y)) %*% log(scale))
+}
+
+# n x latent reparametrised draws.
+draw_codes <- function(mu, sd) mu + sd * stats::rnorm(length(mu))
+
+gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
+
+#' Evidence lower bound
+#'
+#' @param object a fit by [fit_vae()].
+#' @param newdata as in [encode()]; by default the training data.
+#' @param draws number of draws of z per row.
+#' @param ... not used.
+#' @return A number per row, the ELBO (at `beta = 1`) in nats on the columns' own scales: `E log p(x | z)` by Monte
+#'   Carlo less the exact KL. Attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte Carlo standard error
+#'   of the sum.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_vae(iris, epochs = 50)
+#' mean(elbo(fit))
+#' @export
+elbo <- function(object, newdata = NULL, ...) UseMethod("elbo")
+
+#' @rdname elbo
+#' @export
+elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "draws"))
+  draws <- check_number(draws, "draws", 1, 1e9, whole = TRUE)
+  rows <- latent_rows(object, newdata, parent.frame(), needs_data = TRUE)
+  sd <- code_sds(object, rows$x)
+  sum <- squares <- numeric(nrow(rows$z))
+  for (k in seq_len(draws)) {
+    one <- log_lik_at(object, rows, draw_codes(rows$z, sd))
+    sum <- sum + one
+    squares <- squares + one^2
+  }
+  kl <- rowSums(gaussian_kl(rows$z, sd))
+  variance <- pmax(0, squares / draws - (sum / draws)^2) / max(1, draws - 1)
+  structure(rows$finish(sum / draws - kl), log_lik = sum / draws, kl = kl,
+            se = if (draws > 1) sqrt(sum(variance)) else NA_real_)
+}
+
+# log p(x, z) - log q(z | x) of `k` draws of z for each row, one by one into `use`.
+each_log_weight <- function(fit, rows, k, use) {
+  sd <- code_sds(fit, rows$x)
+  for (j in seq_len(k)) {
+    eps <- stats::rnorm(length(sd))
+    z <- rows$z + sd * eps
+    use(log_lik_at(fit, rows, z) - rowSums(z^2 - eps^2) / 2 + rowSums(log(sd)), z)
+  }
+}
+
+#' Log-likelihood of a variational autoencoder
+#'
+#' The importance-weighted estimate \eqn{\sum_i \log \frac1k \sum_k p(x_i, z_{ik}) / q(z_{ik} | x_i)}{sum_i log (1/k)
+#' sum_k p(x_i, z_ik) / q(z_ik | x_i)}: a lower bound of the log-likelihood on average, which it approaches as k
+#' grows.
+#'
+#' @param object a fit by [fit_vae()].
+#' @param newdata as in [encode()]; by default the training data.
+#' @param k draws per row; 1 gives an estimate of the ELBO.
+#' @param ... not used.
+#' @return A number of class `logLik` with attributes `df`, `nobs`, `"se"`, its Monte Carlo standard error (by the
+#'   delta method; `NA` for k = 1) and `"rows"`, the estimates by row.
+#' @references Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_vae(iris, epochs = 50)
+#' logLik(fit, k = 50)
+#' @export
+logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "k"))
+  k <- check_number(k, "k", 1, 1e9, whole = TRUE)
+  rows <- latent_rows(object, newdata, parent.frame(), needs_data = TRUE)
+  n <- nrow(rows$z)
+  top <- rep(-Inf, n)
+  sum <- squares <- numeric(n)
+  each_log_weight(object, rows, k, function(log_weight, z) {
+    new_top <- pmax(top, log_weight)
+    shrink <- exp(top - new_top)
+    w <- exp(log_weight - new_top)
+    sum <<- sum * shrink + w
+    squares <<- squares * shrink^2 + w^2
+    top <<- new_top
+  })
+  by_row <- top + log(sum / k)
+  # var(log mean w) ~ (mean w^2 / (mean w)^2 - 1) / k
+  variance <- pmax(0, squares * k / sum^2 - 1) / max(1, k - 1)
+  w <- if (is.null(newdata)) case_weights(object) else 1
+  structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = n, rows = rows$finish(by_row),
+            se = if (k > 1) sqrt(sum(w^2 * variance)) else NA_real_)
+}
+
+# ---- draws
+
+#' Simulate rows like the data
+#'
+#' Draws codes from the prior N(0, I), decodes them, and draws each column from its family, noise included.
+#'
+#' @param object a fit by [fit_vae()].
+#' @param nsim number of rows; of a conditional model, of each row of `newdata`.
+#' @param seed a seed, or `NULL` to go on with the present state of the generator.
+#' @param newdata for a conditional model, the given columns.
+#' @param ... not used.
+#' @return Rows with the columns, types, levels and units of the training data (whole numbers where those were), with
+#'   the codes as attribute `"codes"` and the generator's state or seed as attribute `"seed"`. Of a conditional model
+#'   the rows of `newdata`, `nsim` times over, the given columns beside the drawn ones.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_vae(iris, epochs = 100)
+#' simulate(fit, 5)
+#' @export
+simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("nsim", "seed", "newdata"))
+  nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
+  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  given <- NULL
+  n <- nsim
+  if (!is.null(object$design$given)) {
+    if (is.null(newdata)) given_rows(object, NULL, 1)
+    if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
+    given_values(object$design$given, newdata, "`newdata`")
+    newdata <- newdata[rep(seq_len(nrow(newdata)), nsim), all.vars(object$design$given$terms), drop = FALSE]
+    row.names(newdata) <- NULL
+    n <- nrow(newdata)
+    given <- given_rows(object, newdata, n)
+  }
+  state <- use_seed(seed)
+  on.exit(state$restore())
+  z <- matrix(stats::rnorm(n * fit_latent(object)), n, dimnames = list(NULL, latent_names(fit_latent(object))))
+  out <- columns_as_given(object$design, eta_draws(object, codes_eta(object, z, given)), NULL, whole = TRUE)
+  if (!is.null(given)) out <- cbind(newdata, out)
+  structure(out, codes = z, seed = state$seed)
+}
+
+# A draw from the families at eta, on the users' scale.
+eta_draws <- function(fit, eta) {
+  draw <- function(b, free, s) {
+    y <- family_table[[b$family]]$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses))
+    if (is_gaussian(b)) rep(b$center, each = nrow(y)) + rep(b$scale, each = nrow(y)) * y else y
+  }
+  do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows)))
+}
+
+#' Fill in missing entries
+#'
+#' Draws missing entries from the model given those that are there, by importance resampling: of `k` codes drawn from
+#' q(z | x), one is taken with probabilities proportional to \eqn{p(x_{obs}, z) / q(z | x)}{p(x_obs, z) / q(z | x)}
+#' (Rubin 1987), and the missing entries are drawn from their families given it.
+#'
+#' @param object a fit by [fit_vae()].
+#' @param newdata as in [encode()], with missing entries; by default the training data.
+#' @param m number of imputations.
+#' @param k number of codes to choose from.
+#' @param type `"draw"`: draws, as multiple imputation needs them; `"mean"`: means over all codes by their weights,
+#'   the best single guess (of classes the likeliest one).
+#' @param ... not used.
+#' @return `newdata` with its missing entries filled in, all else as it was; with `m` above 1 a list of m of these.
+#' @references Rubin (1987) The calculation of posterior distributions by data augmentation: comment,
+#'   \doi{10.1080/01621459.1987.10478461}. Mattei and Frellsen (2019) MIWAE, \doi{10.48550/arXiv.1812.02633}.
+#' @examples
+#' set.seed(1)
+#' holes <- iris
+#' holes$Petal.Width[1:10] <- NA
+#' fit <- fit_vae(holes, epochs = 100)
+#' head(impute(fit))
+#' @export
+impute <- function(object, ...) UseMethod("impute")
+
+#' @rdname impute
+#' @export
+impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "draw", ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "m", "k", "type"))
+  m <- check_number(m, "m", 1, 1e6, whole = TRUE)
+  k <- check_number(k, "k", 1, 1e6, whole = TRUE)
+  check_choice(type, c("draw", "mean"), "type")
+  envir <- parent.frame()
+  if (is.null(newdata)) newdata <- training_columns(object, envir)
+  rows <- latent_rows(object, newdata, envir)
+  part <- which(rowSums(is.na(rows$y)) > 0)
+  some <- list(x = rows$x[part, , drop = FALSE], y = rows$y[part, , drop = FALSE], z = rows$z[part, , drop = FALSE])
+  given <- given_rows(object, NULL, length(part), some$x)
+  fill <- function(values) filled(object, newdata, part, some$y, values)
+  if (!length(part)) return(if (m == 1) newdata else rep(list(newdata), m))
+  if (type == "mean") return(fill(weighted_fill(object, some, k, given)))
+  out <- lapply(seq_len(m), function(i) {
+    fill(eta_draws(object, codes_eta(object, resampled_codes(object, some, k), given)))
+  })
+  if (m == 1) out[[1]] else out
+}
+
+# One code per row, each drawn with probability proportional to its weight, in one pass: the next of weight w replaces
+# the one that is held with probability w / (sum of weights so far).
+resampled_codes <- function(fit, rows, k) {
+  held <- rows$z
+  total <- rep(-Inf, nrow(held))
+  each_log_weight(fit, rows, k, function(log_weight, z) {
+    total <<- pmax(total, log_weight) + log1p(exp(-abs(total - log_weight)))
+    takes <- log(stats::runif(length(total))) < log_weight - total
+    held[takes, ] <<- z[takes, ]
+  })
+  held
+}
+
+# The mean of what the codes decode to, by their weights.
+weighted_fill <- function(fit, rows, k, given) {
+  top <- rep(-Inf, nrow(rows$z))
+  total <- numeric(nrow(rows$z))
+  sum <- 0
+  each_log_weight(fit, rows, k, function(log_weight, z) {
+    new_top <- pmax(top, log_weight)
+    shrink <- exp(top - new_top)
+    w <- exp(log_weight - new_top)
+    sum <<- sum * shrink + w * eta_means(fit, codes_eta(fit, z, given))
+    total <<- total * shrink + w
+    top <<- new_top
+  })
+  sum / total
+}
+
+# The columns of the training data as the user has them.
+training_columns <- function(fit, envir) {
+  train <- training_data(fit, NULL, envir)
+  scale <- unlist(lapply(fit$blocks, function(b) rep_len(b$scale, b$n_responses)))
+  center <- unlist(lapply(fit$blocks, function(b) rep_len(b$center, b$n_responses)))
+  n <- nrow(train$y)
+  out <- columns_as_given(fit$design, train$y * rep(scale, each = n) + rep(center, each = n), fit$rows, whole = TRUE)
+  if (is.null(fit$design$given)) out else cbind(out, given_columns(fit, envir))
+}
+
+given_columns <- function(fit, envir) {
+  frame <- stats::get_all_vars(stats::delete.response(fit$design$given$terms), eval(fit$call$data, environment(fit$terms)))
+  if (nrow(frame) != fit$n_obs) stop_user("Give `newdata`: the given columns of the training data are not found again.")
+  frame
+}
+
+# newdata with `values` [rows `part`, columns of y] where y is missing.
+filled <- function(fit, newdata, part, y, values) {
+  new <- columns_as_given(fit$design, values, NULL, whole = TRUE)
+  columns <- fit$design$variables
+  for (j in seq_along(columns)) {
+    gap <- is.na(y[, columns[[j]]$at[1]])
+    if (!any(gap)) next
+    name <- if (is.matrix(newdata) && is.null(colnames(newdata))) j else columns[[j]]$name
+    v <- column_values(new, j)[gap]
+    if (is.matrix(newdata)) newdata[part[gap], name] <- v else newdata[[name]][part[gap]] <- v
+  }
+  newdata
+}
+
+# ---- summary
+
+#' Summary of a variational autoencoder
+#'
+#' @param object,x a fit by [fit_vae()], its summary.
+#' @param draws draws per row for the ELBO.
+#' @param ... not used.
+#' @return A list of class `summary.varnn_vae` with `fit_lines` (what `print()` shows), `elbo` (its parts in nats per
+#'   row), `dimensions` (a data frame: `kl`, mean KL of each latent dimension; `mean_variance`, the variance of E(z |
+#'   x) over rows; `active`: is that above 0.01, Burda et al. 2016), `expected` (with gaussian columns alone: how many
+#'   dimensions probabilistic principal component analysis has at this sigma, the eigenvalues of the standardised
+#'   columns above sigma^2, and these `eigenvalues`), `sigma` and `layers`.
+#' @references Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}. Lucas, Tucker, Grosse and
+#'   Norouzi (2019) \doi{10.48550/arXiv.1911.02469}.
+#' @examples
+#' set.seed(1)
+#' summary(fit_vae(iris, epochs = 50))
+#' @export
+summary.varnn_vae <- function(object, draws = 20, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "draws")
+  rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
+  sd <- code_sds(object, rows$x)
+  w <- case_weights(object) / sum(case_weights(object))
+  log_lik <- 0
+  for (k in seq_len(draws)) log_lik <- log_lik + log_lik_at(object, rows, draw_codes(rows$z, sd)) / draws
+  kl <- colSums(w * gaussian_kl(rows$z, sd))
+  variance <- colSums(w * rows$z^2) - colSums(w * rows$z)^2
+  structure(list(fit_lines = fit_lines(object),
+                 elbo = c(elbo = sum(w * log_lik) - sum(kl), log_lik = sum(w * log_lik), kl = sum(kl)),
+                 dimensions = data.frame(kl = kl, mean_variance = variance, active = variance > 0.01,
+                                         row.names = latent_names(length(kl))),
+                 expected = expected_dimensions(object, rows$y),
+                 sigma = if (any(vapply(object$blocks, function(b) b$family == "gaussian", NA))) sigma(object),
+                 layers = data.frame(name = object$layout$name, size = paste(object$layout$rows, "x", object$layout$cols),
+                                     norm = leaf_norms(object))), class = "summary.varnn_vae")
+}
+
+# With one sigma for all columns, all of them gaussian, and nothing missing.
+expected_dimensions <- function(fit, y) {
+  b <- fit$blocks[[1]]
+  if (length(fit$blocks) > 1 || b$family != "gaussian" || b$noise == "each" || anyNA(y) || nrow(y) < 2) return(NULL)
+  eigenvalues <- eigen(stats::cov.wt(y, method = "ML")$cov, symmetric = TRUE, only.values = TRUE)$values
+  variance <- exp(2 * block_free(fit)[[1]])
+  list(active = min(fit_latent(fit), sum(eigenvalues > variance)), variance = variance, eigenvalues = eigenvalues)
+}
+
+#' @rdname summary.varnn_vae
+#' @export
+print.summary.varnn_vae <- function(x, ...) {
+  cat(x$fit_lines, "", sep = "\n")
+  e <- format(x$elbo, digits = 4, trim = TRUE)
+  cat(sprintf("ELBO %s nats per row: log-likelihood %s, KL %s\n\n", e[1], e[2], e[3]))
+  print(x$dimensions, digits = 3)
+  cat(sprintf("\n%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)), collapse_words(x), "\n")
+  if (!is.null(x$sigma)) {
+    cat("\nNoise (sigma):\n")
+    print(utils::head(x$sigma, 12), digits = 3)
+    if (length(x$sigma) > 12) cat("... and", length(x$sigma) - 12, "more\n")
+  }
+  cat("\n")
+  print(x$layers, row.names = FALSE, digits = 4)
+  invisible(x)
+}
+
+collapse_words <- function(x) {
+  lost <- sum(!x$dimensions$active)
+  if (is.null(x$expected) || lost == 0) return("")
+  sprintf(paste("Of the standardised columns %d eigenvalues are above sigma^2 = %s:\n%s"), x$expected$active,
+          format(x$expected$variance, digits = 3),
+          if (x$expected$active <= sum(x$dimensions$active)) "the others have nothing to tell, and should collapse."
+          else "probabilistic PCA would use more; try more epochs, `kl_warmup` or a smaller `sigma`.")
+}
