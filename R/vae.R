@@ -399,10 +399,10 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
 
 # With one sigma for all columns, all of them gaussian, and nothing missing.
 expected_dimensions <- function(fit, y) {
-  b <- fit$blocks[[1]]
-  if (length(fit$blocks) > 1 || b$family != "gaussian" || b$noise == "each" || anyNA(y) || nrow(y) < 2) return(NULL)
+  log_sigma <- unlist(block_free(fit))
+  if (any(fit$family != "gaussian") || diff(range(log_sigma)) > 1e-9 || anyNA(y) || nrow(y) < 2) return(NULL)
   eigenvalues <- eigen(stats::cov.wt(y, method = "ML")$cov, symmetric = TRUE, only.values = TRUE)$values
-  variance <- exp(2 * block_free(fit)[[1]])
+  variance <- exp(2 * log_sigma[1])
   list(active = min(fit_latent(fit), sum(eigenvalues > variance)), variance = variance, eigenvalues = eigenvalues)
 }
 
