@@ -21,7 +21,9 @@
 #'   stops; `Inf`: never.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`.
-#' @param threads threads to use; at present the engine uses one, R's BLAS what it is set to.
+#' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In
+#'   training they share large products and long optimizer steps, in predictions the rows. Only one is used in
+#'   a fork of the process that loaded the package, as by `parallel::mclapply()`. R's BLAS has threads of its own.
 #' @param rng `"R"`: all noise is drawn from R's generator. `"fast"`: the noise of dropout and of random weights, layers
 #'   and latents comes from Philox (Salmon et al., 2011), which takes its key from R's generator at the start of each
 #'   training and prediction, and costs a tenth. With both [set.seed()] reproduces a fit bit for bit.
@@ -62,7 +64,7 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
   check_unless(Inf, patience, "patience", 1, whole = TRUE)
   check_number(starts, "starts", 1, whole = TRUE)
-  check_number(threads, "threads", 1, whole = TRUE)
+  check_number(threads, "threads", 1, 1024, whole = TRUE)
   check_validation(validation)
   check_callback(callback)
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,

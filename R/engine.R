@@ -20,11 +20,17 @@ has_fast_blas <- local({
   }
 })
 
+# The process that loaded the package. A fork of it must not use threads: those of its parent are gone.
+own_process <- new.env(parent = emptyenv())
+.onLoad <- function(libname, pkgname) own_process$id <- Sys.getpid() # nolint: object_name_linter.
+
 # How the engine computes. In double, R's BLAS does the products from 2^22 multiplications on if it is a fast one, or
 # those that the option varnn.blas says: all (TRUE) or none (FALSE).
-engine_compute <- function(precision, blas = getOption("varnn.blas"), rng = "R") {
+engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas")) {
+  if (is.null(threads) || !identical(own_process$id, Sys.getpid())) threads <- 1
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else 2^22
-  list(single = as.integer(precision == "single"), blas_from = blas_from, fast_rng = as.integer(rng == "fast"))
+  list(single = as.integer(precision == "single"), threads = as.integer(threads),
+       fast_rng = as.integer(identical(rng, "fast")), blas_from = blas_from)
 }
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
@@ -36,7 +42,7 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
   stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
   of_terms[names(coefficient)] <- coefficient
   more <- control$objective
-  list(compute = engine_compute(control$precision, rng = control$rng), coefficient = of_terms,
+  list(compute = engine_compute(control$precision, control$threads, control$rng), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
        batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
@@ -87,9 +93,9 @@ wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
 engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double",
-                       rng = "R") {
+                       rng = "R", threads = 1) {
   options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
-                  compute = engine_compute(precision, rng = rng))
+                  compute = engine_compute(precision, threads, rng))
   out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
   if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
   columns <- run_columns(spec, want)

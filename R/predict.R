@@ -1,12 +1,12 @@
 # Prediction: new data to eta, eta to what was asked for.
 
 # eta [rows, columns] of the engine, offset included for all but the gaussians.
-model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
+model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$control$threads) {
   data <- engine_data(rows$x, NULL, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
   if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
                                                                          sum(vapply(fit$blocks, eta_rows, 0)))
   eta <- engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws,
-                    precision = fit$control$precision, rng = fit$control$rng)
+                    precision = fit$control$precision, rng = fit$control$rng, threads = threads)
   if (!all(is.finite(eta)))
     stop_user("The network's output is not finite: these data are too far from the training data.")
   eta
@@ -20,6 +20,7 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
 #' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
 #'   level. The default is `"class"` for a factor response, else `"response"`.
+#' @param threads threads to use at most; see [nn_control()].
 #' @param ... not used; an argument here is an error.
 #' @return As many values as rows in `newdata`, in their order and with their names; a row with a missing value gives
 #'   `NA`. `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
@@ -32,9 +33,10 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L) {
 #' predict(fit, iris[c(1, 51, 101), ])
 #' predict(fit, iris[c(1, 51, 101), ], type = "prob")
 #' @export
-predict.varnn_nn <- function(object, newdata, type = NULL, ...) {
+predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type"))
+  check_dots_empty(..., known = c("newdata", "type", "threads"))
+  check_number(threads, "threads", 1, 1024, whole = TRUE)
   type <- predict_type(object, type)
   if (missing(newdata) || is.null(newdata)) {
     found <- training_eta(object, parent.frame())
@@ -42,7 +44,7 @@ predict.varnn_nn <- function(object, newdata, type = NULL, ...) {
     return(stats::napredict(object$na.action, with_rows(out, fit_rows(object))))
   }
   rows <- design_rows(object$design, newdata)
-  eta <- model_eta(object, rows)
+  eta <- model_eta(object, rows, threads = threads)
   with_rows(spread(predicted(object, eta, rows$offset, type), rows$ok), rows$rows)
 }
 

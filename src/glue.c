@@ -61,7 +61,8 @@ static SEXP function_or_null(SEXP f, const char *name) {
 
 static nn_compute compute_of(SEXP options) {
   SEXP list = list_get(options, "compute");
-  nn_compute compute = {.blas_from = field_number(list, "blas_from", 0, INFINITY)};
+  nn_compute compute = {.blas_from = field_number(list, "blas_from", 0, INFINITY),
+                        .threads = field_int(list, "threads", 1, 1024)};
   return compute;
 }
 

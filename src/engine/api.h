@@ -91,9 +91,11 @@ typedef struct {
   size_t n_source, n; /* rows of the source, rows taken */
 } nn_source;
 
-/* How products are computed: by R's BLAS, which is double only, from m n k = blas_from on, else by the engine's kernel. */
+/* How products are computed: by R's BLAS, which is double only, from m n k = blas_from on, else by the engine's kernel, in
+ * at most so many threads. */
 typedef struct {
   double blas_from;
+  int threads;
 } nn_compute;
 
 /* Where a random number of the engine's own generator belongs. */

@@ -29,7 +29,7 @@
  * of which the rows that exist are copied to C.
  *
  * Every number of C is the sum over p in order, block by block, added to what was there before. It does not depend on the
- * tile or strip that the number is in. */
+ * tile or strip that the number is in, nor on the thread: with several, each computes a part of the rows or columns of C. */
 #include "linalg.h"
 
 #ifndef NN_SINGLE
@@ -49,7 +49,7 @@ enum { ROWS = 3, COLUMNS = 4 };
 #else
 enum { ROWS = 2, COLUMNS = 4 };
 #endif
-enum { BLOCK = 320, AHEAD = 8, LINE = 64 / sizeof(real) };
+enum { BLOCK = 320, THREADS_FROM = 1 << 20, AHEAD = 8, LINE = 64 / sizeof(real) };
 
 #ifdef __GNUC__
 typedef real vector __attribute__((vector_size(NN_VECTOR_BYTES)));
@@ -216,30 +216,63 @@ static int strip_rows(int left) {
   return left < vectors * LANES ? left : vectors * LANES;
 }
 
-/* Part of a product: k columns of op(A) from the first'th, for rows `from` to `to` of C. */
-static void block_product(const nn_product *p, int first, int k, int from, int to, real *panel) {
+/* Rows [from, to) and columns [left, right) of C. */
+typedef struct {
+  int from, to, left, right;
+} window;
+
+/* Of a part of a product what comes from k columns of op(A), from the first'th. */
+static void block_product(const nn_product *p, window c, int first, int k, real *panel) {
   const size_t m = (size_t)p->m, row = p->a_transposed ? (size_t)p->k : 1,
-               column = p->a_transposed ? 1 : m;
-  const real *start = first ? p->c : p->start;
-  strip s = {.n = p->n, .k = k, .c_step = m, .start_step = first ? m : p->start_step};
+               column = p->a_transposed ? 1 : m, left = (size_t)c.left;
+  strip s = {.n = c.right - c.left, .k = k, .c_step = m};
+  s.start_step = first ? m : p->start_step;
   s.b_row = p->b_transposed ? (size_t)p->n : 1, s.b_step = p->b_transposed ? 1 : (size_t)p->k;
-  s.b = p->b + (size_t)first * s.b_row;
-  for (int i = from, rows; i < to; i += rows) {
-    rows = strip_rows(to - i);
+  s.b = p->b + (size_t)first * s.b_row + left * s.b_step;
+  const real *start = first ? p->c : p->start;
+  for (int i = c.from, rows; i < c.to; i += rows) {
+    rows = strip_rows(c.to - i);
     int height = (rows + LANES - 1) / LANES * LANES, packs = p->a_transposed || height > rows;
     const real *a = p->a + (size_t)i * row + (size_t)first * column;
     if (packs) pack(a, row, column, rows, height, k, panel);
     s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : m;
-    s.start = start ? start + i : NULL, s.c = p->c + i;
+    s.start = start ? start + left * s.start_step + i : NULL, s.c = p->c + left * m + i;
     strip_product(s, rows);
   }
 }
 
-static void kernel_product(const nn_linalg *l, const nn_product *p) {
+static void part_product(const nn_product *p, window c, real *panel) {
   const int n_blocks = p->k > BLOCK ? (p->k + BLOCK - 1) / BLOCK : 1,
             k = (p->k + n_blocks - 1) / n_blocks;
   for (int first = 0; first < p->k; first += k)
-    block_product(p, first, p->k - first < k ? p->k - first : k, 0, p->m, l->panel);
+    block_product(p, c, first, p->k - first < k ? p->k - first : k, panel);
+}
+
+/* Where the i'th of n parts of a length begins, in whole units. */
+static int part_begin(int i, int n, int length, int unit) {
+  int units = (length + unit - 1) / unit, begin = (int)((long long)units * i / n) * unit;
+  return begin < length ? begin : length;
+}
+
+/* Part i of n: of the rows of C where there are many, else of its columns. */
+static window window_of(const nn_product *p, int i, int n) {
+  window c = {0, p->m, 0, p->n};
+  if (p->m >= 4 * n * HEIGHT)
+    c.from = part_begin(i, n, p->m, LANES), c.to = part_begin(i + 1, n, p->m, LANES);
+  else
+    c.left = part_begin(i, n, p->n, COLUMNS), c.right = part_begin(i + 1, n, p->n, COLUMNS);
+  return c;
+}
+
+/* A parallel region costs about as much as a small product, even one with a single thread. */
+static void kernel_product(const nn_linalg *l, const nn_product *p) {
+  const int n = (double)p->m * p->n * p->k < THREADS_FROM ? 1 : l->wish.threads;
+  if (n == 1) {
+    part_product(p, window_of(p, 0, 1), l->panel);
+    return;
+  }
+  NN_PARALLEL(n)
+  for (int i = 0; i < n; i++) part_product(p, window_of(p, i, n), l->panel + (size_t)i * PANEL);
 }
 
 #ifndef NN_SINGLE
@@ -266,7 +299,9 @@ static void linalg_product(const nn_linalg *l, const nn_product *p) {
   kernel_product(l, p);
 }
 
-static void linalg_place(nn_linalg *l, nn_arena *a) { l->panel = arena_reals(a, PANEL); }
+static void linalg_place(nn_linalg *l, nn_arena *a) {
+  l->panel = arena_reals(a, (size_t)l->wish.threads * PANEL);
+}
 
 /* A product of the caller's, in double on both sides. */
 static size_t product(const nn_matrices *x, const nn_compute *wish, void *memory) {

@@ -14,7 +14,7 @@ typedef struct {
   real *c;
 } nn_product;
 
-/* How products are computed: the caller's wishes, and memory for a panel of A. */
+/* How products are computed: the caller's wishes, and memory for a panel of A per thread. */
 typedef struct {
   nn_compute wish;
   real *panel;

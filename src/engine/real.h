@@ -40,6 +40,13 @@ typedef double real;
 #define NN_SIMD
 #endif
 
+/* The turns of the loop that follows in at most so many threads. */
+#ifdef _OPENMP
+#define NN_PARALLEL(threads) NN_PRAGMA(omp parallel for num_threads(threads) schedule(static, 1))
+#else
+#define NN_PARALLEL(threads) (void)(threads);
+#endif
+
 #define NN_LOG_2PI 1.8378770664093454836
 #define NN_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 

@@ -2,7 +2,7 @@
  * grow with the data. */
 #include "model.h"
 
-enum { RUN_CHUNK = 512 };
+enum { RUN_CHUNK = 512, SHARE_CHUNKS = 8 };
 
 static void put(const real *value, int rows, int n_obs, size_t first, size_t n, double *out) {
   for (int j = 0; j < rows; j++)
@@ -50,6 +50,42 @@ static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, rea
   tape_forward(t, from, to, 0);
 }
 
+/* A thread's model, and the responses of its chunk. */
+typedef struct {
+  nn_model model;
+  real *y;
+} worker;
+
+/* Chunks of the observations first .. end. */
+static void run_chunks(worker *w, const nn_run *r, size_t first, size_t end, int from, int to,
+                       double *out) {
+  nn_model *m = &w->model;
+  for (int n_obs; first < end; first += (size_t)n_obs) {
+    n_obs = end - first < (size_t)m->tape.max_obs ? (int)(end - first) : m->tape.max_obs;
+    run_chunk(m, r, first, n_obs, w->y, from, to);
+    put_wanted(m, r->want, first, r->data.n, out);
+  }
+}
+
+/* All observations at one draw of the weights; between the shares of the threads it may be stopped. */
+static int run_draw(worker *w, int n_workers, const nn_run *r, int from, int to, double *out) {
+  size_t n = r->data.n, share = (size_t)w->model.tape.max_obs * SHARE_CHUNKS;
+  double work = 0;
+  for (size_t first = 0; first < n; first += share * (size_t)n_workers) {
+    NN_PARALLEL(n_workers)
+    for (int i = 0; i < n_workers; i++) {
+      size_t begin = first + share * (size_t)i, end = begin + share < n ? begin + share : n;
+      run_chunks(&w[i], r, begin, end, from, to, out);
+    }
+    work += model_work(&w->model, share * (size_t)n_workers);
+    if (work > POLL_WORK) {
+      work = 0;
+      if (r->host.poll(r->host.context)) return 1;
+    }
+  }
+  return 0;
+}
+
 static size_t run(void *model, nn_run *r, void *memory, int *status) {
   nn_model *m = (nn_model *)model;
   nn_tape *t = &m->tape;
@@ -58,25 +94,29 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   int max_obs = n < RUN_CHUNK ? (int)(n ? n : 1) : RUN_CHUNK, from = r->z ? m->decoder : 0,
       stop = 0;
   int to = is_code(r->want) ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
-  real *theta = arena_reals(&a, m->n_par), *y = arena_reals(&a, (size_t)max_obs * (size_t)m->n_y);
+  /* the host's noise is drawn in order, in one thread: then only products have more */
+  int threads = r->host.compute.threads,
+      n_workers = r->mode == NN_MODE_SAMPLE && !r->host.has_key ? 1 : threads;
+  real *theta = arena_reals(&a, m->n_par);
   t->host = &r->host;
-  tape_place(t, &a, max_obs, 0, theta, NULL);
-  if (!memory) return arena_bytes(&a);
   t->mode = r->mode;
+  t->linalg.wish = r->host.compute;
+  if (n_workers > 1) t->linalg.wish.threads = 1;
+  tape_place(t, &a, max_obs, 0, theta, NULL);
+  worker *w = (worker *)arena_take(&a, (size_t)n_workers, sizeof(worker));
+  for (int i = 0; i < n_workers; i++) {
+    worker one = {*m, arena_reals(&a, (size_t)max_obs * (size_t)m->n_y)};
+    if (i) one.model.tape = tape_copy(t, &a);
+    if (memory) w[i] = one;
+  }
+  if (!memory) return arena_bytes(&a);
   for (size_t i = 0; i < m->n_par; i++) theta[i] = (real)r->theta[i];
-  double *out = r->out, work = 0;
+  double *out = r->out;
   for (int draw = 0; draw < r->draws && !stop; draw++) {
     t->pass = (unsigned)draw;
     tape_forward(t, 0, to, 1);
-    for (size_t first = 0; first < n && !stop; first += (size_t)max_obs) {
-      run_chunk(m, r, first, n - first < (size_t)max_obs ? (int)(n - first) : max_obs, y, from, to);
-      put_wanted(m, r->want, first, n, out);
-      work += model_work(m, (size_t)t->n_obs);
-      if (work > POLL_WORK) {
-        work = 0;
-        stop = r->host.poll(r->host.context);
-      }
-    }
+    for (int i = 0; i < n_workers; i++) w[i].model.tape.pass = t->pass;
+    stop = run_draw(w, n_workers, r, from, to, out);
     out += n * (size_t)put_wanted(m, r->want, 0, n, NULL);
   }
   *status = stop ? NN_INTERRUPTED : NN_OK;

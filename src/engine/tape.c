@@ -59,26 +59,42 @@ static void tape_mark_writers(nn_tape *t) {
     }
 }
 
-/* Gives every node its place: parameters in theta and grad, the rest in the arena. The tape's host is known. */
+/* Gives a node its place: a parameter in theta and grad, another in the arena. */
+static void place_node(nn_tape *t, nn_node *n, nn_arena *a, int with_grad, real *theta,
+                       real *grad) {
+  size_t size = size_of(t, n);
+  int is_parameter = n->op == OP_PARAMETER, has_grad = with_grad && n->needs_grad;
+  if (n->in_place) {
+    n->value = input_of(t, n, 0)->value, n->grad = input_of(t, n, 0)->grad;
+  } else {
+    n->value = is_parameter ? (theta ? theta + n->offset : NULL) : arena_reals(a, size);
+    n->grad = !has_grad      ? NULL
+              : is_parameter ? (grad ? grad + n->offset : NULL)
+                             : arena_reals(a, size);
+  }
+  n->aux = n->aux_rows ? arena_reals(a, n->aux_rows * columns_of(t, n)) : NULL;
+}
+
+/* Places all nodes. The tape's host is known. */
 static void tape_place(nn_tape *t, nn_arena *a, int max_obs, int with_grad, real *theta,
                        real *grad) {
   t->max_obs = t->n_obs = max_obs;
-  t->linalg.wish = t->host->compute;
   linalg_place(&t->linalg, a);
-  for (int i = 0; i < t->n_nodes; i++) {
-    nn_node *n = &t->node[i];
-    size_t size = size_of(t, n);
-    int is_parameter = n->op == OP_PARAMETER, has_grad = with_grad && n->needs_grad;
-    if (n->in_place) {
-      n->value = input_of(t, n, 0)->value, n->grad = input_of(t, n, 0)->grad;
-    } else {
-      n->value = is_parameter ? (theta ? theta + n->offset : NULL) : arena_reals(a, size);
-      n->grad = !has_grad      ? NULL
-                : is_parameter ? (grad ? grad + n->offset : NULL)
-                               : arena_reals(a, size);
-    }
-    n->aux = n->aux_rows ? arena_reals(a, n->aux_rows * columns_of(t, n)) : NULL;
+  for (int i = 0; i < t->n_nodes; i++) place_node(t, &t->node[i], a, with_grad, theta, grad);
+}
+
+/* A second tape on the weights of a first that is placed, with observations of its own, for another thread. */
+static nn_tape tape_copy(const nn_tape *from, nn_arena *a) {
+  nn_tape t = *from;
+  nn_node *node = (nn_node *)arena_take(a, (size_t)t.n_nodes, sizeof(nn_node));
+  if (node) {
+    memcpy(node, t.node, (size_t)t.n_nodes * sizeof(nn_node));
+    t.node = node;
   }
+  linalg_place(&t.linalg, a);
+  for (int i = 0; i < t.n_nodes; i++)
+    if (!t.node[i].cols) place_node(&t, &t.node[i], a, 0, NULL, NULL);
+  return t;
 }
 
 /* Nodes from..to of one part: the weights' (of_weights) or the observations'. */

@@ -2,7 +2,7 @@
 #include "model.h"
 #include "optimizer.h"
 
-enum { MAX_CHUNK = 1024, TRANSPOSE_BLOCK = 32, POLL_WORK = 50000000 };
+enum { MAX_CHUNK = 1024, TRANSPOSE_BLOCK = 32, POLL_WORK = 50000000, STEP_THREADS_FROM = 100000 };
 
 /* Data as the tape reads it: one column per observation. */
 typedef struct {
@@ -227,6 +227,14 @@ static void clip(trainer *s) {
   for (size_t i = 0; i < s->model->n_par; i++) s->grad[i] *= shrink;
 }
 
+/* A step on part i of n_parts of a stretch of theta. */
+static void step_part(const nn_optimizer *o, nn_step a, size_t i, size_t n_parts) {
+  size_t first = a.n / n_parts * i, n = i + 1 < n_parts ? a.n / n_parts : a.n - first;
+  a.n = n, a.theta += first, a.grad += first;
+  for (int k = 0; k < o->n_slots; k++) a.slot[k] += first;
+  o->step(&a);
+}
+
 /* One step, leaf by leaf: only weights decay. */
 static void optimizer_step(trainer *s, double learn_rate) {
   const nn_optimizer *o = &nn_optimizers[s->job->optimizer];
@@ -245,7 +253,13 @@ static void optimizer_step(trainer *s, double learn_rate) {
                  .decay = decays ? (real)s->model->spec->penalty : 0,
                  .step = *step};
     for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + leaf->offset;
-    o->step(&a);
+    int n_parts = a.n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
+    if (n_parts == 1) {
+      o->step(&a);
+      continue;
+    }
+    NN_PARALLEL(n_parts)
+    for (int i = 0; i < n_parts; i++) step_part(o, a, (size_t)i, (size_t)n_parts);
   }
 }
 
@@ -390,6 +404,7 @@ static trainer trainer_of(void *model, nn_job *job) {
   nn_model *m = (nn_model *)model;
   trainer s = {.model = m, .tape = &m->tape, .job = job};
   m->tape.host = &job->host;
+  m->tape.linalg.wish = job->host.compute;
   return s;
 }
 

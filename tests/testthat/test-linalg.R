@@ -25,8 +25,10 @@ test_that("products of whole numbers are exact, with every kernel, precision and
   sizes <- rbind(expand.grid(m = c(1:5, 7:9, 15:17, 31:33, 47:49, 64), n = c(1:4, 7:9, 13), k = c(1:4, 15:17)),
                  expand.grid(m = c(1, 50, 100), n = c(1, 5, 40), k = c(319:321, 641)))
   sizes <- sizes[seq(1, nrow(sizes), repeats(1, 20)), ]
+  hows <- list(list(precision = "double", blas = FALSE), list(precision = "double", blas = TRUE),
+               list(precision = "single"))
   with_kernels({
-    for (i in seq_len(nrow(sizes))) for (how in list(list("double", FALSE), list("double", TRUE), list("single"))) {
+    for (i in seq_len(nrow(sizes))) for (how in hows) {
       s <- sizes[i, ]
       error <- do.call(product_errors, c(s$m, s$n, s$k, integers, how))
       if (error != 0) fail(paste(s$m, s$n, s$k, how[[1]], Sys.getenv("VARNN_KERNEL")))
@@ -40,8 +42,8 @@ test_that("products of any numbers are those of base R to rounding", {
   normals <- function(rows, cols) matrix(stats::rnorm(rows * cols), rows)
   with_kernels(for (size in list(c(13, 37, 29), c(64, 32, 700), c(1, 100, 1000))) {
     k <- size[3]
-    expect_lt(product_errors(size[1], size[2], k, normals, "double", FALSE), 1e-14 * k)
-    expect_lt(product_errors(size[1], size[2], k, normals, "single"), 1e-6 * k)
+    expect_lt(product_errors(size[1], size[2], k, normals, precision = "double", blas = FALSE), 1e-14 * k)
+    expect_lt(product_errors(size[1], size[2], k, normals, precision = "single"), 1e-6 * k)
   })
 })
 
@@ -57,7 +59,7 @@ test_that("what is not finite stays where it is", {
 })
 
 test_that("the BLAS is used where the option says, or from a size on where it is a fast one", {
-  blas_from <- function(value) engine_compute("double", value)$blas_from
+  blas_from <- function(value) engine_compute("double", blas = value)$blas_from
   expect_identical(blas_from(TRUE), 0)
   expect_identical(blas_from(FALSE), Inf)
   expect_identical(blas_from(NULL), if (has_fast_blas()) 2^22 else Inf)

@@ -1,0 +1,53 @@
+# Threads share the work and change nothing. At most two are asked for.
+
+test_that("products are the same bits with two threads, by rows and by columns, with every kernel", {
+  set.seed(1)
+  with_kernels(for (size in list(c(1201, 70, 50), c(33, 1030, 90))) for (precision in c("double", "single")) {
+    a <- matrix(stats::rnorm(size[1] * size[3]), size[1])
+    b <- matrix(stats::rnorm(size[3] * size[2]), size[3])
+    start <- matrix(stats::rnorm(size[1] * size[2]), size[1])
+    one <- engine_product(a, b, start, precision = precision, blas = FALSE)
+    expect_equal(one, a %*% b + start, tolerance = if (precision == "single") 1e-5 else 1e-13)
+    expect_identical(engine_product(a, b, start, precision = precision, blas = FALSE, threads = 2), one)
+    expect_identical(engine_product(a, t(b), start, FALSE, TRUE, precision = precision, blas = FALSE, threads = 2), one)
+  })
+})
+
+test_that("training and prediction are the same bits with two threads, whatever the noise", {
+  set.seed(2)
+  x <- matrix(stats::rnorm(9000 * 20), 9000)
+  y <- x[, 1] + stats::rnorm(9000)
+  for (precision in c("double", "single")) for (rng in c("R", "fast")) {
+    fit <- function(threads) {
+      set.seed(3)
+      control <- nn_control(epochs = 1, batch_size = 500, precision = precision, rng = rng, threads = threads)
+      out <- fit_nn(x[1:2000, ], y[1:2000], hidden = c(400, 400), dropout = 0.1, control = control)
+      out$control$threads <- 1
+      out
+    }
+    one <- fit(1)
+    expect_identical(fit(2), one)
+    expect_identical(predict(one, x, threads = 2), predict(one, x))
+    draws <- function(threads, n) {
+      set.seed(4)
+      data <- engine_data(x[seq_len(n), , drop = FALSE])
+      engine_run(one$spec, one$theta, data, sample = TRUE, draws = 2, precision = precision,
+                 rng = rng, threads = threads)
+    }
+    for (n in c(1, 511, 9000)) expect_identical(draws(2, n), draws(1, n))
+  }
+})
+
+test_that("a fork of a process that has used threads does not hang", {
+  skip_on_os("windows")
+  out <- run_script(
+    "library(varnn, lib.loc = commandArgs(TRUE)[1])",
+    "x <- matrix(rnorm(3e5), 1e4)",
+    "fit <- function(i) { set.seed(1); fit_nn(x, x[, 1], hidden = c(400, 400), epochs = 1, batch_size = 500,",
+    "  threads = 2, precision = 'single') }",
+    "first <- predict(fit(1), x)",
+    "forked <- parallel::mclapply(1:2, function(i) predict(fit(i), x), mc.cores = 2)",
+    "if (!identical(forked, list(first, first))) cat('BAD: the results differ\n')"
+  )
+  expect_survived(out, 0)
+})
