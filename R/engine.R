@@ -116,7 +116,7 @@ engine_gradient <- function(spec, theta, data, control, ...) {
 }
 
 engine_layout <- function(spec) .Call(C_layout, spec)
-engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights)
+engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(compute = engine_compute("double")))
 engine_kernels <- function() .Call(C_kernels)
 
 # op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.

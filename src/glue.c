@@ -357,9 +357,9 @@ SEXP C_draw(SEXP options) {
   return out;
 }
 
-/* Per column of a numeric matrix: count of finite, of missing, weighted mean and sum of squares about it; least, greatest,
- * and whether all are 0 or 1, of those with weight; and a sum that depends on the order. In two passes, without a copy. */
-SEXP C_moments(SEXP x, SEXP weight) {
+/* Moments of each column of a numeric matrix, without a copy. */
+SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
+  const nn_engine *engine = engine_of(options);
   if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) Rf_error("'x' must be a numeric matrix");
   R_xlen_t n = Rf_nrows(x);
   int p = Rf_ncols(x);
@@ -371,26 +371,9 @@ SEXP C_moments(SEXP x, SEXP weight) {
   SEXP out = PROTECT(named_list(fields, 8));
   for (int k = 0; k < 8; k++) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, p));
   for (int j = 0; j < p; j++) {
-    const double *v = REAL(x) + j * n;
-    double count = 0, missing = 0, total = 0, sum = 0, squares = 0, low = INFINITY,
-           high = -INFINITY, binary = 1, order = 0;
-    for (R_xlen_t i = 0; i < n; i++) {
-      double wi = w ? w[i] : 1;
-      if (isnan(v[i])) missing++;
-      if (!R_FINITE(v[i])) continue;
-      count++, total += wi, sum += wi * v[i], order += v[i] * (double)(i % 8191 + 1);
-      if (wi == 0) continue;
-      low = v[i] < low ? v[i] : low, high = v[i] > high ? v[i] : high;
-      binary = binary && (v[i] == 0 || v[i] == 1);
-    }
-    double mean = total > 0 ? sum / total : 0, shift = 0;
-    for (R_xlen_t i = 0; i < n; i++) {
-      if (!R_FINITE(v[i])) continue;
-      double wi = w ? w[i] : 1, d = v[i] - mean;
-      squares += wi * d * d, shift += wi * d;
-    }
-    mean += total > 0 ? shift / total : 0;
-    double value[] = {count, missing, mean, squares, low, high, binary, order};
+    nn_moments m;
+    engine->moments((size_t)n, REAL(x) + j * n, w, &m);
+    double value[] = {m.n, m.n_missing, m.mean, m.squares, m.min, m.max, m.is_binary, m.order};
     for (int k = 0; k < 8; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];
   }
   UNPROTECT(1);

@@ -156,6 +156,12 @@ typedef struct {
   int n_leaves, n_terms, n_eta, n_y, z_rows, z_node;
 } nn_info;
 
+/* Of the finite numbers of a column: how many, and how many are missing; weighted mean and sum of squares about it; least,
+ * greatest, and whether all are 0 or 1, of those with weight; a sum that depends on the order. */
+typedef struct {
+  double n, n_missing, total, mean, squares, min, max, is_binary, order;
+} nn_moments;
+
 typedef struct nn_engine {
   size_t (*model_bytes)(const nn_spec *spec);
   int (*build)(void *model, const nn_spec *spec);
@@ -169,6 +175,7 @@ typedef struct nn_engine {
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
   void (*draw)(int kind, const nn_place *place, size_t n, double *out);
+  void (*moments)(size_t n, const double *x, const double *weight, nn_moments *out);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */
