@@ -27,7 +27,8 @@
 #'   held out `pca_error_new`, `ae_error_new`; and `angle`, the largest principal angle in degrees), `angles` (all
 #'   principal angles at `latent` components), `cosine` (the largest absolute cosine between two columns of the
 #'   decoder's Jacobian; 0 is orthogonal), `is_linear`, `scores` (a list of the matrices `pca` and `ae`, rows x
-#'   latent), `scores_new` (for `newdata`) and `prcomp`.
+#'   latent), `scores_new` (for data held out), `prcomp`, and `rows` (those of the `n_obs` training rows that `scores`
+#'   are of). See [plot.varnn_pca()] for pictures.
 #' @references Bourlard and Kamp (1988) \doi{10.1007/BF00332918}. Baldi and Hornik (1989)
 #'   \doi{10.1016/0893-6080(89)90014-2}. Bjorck and Golub (1973) \doi{10.1090/S0025-5718-1973-0348991-3}.
 #' @examples
@@ -76,7 +77,8 @@ compare_pca.varnn_ae <- function(object, newdata = NULL, ...) {
   table$angle <- vapply(angles, max, 0)
   structure(list(table = table, angles = angles[[k]], cosine = largest_cosine(codes$jacobian),
                  is_linear = !has_hidden_units(object), scores = list(pca = stats::predict(pca, train$x), ae = train$z),
-                 scores_new = if (!is.null(new)) list(pca = stats::predict(pca, new$x), ae = new$z), prcomp = pca),
+                 scores_new = if (!is.null(new)) list(pca = stats::predict(pca, new$x), ae = new$z), prcomp = pca,
+                 rows = setdiff(seq_len(object$n_obs), held_out), n_obs = object$n_obs, na.action = object$na.action),
             class = "varnn_pca")
 }
 

@@ -1,6 +1,8 @@
 # Pictures of a fit: a table of them, and what each computes and draws. Colours are those of Okabe and Ito (2008).
 #
-# A row of plot_table has `applies` (fit -> can it be drawn?) and `draw` (fit, graphical arguments, where to find data).
+# A row of plot_table (in plot_latent.R) has `applies` (fit -> can it be drawn?) and `draw` (fit, graphical arguments,
+# where to find data). It may have `arguments` (names of arguments of plot() that are for it) and `prepare` (fit, where
+# to find data, these arguments -> what is drawn instead of the fit).
 
 okabe_ito <- c(blue = "#0072B2", vermillion = "#D55E00")
 most_panels <- 9L # responses in one picture
@@ -10,20 +12,40 @@ most_points <- 5000L # points in one panel
 #'
 #' @param x a fit.
 #' @param which one or several of
+#'   * `"latent"` (autoencoders): the codes of the training data, coloured by `group`. Two latent units make a scatter
+#'     plot; one a histogram or, with a `group`, a strip for each of its levels or the number against the code; of three
+#'     or more, the first four are drawn against each other;
 #'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked;
 #'   * `"network"`: units as circles and weights as lines, blue where positive and orange where negative, wide and dark
 #'     where large beside the others of the same layer. Biases are not drawn. Of a large layer the first few units and
 #'     the last stand for all;
-#'   * `"fit"`: observed against fitted values on the response's own scale with the line on which they agree, or, for a
-#'     response of classes, a confusion matrix: counts, shaded by their share of the observed class. A panel for each of
-#'     the first nine responses. These are the data of the training, rows held out by `validation` included.
+#'   * `"fit"` (supervised models): observed against fitted values on the response's own scale with the line on which
+#'     they agree, or, for a response of classes, a confusion matrix: counts, shaded by their share of the observed
+#'     class. A panel for each of the first nine responses. These are the data of the training, rows held out by
+#'     `validation` included;
+#'   * `"reconstruction"` (autoencoders): the same for the columns of the training data and what is made of their
+#'     codes, at most nine, those with the largest error (see [predict.varnn_ae()]) first. Or, with `dim`, some rows
+#'     as images, the originals above their reconstructions, in shades of grey: white is the least value in these
+#'     originals, black the greatest.
 #'
-#'   The default is the first; several are drawn one after the other.
+#'   The default is the first that applies, of an autoencoder its codes; several are drawn one after the other.
 #' @param ... graphical arguments, such as `main`, `xlab`, `ylab`, `xlim`, `ylim`, `log`, `cex`, `lwd` and `pch`, for
 #'   those pictures in which they mean something. `col` is that of training and validation loss (`"history"`), of
-#'   negative and positive weights (`"network"`), of points or of the darkest cell (`"fit"`).
+#'   negative and positive weights (`"network"`), of points or of the darkest cell (`"fit"`, `"reconstruction"`), of
+#'   low and high values (images, `"latent"` with numbers as `group`), of the levels of `group` (`"latent"`).
+#' @param group for `"latent"`: what to colour the codes by, a vector with a value per training row. Levels of a factor,
+#'   characters and logicals have colours that colour-blind readers can tell apart, of more than seven also shapes (or
+#'   their own letters or digits, where each is a single one); numbers have a continuous scale.
+#' @param dim for `"reconstruction"`: height and width in pixels of rows that are images, as in `c(8, 8)`. The columns
+#'   are their pixels, row by row from the top left, as in [digits].
+#' @param rows with `dim`: the rows to draw, numbers or names of training rows; by default twelve, evenly spread.
+#' @details Of 100 training rows or more, codes that are far out, by more than three interquartile ranges from the
+#'   quartiles (Tukey 1977), are drawn at the edge of the picture, and their number is noted beside it: a few of them
+#'   would press all others together. With one or two latent units, `xlim` and `ylim` show them in their places.
 #' @return `x`, invisibly. Graphical parameters are left as they were.
 #' @references
+#' Tukey (1977) Exploratory data analysis, Addison-Wesley.
+#'
 #' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
 #' people.
 #' @examples
@@ -35,22 +57,49 @@ most_points <- 5000L # points in one panel
 #'
 #' irises <- fit_nn(Species ~ ., iris, hidden = 4, epochs = 30)
 #' plot(irises, which = "fit")
+#'
+#' digits_ae <- fit_ae(digits[-1], epochs = 20)
+#' plot(digits_ae, group = digits$digit)
+#' plot(digits_ae, which = "reconstruction", dim = c(8, 8))
 #' @export
-plot.varnn <- function(x, which = c("history", "network", "fit"), ...) {
+plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "reconstruction"), ..., group = NULL,
+                       dim = NULL, rows = NULL) {
   check_fit(x)
   dots <- list(...)
+  check_known(dots, c(plot_arguments, "group", "dim", "rows"))
   envir <- parent.frame()
-  check_known(dots, plot_arguments)
-  known <- names(Filter(function(row) row$applies(x), plot_table))
-  if (missing(which)) which <- known[1]
+  own <- list(group = group, group_label = group_label(substitute(group)), dim = dim, rows = rows)
+  draw_pictures(x, if (!missing(which)) which, dots, envir, own, plot_table)
+  invisible(x)
+}
+
+# Draws those of a table's pictures that are asked for, by default the first that applies. `own` are the arguments of
+# plot() for some of them.
+draw_pictures <- function(x, which, dots, envir, own, table) {
+  known <- pictures_of(x, table)
+  if (is.null(which)) which <- known[1]
   if (!length(which)) check_choice(which, known, "which")
   for (name in which) check_choice(name, known, "which")
+  check_own_arguments(own, which, table)
+  pictures <- lapply(table[which], function(row) {
+    if (is.null(row$prepare)) x else do.call(row$prepare, c(list(x, envir), own[row$arguments]), quote = TRUE)
+  })
   if (length(which) > prod(graphics::par("mfrow")) && grDevices::dev.interactive()) {
     ask <- grDevices::devAskNewPage(TRUE)
     on.exit(grDevices::devAskNewPage(ask))
   }
-  for (name in which) plot_table[[name]]$draw(x, dots, envir)
-  invisible(x)
+  for (i in seq_along(which)) table[[which[i]]]$draw(pictures[[i]], dots, envir)
+}
+
+pictures_of <- function(x, table = plot_table) names(Filter(function(row) row$applies(x), table))
+
+# Arguments that none of the pictures has.
+check_own_arguments <- function(own, which, table) {
+  given <- setdiff(names(Filter(Negate(is.null), own)), "group_label")
+  unused <- setdiff(given, unlist(lapply(table[which], function(row) row$arguments)))
+  if (!length(unused)) return(invisible())
+  has <- names(Filter(function(row) unused[1] %in% row$arguments, table))
+  stop_user("`%s` does not apply to `which` = %s: it belongs to %s.", unused[1], quoted(which), quoted(has))
 }
 
 plot_arguments <- c("main", "sub", "xlab", "ylab", "xlim", "ylim", "log", "col", "pch", "lty", "lwd", "type", "cex",
@@ -150,30 +199,41 @@ plot_network <- function(fit, dots, envir) {
 
 # The layers of units, from input to output, and the weights [units, units of the layer before] between them.
 network_of <- function(fit) {
-  leaves <- spec_layout(fit$spec)$leaves
-  leaves <- leaves[leaves$role == "weight" & leaves$part == 0 & leaves$head == 0, ]
-  weights <- lapply(seq_len(nrow(leaves)), function(i) {
-    matrix(fit$theta[leaf_index(leaves[i, ])], leaves$rows[i], leaves$cols[i])
-  })
-  n <- nrow(leaves)
-  between <- Map(function(from, to) setdiff(from:to, c(from, to)), leaves$layer[-n], leaves$layer[-1])
-  hidden <- Map(function(layers, units) hidden_caption(fit$spec, layers, units), between, leaves$rows[-n])
+  spec <- fit$spec
+  own <- unit_layers(spec)
+  sizes <- c(spec$n_x, layer_units(spec)[own])
+  n <- length(own)
+  starts <- c(0, own)
+  captions <- lapply(seq_len(n), function(i) layer_caption(spec, starts[i], starts[i + 1], sizes[i]))
   family <- unique(vapply(fit$blocks, function(b) b$family, ""))
-  captions <- c(list(count_of(leaves$cols[1], "input")), hidden,
-                list(c(count_of(leaves$rows[n], "output"), if (length(family) < 3) family)))
-  list(sizes = c(leaves$cols[1], leaves$rows), weights = weights, captions = unname(captions),
-       inputs = fit$design$columns, outputs = unlist(lapply(fit$blocks, output_names)))
+  captions[[n + 1]] <- c(count_of(sizes[n + 1], "output"), if (length(family) < 3) family,
+                         if (spec$layer[own[n]] == "tied") "tied")
+  outputs <- if (fit$design$kind == "columns") fit$design$columns[seq_len(sizes[n + 1])]
+             else unlist(lapply(fit$blocks, output_names))
+  list(sizes = sizes, weights = lapply(own, unit_weights, fit, spec_layout(spec)$leaves), captions = captions,
+       inputs = fit$design$columns, outputs = outputs)
+}
+
+# Those of a layer; a tied one has the transposed weights of another.
+unit_weights <- function(layer, fit, leaves) {
+  if (fit$spec$layer[layer] == "tied") return(t(unit_weights(fit$spec$size[layer], fit, leaves)))
+  leaf <- leaves[leaves$layer == layer & leaves$role == "weight" & leaves$part == 0 & leaves$head == 0, ]
+  matrix(fit$theta[leaf_index(leaf)], leaf$rows, leaf$cols)
 }
 
 count_of <- function(n, what) sprintf("%s %s%s", format(n, big.mark = ","), what, if (n == 1) "" else "s")
 
-# What follows a dense layer, a line each.
-hidden_caption <- function(spec, layers, units) {
+# The units of a layer (0: the input) and what follows it before the next layer of units, a line each.
+layer_caption <- function(spec, layer, following, units) {
   name <- function(kind, option, setting) {
-    switch(kind, activate = option, dropout = paste("dropout", format(setting, digits = 2)), gsub("_", " ", kind))
+    switch(kind, activate = option, dropout = , noise = , mask = , sparse = , contract =
+             paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
   }
-  lines <- Map(name, spec$layer[layers], spec$option[layers], spec$setting[layers])
-  c(count_of(units, "unit"), unlist(lines, use.names = FALSE))
+  between <- seq_len(following - layer - 1) + layer
+  lines <- Map(name, spec$layer[between], spec$option[between], spec$setting[between])
+  kind <- if (layer) spec$layer[layer] else "input"
+  c(count_of(units, if (layer) "unit" else "input"), if (kind %in% c("latent", "tied")) kind,
+    unlist(lines, use.names = FALSE))
 }
 
 output_names <- function(block) {
@@ -434,9 +494,9 @@ plot_observed <- function(observed, fitted, block, dots, in_panel) {
   }
   if (is.null(dots$xlab)) graphics::title(xlab = label("fitted", 1))
   if (is.null(dots$ylab)) graphics::title(ylab = label("observed", 2))
-  draw_main(if (in_panel) block$columns else "Observed against fitted", dots)
-  graphics::abline(0, 1, lty = 2, col = "grey45")
+  draw_main(if (in_panel) block$columns else "Observed against fitted", dots, tail = paste0(block$tail, ""))
   do.call(graphics::points, c(list(fitted[drawn], observed[drawn]), style))
+  graphics::abline(0, 1, lty = 2, col = "grey20")
   if (!in_panel && has_margin()) margin_note(c(sampled_note(length(drawn), length(known)), "training data", note_line))
 }
 
@@ -465,10 +525,3 @@ margin_note <- function(parts, outer = FALSE) {
   graphics::mtext(note, 3, line = 0.25, cex = size * if (outer) 1 else graphics::par("cex"), col = "grey25",
                   outer = outer)
 }
-
-# Last, for its rows name the functions above.
-plot_table <- list(
-  history = list(applies = function(fit) any(is.finite(fit$history$loss)), draw = plot_history),
-  network = list(applies = function(fit) TRUE, draw = plot_network),
-  fit = list(applies = function(fit) inherits(fit, "varnn_nn"), draw = plot_fit)
-)

@@ -36,7 +36,7 @@ drawn <- function(expr, width = 7, height = 5) {
 
 test_that("every picture of every kind of fit is drawn, at both sizes, without a word", {
   fits <- kinds_of_fit()
-  for (kind in names(fits)) for (which in names(plot_table)) {
+  for (kind in names(fits)) for (which in pictures_of(fits[[kind]])) {
     expect_silent(drawn(plot(fits[[kind]], which = which)))
     expect_silent(drawn(plot(fits[[kind]], which), 4, 3))
   }
@@ -53,7 +53,7 @@ test_that("the fit comes back invisibly, and the graphical parameters are as the
     graphics::plot.new()
     settings <- c("mar", "mai", "oma", "mfrow", "mfcol", "xpd", "mgp", "las", "cex", "pty", "new", "ask", "ann", "bg")
     before <- graphics::par(settings)
-    for (which in names(plot_table)) {
+    for (which in pictures_of(fit)) {
       plot(fit, which)
       expect_identical(graphics::par(settings), before)
       plot(irises, which)
@@ -75,7 +75,7 @@ test_that("plots leave the random numbers alone", {
   fit <- quick(y ~ x, data.frame(x = sin(1:6000), y = cos(1:6000)), hidden = 2)
   set.seed(3)
   before <- .Random.seed
-  drawn(for (which in names(plot_table)) plot(fit, which))
+  drawn(for (which in pictures_of(fit)) plot(fit, which))
   expect_identical(.Random.seed, before)
 })
 

@@ -1,0 +1,271 @@
+# Pictures of models with a bottleneck: the codes, and what is made of them.
+#
+# What is drawn is computed first (`prepare` of a row of plot_table), so that every mistake is found before the first
+# line is drawn.
+
+most_codes <- 4L # latent units in one picture
+most_images <- 100L
+
+# Is there a bottleneck between the data and themselves?
+has_codes <- function(fit) "latent" %in% fit$spec$layer && fit$design$kind == "columns"
+
+# ---- codes
+
+latent_picture <- function(fit, envir, group, group_label) {
+  group <- check_group(group, fit$n_obs, fit$na.action)
+  list(z = latent_rows(fit, NULL, envir)$z, group = group, label = group_label)
+}
+
+draw_latent <- function(picture, dots, envir) {
+  n <- nrow(picture$z)
+  drawn <- mixed_rows(n)
+  picture$look <- group_look(picture$group, dots, length(drawn))
+  picture$main <- paste0(if (length(drawn) < n) paste("Codes of", sampled_note(length(drawn), n)) else "Latent codes",
+                         if (!is.null(picture$group) && picture$label != "group") paste(" by", picture$label))
+  k <- ncol(picture$z)
+  if (k == 1 && is.null(picture$group)) return(draw_histogram(picture$z[, 1], dots, picture$main))
+  seen <- within_fences(picture$z[, seq_len(min(most_codes, k)), drop = FALSE],
+                        if (k < 3) has_limits(dots) else FALSE)
+  picture$units <- k
+  picture$z <- seen$z
+  picture$beyond <- sum(seen$beyond[drawn])
+  switch(min(3L, k), draw_codes_1, draw_codes_2, draw_codes_3)(picture, drawn, dots)
+}
+
+draw_codes_2 <- function(picture, drawn, dots) {
+  z <- picture$z
+  limits <- with_key_room(range(z[, 2]), picture$look, picture$label)
+  empty_plot(dots, list(x = range(z[, 1]), y = limits, xlab = colnames(z)[1], ylab = colnames(z)[2],
+                        las = tick_las(z[, 2])))
+  draw_points(z[, 1], z[, 2], picture$look, drawn)
+  draw_top(picture$look, picture$label, picture$main, dots)
+  edge_note(picture$beyond)
+}
+
+# One unit: a histogram; a strip for each level; or against the number.
+draw_codes_1 <- function(picture, drawn, dots) {
+  z <- picture$z[, 1]
+  is_number <- is.numeric(picture$group)
+  y <- if (is_number) picture$group else strip_heights(picture$group)
+  k <- if (!is_number) nrow(picture$look$key)
+  empty_plot(dots, list(x = range(z), y = if (is_number) range(y, na.rm = TRUE) else c(0.5, k + 0.5),
+                        xlab = "z1", ylab = if (is_number) picture$label else "", yaxt = if (is_number) "s" else "n",
+                        las = if (is_number) tick_las(y[!is.na(y)]) else 1))
+  draw_points(z, y, picture$look, drawn)
+  if (!is_number && !identical(dots$yaxt, "n") && !isFALSE(dots$axes)) draw_strip_names(picture$look$key$text)
+  draw_main(picture$main, dots)
+  edge_note(picture$beyond)
+}
+
+# The first level on top; heights within a strip spread the points, without random numbers.
+strip_heights <- function(group) {
+  n <- nlevels(group) + anyNA(group)
+  code <- ifelse(is.na(group), n, as.integer(group))
+  n + 1 - code + 0.6 * ((seq_along(group) * (sqrt(5) - 1) / 2) %% 1 - 0.5)
+}
+
+draw_strip_names <- function(text) {
+  k <- length(text)
+  line <- graphics::par("csi")
+  cex <- min(0.9, 1.1 * graphics::par("pin")[2] / k / line)
+  text <- fitted_text(text, graphics::par("mai")[2] - 0.6 * line, cex)
+  graphics::mtext(text, 2, line = 0.4, at = rev(seq_len(k)), las = 1, cex = cex * graphics::par("cex"))
+}
+
+draw_histogram <- function(z, dots, main) {
+  shape <- given_or(dots, list(col = unname(okabe_ito["blue"])))
+  counts <- graphics::hist(z, breaks = "FD", plot = FALSE)
+  if (length(counts$counts) > 100) counts <- graphics::hist(z, breaks = 100, plot = FALSE)
+  empty_plot(dots, list(x = range(counts$breaks), y = c(0, max(counts$counts)), xlab = "z1", ylab = "rows",
+                        las = tick_las(counts$counts)))
+  graphics::rect(counts$breaks[-length(counts$breaks)], 0, counts$breaks[-1], counts$counts, col = shape$col[1],
+                 border = "white", lwd = 0.5)
+  draw_main(main, dots)
+}
+
+# Three units or more: each of the first few against each other, the key in the upper right, where no panels are.
+draw_codes_3 <- function(picture, drawn, dots) {
+  z <- picture$z
+  if (ncol(z) < picture$units)
+    picture$main <- sprintf("%s: the first %d of %d units", picture$main, ncol(z), picture$units)
+  m <- ncol(z) - 1
+  old <- graphics::par(mar = region_margins)
+  on.exit(graphics::par(old))
+  inches <- open_region()
+  room <- axis_room(z)
+  cell <- (inches - room) / m
+  for (row in seq_len(m)) for (column in seq_len(row)) {
+    box <- c(room[1] + (column - 1) * cell[1], room[2] + (m - row) * cell[2], cell - 0.06)
+    names <- c(if (row == m) colnames(z)[column] else NA, if (column == 1) colnames(z)[row + 1] else NA)
+    draw_panel(z[, c(column, row + 1)], picture$look, drawn, box, names)
+  }
+  free <- m %/% 2
+  if (has_key(picture$look))
+    draw_group_key(picture$look, picture$label,
+                   c(inches[1] - free * cell[1] + 0.1, inches[2] - free * cell[2], free * cell - c(0.1, 0)), TRUE)
+  draw_main(picture$main, dots, 0.6)
+  edge_note(picture$beyond)
+}
+
+# ---- reconstruction
+
+# The columns with the largest errors, or rows as images.
+reconstruction_picture <- function(fit, envir, dim, rows) {
+  if (is.null(dim) && !is.null(rows)) stop_user("`rows` are those of images: give `dim`, too.")
+  if (!is.null(dim)) return(image_picture(fit, envir, dim, rows))
+  found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
+  errors <- entry_errors(fit, found$y, found$z)
+  w <- case_weights(fit)
+  error <- colSums(w * errors, na.rm = TRUE) / colSums(w * !is.na(errors))
+  shown <- order(-error)[seq_len(min(most_panels, length(error)))]
+  list(columns = Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found))),
+       n = length(error), n_obs = fit$n_obs, weights = fit$weights)
+}
+
+# Observed and reconstructed [rows, columns of y] on the user's scale.
+on_user_scale <- function(fit, rows) {
+  of_columns <- function(what) {
+    values <- unlist(lapply(fit$blocks, function(b) rep_len(b[[what]], b$n_responses)))
+    rep(values, each = nrow(rows$y))
+  }
+  list(observed = rows$y * of_columns("scale") + of_columns("center"),
+       reconstructed = eta_means(fit, codes_eta(fit, rows$z)))
+}
+
+# A column's observed and reconstructed values: numbers, or levels of `levels`.
+column_picture <- function(column, error, values) {
+  part <- lapply(values, function(v) v[, column$at, drop = FALSE])
+  levels <- column$levels
+  if (is.null(levels) && column$family == "bernoulli" && all(part$observed %in% c(0, 1, NA))) levels <- c("0", "1")
+  if (is.null(levels)) return(list(name = column$name, tail = paste(": error", format(error, digits = 2)),
+                                   family = column$family, observed = part$observed[, 1],
+                                   reconstructed = part$reconstructed[, 1]))
+  likeliest <- function(v) {
+    if (ncol(v) == 1) v <- cbind(1 - v, v)
+    level <- max.col(replace(v, is.na(v), 0), ties.method = "first")
+    levels[replace(level, is.na(v[, 1]), NA)]
+  }
+  list(name = column$name, levels = levels, observed = likeliest(part$observed),
+       reconstructed = likeliest(part$reconstructed))
+}
+
+draw_reconstruction <- function(picture, dots, envir) {
+  if (!is.null(picture$images)) return(draw_images(picture, dots))
+  columns <- picture$columns
+  if (own_grid <- prod(graphics::par("mfrow")) == 1) {
+    old <- graphics::par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
+    on.exit(graphics::par(old))
+  }
+  is_class <- vapply(columns, function(c) !is.null(c$levels), NA)
+  for (c in columns) {
+    block <- list(columns = c$name, family = c$family, tail = c$tail)
+    if (!is.null(c$levels))
+      plot_confusion(confusion(c$observed, c$reconstructed, c$levels, picture$weights), block,
+                     given_or(dots, list(xlab = "reconstructed")), TRUE)
+    else plot_observed(c$observed, c$reconstructed, block, given_or(dots, list(xlab = "reconstructed")), TRUE)
+  }
+  if (own_grid)
+    margin_note(c(if (length(columns) < picture$n)
+                    sprintf("the %d of %d columns with the largest errors", length(columns), picture$n),
+                  if (!all(is_class)) sampled_note(min(picture$n_obs, most_points), picture$n_obs), "training data",
+                  if (!all(is_class)) "dashed: observed = reconstructed", if (any(is_class)) note_cells), outer = TRUE)
+}
+
+# ---- rows as images
+
+image_picture <- function(fit, envir, dim, rows) {
+  columns <- fit$design$variables
+  if (!every(is.numeric(dim), length(dim) == 2, all(is.finite(dim)), all(dim >= 1), all(dim == round(dim))))
+    stop_user("`dim` must be the height and width of the images in pixels, as in c(8, 8), not %s.", shown(dim))
+  if (prod(dim) != length(columns))
+    stop_user("`dim` = c(%s) makes %s pixels, but the model has %s columns.", paste(dim, collapse = ", "),
+              format(prod(dim), big.mark = ","), format(length(columns), big.mark = ","))
+  is_number <- vapply(columns, function(c) c$type %in% c("double", "integer", "logical"), NA)
+  if (!all(is_number))
+    stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
+  rows <- check_rows(rows, fit)
+  found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
+  found <- list(y = found$y[rows, , drop = FALSE], z = found$z[rows, , drop = FALSE])
+  at <- vapply(columns, function(c) c$at[1], 1L)
+  values <- lapply(on_user_scale(fit, found), function(v) v[, at, drop = FALSE])
+  list(images = lapply(values, function(v) lapply(seq_along(rows), function(i) image_matrix(v[i, ], dim))),
+       ends = range(values$observed, finite = TRUE), rows = if (is.null(fit$rows)) rows else fit$rows[rows])
+}
+
+# Pixels row by row from the top left, as they are looked at.
+image_matrix <- function(pixels, dim) matrix(pixels, dim[1], dim[2], byrow = TRUE)
+
+# Numbers of the rows to show: those given, by number or name, or some spread evenly.
+check_rows <- function(rows, fit) {
+  n <- fit$n_obs
+  if (is.null(rows)) return(unique(round(seq(1, n, length.out = min(n, 12)))))
+  if (is.character(rows)) {
+    unknown <- setdiff(rows, fit$rows)
+    if (length(unknown)) stop_user("`rows`: there is no training row named \"%s\".", unknown[1])
+    rows <- match(rows, fit$rows)
+  }
+  if (!every(is.numeric(rows), length(rows) >= 1, all(is.finite(rows)), all(rows == round(rows)), all(rows >= 1),
+             all(rows <= n)))
+    stop_user("`rows` must be numbers of training rows, from 1 to %s, not %s.", format(n, big.mark = ","), shown(rows))
+  if (length(rows) > most_images) stop_user("`rows` are %d: no more than %d are drawn at once.", length(rows),
+                                            most_images)
+  rows
+}
+
+# Pairs of images per line, and the size of a pixel, so that k pairs of h x w pixels fill the room as large as they can.
+# Pairs are half an image's height apart.
+place_images <- function(k, dim, room, label) {
+  ways <- lapply(seq_len(k), function(per_line) {
+    lines <- ceiling(k / per_line)
+    pixel <- min(room[1] / (per_line * dim[2] * 1.12), (room[2] / lines - label) / (dim[1] * 2.12))
+    list(per_line = per_line, lines = lines, pixel = pixel)
+  })
+  ways[[which.max(vapply(ways, function(w) w$pixel, 0))]]
+}
+
+draw_images <- function(picture, dots) {
+  old <- graphics::par(mar = c(0.4, 0.4, 3.2, 0.4))
+  on.exit(graphics::par(old))
+  inches <- open_region()
+  observed <- picture$images$observed
+  dim <- dim(observed[[1]])
+  label <- 0.9 * graphics::par("csi")
+  place <- place_images(length(observed), dim, inches, label)
+  size <- place$pixel * rev(dim) # width, height
+  step <- c(inches[1] / place$per_line, inches[2] / place$lines)
+  palette <- grDevices::colorRampPalette(if (length(dots$col) > 1) dots$col else c("white", "black"))(256)
+  for (i in seq_along(observed)) {
+    left <- ((i - 1) %% place$per_line + 0.5) * step[1] - size[1] / 2
+    top <- inches[2] - (i - 1) %/% place$per_line * step[2] - label
+    graphics::text(left + size[1] / 2, top + 0.15 * label, picture$rows[i], adj = c(0.5, 0), cex = 0.65,
+                   col = "grey40")
+    draw_image(observed[[i]], palette, picture$ends, left, top, size)
+    draw_image(picture$images$reconstructed[[i]], palette, picture$ends, left, top - 1.06 * size[2], size)
+  }
+  draw_main("Reconstruction", dots, 1.5)
+  margin_note(c("originals above, reconstructions below", "training data"))
+}
+
+draw_image <- function(pixels, palette, ends, left, top, size) {
+  graphics::rasterImage(image_raster(pixels, palette, ends), left, top - size[2], left + size[1], top,
+                        interpolate = FALSE)
+  graphics::rect(left, top - size[2], left + size[1], top, border = "grey75", lwd = 0.6)
+}
+
+# Colours of pixels, the first row on top; values beyond the ends have the colour of the end.
+image_raster <- function(pixels, palette, ends) {
+  share <- if (ends[1] < ends[2]) (pixels - ends[1]) / (ends[2] - ends[1]) else 0 * pixels
+  colours <- palette[1 + round((length(palette) - 1) * pmin(1, pmax(0, share)))]
+  grDevices::as.raster(matrix(colours, nrow(pixels)))
+}
+
+# Last, for its rows name the functions above and those of plot.R.
+plot_table <- list(
+  latent = list(applies = has_codes, arguments = c("group", "group_label"), prepare = latent_picture,
+                draw = draw_latent),
+  history = list(applies = function(fit) any(is.finite(fit$history$loss)), draw = plot_history),
+  network = list(applies = function(fit) TRUE, draw = plot_network),
+  fit = list(applies = function(fit) inherits(fit, "varnn_nn"), draw = plot_fit),
+  reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
+                        draw = draw_reconstruction)
+)
