@@ -12,9 +12,9 @@ most_points <- 5000L # points in one panel
 #'
 #' @param x a fit.
 #' @param which one or several of
-#'   * `"latent"` (autoencoders): the codes of the training data, coloured by `group`. Two latent units make a scatter
-#'     plot; one a histogram or, with a `group`, a strip for each of its levels or the number against the code; of three
-#'     or more, the first four are drawn against each other;
+#'   * `"latent"` (autoencoders, also variational ones): the codes of the training data, coloured by `group`. Two latent
+#'     units make a scatter plot; one a histogram or, with a `group`, a strip for each of its levels or the number
+#'     against the code; of three or more, the first four are drawn against each other;
 #'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked;
 #'   * `"network"`: units as circles and weights as lines, blue where positive and orange where negative, wide and dark
 #'     where large beside the others of the same layer. Biases are not drawn. Of a large layer the first few units and
@@ -197,21 +197,25 @@ plot_network <- function(fit, dots, envir) {
   draw_main("Network", dots, 1.6)
 }
 
-# The layers of units, from input to output, and the weights [units, units of the layer before] between them.
+# The layers of units, from input to output, and the weights [units, units of the layer before] between them. What a
+# conditional model is given stands below the codes; no weights lead there (NA).
 network_of <- function(fit) {
   spec <- fit$spec
   own <- unit_layers(spec)
-  sizes <- c(spec$n_x, layer_units(spec)[own])
   n <- length(own)
   starts <- c(0, own)
-  captions <- lapply(seq_len(n), function(i) layer_caption(spec, starts[i], starts[i + 1], sizes[i]))
+  units <- c(spec$n_x, layer_units(spec)[own])
+  captions <- lapply(seq_len(n), function(i) layer_caption(spec, starts[i], starts[i + 1], units[i]))
   family <- unique(vapply(fit$blocks, function(b) b$family, ""))
-  captions[[n + 1]] <- c(count_of(sizes[n + 1], "output"), if (length(family) < 3) family,
+  captions[[n + 1]] <- c(count_of(units[n + 1], "output"), if (length(family) < 3) family,
                          if (spec$layer[own[n]] == "tied") "tied")
-  outputs <- if (fit$design$kind == "columns") fit$design$columns[seq_len(sizes[n + 1])]
-             else unlist(lapply(fit$blocks, output_names))
-  list(sizes = sizes, weights = lapply(own, unit_weights, fit, spec_layout(spec)$leaves), captions = captions,
-       inputs = fit$design$columns, outputs = outputs)
+  weights <- lapply(own, unit_weights, fit, spec_layout(spec)$leaves)
+  for (layer in which(spec$layer == "given")) {
+    i <- findInterval(layer, own)
+    weights[[i]] <- rbind(weights[[i]], matrix(NA_real_, spec$size[layer], ncol(weights[[i]])))
+  }
+  list(sizes = c(spec$n_x, vapply(weights, nrow, 0L)), weights = weights, captions = captions,
+       inputs = fit$design$columns, outputs = unlist(lapply(fit$blocks, output_names, fit$design$kind == "columns")))
 }
 
 # Those of a layer; a tied one has the transposed weights of another.
@@ -225,19 +229,19 @@ count_of <- function(n, what) sprintf("%s %s%s", format(n, big.mark = ","), what
 
 # The units of a layer (0: the input) and what follows it before the next layer of units, a line each.
 layer_caption <- function(spec, layer, following, units) {
-  name <- function(kind, option, setting) {
-    switch(kind, activate = option, dropout = , noise = , mask = , sparse = , contract =
-             paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
+  name <- function(kind, option, setting, size) {
+    switch(kind, activate = option, given = paste(size, "given"), dropout = , noise = , mask = , sparse = ,
+           contract = paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
   }
   between <- seq_len(following - layer - 1) + layer
-  lines <- Map(name, spec$layer[between], spec$option[between], spec$setting[between])
+  lines <- Map(name, spec$layer[between], spec$option[between], spec$setting[between], spec$size[between])
   kind <- if (layer) spec$layer[layer] else "input"
   c(count_of(units, if (layer) "unit" else "input"), if (kind %in% c("latent", "tied")) kind,
     unlist(lines, use.names = FALSE))
 }
 
-output_names <- function(block) {
-  names <- block_labels(block)
+output_names <- function(block, several = FALSE) {
+  names <- block_labels(block, several)
   if (block$family == "gaussian_hetero") c(names, paste("log sd of", names)) else names
 }
 
@@ -297,8 +301,8 @@ shorten <- function(text, n) {
 edges_between <- function(weights, from, to) {
   edges <- expand.grid(to = which(!is.na(to)), from = which(!is.na(from)))
   edges$weight <- weights[cbind(to[edges$to], from[edges$from])]
-  edges$size <- abs(edges$weight) / max(abs(weights), .Machine$double.xmin)
-  edges[order(edges$size), ]
+  edges$size <- abs(edges$weight) / max(abs(weights), .Machine$double.xmin, na.rm = TRUE)
+  edges[order(edges$size, na.last = NA), ]
 }
 
 draw_edges <- function(weights, place, i, shape) {

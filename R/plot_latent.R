@@ -114,7 +114,7 @@ reconstruction_picture <- function(fit, envir, dim, rows) {
   if (is.null(dim) && !is.null(rows)) stop_user("`rows` are those of images: give `dim`, too.")
   if (!is.null(dim)) return(image_picture(fit, envir, dim, rows))
   found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
-  errors <- entry_errors(fit, found$y, found$z)
+  errors <- entry_errors(fit, found$y, found$z, found$x)
   w <- case_weights(fit)
   error <- colSums(w * errors, na.rm = TRUE) / colSums(w * !is.na(errors))
   shown <- order(-error)[seq_len(min(most_panels, length(error)))]
@@ -129,7 +129,7 @@ on_user_scale <- function(fit, rows) {
     rep(values, each = nrow(rows$y))
   }
   list(observed = rows$y * of_columns("scale") + of_columns("center"),
-       reconstructed = eta_means(fit, codes_eta(fit, rows$z)))
+       reconstructed = eta_means(fit, codes_eta(fit, rows$z, given_rows(fit, NULL, nrow(rows$z), rows$x))))
 }
 
 # A column's observed and reconstructed values: numbers, or levels of `levels`.
@@ -185,7 +185,7 @@ image_picture <- function(fit, envir, dim, rows) {
     stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
   rows <- check_rows(rows, fit)
   found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
-  found <- list(y = found$y[rows, , drop = FALSE], z = found$z[rows, , drop = FALSE])
+  found <- lapply(found[c("x", "y", "z")], function(m) m[rows, , drop = FALSE])
   at <- vapply(columns, function(c) c$at[1], 1L)
   values <- lapply(on_user_scale(fit, found), function(v) v[, at, drop = FALSE])
   list(images = lapply(values, function(v) lapply(seq_along(rows), function(i) image_matrix(v[i, ], dim))),

@@ -311,6 +311,31 @@ test_that("the network of an autoencoder has its latent and tied layers", {
   expect_identical(classes$captions[[2]], c("2 units", "latent"))
 })
 
+test_that("variational autoencoders, also conditional ones, have the same pictures", {
+  quick_vae <- function(...) {
+    set.seed(1)
+    suppressWarnings(fit_vae(..., epochs = 3, keep_data = TRUE))
+  }
+  fits <- list(quick_vae(iris), quick_vae(iris[1:4], sigma = "hetero", latent = 1, validation = 0.2),
+               given = quick_vae(Sepal.Length + Sepal.Width + Species ~ Petal.Length + Petal.Width, iris, latent = 3))
+  for (fit in fits) {
+    expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction"))
+    for (which in pictures_of(fit)) expect_silent(drawn(plot(fit, which)))
+    expect_silent(drawn(plot(fit, group = iris$Species)))
+    expect_identical(latent_picture(fit, environment(), NULL, "")$z, fit$codes)
+  }
+  expect_identical(network_of(fits[[2]])$outputs, c(names(iris)[1:4], paste("log sd of", names(iris)[1:4])))
+  net <- network_of(fits$given)
+  expect_equal(net$sizes, c(7, 32, 5, 32, 5)) # the codes and what is given are five units
+  expect_equal(lapply(net$weights, dim), list(c(32L, 7L), c(5L, 32L), c(32L, 5L), c(5L, 32L)))
+  expect_identical(which(rowSums(is.na(net$weights[[2]])) > 0), 4:5)
+  expect_identical(net$captions[[3]], c("3 units", "latent", "2 given"))
+  expect_true(all(edges_between(net$weights[[2]], 1:2, 1:5)$to <= 3))
+  picture <- reconstruction_picture(fits$given, environment(), NULL, NULL)
+  length <- Filter(function(c) c$name == "Sepal.Length", picture$columns)[[1]]
+  expect_equal(length$reconstructed, reconstruct(fits$given)$Sepal.Length)
+})
+
 test_that("an autoencoder's network decodes as it does", {
   fit <- quick_ae(iris[1:4], hidden = 5)
   net <- network_of(fit)
