@@ -78,8 +78,9 @@ column_values <- function(data, j) {
 
 # ---- from training data to columns, blocks, x and y
 
-# Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given; `sigma`
-# the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by name.
+# Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given;
+# `sigma` the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by
+# name.
 add_columns <- function(train, family, standardize, numeric = "gaussian", sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_known(as.list(family), names)
@@ -191,8 +192,9 @@ block_noise <- function(family, sigma) {
 }
 
 with_sigma <- function(column, sigma) {
-  if (column$family == "gaussian")
-    column$sigma <- if (is.null(names(sigma))) sigma else if (column$name %in% names(sigma)) sigma[[column$name]] else "learned"
+  if (column$family != "gaussian") return(column)
+  own <- if (column$name %in% names(sigma)) sigma[[column$name]] else "learned"
+  column$sigma <- if (is.null(names(sigma))) sigma else own
   column
 }
 
@@ -374,7 +376,8 @@ is_columns_design <- function(design, fit, layout) {
   columns <- design$variables
   every(is.list(columns), length(columns) >= 1, all(vapply(columns, is_column, NA)),
         identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
-        layout$n_y + sum(vapply(columns, function(c) c$has_indicator, NA)) + length(design$given$columns) == fit$spec$n_x,
+        layout$n_y + sum(vapply(columns, function(c) c$has_indicator,
+                                NA)) + length(design$given$columns) == fit$spec$n_x,
         is.null(design$given) || inherits(design$given$terms, "terms"),
         is.logical(design$is_matrix), is.null(design$terms) || inherits(design$terms, "terms"))
 }

@@ -325,7 +325,10 @@ coder_residuals <- function(object, type, envir) {
   scale <- unlist(lapply(object$blocks, function(b) rep_len(b$scale, b$n_responses)))
   center <- unlist(lapply(object$blocks, function(b) rep_len(b$center, b$n_responses)))
   n <- nrow(rows$y)
-  out <- rows$y * rep(scale, each = n) + rep(center, each = n) - eta_means(object, codes_eta(object, rows$z, given_rows(object, NULL, n, rows$x)))
+  out <- rows$y * rep(scale, each = n) + rep(center, each = n) - eta_means(object,
+                                                                           codes_eta(object, rows$z,
+                                                                                     given_rows(object, NULL, n,
+                                                                                                rows$x)))
   if (type == "standardized") out <- out / rep(scale, each = n)
   rows$finish(named_columns(out, object$design$columns[seq_len(ncol(out))]))
 }

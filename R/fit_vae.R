@@ -291,5 +291,6 @@ result_line.varnn_vae <- function(fit) {
          number(h$kl_latent[at]), ")",
          if (a$beta != 1) sprintf("; trained with beta = %s", format(a$beta)),
          if (a$importance > 1) sprintf("; importance-weighted with %d draws", a$importance),
-         if (!is.null(h$val_loss)) sprintf("; loss held out %s (best: epoch %d)", number(h$val_loss[at]), fit$best_epoch))
+         if (!is.null(h$val_loss)) sprintf("; loss held out %s (best: epoch %d)", number(h$val_loss[at]),
+                                           fit$best_epoch))
 }

@@ -102,8 +102,7 @@ log_lik_at <- function(fit, rows, z) {
 
 # What standardising takes off the log-density of each row: the sum of log(scale) over its gaussian entries.
 log_jacobian <- function(fit, y) {
-  scale <- unlist(lapply(fit$blocks, function(b) if (is_gaussian(b)) rep_len(b$scale, b$n_responses) else
-    rep(1, b$n_responses)))
+  scale <- unlist(lapply(fit$blocks, function(b) rep_len(if (is_gaussian(b)) b$scale else 1, b$n_responses)))
   if (all(scale == 1)) 0 else drop((!is.na(y)) %*% log(scale))
 }
 
@@ -340,7 +339,8 @@ training_columns <- function(fit, envir) {
 }
 
 given_columns <- function(fit, envir) {
-  frame <- stats::get_all_vars(stats::delete.response(fit$design$given$terms), eval(fit$call$data, environment(fit$terms)))
+  frame <- stats::get_all_vars(stats::delete.response(fit$design$given$terms),
+                               eval(fit$call$data, environment(fit$terms)))
   if (nrow(frame) != fit$n_obs) stop_user("Give `newdata`: the given columns of the training data are not found again.")
   frame
 }
@@ -393,7 +393,8 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
                                          row.names = latent_names(length(kl))),
                  expected = expected_dimensions(object, rows$y),
                  sigma = if (any(vapply(object$blocks, function(b) b$family == "gaussian", NA))) sigma(object),
-                 layers = data.frame(name = object$layout$name, size = paste(object$layout$rows, "x", object$layout$cols),
+                 layers = data.frame(name = object$layout$name,
+                                     size = paste(object$layout$rows, "x", object$layout$cols),
                                      norm = leaf_norms(object))), class = "summary.varnn_vae")
 }
 
@@ -413,7 +414,8 @@ print.summary.varnn_vae <- function(x, ...) {
   e <- format(x$elbo, digits = 4, trim = TRUE)
   cat(sprintf("ELBO %s nats per row: log-likelihood %s, KL %s\n\n", e[1], e[2], e[3]))
   print(x$dimensions, digits = 3)
-  cat(sprintf("\n%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)), collapse_words(x), "\n")
+  cat(sprintf("\n%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)), collapse_words(x),
+      "\n")
   if (!is.null(x$sigma)) {
     cat("\nNoise (sigma):\n")
     print(utils::head(x$sigma, 12), digits = 3)

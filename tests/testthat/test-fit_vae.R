@@ -121,7 +121,8 @@ test_that("with the exact posterior every importance-weighted bound is log p(x),
 test_that("the importance-weighted bound rises with k, with the known bias, and its gradient is its own", {
   c2 <- 1.5
   p <- exact_posterior(c2)
-  bound <- function(k, n) -replicate(n, engine_gradient(p$spec, p$theta, p$data, objective_control(importance = k))$loss)
+  one <- function(k) -engine_gradient(p$spec, p$theta, p$data, objective_control(importance = k))$loss
+  bound <- function(k, n) replicate(n, one(k))
   set.seed(6)
   n <- repeats(3000, 100)
   bounds <- lapply(c(1L, 4L, 16L), bound, n)
