@@ -61,17 +61,16 @@ spec_layout <- function(spec) {
 leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
 
 # Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al.
-# 2015, 2 LeCun et al. 1998), times `gain`; biases 0; a head of log_sigma starts constant; the last bias at `eta`, the
-# link of the mean.
-start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4,
-                        gain = 1) {
+# 2015, 2 LeCun et al. 1998); biases 0; a head of log_sigma starts constant; the last bias at `eta`, the link of the
+# mean.
+start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
   theta <- numeric(layout$n_par)
   dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]
   first <- dense$layer == min(dense$layer)
   last <- dense$layer == max(dense$layer)
   for (i in seq_len(nrow(layout$leaves))) {
     leaf <- layout$leaves[i, ]
-    value <- start_leaf(leaf, log_sigma, free, gain)
+    value <- start_leaf(leaf, log_sigma, free)
     if (leaf$role == "weight" && leaf$part == 0) {
       if (leaf$layer == dense$layer[which(first)[1]] && length(constant_x)) value[, constant_x] <- 0
       if (leaf$layer == dense$layer[which(last)[1]] && length(scale_rows)) value[scale_rows, ] <- 0
@@ -82,10 +81,10 @@ start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), 
   theta
 }
 
-start_leaf <- function(leaf, log_sigma, free, gain = 1) {
+start_leaf <- function(leaf, log_sigma, free) {
   n <- leaf$rows * leaf$cols
   if (leaf$part == 1) return(rep(log_sigma, n))
   variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
-  switch(leaf$role, weight = matrix(stats::rnorm(n, 0, gain * sqrt(variance)), leaf$rows), gain = rep(1, n),
+  switch(leaf$role, weight = matrix(stats::rnorm(n, 0, sqrt(variance)), leaf$rows), gain = rep(1, n),
          noise = rep(free, length.out = n), numeric(n))
 }

@@ -1,8 +1,5 @@
 # Where training starts: random weights, the link of the mean, and for plain networks the linear model.
 
-# Networks with a bottleneck start with smaller weights: tools/defaults_ae.R.
-coder_gain <- 0.5
-
 start_of <- function(spec, layout, blocks, data, control) {
   rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
   if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
@@ -14,9 +11,23 @@ start_of <- function(spec, layout, blocks, data, control) {
   at <- block_slices(blocks, eta_rows)
   scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
                        blocks, at))
-  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales,
-                       gain = if ("latent" %in% spec$layer) coder_gain else 1)
+  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales)
+  if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
+}
+
+# Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs):
+# tools/defaults_ae.R.
+coder_start <- function(theta, leaves) {
+  weight <- leaves[leaves$role == "weight" & leaves$part == 0, ]
+  for (i in seq_len(nrow(weight))) {
+    at <- leaf_index(weight[i, ])
+    theta[at] <- theta[at] / 2
+    bias <- leaves[leaves$role == "bias" & leaves$part == 0 & leaves$head == 0 & leaves$layer == weight$layer[i], ]
+    if (nrow(bias) && bias$layer < max(leaves$layer))
+      theta[leaf_index(bias)] <- stats::runif(bias$rows, -1, 1) / sqrt(weight$cols[i])
+  }
+  theta
 }
 
 # Whether the linear model costs little beside the training: at most a fifth, or what nobody feels.

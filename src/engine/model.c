@@ -289,10 +289,10 @@ static void push_contraction(nn_model *m, int z) {
   double small = sizeof(real) == 4 ? 1e-2 : 1e-3;
   const nn_layer_spec *l = m->spec->layer;
   nn_layer_spec shift = {.setting = small};
-  int node = push_noise(m, &shift, 0, m->x), mark = m->z;
+  int node = push_noise(m, &shift, 0, m->x), mark = m->z, decoder = m->decoder;
   m->replay = 0;
   for (int i = 0; i < m->contract; i++) node = nn_layers[l[i].kind].push(m, &l[i], i, node);
-  m->replay = -1, m->z = mark;
+  m->replay = -1, m->z = mark, m->decoder = decoder;
   nn_node distance = {.op = OP_DISTANCE,
                       .input = {node, z, -1},
                       .rows = 1,

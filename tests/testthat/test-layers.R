@@ -88,3 +88,14 @@ test_that("in the mean there is neither noise nor mask", {
     expect_gt(max(abs(engine_run(spec, theta, engine_data(x), sample = TRUE) - plain)), 0.01)
   }
 })
+
+test_that("decoding starts after the code, whatever stands behind on the tape", {
+  set.seed(5)
+  x <- matrix(stats::rnorm(60), 15)
+  for (name in names(stacks)) {
+    spec <- new_spec(4, stacks[[name]], four_columns)
+    theta <- stats::rnorm(spec_layout(spec)$n_par, 0, 0.4)
+    z <- engine_run(spec, theta, engine_data(x), "z")
+    expect_identical(engine_run(spec, theta, list(n = 15), z = z), engine_run(spec, theta, engine_data(x)), label = name)
+  }
+})
