@@ -62,10 +62,10 @@ with_interrupts <- function(expr) {
 }
 
 epoch_hook <- function(control, columns) {
-  if (!control$verbose && is.null(control$callback)) return(NULL)
+  if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
   function(epoch, row) {
     names(row) <- columns
-    if (control$verbose) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
+    if (isTRUE(control$verbose)) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
                                                                       signif(row[is.finite(row)], 5), collapse = "  ")))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
