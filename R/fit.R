@@ -36,7 +36,7 @@ remember.varnn <- function(fit, train) {
 }
 
 # Outputs are kept unless the pass over the data would cost a tenth of the training, and be felt.
-keeps_outputs <- function(fit) fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 2e8
+keeps_outputs <- function(fit) !predicts_by_draws(fit) && (fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 2e8)
 
 # Of a model without hidden layers, the rank of its columns; NULL where that is too much work.
 linear_rank <- function(train, spec) {

@@ -33,6 +33,7 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
   source <- engine_data(train$x, training_y(train, object$blocks), object$scaling, train$weights,
                         offset, use)
   control <- nn_control(batch_size = length(use))
+  control$objective <- object$control$objective
   seed <- use_seed(NULL)$seed
   on.exit(assign(".Random.seed", seed, envir = globalenv()))
   at <- function(theta) {

@@ -172,7 +172,7 @@ has_hidden <- function(fit) length(unit_layers(fit$spec)) > 1
 # Parameters that the data can tell: of a linear model the rank of its columns for each row of eta, but one of a
 # softmax; of a network all.
 n_parameters <- function(fit) {
-  if (is.null(fit$rank)) return(fit$n_par)
+  if (is.null(fit$rank)) return(sum((fit$layout$rows * fit$layout$cols)[fit$layout$part == 0]))
   free <- sum(fit$layout$role == "noise" & fit$layout$rows)
   fit$rank * sum(vapply(fit$blocks, function(b) eta_rows(b) - (b$family == "categorical"), 0)) + free
 }
@@ -239,6 +239,10 @@ coef.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   if (!has_hidden(object)) return(linear_coef(object))
+  coef_matrices(object)
+}
+
+coef_matrices <- function(object) {
   layout <- object$layout
   out <- lapply(seq_len(nrow(layout)), function(i) {
     m <- matrix(object$theta[leaf_index(layout[i, ])], layout$rows[i], layout$cols[i])

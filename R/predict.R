@@ -1,12 +1,11 @@
 # Prediction: new data to eta, eta to what was asked for.
 
-# eta [rows, columns] of the engine, offset included for all but the gaussians.
+# eta [rows, columns] of the engine, offset included for all but the gaussians; of random weights that of the mean.
 model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$control$threads) {
-  data <- engine_data(rows$x, NULL, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
-  if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
-                                                                         sum(vapply(fit$blocks, eta_rows, 0)))
-  eta <- engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws,
-                    precision = fit$control$precision, rng = fit$control$rng, threads = threads)
+  data <- row_data(fit, rows)
+  eta <- if (fit$spec$weights != "point") posterior_eta(fit, data)
+  else engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision,
+                  rng = fit$control$rng, threads = threads)
   if (!all(is.finite(eta)))
     stop_user("The network's output is not finite: these data are too far from the training data.")
   eta

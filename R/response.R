@@ -184,11 +184,12 @@ eta_labels <- function(block, several = FALSE) {
   c(block$columns, paste0("log_sigma.", block$columns))
 }
 
-# The mean of y on the user's scale, from the engine's eta.
-block_mean <- function(block, eta, offset = NULL) {
+# The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
+block_mean <- function(block, eta, offset = NULL, dim = NULL) {
   mu <- family_table[[block$family]]$mean(eta)
   if (is_gaussian(block)) mu <- rep(block$center, each = nrow(mu)) + rep(block$scale, each = nrow(mu)) * mu
-  if (is.null(offset) || !is_gaussian(block)) mu else mu + offset
+  if (!is.null(offset) && is_gaussian(block)) mu <- mu + offset
+  if (is.null(dim)) mu else array(mu, dim)
 }
 
 # Families of a numeric response that is standardised, whose eta has the response's unit.

@@ -12,7 +12,7 @@ fit_lines <- function(fit) {
   call <- paste(deparse(fit$call, width.cutoff = 100L), collapse = " ")
   if (nchar(call) > 200) call <- paste0(substr(call, 1, 197), "...")
   c(model_title(fit), paste("Call:", call), "", paste("Network:", network_line(fit)), paste("Data:", data_line(fit)),
-    paste("Training:", training_line(fit)), paste("Result:", result_line(fit)))
+    posterior_lines(fit), paste("Training:", training_line(fit)), paste("Result:", result_line(fit)))
 }
 
 model_title <- function(fit) UseMethod("model_title")
@@ -20,7 +20,8 @@ model_title <- function(fit) UseMethod("model_title")
 #' @exportS3Method
 model_title.varnn <- function(fit) {
   classes <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
-  sprintf("%s for %s (%s)", if (has_hidden(fit)) "Neural network" else "Linear network",
+  kind <- paste0(if (fit$spec$weights != "point") "Bayesian ", if (has_hidden(fit)) "neural" else "linear", " network")
+  sprintf("%s%s for %s (%s)", toupper(substr(kind, 1, 1)), substring(kind, 2),
           if (all(classes)) "classification" else "regression", paste(unique(fit$family), collapse = ", "))
 }
 

@@ -113,17 +113,24 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 
 #' Evidence lower bound
 #'
-#' @param object a fit by [fit_vae()].
-#' @param newdata as in [encode()]; by default the training data.
-#' @param draws number of draws of z per row.
+#' @param object a fit by [fit_vae()] or [fit_bayes_nn()].
+#' @param newdata as in [encode()], of a Bayesian network with the response; by default the training data.
+#' @param y of a Bayesian network fitted to `x` and `y`: the response of `newdata`.
+#' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form).
 #' @param ... not used.
-#' @return A number per row, the ELBO (at `beta = 1`) in nats on the columns' own scales: `E log p(x | z)` by Monte
-#'   Carlo less the exact KL. Attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte Carlo standard error
-#'   of the sum.
+#' @return A number per row, in nats on the columns' own scales. Of an autoencoder the ELBO (at `beta = 1`): `E log p(x
+#'   | z)` by Monte Carlo less the exact KL; attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte Carlo
+#'   standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i, theta)};
+#'   the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows share: the sum
+#'   over the training rows minus that is the ELBO.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 50)
 #' mean(elbo(fit))
+#'
+#' network <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4)
+#' e <- elbo(network)
+#' sum(e) - attr(e, "kl")
 #' @export
 elbo <- function(object, newdata = NULL, ...) UseMethod("elbo")
 

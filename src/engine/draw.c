@@ -195,23 +195,29 @@ static void local_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-static inline real normal_cdf(real x) {
-  return (real)(0.5 * erfc(-(double)x * 0.70710678118654752440));
-}
+/* Beyond, a standard normal's distribution function is 0 or 1 to all digits, and its products subnormal and slow. */
+#ifdef NN_SINGLE
+#define NN_FAR 12
+#else
+#define NN_FAR 36
+#endif
 
 /* E max(a, 0) = s [pdf(u) + u cdf(u)], a ~ N(m, v), s = sqrt(v), u = m / s. aux: cdf(u), then pdf(u) / 2s. */
 static void relu_mean_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
-  real *cdf = n->aux, *half = n->aux + size;
+  real *restrict cdf = n->aux, *restrict half = n->aux + size, *restrict value = n->value;
   for (size_t i = 0; i < size; i++) half[i] = positive(v[i]);
   vmath_sqrt((int)size, half, half);
-  for (size_t i = 0; i < size; i++) cdf[i] = normal_cdf(m[i] / half[i]);
   NN_SIMD
   for (size_t i = 0; i < size; i++) {
-    real s = half[i], u = m[i] / s, pdf = (real)0.39894228040143267794 * vmath_exp(-u * u / 2);
-    n->value[i] = s * pdf + m[i] * cdf[i];
-    half[i] = pdf / (2 * s);
+    real inverse = 1 / half[i], u = m[i] * inverse, e;
+    u = vmath_if_negative(NN_FAR - u, NN_FAR, u);
+    u = vmath_if_negative(u + NN_FAR, -NN_FAR, u);
+    real c = vmath_normal(u, &e), pdf = (real)0.39894228040143267794 * e;
+    value[i] = half[i] * pdf + m[i] * c;
+    cdf[i] = c;
+    half[i] = pdf * inverse / 2;
   }
 }
 

@@ -1,0 +1,331 @@
+# Draws from the posterior of a network, and what is averaged over them.
+
+# The specification whose forward runs draw the weights themselves, whatever trained them: its theta is the same.
+drawing_spec <- function(spec) utils::modifyList(spec, list(estimator = "weight", kl_mc = 0L))
+
+# The mean over the posterior is known without draws, or the weights are not random.
+predicts_by_draws <- function(fit) fit$spec$weights != "point" && !can_be_exact(fit$spec)
+
+# The engine's data of complete rows, as design_rows() and training data have them.
+row_data <- function(fit, rows, y = NULL) {
+  data <- engine_data(rows$x, y, fit$scaling, NULL, engine_offset(fit$blocks, rows$offset))
+  if (fit$spec$has_offset && is.null(data$offset)) data$offset <- matrix(0, nrow(rows$x),
+                                                                         sum(vapply(fit$blocks, eta_rows, 0)))
+  data
+}
+
+part_of_rows <- function(data, at) {
+  for (field in c("x", "y", "offset"))
+    if (!is.null(data[[field]])) data[[field]] <- data[[field]][at, , drop = FALSE]
+  data$n <- as.double(length(at))
+  data
+}
+
+# Numbers held at once while draws are made.
+draws_at_once <- 2e7
+
+# Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: R's
+# generator is set back for each, and goes on from where the first left it.
+over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) {
+  if (data$n == 0) return(invisible())
+  columns <- run_columns(fit$spec, want)
+  size <- max(1, floor(at_once / (draws * columns)))
+  use_seed(NULL)
+  start <- get(".Random.seed", envir = globalenv())
+  own <- NULL
+  for (first in seq(1, data$n, by = size)) {
+    at <- first:min(data$n, first + size - 1)
+    if (!is.null(own)) assign(".Random.seed", start, envir = globalenv())
+    out <- engine_run(drawing_spec(fit$spec), fit$theta, part_of_rows(data, at), want, sample = TRUE, draws = draws,
+                      precision = fit$control$precision, rng = fit$control$rng, threads = fit$control$threads)
+    if (!is.null(own)) assign(".Random.seed", own, envir = globalenv())
+    if (!all(is.finite(out)))
+      stop_user("The network's output is not finite: these data are too far from the training data.")
+    dim(out) <- c(length(at), columns, draws)
+    visit(out, at)
+    own <- get(".Random.seed", envir = globalenv())
+  }
+}
+
+check_draws <- function(draws) check_number(draws, "draws", 1, 1e8, whole = TRUE)
+
+# Result and the copies on the way.
+check_draws_memory <- function(numbers, what) {
+  if (24 * numbers > available_memory())
+    stop_user("%s would need %s GB, more than there is (%s GB): ask for fewer `draws` or rows.", what,
+              format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3))
+}
+
+# The engine's eta that stands for the mean of the response over the posterior: where that is not known, of draws.
+link_of_mean <- list(
+  gaussian = function(eta) means_over(eta),
+  huber = function(eta) means_over(eta),
+  gaussian_hetero = function(eta) {
+    k <- seq_len(dim(eta)[2] / 2)
+    cbind(means_over(eta[, k, , drop = FALSE]), log(means_over(exp(2 * eta[, -k, , drop = FALSE]))) / 2)
+  },
+  bernoulli = function(eta) stats::qlogis(means_over(stats::plogis(eta))),
+  binomial = function(eta) stats::qlogis(means_over(stats::plogis(eta))),
+  categorical = function(eta) log(means_over(softmax_draws(eta))),
+  poisson = function(eta) log(means_over(exp(eta))),
+  negative_binomial = function(eta) log(means_over(exp(eta)))
+)
+
+means_over <- function(x) rowMeans(x, dims = 2)
+
+# Softmax over the columns of an array [rows, levels, draws].
+softmax_draws <- function(eta) {
+  d <- dim(eta)
+  flat <- matrix(aperm(eta, c(1, 3, 2)), ncol = d[2])
+  aperm(array(softmax(flat), d[c(1, 3, 2)]), c(1, 3, 2))
+}
+
+# Draws for a point prediction, where nothing else is asked for.
+default_draws <- 1000
+
+posterior_eta <- function(fit, data, draws = default_draws) {
+  if (!predicts_by_draws(fit)) {
+    spec <- utils::modifyList(fit$spec, list(estimator = "exact", kl_mc = 0L))
+    return(engine_run(spec, fit$theta, data, precision = fit$control$precision))
+  }
+  columns <- block_slices(fit$blocks, eta_rows)
+  out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
+  over_chunks(fit, data, draws, "eta", function(eta, at) {
+    for (i in seq_along(columns))
+      out[at, columns[[i]]] <<- link_of_mean[[fit$blocks[[i]]$family]](eta[, columns[[i]], , drop = FALSE])
+  })
+  out
+}
+
+# ---- posterior predictions, with rstantools' names
+
+#' Draws from the posterior
+#'
+#' `posterior_epred()` draws the expected response (of classes: probabilities), `posterior_predict()` the response,
+#' noise included, and `log_lik()` the log-likelihood of each observation, at draws of the weights. All rows share
+#' each draw. Also methods of the generics of these names in the package rstantools.
+#'
+#' @param object a fit by [fit_bayes_nn()].
+#' @param newdata as in [predict.varnn_bayes_nn()]; by default the training data. For `log_lik()` with the response.
+#' @param draws number of draws.
+#' @param y for `log_lik()` of a fit to `x` and `y`: the response of `newdata`.
+#' @param ... not used.
+#' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
+#'   scale of the response; `posterior_epred()` of a categorical response an array draws x rows x levels. The
+#'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
+#'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
+#'   list of these; `log_lik()` adds them up.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4)
+#' dim(posterior_epred(fit, mtcars, draws = 100))
+#' rowMeans(log_lik(fit, draws = 5))
+#' @export
+posterior_epred <- function(object, newdata = NULL, draws = 1000, ...) UseMethod("posterior_epred")
+
+#' @rdname posterior_epred
+#' @export
+posterior_predict <- function(object, newdata = NULL, draws = 1000, ...) UseMethod("posterior_predict")
+
+#' @rdname posterior_epred
+#' @export
+log_lik <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) UseMethod("log_lik")
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_epred, varnn_bayes_nn)
+posterior_epred.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "draws"))
+  drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), epred_block)
+}
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_predict, varnn_bayes_nn)
+posterior_predict.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "draws"))
+  out <- drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), predict_block)
+  label <- function(x, block) if (block$type == "factor") structure(x, levels = block$levels) else x
+  if (length(object$blocks) == 1) label(out, object$blocks[[1]]) else Map(label, out, object$blocks)
+}
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::log_lik, varnn_bayes_nn)
+log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "y", "draws"))
+  rows <- rows_with_response(object, newdata, y, parent.frame())
+  draws <- check_draws(draws)
+  check_draws_memory(draws * length(rows$ok), "That many draws")
+  out <- matrix(NA_real_, draws, length(rows$ok), dimnames = list(NULL, rows$rows))
+  place <- which(rows$ok)
+  shift <- row_jacobian(object, rows$y)
+  over_chunks(object, row_data(object, rows, rows$y), draws, "terms", function(terms, at) {
+    out[, place[at]] <<- t(-rowSums(aperm(terms, c(1, 3, 2)), dims = 2) - shift[at])
+  })
+  out
+}
+
+# What the density of each row loses by a response on a larger scale, for the entries that are there.
+row_jacobian <- function(fit, y) {
+  first <- vapply(block_slices(fit$blocks, y_rows), function(s) s[1], 0)
+  scale <- vapply(fit$blocks, function(b) if (is_gaussian(b)) log(b$scale) else 0, 0)
+  drop((!is.na(y[, first, drop = FALSE])) %*% scale)
+}
+
+# Predictors of newdata or of the training: list(x, offset, ok, rows).
+found_rows <- function(fit, newdata, envir) {
+  if (!is.null(newdata)) return(design_rows(fit$design, newdata))
+  train <- training_data(fit, NULL, envir)
+  list(x = train$x, offset = train$offset, ok = rep(TRUE, nrow(train$x)), rows = fit_rows(fit))
+}
+
+# The same with the engine's y.
+rows_with_response <- function(fit, newdata, y, envir) {
+  if (is.null(newdata)) {
+    if (!is.null(y)) stop_user("`y` is the response of `newdata`, which is missing.")
+    rows <- found_rows(fit, NULL, envir)
+    response <- fit$response
+  } else {
+    if (is.null(fit$terms)) {
+      if (is.null(y)) stop_user("`y` is missing: the model was fitted to x and y, so the response must be given.")
+      rows <- design_rows(fit$design, newdata)
+      if (NROW(y) != length(rows$ok))
+        stop_user("`y` has %d rows and `newdata` has %d: they must be the same.", NROW(y), length(rows$ok))
+      response <- take_rows(y, rows$ok)
+    } else {
+      if (!is.null(y)) stop_user("`y` is only for a model that was fitted to x and y: put the response in `newdata`.")
+      rows <- design_rows(fit$design, newdata)
+      response <- new_response(fit$design, fit$terms, newdata)$response
+    }
+    check_like(fit$blocks, response, sum(rows$ok))
+  }
+  rows$y <- blocks_y(fit$blocks, response, rows$offset)
+  rows$response <- response
+  rows
+}
+
+# Draws of a response [draws, rows], or [draws, rows, levels], of each block, by
+# draw(block, eta [rows, columns, draws], free, offset) -> [rows, (levels,) draws].
+drawn_responses <- function(fit, rows, draws, draw) {
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
+  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && b$family == "categorical") b$levels)
+  n <- length(rows$ok)
+  check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws")
+  out <- lapply(levels, function(l) {
+    if (is.null(l)) matrix(NA_real_, draws, n, dimnames = list(NULL, rows$rows))
+    else array(NA_real_, c(draws, n, length(l)), list(NULL, rows$rows, l))
+  })
+  place <- which(rows$ok)
+  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
+    for (i in seq_along(columns)) {
+      one <- draw(fit$blocks[[i]], eta[, columns[[i]], , drop = FALSE], free[[i]], rows$offset[at])
+      if (is.null(levels[[i]])) out[[i]][, place[at]] <<- t(one)
+      else out[[i]][, place[at], ] <<- aperm(one, c(3, 1, 2))
+    }
+  })
+  if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+}
+
+epred_block <- function(block, eta, free, offset) {
+  if (block$family == "categorical") return(softmax_draws(eta))
+  block_mean(block, draws_in_rows(eta), rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
+}
+
+# One response per row and draw; of a factor the level's number, of successes and failures one trial.
+predict_block <- function(block, eta, free, offset) {
+  y <- family_table[[block$family]]$draw(draws_in_rows(eta), free)
+  if (is_gaussian(block)) y <- y * block$scale + block$center
+  if (is_gaussian(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
+  if (block$family == "categorical") y <- max.col(y, ties.method = "first")
+  matrix(y, dim(eta)[1])
+}
+
+# An array [rows, columns, draws] as a matrix [rows * draws, columns].
+draws_in_rows <- function(eta) {
+  d <- dim(eta)
+  if (d[2] == 1) return(matrix(eta))
+  matrix(aperm(eta, c(1, 3, 2)), ncol = d[2])
+}
+
+rep_offset <- function(offset, draws) if (!is.null(offset)) rep(offset, draws)
+
+# ---- intervals
+
+interval_of <- function(fit, rows, interval, level, draws) {
+  check_interval(fit)
+  probs <- c((1 - level) / 2, (1 + level) / 2)
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
+  n <- length(rows$ok)
+  out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
+  place <- which(rows$ok)
+  center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
+  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
+    for (i in seq_along(columns)) {
+      block <- fit$blocks[[i]]
+      own <- eta[, columns[[i]], , drop = FALSE]
+      mean <- epred_block(block, own, free[[i]], rows$offset[at])
+      y <- if (interval == "prediction") predict_block(block, own, free[[i]], rows$offset[at]) else mean
+      known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
+      out[[i]][place[at], ] <<- cbind(if (is.null(known)) rowMeans(mean) else known, row_quantiles(y, probs))
+    }
+  })
+  if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+}
+
+check_interval <- function(fit) {
+  for (b in fit$blocks) if (b$type %in% c("factor", "logical") && b$family == "categorical")
+    stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
+              b$columns)
+}
+
+row_quantiles <- function(x, probs) {
+  if (!nrow(x)) return(matrix(0, 0, length(probs)))
+  t(apply(x, 1, stats::quantile, probs, names = FALSE))
+}
+
+#' Draws of the weights
+#'
+#' @param x a fit by [fit_bayes_nn()].
+#' @param draws number of draws.
+#' @param ... not used.
+#' @return A matrix with a row per draw from the variational posterior and a column per weight and bias, on the scale
+#'   of the standardised data.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2)
+#' dim(as.matrix(fit, draws = 10))
+#' @export
+as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
+  check_fit(x)
+  check_dots_empty(..., known = "draws")
+  draws <- check_draws(draws)
+  q <- weight_posterior(x)
+  check_draws_memory(draws * length(q$mean), "That many draws")
+  out <- matrix(stats::rnorm(draws * length(q$mean)), draws)
+  out <- rep(q$mean, each = draws) + out * rep(q$sd, each = draws)
+  dimnames(out) <- list(NULL, q$name)
+  out
+}
+
+# Mean, sd, name, leaf (row of the layout) of each weight and bias.
+weight_posterior <- function(fit) {
+  layout <- fit$layout
+  means <- which(layout$part == 0 & layout$role != "noise")
+  same <- function(field, i) layout[[field]] == layout[[field]][i]
+  log_sd <- lapply(means, function(i) which(layout$part == 1 & same("layer", i) & same("role", i) & same("head", i)))
+  value <- function(i) fit$theta[leaf_index(layout[i, ])]
+  list(mean = unlist(lapply(means, value)), sd = exp(unlist(lapply(unlist(log_sd), value))),
+       name = unlist(lapply(means, function(i) entry_names(layout[i, ]))),
+       leaf = rep(means, (layout$rows * layout$cols)[means]))
+}
+
+entry_names <- function(leaf) {
+  if (leaf$cols == 1 && leaf$role != "weight") return(paste0(leaf$name, "[", seq_len(leaf$rows), "]"))
+  paste0(leaf$name, "[", rep(seq_len(leaf$rows), leaf$cols), ",", rep(seq_len(leaf$cols), each = leaf$rows), "]")
+}

@@ -1,0 +1,343 @@
+# Bayesian networks against answers from outside: closed forms, quadrature, simulation.
+
+# ---- linear regression by mean field (A = X'X / s2 + I / t2)
+
+test_that("the exact estimator finds the mean-field posterior and its ELBO", {
+  fit <- bayes_cars()
+  q <- linear_posterior(fit)
+  expect_equal(fit$spec$estimator, "exact")
+  expect_lt(max(abs(q$mean - c(0, -0.7153428746, -0.2153869716, 0.02299661084, 0.1501649593))), 1e-5)
+  expect_lt(max(abs(q$sd / c(0.07881104, rep(0.08006408, 4)) - 1)), 1e-4)
+  e <- elbo(fit)
+  expect_equal(sum(e) - attr(e, "kl") + 32 * log(stats::sd(mtcars$mpg)), -29.37500954, tolerance = 1e-8)
+  expect_equal(utils::tail(fit$history$elbo, 1) * 32, sum(e) - attr(e, "kl"), tolerance = 1e-8)
+})
+
+test_that("draws of weights and of units find the same posterior", {
+  set.seed(1)
+  for (estimator in c("weight", "local")) {
+    fit <- bayes_cars(estimator = estimator, mc_samples = 20, epochs = repeats(3000, 20), batch_size = 32,
+                      learn_rate = 0.02, schedule = "cosine")
+    q <- linear_posterior(fit)
+    if (is_watched()) next
+    expect_lt(max(abs(q$mean - c(0, -0.7153428746, -0.2153869716, 0.02299661084, 0.1501649593))), 5e-3)
+    expect_lt(max(abs(q$sd / c(0.07881104, rep(0.08006408, 4)) - 1)), 0.02, label = estimator)
+    e <- elbo(fit)
+    expect_lt(abs(sum(e) - attr(e, "kl") + 32 * log(stats::sd(mtcars$mpg)) + 29.37500954), 0.01)
+  }
+})
+
+test_that("learned noise and the empirical prior are at their closed forms", {
+  fit <- fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal("auto"))
+  q <- weight_posterior(fit)
+  x <- cbind(scale(mtcars[c("wt", "hp", "disp", "qsec")]), 1)
+  y <- drop(scale(mtcars$mpg))
+  s2 <- mean((y - x %*% q$mean)^2 + x^2 %*% q$sd^2)
+  expect_equal(sigma(fit), sqrt(s2) * stats::sd(mtcars$mpg), tolerance = 1e-10)
+  w <- q$leaf == q$leaf[1]
+  t2 <- mean(q$mean[w]^2 + q$sd[w]^2)
+  expect_equal(summary(fit)$layers$prior_sd[1], sqrt(t2), tolerance = 1e-10)
+  # at this noise and prior it is the mean-field posterior; the bias has a prior of its own
+  own <- c(rep(t2, 4), sum(q$mean[!w]^2 + q$sd[!w]^2))
+  a <- crossprod(x) / s2 + diag(1 / own)
+  expect_lt(max(abs(q$mean - solve(a, crossprod(x, y)) / s2)), 1e-4)
+  expect_lt(max(abs(q$sd * sqrt(diag(a)) - 1)), 1e-3)
+})
+
+test_that("mean-field intervals cover by the known amount: too little for correlated weights", {
+  set.seed(2)
+  n <- 30
+  x <- matrix(stats::rnorm(2 * n), n)
+  x[, 2] <- 0.9 * x[, 1] + sqrt(0.19) * x[, 2]
+  hits <- replicate(repeats(600, 20), {
+    w <- stats::rnorm(2)
+    y <- drop(x %*% w) + stats::rnorm(n, 0, 0.5)
+    fit <- fit_bayes_nn(y ~ x - 1, hidden = 0, prior = prior_normal(0, 1), sigma = 0.5, standardize = FALSE)
+    ci <- confint(fit)
+    w >= ci[, 1] & w <= ci[, 2]
+  })
+  a <- mean_field(x, stats::rnorm(n), 0.25, 1)$a
+  r <- 1 / sqrt(diag(a) * diag(solve(a)))
+  truth <- 2 * stats::pnorm(stats::qnorm(0.975) * r) - 1
+  expect_true(all(truth < 0.75))
+  expect_true(all(abs(rowMeans(hits) - truth) < 4 * sqrt(truth * (1 - truth) / ncol(hits))))
+})
+
+test_that("prediction intervals of a well-specified model cover as the closed form says", {
+  set.seed(3)
+  x <- matrix(stats::rnorm(40 * 3), 40)
+  beta <- c(1, -1, 0.5)
+  y <- drop(x %*% beta) + stats::rnorm(40)
+  fit <- fit_bayes_nn(x, y, hidden = 0, prior = prior_normal(0, 1), sigma = 1, standardize = FALSE)
+  new <- matrix(stats::rnorm(2000 * 3), 2000)
+  p <- predict(fit, new, interval = "prediction", draws = repeats(4000, 200))
+  q <- mean_field(cbind(1, x), y, 1, 1)
+  z <- cbind(1, new)
+  mean <- drop(z %*% q$m)
+  expect_equal(p[, "fit"], mean, tolerance = 1e-4, ignore_attr = TRUE)
+  if (is_watched()) return()
+  sd <- sqrt(1 + drop(z^2 %*% q$sd^2))
+  expect_lt(max(abs((p[, "upr"] - mean) / sd - stats::qnorm(0.975))), 0.35)
+  expect_lt(abs(mean((p[, "upr"] - p[, "lwr"]) / (2 * sd)) - stats::qnorm(0.975)), 0.01)
+  covered <- 2 * stats::pnorm(stats::qnorm(0.975) * sd / sqrt(1 + rowSums(z %*% solve(q$a) * z))) - 1
+  truth <- t(chol(solve(q$a)))
+  inside <- replicate(20, {
+    w <- q$m + drop(truth %*% stats::rnorm(4))
+    new_y <- drop(z %*% w) + stats::rnorm(2000)
+    mean(new_y >= p[, "lwr"] & new_y <= p[, "upr"])
+  })
+  expect_lt(abs(mean(inside) - mean(covered)), 0.01)
+})
+
+# ---- one hidden relu layer (after Wu et al. 2019)
+
+test_that("one hidden relu layer: the exact estimator has the closed form", {
+  f <- relu_fixture("exact")
+  moments <- t(apply(f$x, 1, relu_moments))
+  expect_equal(moments, cbind(mean = c(1.7725299, 0.76964514), variance = c(0.16495147, 0.17328856)), tolerance = 1e-7)
+  expect_equal(engine_run(f$spec, f$theta, engine_data(f$x))[, 1], unname(moments[, 1]), tolerance = 1e-10)
+  truth <- -log(2 * pi * 0.25) / 2 - ((f$y - moments[, 1])^2 + moments[, 2]) / 0.5
+  expect_equal(drop(truth), c(-4.323371, -0.79063714), tolerance = 1e-7)
+  expect_equal(-engine_run(f$spec, f$theta, engine_data(f$x, f$y), "terms"), truth, tolerance = 1e-10)
+  kl <- engine_gradient(f$spec, f$theta, engine_data(f$x, f$y), a_control(2), term_alone("kl_weights"))$loss
+  expect_equal(kl, 18.925929, tolerance = 1e-7)
+})
+
+test_that("draws of weights and of units are unbiased for the expected log-likelihood and its gradient", {
+  exact <- relu_fixture("exact")
+  data <- engine_data(exact$x, exact$y)
+  at <- function(f, ...) engine_gradient(f$spec, f$theta, data, a_control(2), term_alone("nll"), ...)
+  truth <- at(exact)
+  for (estimator in c("weight", "local")) {
+    set.seed(4)
+    one <- replicate(repeats(400, 20), unlist(at(relu_fixture(estimator), mc_samples = 50)))
+    off <- standard_errors_off(t(one), c(truth$loss, truth$gradient))
+    expect_lt(max(off), 4.5, label = estimator)
+  }
+})
+
+test_that("the moments are right far out, and in single precision", {
+  spec <- gaussian_spec(1, list(layer("dense", 1, "bias"), layer("activate", option = "relu"),
+                                layer("dense", 1, "bias")), weights = "gaussian", estimator = "exact")
+  for (m in c(-40, -9, -3, -0.5, 0, 0.5, 3, 9, 40)) for (s in c(1e-6, 0.1, 1, 30)) {
+    theta <- c(0, -40, m, log(s), 1, -40, 0, -40)
+    u <- m / s
+    truth <- if (u < -30) 0 else s * (stats::dnorm(u) + u * stats::pnorm(u))
+    e <- vapply(c("double", "single"), function(p) engine_run(spec, theta, engine_data(matrix(0)), precision = p)[1], 0)
+    expect_lt(abs(e[1] - truth), 1e-13 * max(1, abs(m), s))
+    expect_lt(abs(e[2] - truth), 1e-6 * max(1, abs(m), s))
+  }
+})
+
+test_that("every estimator, prior and kl has the gradient of its objective", {
+  r <- registry()
+  rows <- row_combinations(estimator = r$estimator, prior = r$prior, kl = c("exact", "mc"), deep = 1:2)
+  rows <- rows[!(rows$prior == "empirical" & rows$kl == "mc"), ] # there the prior's sd is taken as given
+  errors <- vapply(seq_len(nrow(rows)), function(i) {
+    set.seed(i)
+    layers <- c(hidden_layers(c(4, 3)[seq_len(rows$deep[i])], "relu"), list(layer("dense", 2, "bias")))
+    case <- a_case(layers, list(a_block("gaussian", 2)), weights = "gaussian")
+    case$spec[c("estimator", "prior")] <- rows[i, c("estimator", "prior")]
+    case$spec$kl_mc <- as.integer(rows$kl[i] == "mc")
+    case$spec$fan_in <- 1L
+    case_error(case, a_control(4), mc_samples = 2)
+  }, 0)
+  wrong <- which(!(errors < 1e-6))
+  expect_identical(paste(rows$estimator, rows$prior, rows$kl, errors)[wrong], character())
+})
+
+test_that("draws of units have at least five times less gradient variance than draws of weights", {
+  set.seed(5)
+  n <- 100
+  x <- matrix(stats::rnorm(n * 8), n)
+  y <- matrix(sin(x[, 1]) + stats::rnorm(n, 0, 0.3))
+  layers <- c(hidden_layers(20, "relu"), list(layer("dense", 1, "bias")))
+  variance <- vapply(c("weight", "local"), function(estimator) {
+    spec <- gaussian_spec(8, layers, log(0.3), weights = "gaussian", estimator = estimator)
+    layout <- spec_layout(spec)
+    set.seed(6)
+    theta <- start_theta(layout, 0, log_sigma = -2)
+    g <- replicate(repeats(200, 20), engine_gradient(spec, theta, engine_data(x, y), a_control(n))$gradient)
+    sum(apply(g, 1, stats::var))
+  }, 0)
+  expect_gt(variance[["weight"]] / variance[["local"]], 5)
+})
+
+test_that("the Monte Carlo KL is unbiased for the closed form", {
+  theta <- c(0.4, log(0.3))
+  for (prior_sd in c(0.5, 2)) {
+    spec <- one_weight(prior_sd)
+    data <- engine_data(matrix(1), matrix(0))
+    kl <- function() engine_gradient(spec, theta, data, a_control(1), term_alone("kl_weights"))$loss
+    exact <- kl()
+    spec$kl_mc <- 1L
+    set.seed(7)
+    mc <- replicate(repeats(4000, 100), kl())
+    expect_lt(standard_errors_off(mc, exact), 4)
+  }
+})
+
+# ---- logistic regression by quadrature
+
+test_that("Bayesian logistic regression is that of Gauss-Hermite quadrature", {
+  set.seed(8)
+  d <- data.frame(x = stats::rnorm(60))
+  d$y <- stats::runif(60) < stats::plogis(1.5 * d$x)
+  node <- seq(-8, 8, length.out = 400)
+  mass <- stats::dnorm(node) / sum(stats::dnorm(node))
+  minus_elbo <- function(p) {
+    w <- p[1] + exp(p[2]) * node
+    ll <- vapply(w, function(w) sum(stats::plogis(ifelse(d$y, 1, -1) * w * d$x, log.p = TRUE)), 0)
+    -sum(mass * ll) + (exp(2 * p[2]) + p[1]^2 - 1 - 2 * p[2]) / 2
+  }
+  best <- stats::optim(c(1, -1), minus_elbo, method = "BFGS", control = list(reltol = 1e-12))
+  for (estimator in c("weight", "local")) {
+    fit <- fit_bayes_nn(y ~ x - 1, d, hidden = 0, prior = prior_normal(0, 1), standardize = FALSE,
+                        estimator = estimator, mc_samples = 10, epochs = repeats(2000, 20), learn_rate = 0.02,
+                        batch_size = 60, schedule = "cosine")
+    if (is_watched()) next
+    q <- weight_posterior(fit)
+    expect_lt(abs(q$mean - best$par[1]), 0.01)
+    expect_lt(abs(q$sd / exp(best$par[2]) - 1), 0.03)
+    e <- elbo(fit, draws = 4000)
+    expect_lt(abs(sum(e) - attr(e, "kl") + best$value), 0.1)
+    p <- predict(fit, data.frame(x = 1), draws = 20000)
+    expect_lt(abs(p - sum(mass * stats::plogis(q$mean + q$sd * node))), 0.005)
+  }
+})
+
+# ---- what users see
+
+test_that("fits are reproducible, print in 15 lines, and go on", {
+  for (family in list(list(mpg ~ wt + hp, "exact"), list(am == 1 ~ wt, "local"), list(carb ~ wt, "exact"))) {
+    one <- function() {
+      set.seed(9)
+      quick_bayes(family[[1]], mtcars)
+    }
+    fit <- one()
+    expect_identical(fit, one())
+    expect_identical(fit$spec$estimator, family[[2]])
+    expect_lte(length(utils::capture.output(print(fit))), 15)
+    expect_output(print(summary(fit)), "weights and biases")
+    expect_identical(class(fit), c("varnn_bayes_nn", "varnn"))
+    expect_true(all(c("nll", "kl_weights", "elbo") %in% names(fit$history)))
+    expect_equal(fit$history$loss, -fit$history$elbo)
+    expect_equal(nrow(continue(fit, 2)$history), nrow(fit$history) + 2)
+    expect_lt(check_gradients(fit), 1e-5)
+  }
+})
+
+test_that("posterior draws have their shapes and agree with predict()", {
+  set.seed(10)
+  fit <- quick_bayes(mpg ~ wt + hp, mtcars, epochs = 50)
+  epred <- posterior_epred(fit, mtcars[1:5, ], draws = 4000)
+  expect_identical(dim(epred), c(4000L, 5L))
+  expect_true(all(standard_errors_off(epred, predict(fit, mtcars[1:5, ])) < 4))
+  y <- posterior_predict(fit, mtcars[1:5, ], draws = 4000)
+  noise <- apply(y, 2, stats::var) - apply(epred, 2, stats::var)
+  expect_equal(mean(noise), sigma(fit)^2, tolerance = 0.1)
+  ll <- log_lik(fit, mtcars[1:5, ], draws = 4000)
+  expect_true(all(standard_errors_off(ll, elbo(fit, mtcars[1:5, ])) < 4))
+  expect_identical(dim(predict(fit, mtcars[1:3, ], type = "draws", draws = 7)), c(7L, 3L))
+  confidence <- predict(fit, mtcars, interval = "confidence")
+  prediction <- predict(fit, mtcars, interval = "prediction")
+  expect_identical(dimnames(confidence), list(rownames(mtcars), c("fit", "lwr", "upr")))
+  expect_true(all(prediction[, 2] < confidence[, 2] & prediction[, 3] > confidence[, 3]))
+  expect_equal(confidence[, "fit"], fitted(fit))
+  with_gap <- mtcars[1:3, ]
+  with_gap$wt[2] <- NA
+  expect_identical(unname(is.na(predict(fit, with_gap, interval = "prediction")[, 2])), c(FALSE, TRUE, FALSE))
+  expect_identical(dim(as.matrix(fit, draws = 11)), c(11L, 9L))
+  expect_identical(dim(vcov(fit)), c(9L, 9L))
+  expect_identical(dim(confint(fit, parm = 1:2)), c(2L, 2L))
+  expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
+})
+
+test_that("rows in chunks share the draws of the weights", {
+  set.seed(11)
+  fit <- quick_bayes(Species ~ ., iris)
+  rows <- row_data(fit, design_rows(fit$design, iris))
+  draw <- function(...) {
+    set.seed(12)
+    out <- array(NA_real_, c(150, 3, 20))
+    over_chunks(fit, rows, 20, "eta", function(eta, at) out[at, , ] <<- eta, ...)
+    out
+  }
+  whole <- draw()
+  expect_false(anyNA(whole))
+  for (at_once in c(1, 500, 2000)) expect_equal(draw(at_once = at_once), whole)
+})
+
+test_that("classes average probabilities over draws", {
+  set.seed(13)
+  fit <- quick_bayes(Species ~ ., iris, epochs = 30)
+  set.seed(14)
+  p <- predict(fit, iris[c(1, 51), ], type = "prob", draws = 50)
+  set.seed(14)
+  expect_equal(p, apply(posterior_epred(fit, iris[c(1, 51), ], draws = 50), 2:3, mean))
+  y <- posterior_predict(fit, iris[1:4, ], draws = 10)
+  expect_true(all(y %in% 1:3))
+  expect_identical(attr(y, "levels"), levels(iris$Species))
+  expect_s3_class(simulate(fit, 1)$sim_1, "factor")
+  both <- quick_bayes(cbind(mpg, qsec) ~ wt, mtcars)
+  expect_named(posterior_epred(both, draws = 3), c("mpg", "qsec"))
+  expect_named(predict(both, mtcars, interval = "confidence", draws = 20), c("mpg", "qsec"))
+})
+
+test_that("coefficients without hidden layers are on the original scale", {
+  fit <- bayes_cars()
+  truth <- stats::lm(mpg ~ wt + hp + disp + qsec, mtcars)
+  expect_equal(coef(fit), coef(truth), tolerance = 0.1)
+  draws <- function(n) {
+    w <- as.matrix(fit, n) # bias last
+    s <- scale(mtcars[c("wt", "hp", "disp", "qsec")])
+    slopes <- t(t(w[, 1:4]) / attr(s, "scaled:scale")) * stats::sd(mtcars$mpg)
+    cbind(w[, 5] * stats::sd(mtcars$mpg) + mean(mtcars$mpg) - slopes %*% attr(s, "scaled:center"), slopes)
+  }
+  set.seed(15)
+  v <- stats::cov(draws(2e4))
+  expect_equal(vcov(fit), v, tolerance = 0.05, ignore_attr = TRUE)
+  expect_equal(unname(confint(fit)[, 2] - coef(fit)), unname(stats::qnorm(0.975) * sqrt(diag(vcov(fit)))))
+})
+
+test_that("noise may be known, or depend on x", {
+  set.seed(16)
+  x <- stats::runif(400, -1, 1)
+  y <- stats::rnorm(400, 0, exp(x))
+  fit <- fit_bayes_nn(matrix(x), y, hidden = 0, sigma = "hetero", epochs = repeats(300, 5))
+  expect_identical(fit$family, "gaussian_hetero")
+  if (!is_watched()) expect_equal(predict(fit, matrix(c(-0.5, 0.5)), type = "link")[, 2], c(-0.5, 0.5), tolerance = 0.3,
+                                  ignore_attr = TRUE)
+  expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2)), 2)
+  expect_error(sigma(fit), "constant noise")
+})
+
+test_that("mistakes are named before any training", {
+  bad <- function(...) fit_bayes_nn(mpg ~ wt, mtcars, ...)
+  expect_refused(bad(sigma = 0), "`sigma` must be a number above 0")
+  expect_refused(bad(sigma = -1), "`sigma` must be a number above 0")
+  expect_refused(bad(sigma = "learnt"), "did you mean \"learned\"")
+  expect_refused(bad(prior = prior_normal(0, 0)), "`sd` must be a number above 0")
+  expect_refused(bad(prior = prior_normal(1, 1)), "must be 0")
+  expect_refused(bad(prior = prior_normal("auto", 2)), "itself")
+  expect_refused(bad(prior = 3), "`prior` must be made by prior_normal")
+  expect_refused(bad(estimator = "exacd"), "did you mean \"exact\"")
+  expect_refused(bad(estimator = "exact", activation = "tanh"), "relu or linear units")
+  expect_refused(bad(estimator = "weight", optimizer = "lbfgs"), "needs an objective without noise")
+  expect_refused(bad(mc_samples = 0), "`mc_samples` must be a whole number at least 1")
+  expect_refused(bad(posterior = "meanfeld"), "did you mean \"meanfield\"")
+  expect_refused(bad(epocs = 3), "did you mean \"epochs\"")
+  expect_refused(fit_bayes_nn(Species ~ ., iris, sigma = 1), "categorical")
+  expect_refused(fit_bayes_nn(Species ~ ., iris, sigma = "hetero"), "categorical")
+  expect_refused(fit_bayes_nn(), "first argument is missing")
+  fit <- quick_bayes(Species ~ ., iris)
+  expect_refused(predict(fit, iris, interval = "confidence"), "posterior_epred")
+  expect_refused(predict(fit, iris, interval = "both"), "`interval` must be one of")
+  expect_refused(predict(fit, iris, level = 1), "`level`")
+  expect_refused(posterior_epred(fit, iris, draws = 0), "`draws`")
+  expect_refused(posterior_predict(fit, iris[rep(1:150, 100), ], draws = 1e8), "fewer `draws`")
+  expect_refused(log_lik(fit, iris, y = 1), "only for a model that was fitted to x and y")
+  fit <- quick_bayes(as.matrix(mtcars[2:4]), mtcars$mpg)
+  expect_refused(log_lik(fit, as.matrix(mtcars[2:4])), "`y` is missing")
+  expect_identical(dim(log_lik(fit, as.matrix(mtcars[2:4]), mtcars$mpg, draws = 4)), c(4L, 32L))
+})
