@@ -103,6 +103,12 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE
   out
 }
 
+# The same with the parameters of a fit, computed as it was trained.
+fit_run <- function(fit, data, want, ...) {
+  engine_run(fit$spec, fit$theta, data, want, ..., precision = fit$control$precision, rng = fit$control$rng,
+             threads = fit$control$threads)
+}
+
 # Terms that are one number per draw of the weights; the others are one per observation.
 weight_terms <- c("kl_weights", "penalty")
 

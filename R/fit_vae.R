@@ -158,6 +158,7 @@ vae_train <- function(train, model, control, call, keep_data) {
   train <- add_columns(train, model$family, model$standardize,
                        if (identical(model$sigma, "hetero")) "gaussian_hetero" else "gaussian", model$sigma)
   check_sigma_columns(model$sigma, train$design$variables)
+  check_varying(train, model$sigma)
   if (!is.null(given)) train <- add_given(train, given, model$standardize)
   warn_of_latent(model$latent, length(train$design$variables))
   control$objective <- vae_objective(model)
@@ -177,6 +178,15 @@ check_sigma_columns <- function(sigma, columns) {
   of_numbers <- Filter(function(c) c$family == "gaussian", columns)
   if (!length(of_numbers)) stop_user("`sigma` is given, but no column is gaussian.")
   if (!is.null(names(sigma))) check_known(as.list(sigma), vapply(of_numbers, function(c) c$name, ""))
+}
+
+# A gaussian column without spread has no noise to learn: its density would grow without bound.
+check_varying <- function(train, sigma) {
+  learned <- Filter(function(c) c$family == "gaussian" && is.character(c$sigma), train$design$variables)
+  is_constant <- vapply(learned, function(c) train$scaling$is_constant[c$at[1]], NA)
+  if (!any(is_constant) || !identical(sigma, "each") && !all(is_constant)) return(invisible())
+  stop_user("Column `%s` is constant: its noise would be 0. Leave it out, or give `sigma` a number.",
+            learned[[which(is_constant)[1]]]$name)
 }
 
 # ---- conditional models: columns ~ given
@@ -254,7 +264,7 @@ close_noise.varnn_vae <- function(fit, data) {
   draws <- max(2, min(200, round(2e5 / length(rows))))
   squares <- 0
   for (k in seq_len(draws)) {
-    eta <- engine_run(fit$spec, fit$theta, source, "eta", sample = 2L, precision = fit$control$precision)
+    eta <- fit_run(fit, source, "eta", sample = 2L)
     means <- do.call(cbind, Map(function(b, s) family_table[[b$family]]$mean(eta[, s, drop = FALSE]), fit$blocks,
                                 block_slices(fit$blocks, eta_rows)))
     squares <- squares + colSums(w * (y - means)^2, na.rm = TRUE) / draws

@@ -4,7 +4,7 @@
 
 # z [rows, latent] of the input.
 model_codes <- function(fit, x) {
-  z <- engine_run(fit$spec, fit$theta, engine_data(x, scaling = fit$scaling), "z", precision = fit$control$precision)
+  z <- fit_run(fit, engine_data(x, scaling = fit$scaling), "z")
   if (!all(is.finite(z))) stop_user("The codes are not finite: these data are too far from the training data.")
   colnames(z) <- latent_names(ncol(z))
   z
@@ -17,8 +17,7 @@ codes_eta <- function(fit, z, given = NULL) {
   data <- list(n = as.double(nrow(z)))
   if (!is.null(given)) data <- engine_data(cbind(matrix(0, nrow(z), fit$spec$n_x - ncol(given)), given),
                                            scaling = fit$scaling)
-  eta <- engine_run(fit$spec, fit$theta, data, "eta", z = as_double(unname(z)),
-                    precision = fit$control$precision)
+  eta <- fit_run(fit, data, "eta", z = as_double(unname(z)))
   if (!all(is.finite(eta)))
     stop_user("What the codes decode to is not finite: they are too far from those of the data.")
   eta
@@ -175,6 +174,7 @@ check_codes <- function(z, latent) {
 #' @param newdata as in [encode()].
 #' @param type `"latent"`: the codes, as [encode()]; `"reconstruction"`: as [reconstruct()]; `"error"`: the
 #'   reconstruction error.
+#' @param threads threads to use at most; see [nn_control()].
 #' @param per_variable with `type = "error"`: the error of each entry?
 #' @param ... not used; an argument here is an error.
 #' @return For `"error"` a number per row, or with `per_variable = TRUE` a matrix, rows x columns of the data. The
@@ -188,9 +188,11 @@ check_codes <- function(z, latent) {
 #' head(predict(fit, type = "error"))
 #' predict(fit, iris[1:3, ], type = "error", per_variable = TRUE)
 #' @export
-predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE, ...) {
+predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE,
+                             threads = object$control$threads, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type", "per_variable"))
+  check_dots_empty(..., known = c("newdata", "type", "per_variable", "threads"))
+  object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   check_choice(type, c("latent", "reconstruction", "error"), "type")
   check_flag(per_variable, "per_variable")
   if (per_variable && type != "error") stop_user("`per_variable` belongs to `type` = \"error\".")

@@ -58,7 +58,7 @@ variable.names.varnn_vae <- variable.names.varnn_ae
 
 # Standard deviations of q(z | x).
 code_sds <- function(fit, x) {
-  engine_run(fit$spec, fit$theta, engine_data(x, scaling = fit$scaling), "sd", precision = fit$control$precision)
+  fit_run(fit, engine_data(x, scaling = fit$scaling), "sd")
 }
 
 # The given columns of new data [n, given], or NULL for a model that has none.
@@ -95,7 +95,7 @@ sigma.varnn_vae <- function(object, ...) {
 # The log-likelihood of each row at given codes, on the users' scale.
 log_lik_at <- function(fit, rows, z) {
   data <- engine_data(rows$x, rows$y, scaling = fit$scaling)
-  terms <- engine_run(fit$spec, fit$theta, data, "terms", z = z, precision = fit$control$precision)
+  terms <- fit_run(fit, data, "terms", z = z)
   kinds <- spec_layout(fit$spec)$terms$term
   -rowSums(terms[, kinds[!kinds %in% weight_terms] == "nll", drop = FALSE]) - log_jacobian(fit, rows$y)
 }

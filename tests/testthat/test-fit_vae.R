@@ -326,6 +326,7 @@ test_that("mistakes are named before any training", {
   expect_refused(fit_vae(iris, kl_warmup = -1), "`kl_warmup`")
   expect_refused(fit_vae(transform(iris, gone = NA_real_)), "Column `gone` has no value")
   expect_refused(fit_vae(transform(iris, when = Sys.Date())), "Column `when`")
+  expect_refused(fit_vae(cbind(iris[1:4], five = 5), sigma = "each"), "Column `five` is constant")
   expect_refused(fit_vae(iris, betta = 1), "did you mean \"beta\"")
   fit <- fit_vae(iris, epochs = 1)
   expect_refused(elbo(fit, draws = 0), "`draws`")
