@@ -143,7 +143,8 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   weights = posteriors[[model$posterior]], prior = model$prior, kl = model$kl)
+                   weights = posteriors[[model$posterior]], prior = model$prior,
+                   kl = if (isTRUE(model$prior$is_mc)) "mc" else model$kl)
   spec$estimator <- bayes_estimator(model, spec)
   control <- bayes_control(control, says_how, spec, train, model)
   fit_model("varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
@@ -191,7 +192,7 @@ is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
 bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
-                    "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, model$kl)
+                    "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
   n <- nrow(train$x) - length(train$held_out)
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   watches <- length(train$held_out) || is.list(control$validation)

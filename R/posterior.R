@@ -161,10 +161,8 @@ total_kl <- function(fit, draws = 1000L) {
   layout <- engine_layout(spec)
   data <- engine_data(zeros(spec$n_x), zeros(layout$n_y), offset = if (spec$has_offset) zeros(layout$n_eta))
   control <- nn_control(batch_size = 1)
-  engine_gradient(spec, fit$theta, data, control, alone, if (spec$prior %in% closed_priors) 1L else draws)$loss
+  engine_gradient(spec, fit$theta, data, control, alone, if (isTRUE(fit$arguments$prior$is_mc)) draws else 1L)$loss
 }
-
-closed_priors <- c("normal", "empirical", "laplace")
 
 #' @export
 sigma.varnn_bayes_nn <- function(object, ...) {
@@ -276,7 +274,7 @@ layer_table <- function(fit, q) {
 leaf_prior_sd <- function(spec, leaf, mean, sd) {
   scale <- if (spec$fan_in && leaf$role == "weight") 1 / sqrt(leaf$cols) else 1
   switch(spec$prior, empirical = sqrt(mean(mean^2 + sd^2)), normal = spec$prior_sd * scale,
-         laplace = spec$prior_sd * scale,
+         laplace = sqrt(2) * spec$prior_sd * scale,
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
 }
 

@@ -6,7 +6,9 @@
 #'
 #' @param mean the mean of all weights, which must be 0; or `"auto"`, for a standard deviation that is found from the
 #'   data for each weight matrix and each bias vector.
-#' @param sd the standard deviation, in units of the standardised data.
+#' @param sd the standard deviation, in units of the standardised data; of the mixture two, a wide and a narrow one.
+#' @param scale the mean absolute value of the weights.
+#' @param share the share of weights with the first standard deviation.
 #' @param fan_in divide the standard deviation of a matrix of weights by the root of the number of its inputs, so
 #'   that the variance a priori of a unit does not depend on how many inputs it has? That of biases stays.
 #' @details
@@ -14,9 +16,15 @@
 #' from d inputs (Neal 1996). `prior_normal("auto")` sets the variance of each matrix and vector of n weights to the one
 #' with the greatest ELBO, \eqn{\sum_i (\mu_i^2 + \sigma_i^2) / n}{sum(mu^2 + sigma^2) / n}, in closed form in every
 #' step (empirical Bayes, as in Wu et al. 2019, without their hyperprior).
+#'
+#' `prior_laplace(0, scale)` has density \eqn{e^{-|w| / b} / 2b}{exp(-|w| / b) / 2b}, b the scale, and favours weights
+#' near 0. `prior_mixture(share, sd)` is Blundell et al.'s scale mixture \eqn{\pi N(0, s_1^2) + (1 - \pi) N(0,
+#' s_2^2)}{share N(0, sd[1]^2) + (1 - share) N(0, sd[2]^2)}, whose KL has no closed form: it is taken at the draws, as
+#' with `kl = "mc"`.
 #' @return A list of class `varnn_prior`.
 #' @references Neal (1996) Bayesian Learning for Neural Networks, \doi{10.1007/978-1-4612-0745-0}. Wu et al. (2019)
-#'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
+#'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}. Blundell
+#'   et al. (2015) Weight uncertainty in neural networks, \doi{10.48550/arXiv.1505.05424}.
 #' @seealso [fit_bayes_nn()]
 #' @examples
 #' prior_normal(0, 2, fan_in = TRUE)
@@ -34,6 +42,28 @@ prior_normal <- function(mean = 0, sd = 1, fan_in = FALSE) {
             fan_in = fan_in)
 }
 
+#' @rdname prior_normal
+#' @export
+prior_laplace <- function(mean = 0, scale = 1, fan_in = FALSE) {
+  check_prior_mean(mean)
+  check_prior_sd(scale, "scale")
+  check_flag(fan_in, "fan_in")
+  new_prior("laplace", sprintf("Laplace(0, scale = %s%s)", format(scale), if (fan_in) " / sqrt(inputs)" else ""),
+            sd = scale, fan_in = fan_in)
+}
+
+#' @rdname prior_normal
+#' @export
+prior_mixture <- function(share = 0.5, sd = c(1, 0.1), fan_in = FALSE) {
+  check_number(share, "share", 0, 1, above = TRUE, below = TRUE)
+  if (!is.numeric(sd) || length(sd) != 2) stop_user("`sd` must be two standard deviations, not %s.", shown(sd))
+  for (one in sd) check_prior_sd(one, "sd")
+  check_flag(fan_in, "fan_in")
+  new_prior("mixture", sprintf("%s N(0, sd = %s) + %s N(0, sd = %s)%s", format(share), format(sd[1]),
+                               format(1 - share), format(sd[2]), if (fan_in) ", sd / sqrt(inputs)" else ""),
+            sd = sd[1], sd2 = sd[2], share = share, fan_in = fan_in, is_mc = TRUE)
+}
+
 new_prior <- function(kind, words, ...) structure(list(kind = kind, words = words, ...), class = "varnn_prior")
 
 check_prior_mean <- function(mean) {
@@ -46,7 +76,7 @@ check_prior_sd <- function(sd, name) check_number(sd, name, 0, 1e100, above = TR
 
 check_prior <- function(prior) {
   if (inherits(prior, "varnn_prior")) return(prior)
-  stop_user("`prior` must be made by prior_normal(), as in prior_normal(0, 1), not %s.", shown(prior))
+  stop_user("`prior` must be made by prior_normal(), prior_laplace() or prior_mixture(), as in prior_normal(0, 1), not %s.", shown(prior))
 }
 
 #' @export

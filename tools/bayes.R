@@ -10,9 +10,11 @@ suppressPackageStartupMessages(library(varnn))
 
 arguments <- commandArgs(TRUE)
 given <- list()
-for (a in grep("=", arguments, value = TRUE, fixed = TRUE))
-  given[[sub("=.*", "", a)]] <- tryCatch(eval(parse(text = sub("^[^=]*=", "", a))),
-                                         error = function(e) sub("^[^=]*=", "", a))
+for (a in grep("=", arguments, value = TRUE, fixed = TRUE)) {
+  name <- sub("=.*", "", a)
+  value <- sub("^[^=]*=", "", a)
+  given[[name]] <- if (name == "sets") value else eval(parse(text = value))
+}
 take <- function(name, default) {
   value <- if (is.null(given[[name]])) default else given[[name]]
   given[[name]] <<- NULL

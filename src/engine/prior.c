@@ -45,7 +45,60 @@ static double normal_nlp(size_t n, const real *w, const nn_prior *p, double sd, 
   return sum * inverse / 2 + (double)n * (log(sd) + NN_LOG_2PI / 2);
 }
 
+/* Of Laplace(0, b): sum E|w| / b + log 2b - log(2 pi e) / 2 - log sigma, E|w| = 2 sigma pdf(u) + mu (2 cdf(u) - 1), u = mu /
+ * sigma. */
+static double laplace_kl(const nn_gaussians *q, const nn_prior *p, double b) {
+  double absolute = 0, entropy = 0;
+  (void)p;
+  for (size_t k = 0; k < q->n; k++) {
+    real e, cdf = vmath_normal(q->mu[k] / q->sigma[k], &e);
+    absolute += (double)(q->sigma[k] * (real)0.79788456080286535588 * e + q->mu[k] * (2 * cdf - 1));
+    entropy += (double)q->log_sigma[k];
+  }
+  return absolute / b - entropy + (double)q->n * (log(2 * b) - (NN_LOG_2PI + 1) / 2);
+}
+
+/* dmu += d (2 cdf(u) - 1) / b; dlog_sigma += d (2 sigma pdf(u) / b - 1) */
+static void laplace_kl_slope(const nn_gaussians *q, const nn_prior *p, double b, real d, real *d_mu,
+                             real *d_log_sigma) {
+  real inverse = (real)(1 / b);
+  (void)p;
+  for (size_t k = 0; k < q->n; k++) {
+    real e, cdf = vmath_normal(q->mu[k] / q->sigma[k], &e);
+    d_mu[k] += d * (2 * cdf - 1) * inverse;
+    d_log_sigma[k] += d * (q->sigma[k] * (real)0.79788456080286535588 * e * inverse - 1);
+  }
+}
+
+/* |w| / b + log 2b */
+static double laplace_nlp(size_t n, const real *w, const nn_prior *p, double b, real *slope) {
+  double sum = 0;
+  (void)p;
+  for (size_t k = 0; k < n; k++) {
+    slope[k] = (real)((w[k] > 0) - (w[k] < 0)) * (real)(1 / b);
+    sum += (double)vmath_abs(w[k]);
+  }
+  return sum / b + (double)n * log(2 * b);
+}
+
+/* -log[share N(w; 0, s1^2) + (1 - share) N(w; 0, s2^2)] = -(l1 + log(1 + e^(l2 - l1))), l the logs of the two parts; slope w
+ * (r1 / s1^2 + r2 / s2^2), r2 = 1 / (1 + e^(l1 - l2)) = 1 - r1. Blundell et al. (2015). */
+static double mixture_nlp(size_t n, const real *w, const nn_prior *p, double sd, real *slope) {
+  double s1 = sd, s2 = p->sd2 * sd / p->sd, sum = 0;
+  real half1 = (real)(1 / (2 * s1 * s1)), half2 = (real)(1 / (2 * s2 * s2));
+  real odds = (real)(log((1 - p->share) / p->share) + log(s1 / s2));
+  for (size_t k = 0; k < n; k++) {
+    real square = w[k] * w[k], r2;
+    real more = vmath_softplus_sigmoid(odds + square * (half1 - half2), &r2);
+    sum += (double)(square * half1 - more);
+    slope[k] = 2 * w[k] * (half1 + r2 * (half2 - half1));
+  }
+  return sum + (double)n * (log(s1) - log(p->share) + NN_LOG_2PI / 2);
+}
+
 static const nn_prior_row nn_priors[] = {
     {"normal", 0, normal_kl, normal_kl_slope, normal_nlp},
     {"empirical", 1, normal_kl, normal_kl_slope, normal_nlp},
+    {"laplace", 0, laplace_kl, laplace_kl_slope, laplace_nlp},
+    {"mixture", 0, NULL, NULL, mixture_nlp},
 };

@@ -1,4 +1,4 @@
-/* The table of priors, each with mean 0 and a scale. */
+/* The table of priors, each with mean 0 and a scale: a standard deviation, of Laplace's the mean absolute value. */
 #ifndef NN_PRIOR_H
 #define NN_PRIOR_H
 

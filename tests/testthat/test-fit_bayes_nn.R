@@ -163,6 +163,43 @@ test_that("draws of units have at least five times less gradient variance than d
   expect_gt(variance[["weight"]] / variance[["local"]], 5)
 })
 
+test_that("the KL from a Laplace prior has its closed form, that from a mixture is a Monte Carlo mean", {
+  unit <- engine_data(matrix(1), matrix(0))
+  kl <- function(spec, theta) engine_gradient(spec, theta, unit, a_control(1), term_alone("kl_weights"))$loss
+  for (m in c(-2, 0, 0.3)) for (s in c(0.1, 1.5)) {
+    spec <- one_weight(0.7)
+    spec$prior <- "laplace"
+    # erf(x) = 2 pnorm(x sqrt 2) - 1
+    truth <- (sqrt(2 * s^2 / pi) * exp(-m^2 / (2 * s^2)) + m * (2 * stats::pnorm(m / s) - 1)) / 0.7 + log(2 * 0.7) -
+      log(2 * pi * exp(1) * s^2) / 2
+    expect_equal(kl(spec, c(m, log(s))), truth, tolerance = 1e-13)
+    spec <- one_weight(1.2)
+    spec[c("prior", "prior_sd2", "prior_share")] <- list("mixture", 0.2, 0.3)
+    density <- function(w) 0.3 * stats::dnorm(w, 0, 1.2) + 0.7 * stats::dnorm(w, 0, 0.2)
+    truth <- stats::integrate(function(w) stats::dnorm(w, m, s) * (stats::dnorm(w, m, s, log = TRUE) - log(density(w))),
+                              m - 9 * s, m + 9 * s, subdivisions = 1000)$value
+    set.seed(1)
+    mc <- replicate(repeats(4000, 100), kl(spec, c(m, log(s))))
+    expect_lt(standard_errors_off(mc, truth), 4.5)
+  }
+})
+
+test_that("fits with other priors find their posterior", {
+  # no data to speak of: the posterior is as near the prior as a normal can be
+  for (prior in list(prior_laplace(0, 2), prior_mixture(0.5, c(2, 1)), prior_laplace(fan_in = TRUE))) {
+    fit <- quick_bayes(mpg ~ wt, mtcars, prior = prior)
+    expect_output(print(fit), "Prior: ")
+    expect_output(print(summary(fit)), "determine")
+    e <- elbo(fit)
+    expect_true(is.finite(attr(e, "kl")) && attr(e, "kl") > 0)
+  }
+  expect_identical(fit$spec$estimator, "exact")
+  expect_refused(fit_bayes_nn(mpg ~ wt, mtcars, prior = prior_mixture(), optimizer = "lbfgs"), "without noise")
+  expect_refused(prior_mixture(1), "`share`")
+  expect_refused(prior_mixture(sd = 1), "two standard deviations")
+  expect_refused(prior_laplace(0, 0), "`scale` must be a number above 0")
+})
+
 test_that("the Monte Carlo KL is unbiased for the closed form", {
   theta <- c(0.4, log(0.3))
   for (prior_sd in c(0.5, 2)) {
@@ -320,7 +357,7 @@ test_that("mistakes are named before any training", {
   expect_refused(bad(prior = prior_normal(0, 0)), "`sd` must be a number above 0")
   expect_refused(bad(prior = prior_normal(1, 1)), "must be 0")
   expect_refused(bad(prior = prior_normal("auto", 2)), "itself")
-  expect_refused(bad(prior = 3), "`prior` must be made by prior_normal")
+  expect_refused(bad(prior = 3), "`prior` must be made by prior_normal\\(\\), prior_laplace")
   expect_refused(bad(estimator = "exacd"), "did you mean \"exact\"")
   expect_refused(bad(estimator = "exact", activation = "tanh"), "relu or linear units")
   expect_refused(bad(estimator = "weight", optimizer = "lbfgs"), "needs an objective without noise")
