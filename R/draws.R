@@ -22,7 +22,7 @@ part_of_rows <- function(data, at) {
 }
 
 # Numbers held at once while draws are made.
-draws_at_once <- 2e7
+draws_at_once <- 2e6
 
 # Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: R's
 # generator is set back for each, and goes on from where the first left it.

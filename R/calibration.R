@@ -1,0 +1,204 @@
+# Calibration: are the predicted distributions those of the observations?
+
+#' Calibration of predictions
+#'
+#' Compares predicted distributions with what was observed, best on data that the fit has not seen: coverage of central
+#' prediction intervals and the probability integral transform for numbers; reliability of probabilities for classes;
+#' and proper scores for both.
+#'
+#' @param object a fit by [fit_bayes_nn()], whose predictive distribution averages over the posterior, or by [fit_nn()],
+#'   whose is that of the family at the fitted parameters. With one response.
+#' @param newdata with the response; by default the training data, on which predictions look better than they are.
+#' @param y for a fit to `x` and `y`: the response of `newdata`.
+#' @param draws from the predictive distribution.
+#' @param bins of probabilities, for classes.
+#' @param x a calibration.
+#' @param ... for `plot()`, graphical arguments of [plot()]; else not used.
+#' @details The probability integral transform of an observation is the probability of a smaller one,
+#'   \eqn{P(Y < y) + u P(Y = y)}{P(Y < y) + u P(Y = y)} with u uniform in (0, 1) for counts, by draws; it is uniform if
+#'   the predictions are right, and the central interval of a level covers when it is within level / 2 of one half. The
+#'   log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
+#'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. The Brier
+#'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, meaned over rows.
+#' @return A list of class `varnn_calibration`: `kind` (`"number"` or `"class"`), `response`, `n`, `log_score`; for
+#'   numbers `coverage` (a data frame of `level`, `observed` and its standard error `se`), `pit` (one per row) and
+#'   `crps`; for classes `reliability` (a data frame by class and bin: `predicted`, `observed`, `n`), `brier`,
+#'   `accuracy` and `error`, the mean distance of the reliability from its diagonal.
+#' @references Gneiting and Raftery (2007) Strictly proper scoring rules, prediction, and estimation,
+#'   \doi{10.1198/016214506000001437}.
+#' @examples
+#' set.seed(1)
+#' odd <- seq(1, 111, 2)
+#' fit <- fit_bayes_nn(Ozone ~ Wind + Temp, na.omit(airquality)[odd, ], hidden = 8)
+#' calibration(fit, na.omit(airquality)[-odd, ])
+#' @export
+calibration <- function(object, newdata = NULL, ...) UseMethod("calibration")
+
+#' @rdname calibration
+#' @export
+calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bins = 10, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "y", "draws", "bins"))
+  draws <- check_draws(draws)
+  bins <- check_number(bins, "bins", 2, 1000, whole = TRUE)
+  if (!inherits(object, c("varnn_nn", "varnn_bayes_nn"))) stop_user("calibration() is for models with a response.")
+  if (length(object$blocks) > 1) stop_user("calibration() is for a model with one response; this one has %d.",
+                                           length(object$blocks))
+  rows <- rows_with_response(object, newdata, y, parent.frame())
+  known <- stats::complete.cases(rows$y)
+  if (!any(known)) stop_user("There is no row with a response and no missing value.")
+  rows$x <- rows$x[known, , drop = FALSE]
+  rows$y <- rows$y[known, , drop = FALSE]
+  rows$offset <- rows$offset[known]
+  block <- object$blocks[[1]]
+  is_class <- block$type %in% c("factor", "logical")
+  p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)
+  out <- if (is_class) class_calibration(block, rows$y, p$values, bins)
+  else number_calibration(observed_values_of(block, rows), p$values)
+  structure(c(list(kind = if (is_class) "class" else "number", response = block$columns, n = sum(known),
+                   log_score = mean(p$log_score)), out), class = "varnn_calibration")
+}
+
+# By rows: `values` of draws from the predictive distribution, and its log density at y.
+predictive_draws <- function(fit, rows, draws, values) {
+  block <- fit$blocks[[1]]
+  n <- nrow(rows$x)
+  out <- list(values = NULL, log_score = numeric(n))
+  of <- function(eta, free, at) {
+    one <- values(block, eta, free, rows$offset[at])
+    if (is.null(out$values)) out$values <<- matrix(0, n, ncol(one))
+    out$values[at, ] <<- one
+    out$log_score[at] <<- predictive_density(block, rows$y[at, , drop = FALSE], eta, free)
+  }
+  if (fit$spec$weights != "point") {
+    free <- block_free(fit)[[1]]
+    over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) of(eta, free, at))
+  } else {
+    eta <- model_eta(fit, rows)
+    free <- simulation_free(fit)[[1]]
+    size <- max(1, floor(draws_at_once / (draws * ncol(eta))))
+    for (first in seq(1, n, by = size)) {
+      at <- first:min(n, first + size - 1)
+      of(array(eta[at, ], c(length(at), ncol(eta), draws)), free, at)
+    }
+  }
+  out
+}
+
+number_values <- function(block, eta, free, offset) predict_block(block, eta, free, offset)
+
+# The mean over draws of the probability of each level.
+class_values <- function(block, eta, free, offset) {
+  p <- means_over(if (block$family == "categorical") softmax_draws(eta) else stats::plogis(eta))
+  if (ncol(p) == 1) cbind(1 - p, p) else p
+}
+
+# Log of the mean over draws of the density of y, on the response's scale. Each draw's row of eta has the row's y.
+predictive_density <- function(block, y, eta, free) {
+  draws <- dim(eta)[3]
+  nll <- family_table[[block$family]]$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
+  ll <- matrix(-rowSums(nll), nrow(y))
+  top <- do.call(pmax, lapply(seq_len(draws), function(d) ll[, d]))
+  top + log(rowMeans(exp(ll - top))) - if (is_gaussian(block)) log(block$scale) else 0
+}
+
+observed_values_of <- function(block, rows) {
+  if (block$family == "binomial")
+    stop_user("calibration() is not for successes and failures: give a row for each trial, with a logical response.")
+  y <- rows$y[, 1] * block$scale + block$center
+  if (is.null(rows$offset) || !is_gaussian(block)) y else y + rows$offset
+}
+
+coverage_levels <- c(0.5, 0.8, 0.9, 0.95, 0.99)
+
+number_calibration <- function(y, drawn) {
+  pit <- rowMeans(drawn < y) + stats::runif(length(y)) * rowMeans(drawn == y)
+  observed <- vapply(coverage_levels, function(level) mean(abs(pit - 0.5) <= level / 2), 0)
+  list(coverage = data.frame(level = coverage_levels, observed = observed,
+                             se = sqrt(coverage_levels * (1 - coverage_levels) / length(y))),
+       pit = pit, crps = mean(sample_crps(y, drawn)))
+}
+
+# E|Y - y| - E|Y - Y'| / 2 of each row of draws, from their order statistics.
+sample_crps <- function(y, drawn) {
+  d <- ncol(drawn)
+  sorted <- t(apply(drawn, 1, sort))
+  if (d == 1) sorted <- drawn
+  rowMeans(abs(drawn - y)) - drop(sorted %*% (2 * seq_len(d) - d - 1)) / (d * max(1, d - 1))
+}
+
+class_calibration <- function(block, y, p, bins) {
+  hit <- if (block$family == "categorical") y else cbind(1 - y, y)
+  levels <- if (is.null(block$levels)) c("0", "1") else block$levels
+  shown <- if (length(levels) == 2) 2L else seq_along(levels)
+  reliability <- do.call(rbind, lapply(shown, function(k) {
+    bin <- pmin(bins, 1 + floor(p[, k] * bins))
+    by_bin <- function(x) as.vector(tapply(x, bin, mean))
+    data.frame(class = levels[k], predicted = by_bin(p[, k]), observed = by_bin(hit[, k]),
+               n = as.vector(table(bin)))
+  }))
+  list(reliability = reliability, brier = mean(rowSums((p - hit)^2)),
+       accuracy = mean(max.col(p, "first") == max.col(hit, "first")),
+       error = stats::weighted.mean(abs(reliability$predicted - reliability$observed), reliability$n))
+}
+
+#' @rdname calibration
+#' @export
+print.varnn_calibration <- function(x, ...) {
+  check_dots_empty(...)
+  cat(sprintf("Calibration of %s (%s)\n\n", x$response, count(x$n, "row")))
+  if (x$kind == "number") {
+    print(x$coverage, row.names = FALSE, digits = 3)
+    cat(sprintf("\nlog score %s, CRPS %s\n", format(x$log_score, digits = 4), format(x$crps, digits = 4)))
+  } else {
+    print(x$reliability, row.names = FALSE, digits = 2)
+    cat(sprintf("\nlog score %s, Brier score %s, accuracy %s, calibration error %s\n", format(x$log_score, digits = 4),
+                format(x$brier, digits = 4), format(x$accuracy, digits = 4), format(x$error, digits = 3)))
+  }
+  invisible(x)
+}
+
+#' @rdname calibration
+#' @export
+plot.varnn_calibration <- function(x, ...) {
+  dots <- list(...)
+  check_known(dots, plot_arguments)
+  if (x$kind == "number") plot_pit(x, dots) else plot_reliability(x, dots)
+  invisible(x)
+}
+
+# The histogram of the transform, with the band in which 95 % of the bars of a right prediction are.
+plot_pit <- function(x, dots) {
+  k <- max(5, min(20, round(x$n / 15)))
+  counts <- graphics::hist(x$pit, seq(0, 1, length.out = k + 1), plot = FALSE)$counts / x$n * k
+  band <- stats::qbinom(c(0.025, 0.975), x$n, 1 / k) / x$n * k
+  shape <- given_or(dots, list(col = grDevices::adjustcolor(okabe_ito[["blue"]], 0.6)))
+  with_arguments(graphics::plot.default, dots, not = "col", list(
+    x = c(0, 1), y = c(0, max(counts, band) * 1.05), type = "n", xaxs = "i", yaxs = "i", las = 1,
+    main = paste("Calibration of", x$response), xlab = "probability integral transform", ylab = "density"))
+  graphics::rect(0, band[1], 1, band[2], col = "grey90", border = NA)
+  graphics::rect((seq_len(k) - 1) / k, 0, seq_len(k) / k, counts, col = shape$col, border = "white")
+  graphics::abline(h = 1, lty = 2, col = "grey45")
+  graphics::box()
+  if (has_margin()) margin_note(c(sprintf("95%% intervals cover %.1f%%", 100 * x$coverage$observed[4]),
+                                  "grey: 95% of right bars"))
+}
+
+plot_reliability <- function(x, dots) {
+  classes <- unique(x$reliability$class)
+  shape <- given_or(dots, list(col = grDevices::hcl.colors(max(2, length(classes)), "Dark 3"), lwd = 1.8, pch = 16))
+  with_arguments(graphics::plot.default, dots, not = c("col", "lwd", "pch"), list(
+    x = c(0, 1), y = c(0, 1), type = "n", las = 1, main = paste("Calibration of", x$response),
+    xlab = "predicted probability", ylab = "observed share"))
+  graphics::abline(0, 1, lty = 2, col = "grey45")
+  for (k in seq_along(classes)) {
+    r <- x$reliability[x$reliability$class == classes[k], ]
+    col <- rep_len(shape$col, length(classes))[k]
+    graphics::lines(r$predicted, r$observed, col = col, lwd = shape$lwd)
+    graphics::points(r$predicted, r$observed, col = col, pch = shape$pch, cex = 0.5 + 1.5 * sqrt(r$n / max(r$n)))
+  }
+  if (length(classes) > 1 && length(classes) <= 12)
+    graphics::legend("topleft", legend = classes, col = rep_len(shape$col, length(classes)), lwd = shape$lwd,
+                     pch = shape$pch, bty = "n", cex = 0.85)
+  if (has_margin()) margin_note(c(sprintf("Brier score %.3f", x$brier), "area of points: rows"))
+}
