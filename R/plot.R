@@ -15,10 +15,13 @@ most_points <- 5000L # points in one panel
 #'   * `"latent"` (autoencoders, also variational ones): the codes of the training data, coloured by `group`. Two latent
 #'     units make a scatter plot; one a histogram or, with a `group`, a strip for each of its levels or the number
 #'     against the code; of three or more, the first four are drawn against each other;
-#'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked;
+#'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked. Of a
+#'     variational autoencoder the parts of the ELBO: the log-likelihood, the ELBO below it by the KL, and in a panel of
+#'     its own the KL. What was held out is minus its loss. Where the loss is not the ELBO's negative (`beta`,
+#'     `free_bits`, `importance`), minus the loss is there, too, dashed;
 #'   * `"network"`: units as circles and weights as lines, blue where positive and orange where negative, wide and dark
-#'     where large beside the others of the same layer. Biases are not drawn. Of a large layer the first few units and
-#'     the last stand for all;
+#'     where large beside the others of the same layer. Biases are not drawn, nor what computes the standard deviations
+#'     of a variational autoencoder's codes. Of a large layer the first few units and the last stand for all;
 #'   * `"fit"` (supervised models): observed against fitted values on the response's own scale with the line on which
 #'     they agree, or, for a response of classes, a confusion matrix: counts, shaded by their share of the observed
 #'     class. A panel for each of the first nine responses. These are the data of the training, rows held out by
@@ -26,24 +29,45 @@ most_points <- 5000L # points in one panel
 #'   * `"reconstruction"` (autoencoders): the same for the columns of the training data and what is made of their
 #'     codes, at most nine, those with the largest error (see [predict.varnn_ae()]) first. Or, with `dim`, some rows
 #'     as images, the originals above their reconstructions, in shades of grey: white is the least value in these
-#'     originals, black the greatest.
+#'     originals, black the greatest;
+#'   * `"grid"` (variational autoencoders): what codes decode to, with two latent units over their plane, with one along
+#'     its line; of more units over the first two, or those in `dims`, the others at 0. With `dim`, images of 15 codes
+#'     per unit at the quantiles of the prior (Kingma and Welling 2014); white and black are the least and the greatest
+#'     value in the training data or, where these are not found, in the images. Without it a panel for each of the
+#'     first nine columns: of numbers the mean, shaded from the least to the greatest, with contours; of levels the
+#'     likeliest, the paler the less it is above chance. Of one unit, curves of means and of probabilities;
+#'   * `"simulation"` (autoencoders): rows by [simulate()][simulate.varnn_vae()] beside the training data, as many (at
+#'     most 5,000); of conditional models given the same values. For each of the first nine columns the shares of
+#'     levels, of counts and of few whole numbers as bars, of other numbers densities with one bandwidth. Or, with
+#'     `dim`, some rows as images: those of variational autoencoders have the model's noise. What is drawn depends on
+#'     the generator's state, which is left as it was.
 #'
 #'   The default is the first that applies, of an autoencoder its codes; several are drawn one after the other.
 #' @param ... graphical arguments, such as `main`, `xlab`, `ylab`, `xlim`, `ylim`, `log`, `cex`, `lwd` and `pch`, for
 #'   those pictures in which they mean something. `col` is that of training and validation loss (`"history"`), of
 #'   negative and positive weights (`"network"`), of points or of the darkest cell (`"fit"`, `"reconstruction"`), of
-#'   low and high values (images, `"latent"` with numbers as `group`), of the levels of `group` (`"latent"`).
+#'   low and high values (images, `"grid"`, `"latent"` with numbers as `group`), of levels (`"grid"`, those of `group`
+#'   in `"latent"`), of training data and simulated rows (`"simulation"`), of the ELBO, what was held out, the
+#'   log-likelihood and the KL (`"history"` of variational autoencoders; there `ylim` is for the upper panel).
 #' @param group for `"latent"`: what to colour the codes by, a vector with a value per training row. Levels of a factor,
 #'   characters and logicals have colours that colour-blind readers can tell apart, of more than seven also shapes (or
 #'   their own letters or digits, where each is a single one); numbers have a continuous scale.
-#' @param dim for `"reconstruction"`: height and width in pixels of rows that are images, as in `c(8, 8)`. The columns
-#'   are their pixels, row by row from the top left, as in [digits].
-#' @param rows with `dim`: the rows to draw, numbers or names of training rows; by default twelve, evenly spread.
-#' @details Of 100 training rows or more, codes that are far out, by more than three interquartile ranges from the
+#' @param dim for `"reconstruction"`, `"grid"` and `"simulation"`: height and width in pixels of rows that are images, as
+#'   in `c(8, 8)`. The columns are their pixels, row by row from the top left, as in [digits].
+#' @param rows with `dim`: the rows to draw, numbers or names of training rows; by default twelve, for `"simulation"`
+#'   twenty, evenly spread.
+#' @param dims for `"grid"`: the numbers of one or two latent units.
+#' @param newdata for `"grid"` of a conditional model: a data frame of one row, what all codes are decoded given.
+#' @details With the codes of a variational autoencoder (their means) there is a circle within which are 95% of the
+#'   prior, of one unit lines or the prior's curve.
+#'
+#'   Of 100 training rows or more, codes that are far out, by more than three interquartile ranges from the
 #'   quartiles (Tukey 1977), are drawn at the edge of the picture, and their number is noted beside it: a few of them
 #'   would press all others together. With one or two latent units, `xlim` and `ylim` show them in their places.
 #' @return `x`, invisibly. Graphical parameters are left as they were.
 #' @references
+#' Kingma and Welling (2014) Auto-encoding variational Bayes, \doi{10.48550/arXiv.1312.6114}.
+#'
 #' Tukey (1977) Exploratory data analysis, Addison-Wesley.
 #'
 #' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
@@ -61,14 +85,23 @@ most_points <- 5000L # points in one panel
 #' digits_ae <- fit_ae(digits[-1], epochs = 20)
 #' plot(digits_ae, group = digits$digit)
 #' plot(digits_ae, which = "reconstruction", dim = c(8, 8))
+#'
+#' digits_vae <- fit_vae(digits[-1], hidden = c(64, 32), epochs = 20, learn_rate = 0.001)
+#' plot(digits_vae, which = "history")
+#' plot(digits_vae, which = "grid", dim = c(8, 8))
+#'
+#' irises <- fit_vae(iris, epochs = 100)
+#' plot(irises, which = "grid")
+#' plot(irises, which = "simulation")
 #' @export
-plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "reconstruction"), ..., group = NULL,
-                       dim = NULL, rows = NULL) {
+plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "reconstruction", "grid", "simulation"), ...,
+                       group = NULL, dim = NULL, rows = NULL, dims = NULL, newdata = NULL) {
   check_fit(x)
   dots <- list(...)
-  check_known(dots, c(plot_arguments, "group", "dim", "rows"))
+  check_known(dots, c(plot_arguments, "group", "dim", "rows", "dims", "newdata"))
   envir <- parent.frame()
-  own <- list(group = group, group_label = group_label(substitute(group)), dim = dim, rows = rows)
+  own <- list(group = group, group_label = group_label(substitute(group)), dim = dim, rows = rows, dims = dims,
+              newdata = newdata)
   draw_pictures(x, if (!missing(which)) which, dots, envir, own, plot_table)
   invisible(x)
 }
@@ -117,6 +150,7 @@ with_arguments <- function(f, dots, defaults = list(), not = character()) {
 # ---- history
 
 plot_history <- function(fit, dots, envir) {
+  if (has_elbo(fit)) return(draw_elbo(fit, dots))
   h <- fit$history
   has_validation <- any(is.finite(h$val_loss))
   shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, lty = 1, type = if (nrow(h) < 10) "o" else "l",
@@ -152,11 +186,11 @@ mark_best <- function(h, best, shape) {
 has_margin <- function() graphics::par("mar")[3] >= 2.7
 
 # A key in one row above the plot region, where it covers nothing, or within it at the top, where room was left for it.
-draw_key <- function(key, bg = NA) {
+draw_key <- function(key, bg = NA, line = 0.7) {
   inches <- graphics::par("pin")
   place <- place_key(graphics::strwidth(key$text, "inches"), inches[1])
   x <- function(at) graphics::grconvertX(at / inches[1], "npc")
-  side <- if (has_margin()) 0.7 else -0.8
+  side <- if (has_margin()) line else -0.8
   y <- rep(graphics::grconvertY(1 + side * graphics::par("csi") / inches[2], "npc"), nrow(key))
   middle <- place$left + 0.15 * place$cex
   left <- x(place$left)
@@ -236,7 +270,8 @@ layer_caption <- function(spec, layer, following, units) {
   between <- seq_len(following - layer - 1) + layer
   lines <- Map(name, spec$layer[between], spec$option[between], spec$setting[between], spec$size[between])
   kind <- if (layer) spec$layer[layer] else "input"
-  c(count_of(units, if (layer) "unit" else "input"), if (kind %in% c("latent", "tied")) kind,
+  if (kind == "latent" && spec$option[layer] != "point") kind <- "latent means"
+  c(count_of(units, if (layer) "unit" else "input"), if (kind %in% c("latent", "latent means", "tied")) kind,
     unlist(lines, use.names = FALSE))
 }
 

