@@ -52,8 +52,8 @@ most_points <- 5000L # points in one panel
 #' @param group for `"latent"`: what to colour the codes by, a vector with a value per training row. Levels of a factor,
 #'   characters and logicals have colours that colour-blind readers can tell apart, of more than seven also shapes (or
 #'   their own letters or digits, where each is a single one); numbers have a continuous scale.
-#' @param dim for `"reconstruction"`, `"grid"` and `"simulation"`: height and width in pixels of rows that are images, as
-#'   in `c(8, 8)`. The columns are their pixels, row by row from the top left, as in [digits].
+#' @param dim for `"reconstruction"`, `"grid"` and `"simulation"`: height and width in pixels of rows that are images,
+#'   as in `c(8, 8)`. The columns are their pixels, row by row from the top left, as in [digits].
 #' @param rows with `dim`: the rows to draw, numbers or names of training rows; by default twelve, for `"simulation"`
 #'   twenty, evenly spread.
 #' @param dims for `"grid"`: the numbers of one or two latent units.

@@ -82,9 +82,10 @@ draw_grid <- function(picture, dots, envir) {
   old <- c(old, graphics::par(mar = c(2.5, 2.7, 1.6 + if (has_levels) key_inches / line_inches() else 0, 0.6),
                               mgp = c(1.4, 0.4, 0), tcl = -0.3))
   on.exit(graphics::par(old))
-  for (c in columns) (if (length(picture$names) == 2) draw_decoded_plane else draw_decoded_line)(c, picture, dots)
+  is_plane <- length(picture$names) == 2
+  for (c in columns) (if (is_plane) draw_decoded_plane else draw_decoded_line)(c, picture, dots)
   shown <- if (length(columns) < picture$n) sprintf("the first %d of %d columns", length(columns), picture$n)
-  if (own_grid) margin_note(c("decoded columns", shown, if (has_levels) "of levels the probabilities",
+  if (own_grid) margin_note(c("decoded columns", shown, if (has_levels) paste("of levels the", if (is_plane) "likeliest" else "probabilities"),
                               others_note(picture$others)), outer = TRUE)
 }
 
