@@ -15,10 +15,10 @@ most_points <- 5000L # points in one panel
 #'   * `"latent"` (autoencoders, also variational ones): the codes of the training data, coloured by `group`. Two latent
 #'     units make a scatter plot; one a histogram or, with a `group`, a strip for each of its levels or the number
 #'     against the code; of three or more, the first four are drawn against each other;
-#'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked. Of a
-#'     variational autoencoder the parts of the ELBO: the log-likelihood, the ELBO below it by the KL, and in a panel of
-#'     its own the KL. What was held out is minus its loss. Where the loss is not the ELBO's negative (`beta`,
-#'     `free_bits`, `importance`), minus the loss is there, too, dashed;
+#'   * `"history"`: the loss per epoch, and where data were held out the validation loss, its best epoch marked. Of
+#'     variational autoencoders and Bayesian networks the parts of the ELBO: the log-likelihood, the ELBO below it by
+#'     the KL, and in a panel of its own the KL. What was held out is minus its loss. Where the loss is not the ELBO's
+#'     negative (`beta`, `free_bits`, `importance`), minus the loss is there, too, dashed;
 #'   * `"network"`: units as circles and weights as lines, blue where positive and orange where negative, wide and dark
 #'     where large beside the others of the same layer. Biases are not drawn, nor what computes the standard deviations
 #'     of a variational autoencoder's codes. Of a large layer the first few units and the last stand for all;
@@ -48,7 +48,7 @@ most_points <- 5000L # points in one panel
 #'   negative and positive weights (`"network"`), of points or of the darkest cell (`"fit"`, `"reconstruction"`), of
 #'   low and high values (images, `"grid"`, `"latent"` with numbers as `group`), of levels (`"grid"`, those of `group`
 #'   in `"latent"`), of training data and simulated rows (`"simulation"`), of the ELBO, what was held out, the
-#'   log-likelihood and the KL (`"history"` of variational autoencoders; there `ylim` is for the upper panel).
+#'   log-likelihood and the KL (`"history"`; there `ylim` is for the upper panel).
 #' @param group for `"latent"`: what to colour the codes by, a vector with a value per training row. Levels of a factor,
 #'   characters and logicals have colours that colour-blind readers can tell apart, of more than seven also shapes (or
 #'   their own letters or digits, where each is a single one); numbers have a continuous scale.

@@ -85,8 +85,8 @@ draw_grid <- function(picture, dots, envir) {
   is_plane <- length(picture$names) == 2
   for (c in columns) (if (is_plane) draw_decoded_plane else draw_decoded_line)(c, picture, dots)
   shown <- if (length(columns) < picture$n) sprintf("the first %d of %d columns", length(columns), picture$n)
-  if (own_grid) margin_note(c("decoded columns", shown, if (has_levels) paste("of levels the", if (is_plane) "likeliest" else "probabilities"),
-                              others_note(picture$others)), outer = TRUE)
+  of_levels <- if (has_levels) paste("of levels the", if (is_plane) "likeliest" else "probabilities")
+  if (own_grid) margin_note(c("decoded columns", shown, of_levels, others_note(picture$others)), outer = TRUE)
 }
 
 key_inches <- 0.2
