@@ -13,7 +13,8 @@
 #' @param schedule the learning rate over epochs: `"constant"`; `"step"`, a tenth after each third of the epochs;
 #'   `"exponential"` and `"cosine"`, down to a hundredth; `"plateau"`, a half after 10 epochs without improvement.
 #' @param momentum momentum of `"momentum"` and `"nesterov"`, decay of the mean gradient of `"adam"` and `"adamw"`.
-#' @param clip_norm gradients longer than this are shortened to it; `Inf`: none is.
+#' @param clip_norm gradients longer than this are shortened to it; `Inf`: none is. `NULL`: 100 for variational
+#'   autoencoders, whose draws can throw one row far out, else none.
 #' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or
 #'   a data frame (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0:
 #'   nothing.
@@ -50,7 +51,7 @@
 #' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs")
 #' @export
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
-                       momentum = 0.9, clip_norm = Inf, validation = 0, patience = Inf, starts = 1,
+                       momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,
                        precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL) {
   check_choice(optimizer, optimizers(), "optimizer")
   check_choice(schedule, registry()$schedule, "schedule")
@@ -61,7 +62,7 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   check_unless(NULL, batch_size, "batch_size", 1, whole = TRUE)
   check_unless(NULL, learn_rate, "learn_rate", 0, 1e100, above = TRUE)
   check_number(momentum, "momentum", 0, 1, below = TRUE)
-  check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
+  if (!is.null(clip_norm)) check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
   check_unless(Inf, patience, "patience", 1, whole = TRUE)
   check_number(starts, "starts", 1, whole = TRUE)
   check_number(threads, "threads", 1, 1024, whole = TRUE)

@@ -48,7 +48,7 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
        learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
-       clip_norm = if (is.finite(control$clip_norm)) as.double(control$clip_norm) else 0,
+       clip_norm = if (isTRUE(is.finite(control$clip_norm))) as.double(control$clip_norm) else 0,
        tolerance = if (control$precision == "single") 1e-4 else 1e-10)
 }
 

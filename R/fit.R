@@ -174,7 +174,10 @@ resolve_control <- function(control, n, layout) {
   full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
   if (is.null(control$batch_size)) control$batch_size <- default_batch(n)
   control$batch_size <- if (full) n else min(control$batch_size, n)
-  if (is.null(control$learn_rate)) control$learn_rate <- c(stats::na.omit(learn_rates[control$optimizer]), 0.005)[[1]]
+  is_vae <- "kl_latent" %in% layout$terms$term
+  if (is.null(control$clip_norm)) control$clip_norm <- if (is_vae) 100 else Inf
+  if (is.null(control$learn_rate)) control$learn_rate <- c(stats::na.omit(learn_rates[control$optimizer]), 0.005)[[1]] *
+    if (is_vae) 0.4 else 1
   if (full && is.null(control$epochs)) control$epochs <- 1000
   control
 }

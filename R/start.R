@@ -18,8 +18,8 @@ start_of <- function(spec, layout, blocks, data, control) {
   if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
 }
 
-# Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs):
-# tools/defaults_ae.R.
+# Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs), as
+# the script defaults_ae.R in tools found best.
 coder_start <- function(theta, leaves) {
   weight <- leaves[leaves$role == "weight" & leaves$part == 0, ]
   for (i in seq_len(nrow(weight))) {
@@ -39,8 +39,9 @@ is_quick <- function(spec, layout, n, control) {
 }
 
 # Hidden layers start as the linear model eta = b + U D V'x of linear_fit(): for each column v of V two units of each
-# layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a. The other units keep their random
-# weights, and the output starts to use them in training. Only networks of dense layers alone start so.
+# layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a; where phi(-a) = -phi(a) these would stay
+# each other's mirror images, and one unit does. The other units keep their random weights, and the output starts to use
+# them in training. Only networks of dense layers alone start so.
 linear_start <- function(theta, spec, layout, data) {
   weight <- layout$leaves[layout$leaves$role == "weight", ]
   bias <- layout$leaves[layout$leaves$role == "bias", ]
@@ -50,35 +51,38 @@ linear_start <- function(theta, spec, layout, data) {
   linear <- if (is_plain) linear_fit(theta, spec, layout, data)
   if (is.null(linear)) return(theta)
   direction <- svd(linear$weight)
-  n <- min(weight$rows[-last] %/% 2, sum(direction$d > 1e-6 * max(1, direction$d)))
-  if (n == 0) return(theta)
   odd <- odd_part(spec$option[spec$layer == "activate"])
+  n <- min(weight$rows[-last] %/% ifelse(odd$is_odd, 1, 2), sum(direction$d > 1e-6 * max(1, direction$d)))
+  if (n == 0) return(theta)
   root <- sqrt(direction$d[seq_len(n)])
   carried <- odd$size * root * t(direction$v[, seq_len(n), drop = FALSE])
   for (i in seq_len(last)) {
     w <- matrix(theta[leaf_index(weight[i, ])], weight$rows[i])
     if (i == last) carried <- direction$u[, seq_len(n), drop = FALSE] %*% (root / odd$size * carried)
-    to <- if (i == last) seq_len(nrow(w)) else seq_len(2 * n)
-    w[to, ] <- 0
-    w[to, seq_len(ncol(carried))] <- if (i == last) carried else rbind(carried, -carried)
+    own <- if (i == last || odd$is_odd[i]) carried else rbind(carried, -carried)
+    w[seq_len(nrow(own)), ] <- 0
+    w[seq_len(nrow(own)), seq_len(ncol(own))] <- own
     theta[leaf_index(weight[i, ])] <- w
-    if (i < last) carried <- cbind(diag(n), -diag(n)) / odd$slope[i]
+    if (i < last) carried <- (if (odd$is_odd[i]) 2 * diag(n) else cbind(diag(n), -diag(n))) / odd$slope[i]
   }
   c(utils::head(theta, -length(linear$after)), linear$after)
 }
 
-# slope = (phi(a) - phi(-a)) / a of each activation, and how large a may be: where the slope is not constant, small.
+# slope = (phi(a) - phi(-a)) / a of each activation; how large a may be: where the slope is not constant, small; and
+# whether phi is odd.
 odd_part <- function(activation) {
-  slope_at <- function(a) vapply(activation, odd_slope, 0, a)
+  slope_at <- function(a) vapply(activation, function(name) -diff(activated(name, a)) / a, 0)
   size <- if (isTRUE(all.equal(slope_at(0.25), slope_at(4)))) 1 else 0.25
-  list(size = size, slope = slope_at(size))
+  list(size = size, slope = slope_at(size),
+       is_odd = vapply(activation, function(name) abs(sum(activated(name, size))) < 1e-12, NA))
 }
 
-odd_slope <- function(activation, a) {
+# phi(a) and phi(-a)
+activated <- function(activation, a) {
   spec <- new_spec(1, c(hidden_layers(1, activation), list(layer("dense", 1, "bias"))),
                    list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
   x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
-  -diff(engine_run(spec, c(1, 0, 1, 0), x)[, 1]) / a
+  engine_run(spec, c(1, 0, 1, 0), x)[, 1]
 }
 
 # The penalised linear model of at most 10,000 rows: penalty p / n, as if eta had variance 1 a priori on standardised x.

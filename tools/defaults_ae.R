@@ -1,8 +1,7 @@
 # How the defaults of fit_ae() were chosen: Rscript tools/defaults_ae.R [ACTIVATION...]
 #
 # Five-fold held-out reconstruction error of a default call with two latent units, as a ratio to that of two principal
-# components of the same standardised columns, on numeric data sets that ship with R; per activation, and with the
-# initial weights of hidden layers (coder_gain) as they are and at full size.
+# components of the same standardised columns, on numeric data sets that ship with R, per activation.
 
 suppressPackageStartupMessages(library(varnn))
 

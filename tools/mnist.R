@@ -1,8 +1,8 @@
 # Test ELBO of variational autoencoders on handwritten digits, binarised at half: Rscript tools/mnist.R FILE [NAME...]
 #
-# FILE is an RDS list of `pixels` (raw matrix, a row per image of 28 x 28) and `test` (rows held out). 784-400-20, batches
-# of 100, single precision. "plain": Adam at 1e-3 for 30 epochs, relu, no more (at least -97.5 nats); "best": the default
-# activation, 40 epochs down a cosine from 2e-3 (at least -94).
+# FILE is an RDS list of `pixels` (raw matrix, a row per image of 28 x 28) and `test` (rows held out). 784-400-20,
+# batches of 100, single precision. "plain": Adam at 1e-3 for 30 epochs, relu, no more (at least -97.5 nats); "best":
+# the default activation, 40 epochs down a cosine from 2e-3 (at least -94).
 
 suppressPackageStartupMessages(library(varnn))
 arguments <- commandArgs(TRUE)

@@ -96,6 +96,7 @@ test_that("decoding starts after the code, whatever stands behind on the tape", 
     spec <- new_spec(4, stacks[[name]], four_columns)
     theta <- stats::rnorm(spec_layout(spec)$n_par, 0, 0.4)
     z <- engine_run(spec, theta, engine_data(x), "z")
-    expect_identical(engine_run(spec, theta, list(n = 15), z = z), engine_run(spec, theta, engine_data(x)), label = name)
+    decoded <- engine_run(spec, theta, list(n = 15), z = z)
+    expect_identical(decoded, engine_run(spec, theta, engine_data(x)), label = name)
   }
 })

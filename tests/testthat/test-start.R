@@ -31,6 +31,16 @@ test_that("the start of other families is their linear model, too", {
   expect_gt(cor(log(mu), log(fitted(glm(Days ~ ., poisson, MASS::quine)))), 0.95)
 })
 
+test_that("units of an odd activation are no mirror images of each other", {
+  for (activation in c("tanh", "linear")) {
+    w <- matrix(start_of_fit(mpg ~ wt + hp + qsec, mtcars, hidden = 6, activation = activation)$theta[1:18], 6)
+    expect_gt(min(stats::dist(rbind(w, -w))[stats::dist(rep(1:6, 2)) > 0]), 1e-6, label = activation)
+  }
+  one <- fit_nn(accel ~ times, MASS::mcycle, hidden = 1, activation = "tanh", optimizer = "lbfgs")
+  two <- fit_nn(accel ~ times, MASS::mcycle, hidden = 2, activation = "tanh", optimizer = "lbfgs")
+  expect_lt(deviance(two), 0.9 * deviance(one))
+})
+
 test_that("where a unit or a layer does not fit the construction the start is random", {
   expect_true(all(is.finite(start_of_fit(mpg ~ ., mtcars, hidden = 1)$theta)))
   fit <- start_of_fit(mpg ~ ., mtcars, layer_norm = TRUE)
