@@ -39,12 +39,13 @@ formula_columns <- function(terms, frame) {
 columns_from_frame <- function(frame) {
   terms <- attr(frame, "terms")
   list(data = formula_columns(terms, frame), n = nrow(frame), terms = terms, rows = kept_rows(frame),
-       weights = check_weights(stats::model.weights(frame), nrow(frame)), na.action = attr(frame, "na.action"))
+       weights = check_present(check_weights(stats::model.weights(frame), nrow(frame))),
+       na.action = attr(frame, "na.action"))
 }
 
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
   check_columns_x(x)
-  weights <- check_weights(weights, nrow(x))
+  weights <- check_present(check_weights(weights, nrow(x)), na.action)
   omitted <- omitted_rows(x, numeric(nrow(x)), weights, if (is.null(na.action)) stats::na.pass else na.action)
   if (length(omitted)) {
     x <- x[-omitted, , drop = FALSE]
@@ -55,7 +56,13 @@ columns_from_x <- function(x, weights = NULL, na.action = NULL) {
        rows = if (is.matrix(x) || .row_names_info(x) > 0) rownames(x))
 }
 
+check_present <- function(weights, na.action = NULL) {
+  if (is.null(na.action) && anyNA(weights)) stop_user("`weights` has missing values: row %d.", which(is.na(weights))[1])
+  weights
+}
+
 check_columns_x <- function(x) {
+  if (is.data.frame(x)) for (j in seq_along(x)) check_column_class(column_values(x, j), names(x)[j])
   if (is.matrix(x) && !is.numeric(x) && !is.logical(x))
     stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
   if (!ncol(x)) stop_user("`x` has no columns.")
@@ -83,7 +90,7 @@ column_values <- function(data, j) {
 # name.
 add_columns <- function(train, family, standardize, numeric = "gaussian", sigma = NULL) {
   names <- column_names(train$data)
-  if (is_by_name(family)) check_known(as.list(family), names)
+  if (is_by_name(family)) check_columns_known(names(family), names)
   columns <- lapply(seq_along(names), function(j) {
     new_column(column_values(train$data, j), names[j], family_of(family, names[j]), numeric)
   })
@@ -100,13 +107,19 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   inputs <- input_names(columns)
   train$design <- list(kind = "columns", columns = inputs, variables = columns,
                        terms = if (is.null(train$column_terms)) train$terms else train$column_terms,
-                       is_matrix = is.matrix(train$data), names = if (is.matrix(train$data)) colnames(train$data),
+                       is_matrix = is.matrix(train$data), names = if (is.matrix(train$data) && identical(names, colnames(train$data))) names,
                        intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
   train <- utils::modifyList(train, input_output(columns, raw))
   train$data <- NULL
   train$is_own_response <- identical(train$x, raw)
   train$scaling <- input_scaling(train, columns, if (identical(train$x, raw)) m)
   train
+}
+
+check_columns_known <- function(given, known) {
+  new <- setdiff(given, known)
+  if (length(new)) stop_user("There is no column `%s`%s", new[1],
+                             if (nzchar(hint <- did_you_mean(new[1], known))) hint else ".")
 }
 
 new_column <- function(v, name, family, numeric) {

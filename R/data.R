@@ -159,7 +159,7 @@ check_weights <- function(w, n) {
   if (!is.numeric(w) || length(w) != n) stop_user("`weights` must be a number for each of the %d rows.", n)
   if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1],
                                           format(w[which(w < 0)[1]]))
-  if (!is.finite(sum(w, na.rm = TRUE))) stop_user("`weights` must be finite, and their sum too.")
+  if (!isTRUE(sum(w, na.rm = TRUE) <= 1e90)) stop_user("`weights` must be finite, and their sum at most 1e90.")
   if (!sum(w, na.rm = TRUE) > 0) stop_user("`weights` are all zero.")
   as.double(w)
 }
@@ -265,7 +265,7 @@ column_moments <- function(x, weights = NULL) {
 
 # A spread that squares to 0 or to infinity.
 check_spread <- function(m, names) {
-  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd)))
+  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > 1e90) | abs(m$mean) > 1e90)
   if (length(bad)) stop_user("Column `%s` has values too %s to be standardised: change its unit.", names[bad[1]],
                              if (m$sd[bad[1]] == 0) "small" else "large")
 }

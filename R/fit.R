@@ -252,7 +252,8 @@ held_out_rows <- function(validation, n) {
 
 held_out_data <- function(train, blocks, validation) {
   if (train$design$kind == "columns") {
-    new <- columns_rows(train$design, validation, "The held-out data")
+    if (!is.data.frame(validation) && !is.null(validation$x)) validation <- validation$x
+    new <- columns_rows(train$design, validation, "`validation`")
     if (!new$n) stop_user("The held-out data have no rows.")
     return(engine_data(new$x, new$y, train$scaling))
   }
@@ -386,6 +387,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control$objective <- object$control$objective
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
   layout <- spec_layout(object$spec)
+  if ("kl_latent" %in% layout$terms$term) check_stochastic(control, "A variational autoencoder")
   control <- resolve_control(control, object$n_obs, layout)
   train$scaling <- object$scaling
   sets <- training_sets(train, object$blocks, control$validation)

@@ -41,7 +41,7 @@
 #' @param family see Columns.
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
 #'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
-#'   it depends on z. Learned ones end at their closed-form optimum given the rest.
+#'   it depends on z. Learned ones end at their closed-form optimum given the rest (but for `importance` above 1).
 #' @param beta weight of the KL.
 #' @param kl exact, or by Monte Carlo (`"mc"`).
 #' @param mc_samples draws of z per row and gradient.
@@ -174,10 +174,10 @@ check_stochastic <- function(control, what) {
 }
 
 check_sigma_columns <- function(sigma, columns) {
-  if (!is.numeric(sigma)) return(invisible())
-  of_numbers <- Filter(function(c) c$family == "gaussian", columns)
+  if (identical(sigma, "learned")) return(invisible())
+  of_numbers <- Filter(function(c) c$family %in% c("gaussian", "gaussian_hetero"), columns)
   if (!length(of_numbers)) stop_user("`sigma` is given, but no column is gaussian.")
-  if (!is.null(names(sigma))) check_known(as.list(sigma), vapply(of_numbers, function(c) c$name, ""))
+  if (!is.null(names(sigma))) check_columns_known(names(sigma), vapply(of_numbers, function(c) c$name, ""))
 }
 
 # A gaussian column without spread has no noise to learn: its density would grow without bound.
@@ -194,9 +194,12 @@ check_varying <- function(train, sigma) {
 # What a model is given, of new data.
 given_values <- function(design, newdata, what) {
   rows <- design_rows(design, newdata)
-  if (!all(rows$ok))
+  if (!all(rows$ok)) {
+    names <- all.vars(design$terms)
+    has_missing <- vapply(names, function(name) anyNA(as.data.frame(newdata)[[name]]), NA)
     stop_user("%s has missing values in %s, which the other columns are modelled given.", what,
-              quoted(all.vars(design$terms)))
+              quoted(names[has_missing]))
+  }
   unname(rows$x)
 }
 
@@ -210,9 +213,13 @@ conditional_data <- function(call, envir, contrasts) {
     call$formula <- stats::as.formula(call("~", expression), environment(formula))
     call_frame(call, envir, quote(stats::na.pass))
   }
-  train <- columns_from_frame(side(left))
   right <- side(formula[[3]])
-  train$given <- data_from_frame(right, contrasts)
+  if (!is.null(stats::model.offset(right))) stop_user("offset() has no meaning here: there is no response to shift.")
+  modelled <- side(left)
+  drop <- incomplete_rows(modelled, right, call$na.action, envir)
+  train <- columns_from_frame(frame_rows(modelled, drop))
+  train$given <- data_from_frame(frame_rows(right, drop), contrasts)
+  train$na.action <- drop
   train$column_terms <- train$terms
   both <- call("~", left, stats::formula(attr(right, "terms"))[[2]])
   train$terms <- stats::terms(stats::as.formula(both, environment(formula)))
@@ -226,6 +233,24 @@ left_names <- function(formula, call, envir) {
   rest <- setdiff(names(eval(call$data, envir)), all.vars(formula[[3]]))
   if (!length(rest)) stop_user("The left side of the formula is empty: all columns are on the right.")
   Reduce(function(a, b) call("+", a, b), lapply(rest, as.name))
+}
+
+# Rows with missing values on the right side, and where `na.action` says so on the left, as na.omit() marks them.
+incomplete_rows <- function(modelled, right, na.action, envir) {
+  action <- if (is.null(na.action)) "na.pass" else na_name(eval(na.action, envir))
+  missing <- !stats::complete.cases(right)
+  if (action != "na.pass") missing <- missing | !stats::complete.cases(modelled)
+  if (!any(missing)) return(NULL)
+  if (action == "na.fail") stop_user("There are missing values in %d rows, and `na.action` is na.fail.", sum(missing))
+  if (all(missing)) stop_user("Every row has a missing value: there is nothing to train on.")
+  structure(stats::setNames(which(missing), row.names(right)[missing]),
+            class = if (action == "na.exclude") "exclude" else "omit")
+}
+
+frame_rows <- function(frame, drop) {
+  if (is.null(drop)) return(frame)
+  out <- frame[-drop, , drop = FALSE]
+  structure(droplevels(out), terms = attr(frame, "terms"))
 }
 
 check_given <- function(given) {
@@ -254,7 +279,8 @@ add_given <- function(train, given, standardize) {
 #' @exportS3Method
 close_noise.varnn_vae <- function(fit, data) {
   learned <- which(vapply(fit$blocks, function(b) b$family == "gaussian" && b$noise != "fixed", NA))
-  if (!length(learned) || fit$n_epochs == 0) return(fit)
+  # the importance-weighted bound has another optimum, which training has found
+  if (!length(learned) || fit$n_epochs == 0 || isTRUE(fit$control$objective$importance > 1)) return(fit)
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
   if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
   x <- data$x[rows, , drop = FALSE]

@@ -164,6 +164,7 @@ check_codes <- function(z, latent) {
     z <- if (length(z) == latent) matrix(z, 1) else if (latent == 1) matrix(z) else z
   if (!is.matrix(z) || !is.numeric(z) || ncol(z) != latent)
     stop_user("`z` must be a numeric matrix of %d columns, one per latent unit, not %s.", latent, shown(z))
+  if (setequal(colnames(z), latent_names(latent))) z <- z[, latent_names(latent), drop = FALSE]
   if (!all(is.finite(z))) stop_user("`z` has values that are missing or not finite.")
   z
 }
@@ -218,8 +219,8 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
 #'   held out by `validation`, when there were some.
 #' @param ... not used.
 #' @return A data frame with a row per row of the data: `score` (the error, see [predict.varnn_ae()]), `flag` (is it
-#'   above the threshold?), `p_value` (the share of the training rows with a larger error) and `drivers` (the columns,
-#'   at most three, that make up at least half of the error, the largest first). Its attribute `"threshold"` is the
+#'   above the threshold?), `p_value` (the share of those rows with a larger error) and `drivers` (the columns, at
+#'   most three, that make up at least half of the error, the largest first). Its attribute `"threshold"` is the
 #'   quantile.
 #' @details Errors of the training data are a little smaller than those of new rows, the more so the more the network
 #'   has overfitted: with `validation` the threshold is an honest one.
@@ -247,13 +248,22 @@ anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
     train <- if (is.null(newdata)) rows else latent_rows(object, NULL, envir, needs_data = TRUE)
     reference <- row_errors(entry_errors(object, train$y, train$z, train$x))
   }
-  if (!is.null(object$held_out)) reference <- reference[object$held_out]
-  reference <- sort(reference)
-  threshold <- stats::quantile(reference, level, names = FALSE)
+  of <- if (is.null(object$held_out)) seq_along(reference) else object$held_out
+  of <- of[order(reference[of], na.last = NA)]
+  w <- case_weights(object)[of]
+  reference <- reference[of]
+  threshold <- weighted_quantile(reference, w, level)
   out <- data.frame(score = score, flag = score > threshold,
-                    p_value = 1 - findInterval(score, reference, left.open = TRUE) / length(reference),
-                    drivers = error_drivers(errors))
+                    p_value = 1 - c(0, cumsum(w))[1 + findInterval(score, reference, left.open = TRUE)] / sum(w),
+                    drivers = ifelse(is.na(score), NA_character_, error_drivers(errors)))
   structure(rows$finish(out), threshold = threshold)
+}
+
+# quantile() of sorted values that stand for w rows each.
+weighted_quantile <- function(x, w, p) {
+  rank <- (sum(w) - 1) * p
+  at <- function(rank) x[min(length(x), 1 + findInterval(rank, cumsum(w)))]
+  at(floor(rank)) + (rank - floor(rank)) * (at(floor(rank) + 1) - at(floor(rank)))
 }
 
 # Of each row the columns that make up half of its error, at most three.

@@ -55,16 +55,17 @@ compare_pca.varnn_ae <- function(object, newdata = NULL, ...) {
   all <- comparison_data(object, rows)
   train <- if (is.null(held_out)) all else comparison_rows(all, -held_out)
   new <- if (!is.null(held_out)) comparison_rows(all, held_out)
-  if (!is.null(newdata)) new <- comparison_data(object, latent_rows(object, newdata))
+  if (!is.null(newdata)) new <- comparison_data(object, latent_rows(object, newdata), FALSE)
   if (nrow(train$x) < 2) stop_user("There are too few rows for principal components.")
   q <- fit_latent(object)
   k <- min(q, dim(train$x))
-  pca <- stats::prcomp(train$x, center = TRUE, rank. = k)
-  codes <- code_axes(object, train$z)
+  pca <- weighted_pca(train$x, train$w, k)
+  codes <- code_axes(object, train$z, train$w)
   table <- data.frame(components = seq_len(k))
   table$pca_error <- pca_errors(pca, train)
   table$ae_error <- ae_errors(object, codes, train, k)
-  total <- mean((train$y - rep(colMeans(train$y, na.rm = TRUE), each = nrow(train$y)))^2, na.rm = TRUE)
+  center <- weighted_means(train$y, train$w)
+  total <- mean_squared(train$y, rep(center, each = nrow(train$y)), train$w)
   table$pca_share <- 1 - table$pca_error / total
   table$ae_share <- 1 - table$ae_error / total
   if (!is.null(new)) {
@@ -83,19 +84,34 @@ compare_pca.varnn_ae <- function(object, newdata = NULL, ...) {
 }
 
 # x (without gaps) and y as both methods see them, and the codes.
-comparison_data <- function(fit, rows) {
+comparison_data <- function(fit, rows, is_training = TRUE) {
   k <- seq_len(ncol(rows$y))
   scaling <- fit$scaling
   x <- (rows$x[, k, drop = FALSE] - rep(scaling$center[k], each = nrow(rows$x))) / rep(scaling$scale[k],
                                                                                        each = nrow(rows$x))
   y <- replace(x, is.na(rows$y), NA)
   dimnames(x) <- dimnames(y) <- list(NULL, fit$design$columns[k])
-  list(x = x, y = y, z = rows$z)
+  list(x = x, y = y, z = rows$z, w = if (is_training) case_weights(fit) else rep(1, nrow(x)))
 }
 
-comparison_rows <- function(data, rows) lapply(data, function(m) m[rows, , drop = FALSE])
+comparison_rows <- function(data, rows) lapply(data, take_rows, rows)
 
-mean_squared <- function(a, b) mean((a - b)^2, na.rm = TRUE)
+# Over the entries that are there, of rows that count as their case weights say.
+mean_squared <- function(a, b, w) {
+  squares <- (a - b)^2
+  sum(w * squares, na.rm = TRUE) / sum(w * !is.na(squares))
+}
+
+# prcomp() of rows with case weights: the eigenvectors of their covariance matrix.
+weighted_pca <- function(x, w, k) {
+  if (all(w == w[1])) return(stats::prcomp(x, center = TRUE, rank. = k))
+  moments <- stats::cov.wt(x, w / sum(w), method = "ML")
+  axes <- eigen(moments$cov, symmetric = TRUE)
+  rotation <- axes$vectors[, seq_len(k), drop = FALSE]
+  dimnames(rotation) <- list(colnames(x), paste0("PC", seq_len(k)))
+  structure(list(sdev = sqrt(pmax(axes$values, 0) * sum(w) / (sum(w) - 1)), rotation = rotation, center = moments$center,
+                 scale = FALSE, x = sweep(x, 2, moments$center) %*% rotation), class = "prcomp")
+}
 
 # Mean squared error per entry of 1, 2, ... components.
 pca_errors <- function(pca, data) {
@@ -103,7 +119,7 @@ pca_errors <- function(pca, data) {
   vapply(seq_len(ncol(scores)), function(k) {
     first <- seq_len(k)
     fitted <- tcrossprod(scores[, first, drop = FALSE], pca$rotation[, first, drop = FALSE])
-    mean_squared(data$y, fitted + rep(pca$center, each = nrow(fitted)))
+    mean_squared(data$y, fitted + rep(pca$center, each = nrow(fitted)), data$w)
   }, 0)
 }
 
@@ -118,12 +134,12 @@ network_scale <- function(fit, z) {
 
 # The decoder's Jacobian [columns of y, latent] at the mean code, and the directions that the codes move along most:
 # those of Z J' in the data, and what each is among the codes (project: codes to their part in the first k).
-code_axes <- function(fit, z) {
-  center <- colMeans(z)
+code_axes <- function(fit, z, w) {
+  center <- colSums(w * z) / sum(w)
   step <- 1e-4 * pmax(apply(z, 2, stats::sd), 1e-8)
   at <- function(sign) network_scale(fit, rep(center, each = ncol(z)) + diag(sign * step, ncol(z)))
   jacobian <- t((at(1) - at(-1)) / (2 * step))
-  moved <- tcrossprod(sweep(z, 2, center), jacobian)
+  moved <- tcrossprod(sqrt(w) * sweep(z, 2, center), jacobian)
   directions <- svd(moved, 0, min(ncol(z), dim(moved)))$v
   back <- svd(jacobian)
   is_used <- back$d > 1e-10 * max(back$d, 1e-300)
@@ -138,7 +154,7 @@ code_axes <- function(fit, z) {
 ae_errors <- function(fit, codes, data, k) {
   vapply(seq_len(k), function(j) {
     z <- if (j == ncol(data$z)) data$z else codes$project(data$z, j)
-    mean_squared(data$y, network_scale(fit, z))
+    mean_squared(data$y, network_scale(fit, z), data$w)
   }, 0)
 }
 

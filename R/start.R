@@ -39,16 +39,14 @@ is_quick <- function(spec, layout, n, control) {
 }
 
 # Hidden layers start as the linear model eta = b + U D V'x of linear_fit(): for each column v of V two units of each
-# layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a; where phi(-a) = -phi(a) these would stay
-# each other's mirror images, and one unit does. The other units keep their random weights, and the output starts to use
+# layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a; where phi(-a) = -phi(a) these would
+# stay each other's mirror images, and one unit does. The other units keep their random weights, and the output starts to use
 # them in training. Only networks of dense layers alone start so.
 linear_start <- function(theta, spec, layout, data) {
   weight <- layout$leaves[layout$leaves$role == "weight", ]
   bias <- layout$leaves[layout$leaves$role == "bias", ]
   last <- nrow(weight)
-  is_plain <- spec$weights == "point" && last > 1 && nrow(bias) == last &&
-    identical(spec$layer, c(rep(c("dense", "activate"), last - 1), "dense"))
-  linear <- if (is_plain) linear_fit(theta, spec, layout, data)
+  linear <- if (is_plain(spec, last, nrow(bias))) linear_fit(theta, spec, layout, data)
   if (is.null(linear)) return(theta)
   direction <- svd(linear$weight)
   odd <- odd_part(spec$option[spec$layer == "activate"])
@@ -66,6 +64,11 @@ linear_start <- function(theta, spec, layout, data) {
     if (i < last) carried <- (if (odd$is_odd[i]) 2 * diag(n) else cbind(diag(n), -diag(n))) / odd$slope[i]
   }
   c(utils::head(theta, -length(linear$after)), linear$after)
+}
+
+is_plain <- function(spec, n_weights, n_biases) {
+  every(spec$weights == "point", n_weights > 1, n_biases == n_weights,
+        identical(spec$layer, c(rep(c("dense", "activate"), n_weights - 1), "dense")))
 }
 
 # slope = (phi(a) - phi(-a)) / a of each activation; how large a may be: where the slope is not constant, small; and

@@ -84,6 +84,7 @@ sigma.varnn_vae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   is_number <- vapply(object$blocks, function(b) b$family == "gaussian", NA)
+  if ("gaussian_hetero" %in% object$family) stop_user("sigma() is no number here: it depends on z.")
   if (!any(is_number)) stop_user("sigma() needs gaussian columns; this fit's families are %s.",
                                  quoted(unique(object$family)))
   unlist(Map(function(b, free) stats::setNames(b$scale * exp(rep_len(free, b$n_responses)), b$columns),
@@ -118,11 +119,11 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #' @param y of a Bayesian network fitted to `x` and `y`: the response of `newdata`.
 #' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form).
 #' @param ... not used.
-#' @return A number per row, in nats on the columns' own scales. Of an autoencoder the ELBO (at `beta = 1`): `E log p(x
-#'   | z)` by Monte Carlo less the exact KL; attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte Carlo
-#'   standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i, theta)};
-#'   the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows share: the sum
-#'   over the training rows minus that is the ELBO.
+#' @return A number per row, in nats on the columns' own scales. Of an autoencoder the ELBO (at `beta = 1`): `E log
+#'   p(x | z)` by Monte Carlo less the exact KL; attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte
+#'   Carlo standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i,
+#'   theta)}; the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows
+#'   share: the sum over the training rows minus that is the ELBO.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 50)
@@ -154,14 +155,84 @@ elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
             se = if (draws > 1) sqrt(sum(variance)) else NA_real_)
 }
 
-# log p(x, z) - log q(z | x) of `k` draws of z for each row, one by one into `use`.
+# log p(x, z) - log q(z | x) of `k` draws of z for each row, one by one into `use`. Where entries are missing that
+# never were in training, q has not learned what that means: its place is found from x filled in, and the draws are
+# spread wider.
 each_log_weight <- function(fit, rows, k, use) {
-  sd <- code_sds(fit, rows$x)
+  q <- list(mu = rows$z, sd = code_sds(fit, rows$x))
+  new <- new_gaps(fit, rows$y)
+  spread <- list(scale = c(1, 3), share = c(0.6, 0.2)) # and the prior for the rest
+  if (any(new)) q <- adapted_codes(fit, rows, new, q, spread)
   for (j in seq_len(k)) {
-    eps <- stats::rnorm(length(sd))
-    z <- rows$z + sd * eps
-    use(log_lik_at(fit, rows, z) - rowSums(z^2 - eps^2) / 2 + rowSums(log(sd)), z)
+    z <- draw_codes(q$mu, q$sd)
+    log_q <- log_normal(z, q$mu, q$sd)
+    if (any(new)) {
+      one <- wide_draws(q$mu[new, , drop = FALSE], q$sd[new, , drop = FALSE], spread)
+      z[new, ] <- one$z
+      log_q[new] <- one$log_q
+    }
+    use(log_lik_at(fit, rows, z) + log_normal(z, 0, 1) - log_q, z)
   }
+}
+
+log_normal <- function(z, mu, sd) rowSums(array(stats::dnorm(z, mu, sd, log = TRUE), dim(z)))
+
+# Rows with a gap in a column that had none in training.
+new_gaps <- function(fit, y) {
+  had_none <- !vapply(fit$design$variables, function(c) c$has_indicator, NA)
+  at <- vapply(fit$design$variables[had_none], function(c) c$at[1], 1L)
+  rowSums(is.na(y[, at, drop = FALSE])) > 0
+}
+
+# q(z | x) with the gaps of these rows filled by what the codes decode to, time and again.
+filled_codes <- function(fit, rows, which, q) {
+  x <- rows$x[which, , drop = FALSE]
+  gap <- is.na(rows$y[which, , drop = FALSE])
+  columns <- seq_len(ncol(gap))
+  given <- given_rows(fit, NULL, nrow(x), x)
+  is_count <- unlist(lapply(fit$blocks, function(b) rep(is_count_family(b$family), b$n_responses)))
+  for (i in 1:10) {
+    means <- eta_means(fit, codes_eta(fit, model_codes(fit, x), given))
+    means[, is_count] <- log1p(means[, is_count])
+    x[, columns][gap] <- means[gap]
+  }
+  q$mu[which, ] <- model_codes(fit, x)
+  q$sd[which, ] <- code_sds(fit, x)
+  q
+}
+
+# The moments of these rows' codes by adaptive importance sampling, from those of filled_codes(). Cappe et al. (2004).
+adapted_codes <- function(fit, rows, which, q, spread) {
+  q <- filled_codes(fit, rows, which, q)
+  some <- lapply(rows[c("x", "y")], take_rows, which)
+  mu <- q$mu[which, , drop = FALSE]
+  sd <- q$sd[which, , drop = FALSE]
+  for (round in 1:4) {
+    draws <- lapply(1:60, function(k) wide_draws(mu, sd, spread))
+    log_w <- vapply(draws, function(d) log_lik_at(fit, some, d$z) + log_normal(d$z, 0, 1) - d$log_q, numeric(nrow(mu)))
+    w <- exp(matrix(log_w, nrow(mu)) - apply(matrix(log_w, nrow(mu)), 1, max))
+    w <- w / rowSums(w)
+    mean_of <- function(f) Reduce(`+`, lapply(seq_along(draws), function(k) w[, k] * f(draws[[k]]$z)))
+    mu <- mean_of(identity)
+    sd <- pmax(sqrt(mean_of(function(z) (z - mu)^2)), sd / 3, 1e-6)
+  }
+  q$mu[which, ] <- mu
+  q$sd[which, ] <- sd
+  q
+}
+
+# Draws from a mixture of q, q with wider sd, and the prior; and the log of its density.
+wide_draws <- function(mu, sd, spread) {
+  kind <- findInterval(stats::runif(nrow(mu)), cumsum(spread$share)) + 1
+  is_prior <- kind > length(spread$scale)
+  wide <- c(spread$scale, 1)[kind] * sd
+  wide[is_prior, ] <- 1
+  z <- draw_codes(mu * !is_prior, wide)
+  parts <- c(Map(function(s, p) log(p) + log_normal(z, mu, s * sd), spread$scale, spread$share),
+             list(log(1 - sum(spread$share)) + log_normal(z, 0, 1)))
+  parts <- do.call(cbind, parts)
+  top <- apply(parts, 1, max)
+  list(z = z, log_q = top + log(rowSums(exp(parts - top))))
 }
 
 #' Log-likelihood of a variational autoencoder
@@ -361,10 +432,19 @@ filled <- function(fit, newdata, part, y, values) {
     if (!any(gap)) next
     name <- if (is.matrix(newdata) && is.null(colnames(newdata))) j else columns[[j]]$name
     v <- column_values(new, j)[gap]
-    if (is.matrix(newdata)) newdata[part[gap], name] <- v else newdata[[name]][part[gap]] <- v
+    if (is.matrix(newdata)) newdata[part[gap], name] <- v
+    else newdata[[name]] <- replace(like_column(columns[[j]], newdata[[name]]), part[gap], as_type(v, newdata[[name]]))
   }
   newdata
 }
+
+# A column of new data that can take the levels of training: characters stay, all else becomes the factor that it was.
+like_column <- function(column, v) {
+  if (column$type != "factor" || is.character(v)) return(v)
+  factor(as.character(v), levels = column$levels, ordered = column$is_ordered)
+}
+
+as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 
 # ---- summary
 

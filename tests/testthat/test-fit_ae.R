@@ -309,6 +309,18 @@ test_that("compare_pca() has prcomp()'s errors, shares and scores", {
   expect_equal(principal_angles(diag(3)[, 1:2], diag(3)[, 2:3]), c(0, 90))
 })
 
+test_that("case weights are repeated rows in comparisons and thresholds too", {
+  w <- rep(1:2, 75)
+  set.seed(19)
+  a <- fit_ae(iris[1:4], weights = w, hidden = 0, optimizer = "lbfgs")
+  b <- fit_ae(iris[rep(1:150, w), 1:4], hidden = 0, optimizer = "lbfgs")
+  compared <- compare_pca(a)
+  expect_equal(compared$table, compare_pca(b)$table, tolerance = 1e-6)
+  expect_equal(compared$prcomp$sdev, stats::prcomp(iris[rep(1:150, w), 1:4], scale. = TRUE)$sdev, tolerance = 1e-3)
+  expect_equal(attr(anomaly(a), "threshold"), attr(anomaly(b), "threshold"), tolerance = 1e-6)
+  expect_equal(decode(a, cbind(z2 = 0, z1 = 3)), decode(a, cbind(z1 = 3, z2 = 0)))
+})
+
 test_that("on digits half a network's error is a third less than that of two components", {
   skip_if(is_watched())
   out <- seq_len(nrow(digits)) %% 5 == 0

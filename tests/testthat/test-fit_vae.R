@@ -227,6 +227,38 @@ test_that("imputation is near the closed-form conditional mean, and its interval
   expect_lt(coverage, 0.95)
 })
 
+test_that("gaps that training never had are imputed, and rows that have them judged, as the closed form says", {
+  skip_if(is_watched())
+  set.seed(21)
+  x <- as.matrix(scaled_iris())
+  fit <- linear_vae(x, 2, epochs = 600)
+  w <- decoder_of(fit)
+  mu <- unname(utils::tail(coef(fit)[fit$layout$role == "bias"], 1)[[1]])[, 1]
+  s2 <- noise_of(fit)
+  v <- tcrossprod(w) + diag(s2, 4)
+  holes <- x
+  holes[, 2] <- NA
+  slope <- solve(v[-2, -2], v[-2, 2])
+  truth <- mu[2] + drop((x[, -2] - rep(mu[-2], each = 150)) %*% slope)
+  expect_lt(sqrt(mean((impute(fit, holes, type = "mean")[, 2] - truth)^2)), 0.1)
+  draws <- vapply(impute(fit, holes, m = 40), function(d) d[, 2] - truth, numeric(150))
+  expect_equal(sqrt(mean(draws^2)), sqrt(v[2, 2] - sum(v[2, -2] * slope)), tolerance = 0.05)
+  found <- logLik(fit, holes, k = 300)
+  expect_lt(abs(c(found) - sum(marginal_log_lik(x[, -2], mu[-2], w[-2, ], s2))), 5 * attr(found, "se") + 0.5)
+})
+
+test_that("impute() keeps the columns as they were", {
+  set.seed(22)
+  fit <- fit_vae(iris, epochs = 30)
+  rows <- iris[c(1, 60, 120), ]
+  unknown <- transform(rows, Species = NA)
+  expect_s3_class(impute(fit, unknown)$Species, "factor")
+  expect_identical(levels(impute(fit, unknown)$Species), levels(iris$Species))
+  words <- transform(rows, Species = c(NA, "versicolor", "virginica"))
+  expect_identical(impute(fit, words)$Species[2:3], c("versicolor", "virginica"))
+  expect_true(impute(fit, words)$Species[1] %in% levels(iris$Species))
+})
+
 test_that("a conditional model is the regression of the left on the right", {
   skip_if(is_watched())
   set.seed(13)
@@ -248,7 +280,10 @@ test_that("a conditional model is the regression of the left on the right", {
   expect_refused(decode(fit, 0), "conditional: give `newdata`")
   expect_refused(simulate(fit, 2), "conditional: give `newdata`")
   expect_refused(encode(fit, iris[-5]), "no column `Species`")
-  expect_refused(fit_vae(Sepal.Length ~ Species, transform(iris, Species = NA_character_)), "Species")
+  expect_refused(fit_vae(Sepal.Length ~ Species, transform(iris, Species = NA_character_)), "missing value")
+  gap <- transform(iris, Species = replace(Species, 3, NA))
+  expect_identical(fit_vae(Sepal.Length ~ Species, gap, latent = 1, epochs = 2)$n_obs, 149L)
+  expect_refused(continue(fit, 2, optimizer = "lbfgs"), "trained with draws")
 })
 
 test_that("units do not matter: rescaled columns have the same fit, likelihoods shifted by log units", {
@@ -322,6 +357,10 @@ test_that("mistakes are named before any training", {
   expect_refused(fit_vae(iris, importance = 1.5), "`importance`")
   expect_refused(fit_vae(iris, importance = 2, free_bits = 1), "`free_bits` belongs to the ELBO")
   expect_refused(fit_vae(iris, optimizer = "lbfgs"), "trained with draws")
+  expect_refused(fit_vae(mpg + hp ~ wt + offset(qsec), mtcars), "offset")
+  expect_refused(fit_vae(iris["Species"], sigma = "each"), "no column is gaussian")
+  expect_refused(fit_vae(iris, family = c(foo = "poisson")), "no column `foo`")
+  expect_refused(fit_vae(iris, weights = c(NA, rep(1, 149))), "`weights` has missing values")
   expect_refused(fit_vae(iris, latent = 0), "`latent`")
   expect_refused(fit_vae(iris, kl_warmup = -1), "`kl_warmup`")
   expect_refused(fit_vae(transform(iris, gone = NA_real_)), "Column `gone` has no value")
