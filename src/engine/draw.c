@@ -254,6 +254,29 @@ static void relu_second_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* y [k, cols] = w_f w_s element by element, w_f rows eta_row, ... of w, w_s the k rows that follow: times the variances of
+ * independent inputs the covariances of the units f and s. */
+static void pair_forward(nn_tape *t, nn_node *n) {
+  const nn_node *w = input_of(t, n, 0);
+  for (int c = 0; c < n->cols; c++) {
+    const real *f = w->value + (size_t)c * w->rows + n->eta_row;
+    for (int j = 0; j < n->rows; j++) n->value[(size_t)c * n->rows + j] = f[j] * f[n->rows + j];
+  }
+}
+
+static void pair_backward(nn_tape *t, nn_node *n) {
+  const nn_node *w = input_of(t, n, 0);
+  real *dw = fresh_grad(t, n, 0);
+  for (int c = 0; c < n->cols; c++) {
+    size_t at = (size_t)c * w->rows + n->eta_row;
+    for (int j = 0; j < n->rows; j++) {
+      real d = n->grad[(size_t)c * n->rows + j];
+      dw[at + j] += d * w->value[at + n->rows + j];
+      dw[at + n->rows + j] += d * w->value[at + j];
+    }
+  }
+}
+
 /* The variance E h^2 - (E h)^2, at least 0. */
 static void center_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);

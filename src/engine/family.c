@@ -79,6 +79,32 @@ static void gaussian_hetero(const nn_nll *b) {
   }
 }
 
+/* Its expectation over jointly normal eta and s with variances v, v_s and covariance c: e^-2s moves the mean of eta by -2c and
+ * multiplies by E e^-2s = e^(2 v_s - 2 E s) = p, so E nll = E s + log(2 pi) / 2 + p [(y - E eta + 2c)^2 + v] / 2. After Wu et al.
+ * (2019). */
+static void gaussian_hetero_expected(const nn_nll *b) {
+  int k = b->n_responses;
+  for (int i = 0; i < b->n_obs; i++) {
+    column m = column_of(b, 2, i);
+    const real *v = b->variance + (size_t)i * b->eta_stride;
+    const real *cov = b->covariance ? b->covariance + (size_t)i * k : NULL;
+    real *v_slope = b->variance_slope + (size_t)i * 2 * k, nll = 0;
+    for (int j = 0; j < k; j++) {
+      int s = k + j, missing = m.y[j] != m.y[j];
+      real p = missing ? 0 : vmath_exp(2 * (v[s] - m.eta[s]));
+      real e = missing ? 0 : m.y[j] - m.eta[j] + (cov ? 2 * cov[j] : 0),
+           square = p * (e * e + v[j]);
+      m.slope[j] = -p * e;
+      m.slope[s] = missing ? 0 : 1 - square;
+      v_slope[j] = p / 2;
+      v_slope[s] = square;
+      if (cov) b->covariance_slope[(size_t)i * k + j] = 2 * p * e;
+      nll += missing ? 0 : square / 2 + m.eta[s] + (real)(NN_LOG_2PI / 2);
+    }
+    b->nll[i] = nll;
+  }
+}
+
 /* rho(e) + log s + log of the integral of e^-rho, e = (eta - y) / s, rho(e) = e^2 / 2 up to k and k |e| - k^2 / 2 beyond; with
  * psi = rho', slope psi / s; and 1 - psi e for log s. Huber (1964). */
 static void huber(const nn_nll *b) {
@@ -197,7 +223,7 @@ static void negative_binomial(const nn_nll *b) {
 static const nn_family nn_families[] = {
     /* name            eta, y rows per response, has a free scalar (a log), nll, its expectation over eta */
     {"gaussian", 1, 1, 1, gaussian, gaussian_expected},
-    {"gaussian_hetero", 2, 1, 0, gaussian_hetero, NULL},
+    {"gaussian_hetero", 2, 1, 0, gaussian_hetero, gaussian_hetero_expected},
     {"huber", 1, 1, 1, huber, NULL},
     {"bernoulli", 1, 1, 0, bernoulli, NULL},
     {"binomial", 1, 2, 0, binomial, NULL},

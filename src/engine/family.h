@@ -16,6 +16,9 @@ typedef struct {
   real *free_slope;     /* out: d nll / d free, n_free x n_obs; zeroed by the caller */
   const real *variance; /* of eta, in the same slice, when eta is random: then eta is its mean */
   real *variance_slope; /* out: d nll / d variance */
+  /* Of two rows of eta per response their covariance, n_responses x n_obs; NULL: 0. */
+  const real *covariance;
+  real *covariance_slope;
 } nn_nll;
 
 typedef struct {

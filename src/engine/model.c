@@ -5,7 +5,7 @@
 
 /* Upper bounds of what one layer (a latent of gaussian weights: 20 nodes) and one block push. */
 static size_t node_bound(const nn_spec *s) {
-  return 28 * (size_t)s->n_layers + 2 * (size_t)s->n_blocks + 8;
+  return 28 * (size_t)s->n_layers + 4 * (size_t)s->n_blocks + 8;
 }
 static size_t leaf_bound(const nn_spec *s) { return 8 * (size_t)s->n_layers + (size_t)s->n_blocks; }
 static size_t term_bound(const nn_spec *s) {
@@ -122,6 +122,7 @@ static int push_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias,
     int more = push_product(m, layer, m->variance, square, -1);
     variance = push_like(m, OP_ADD, variance, more, 0);
   }
+  m->spread = m->variance, m->mean = w[0];
   m->variance = variance, m->second = -1;
   return mean;
 }
@@ -314,6 +315,17 @@ static const nn_layer nn_layers[NN_N_LAYERS] = {
     [LAYER_GIVEN] = {"given", "", 1e100, push_given},
 };
 
+/* The covariances of a block's rows of eta and those that follow them; -1: 0. */
+static int push_covariance(nn_model *m, int n_responses, int eta_row) {
+  if (m->spread < 0) return -1;
+  nn_node pair = {.op = OP_PAIR,
+                  .input = {m->mean, -1, -1},
+                  .rows = n_responses,
+                  .cols = m->tape.node[m->mean].cols,
+                  .eta_row = eta_row};
+  return push_product(m, -1, m->spread, tape_push(&m->tape, pair), -1);
+}
+
 /* A block of responses reads the next rows of eta and y; its free scalar, if any is learned, is a leaf. */
 static void push_block(nn_model *m, int block, int *eta_row) {
   const nn_block_spec *b = &m->spec->block[block];
@@ -327,7 +339,7 @@ static void push_block(nn_model *m, int block, int *eta_row) {
                  .n_responses = b->n_responses,
                  .eta_row = *eta_row,
                  .y_row = m->n_y,
-                 .aux_rows = m->variance < 0 ? eta_rows : 2 * eta_rows,
+                 .aux_rows = m->variance < 0 ? eta_rows : 2 * eta_rows + b->n_responses,
                  .setting = b->fixed};
   if (m->variance >= 0 && !family->expected) m->is_bad = 1;
   if (family->has_free && b->noise != NN_FIXED) {
@@ -335,6 +347,8 @@ static void push_block(nn_model *m, int block, int *eta_row) {
     nll.input[1] = push_leaf(m, noise);
     nll.aux_rows += n_free;
   }
+  if (m->variance >= 0 && family->eta_per_response == 2)
+    nll.input[1] = push_covariance(m, b->n_responses, *eta_row);
   push_term(m, NN_NLL, tape_push(&m->tape, nll), block);
   *eta_row += eta_rows;
   m->n_y += b->n_responses * family->y_per_response;
@@ -375,7 +389,7 @@ static int model_build(void *memory, const nn_spec *spec) {
   nn_model *m = (nn_model *)memory;
   model_place(m, spec);
   m->spec = spec;
-  m->z = m->offset = m->contract = m->replay = m->variance = m->second = -1;
+  m->z = m->offset = m->contract = m->replay = m->variance = m->second = m->spread = -1;
   m->is_bad = !fits_estimator(spec);
   m->latent_prior = (nn_prior){.sd = 1, .mc = spec->latent_mc};
   nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};

@@ -17,7 +17,9 @@ typedef struct {
   nn_prior latent_prior;
   int contract;         /* layer whose input's change with x is a term of the loss, or -1 */
   int variance, second; /* of the units so far, when the estimator carries moments: nodes, or -1 */
-  int is_bad;           /* the estimator has no form for a layer or family */
+  int spread,
+      mean;   /* then of the last dense layer: its input's variance, or -1; its mean weights */
+  int is_bad; /* the estimator has no form for a layer or family */
   int n_y;
 } nn_model;
 

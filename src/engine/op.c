@@ -255,48 +255,60 @@ static void add_backward(nn_tape *t, nn_node *n) {
 }
 
 /* Minus the log-likelihood of one block per observation [1, n]; the family gives its slopes in the same pass, aux: those
- * of eta, of the free scalar, of the variance. Input 1 is the free scalar's leaf, else setting is its value; input 2 the
- * variance of a random eta, over which the expectation is taken. */
-static void nll_forward(nn_tape *t, nn_node *n) {
-  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1),
+ * of eta, of the free scalar, of the variance, of the covariance. Input 1 is the free scalar's leaf, else setting is its
+ * value; input 2 the variance of a random eta, over which the expectation is taken; of a family without a free scalar input 1
+ * is then the covariance of its two rows of eta, -1 where that is 0. */
+static nn_nll nll_of(nn_tape *t, nn_node *n) {
+  const nn_node *eta = input_of(t, n, 0), *second = input_of(t, n, 1),
                 *variance = input_of(t, n, 2);
   const nn_family *f = &nn_families[n->option];
-  real fixed = (real)n->setting, *slope = n->aux;
-  size_t n_slopes = (size_t)n->n_responses * f->eta_per_response * t->n_obs;
-  nn_nll b = {t->n_obs,
-              n->n_responses,
-              eta->rows,
-              t->y_stride,
-              free_node ? free_node->rows : 0,
-              eta->value + n->eta_row,
-              t->y + n->y_row,
-              free_node ? free_node->value : &fixed,
-              n->value,
-              slope,
-              slope + n_slopes,
-              variance ? variance->value + n->eta_row : NULL,
-              slope + n_slopes + (size_t)(free_node ? free_node->rows : 0) * t->n_obs};
-  memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
-  variance ? f->expected(&b) : f->nll(&b);
+  const nn_node *free_node = f->has_free ? second : NULL;
+  size_t n_obs = (size_t)t->n_obs, n_slopes = (size_t)n->n_responses * f->eta_per_response * n_obs;
+  nn_nll b = {.n_obs = t->n_obs,
+              .n_responses = n->n_responses,
+              .eta_stride = eta->rows,
+              .y_stride = t->y_stride,
+              .n_free = free_node ? free_node->rows : 0,
+              .eta = eta->value + n->eta_row,
+              .y = t->y + n->y_row,
+              .free = free_node ? free_node->value : NULL,
+              .nll = n->value,
+              .slope = n->aux,
+              .variance = variance ? variance->value + n->eta_row : NULL,
+              .covariance = second && !f->has_free ? second->value : NULL};
+  b.free_slope = b.slope + n_slopes;
+  b.variance_slope = b.free_slope + (size_t)b.n_free * n_obs;
+  b.covariance_slope = b.variance_slope + n_slopes;
+  return b;
 }
 
-/* deta = d slope, for the rows of eta that are this block's own, and so of the variance; dfree += d slope */
+static void nll_forward(nn_tape *t, nn_node *n) {
+  const nn_family *f = &nn_families[n->option];
+  real fixed = (real)n->setting;
+  nn_nll b = nll_of(t, n);
+  if (!b.free) b.free = &fixed;
+  memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
+  b.variance ? f->expected(&b) : f->nll(&b);
+}
+
+/* deta = d slope, for the rows of eta that are this block's own, and so of the variance; the same for the covariance, which is
+ * this block's alone; dfree += d slope */
 static void nll_backward(nn_tape *t, nn_node *n) {
-  const nn_node *eta = input_of(t, n, 0), *free_node = input_of(t, n, 1);
-  int rows = n->n_responses * nn_families[n->option].eta_per_response,
-      n_free = free_node ? free_node->rows : 0;
-  const real *slope = n->aux, *free_slope = slope + (size_t)rows * t->n_obs;
-  const real *variance_slope = free_slope + (size_t)n_free * t->n_obs;
-  real *d_eta = grad_of(t, n, 0), *d_free = grad_of(t, n, 1),
+  nn_nll b = nll_of(t, n);
+  int rows = n->n_responses * nn_families[n->option].eta_per_response, k = n->n_responses;
+  real *d_eta = grad_of(t, n, 0), *d_second = n->input[1] < 0 ? NULL : grad_of(t, n, 1),
        *d_variance = n->input[2] < 0 ? NULL : grad_of(t, n, 2);
-  if (d_free && is_fresh(t, n, 1)) memset(d_free, 0, n_free * sizeof(real));
+  if (b.n_free && d_second && is_fresh(t, n, 1)) memset(d_second, 0, b.n_free * sizeof(real));
   for (int i = 0; i < t->n_obs; i++) {
     real d = n->grad[i];
-    for (int j = 0; d_eta && j < rows; j++)
-      d_eta[(size_t)i * eta->rows + n->eta_row + j] = d * slope[(size_t)i * rows + j];
+    size_t at = (size_t)i * b.eta_stride + n->eta_row;
+    for (int j = 0; d_eta && j < rows; j++) d_eta[at + j] = d * b.slope[(size_t)i * rows + j];
     for (int j = 0; d_variance && j < rows; j++)
-      d_variance[(size_t)i * eta->rows + n->eta_row + j] = d * variance_slope[(size_t)i * rows + j];
-    for (int k = 0; d_free && k < n_free; k++) d_free[k] += d * free_slope[(size_t)i * n_free + k];
+      d_variance[at + j] = d * b.variance_slope[(size_t)i * rows + j];
+    for (int j = 0; d_second && b.covariance && j < k; j++)
+      d_second[(size_t)i * k + j] = d * b.covariance_slope[(size_t)i * k + j];
+    for (int j = 0; d_second && j < b.n_free; j++)
+      d_second[j] += d * b.free_slope[(size_t)i * b.n_free + j];
   }
 }
 
@@ -323,5 +335,6 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_DISTANCE] = {"distance", distance_forward, distance_backward},
     [OP_CONCAT] = {"concat", concat_forward, concat_backward},
     [OP_ADD] = {"add", add_forward, add_backward},
+    [OP_PAIR] = {"pair", pair_forward, pair_backward},
     [OP_NLL] = {"nll", nll_forward, nll_backward},
 };

@@ -27,6 +27,7 @@ enum {
   OP_DISTANCE,
   OP_CONCAT,
   OP_ADD,
+  OP_PAIR,
   OP_NLL,
   NN_N_OPS
 };

@@ -214,6 +214,55 @@ test_that("the Monte Carlo KL is unbiased for the closed form", {
   }
 })
 
+# ---- noise that depends on x
+
+# A network whose outputs f and s are jointly normal: linear units, and an output layer that is known.
+joint_fixture <- function(estimator) {
+  layers <- c(hidden_layers(3, "linear"), list(layer("dense", 2, "bias")))
+  spec <- new_spec(2, layers, list(a_block("gaussian_hetero", 1)), weights = "gaussian", estimator = estimator)
+  m1 <- c(0.5, -0.3, 0.8, -0.6, 0.2, 0.1)
+  v1 <- c(0.04, 0.09, 0.01, 0.02, 0.05, 0.03)
+  m2 <- rbind(c(0.7, -0.4, 0.9), c(0.5, 0.3, -0.8))
+  theta <- c(m1, log(v1) / 2, 0.1, -0.2, 0.3, log(c(0.01, 0.02, 0.03)) / 2, m2, rep(-40, 6), 0.2, -0.1, -40, -40)
+  x <- rbind(c(1, -0.5), c(0.3, 2), c(-1, 1))
+  h <- x %*% t(matrix(m1, 3)) + rep(c(0.1, -0.2, 0.3), each = 3)
+  c <- x^2 %*% t(matrix(v1, 3)) + rep(c(0.01, 0.02, 0.03), each = 3)
+  list(spec = spec, theta = theta, x = x, y = matrix(c(0.4, 1.1, -2)), mean = h %*% t(m2) + rep(c(0.2, -0.1), each = 3),
+       covariance = lapply(1:3, function(i) m2 %*% (c[i, ] * t(m2))))
+}
+
+test_that("the expected log-likelihood with random noise is that of jointly normal mean and log sd", {
+  f <- joint_fixture("exact")
+  exact <- drop(engine_run(f$spec, f$theta, engine_data(f$x, f$y), "terms"))
+  expect_equal(engine_run(f$spec, f$theta, engine_data(f$x)), f$mean, tolerance = 1e-12)
+  for (i in 1:3) {
+    v <- f$covariance[[i]]
+    expect_gt(abs(v[1, 2]), 0.01)
+    # by quadrature over s, given which f is normal
+    truth <- stats::integrate(function(s) {
+      mean <- f$mean[i, 1] + v[1, 2] / v[2, 2] * (s - f$mean[i, 2])
+      square <- (f$y[i] - mean)^2 + v[1, 1] - v[1, 2]^2 / v[2, 2]
+      stats::dnorm(s, f$mean[i, 2], sqrt(v[2, 2])) * (s + log(2 * pi) / 2 + square * exp(-2 * s) / 2)
+    }, f$mean[i, 2] - 12 * sqrt(v[2, 2]), f$mean[i, 2] + 12 * sqrt(v[2, 2]), rel.tol = 1e-12)$value
+    expect_equal(exact[i], truth, tolerance = 1e-9)
+  }
+  set.seed(20)
+  draws <- engine_run(joint_fixture("weight")$spec, f$theta, engine_data(f$x, f$y), "terms", sample = TRUE,
+                      draws = repeats(40000, 400))
+  expect_true(all(standard_errors_off(t(draws[, 1, ]), exact) < 4.5))
+})
+
+test_that("with random noise every kind of network has the gradient of its objective, missing responses included", {
+  for (hidden in list(integer(), 4, c(4, 3))) for (offset in c(TRUE, FALSE)) {
+    set.seed(21)
+    blocks <- list(a_block("gaussian", 2), a_block("gaussian_hetero", 2), a_block("gaussian_hetero", 1))
+    layers <- c(hidden_layers(hidden, "relu"), list(layer("dense", 8, "bias")))
+    case <- a_case(layers, blocks, weights = "gaussian", offset = offset)
+    case$spec$estimator <- "exact"
+    expect_lt(case_error(case, a_control(4)), 1e-6)
+  }
+})
+
 # ---- logistic regression by quadrature
 
 test_that("Bayesian logistic regression is that of Gauss-Hermite quadrature", {
@@ -343,8 +392,14 @@ test_that("noise may be known, or depend on x", {
   y <- stats::rnorm(400, 0, exp(x))
   fit <- fit_bayes_nn(matrix(x), y, hidden = 0, sigma = "hetero", epochs = repeats(300, 5))
   expect_identical(fit$family, "gaussian_hetero")
+  expect_identical(fit$spec$estimator, "exact")
   if (!is_watched()) expect_equal(predict(fit, matrix(c(-0.5, 0.5)), type = "link")[, 2], c(-0.5, 0.5), tolerance = 0.3,
                                   ignore_attr = TRUE)
+  expect_lt(check_gradients(fit), 1e-6)
+  relu <- quick_bayes(dist ~ speed, cars, sigma = "hetero", epochs = repeats(300, 5))
+  expect_identical(relu$spec$estimator, "exact")
+  e <- elbo(relu)
+  expect_equal(utils::tail(relu$history$elbo, 1) * 50, sum(e) - attr(e, "kl"), tolerance = 1e-8)
   expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2)), 2)
   expect_error(sigma(fit), "constant noise")
 })
