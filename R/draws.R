@@ -307,22 +307,65 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
   draws <- check_draws(draws)
   q <- weight_posterior(x)
   check_draws_memory(draws * length(q$mean), "That many draws")
-  out <- matrix(stats::rnorm(draws * length(q$mean)), draws)
-  out <- rep(q$mean, each = draws) + out * rep(q$sd, each = draws)
+  out <- draw_weights(q, draws)
   dimnames(out) <- list(NULL, q$name)
   out
 }
 
-# Mean, sd, name, leaf (row of the layout) of each weight and bias.
+draw_weights <- function(q, draws) {
+  eps <- matrix(stats::rnorm(draws * length(q$mean)), draws)
+  out <- rep(q$mean, each = draws) + eps * rep(q$sigma, each = draws)
+  if (!is.null(q$lower)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$lower)
+  if (!is.null(q$shared))
+    out <- out + matrix(stats::rnorm(draws * ncol(q$shared)), draws) %*% t(q$shared)
+  out
+}
+
+# Mean, sd, name, leaf (row of the layout) of each weight and bias; and, with sigma, what makes their covariance:
+# `lower`, the Cholesky factor of the weights `at` below its diagonal sigma; or the factors `shared` by all.
 weight_posterior <- function(fit) {
   layout <- fit$layout
   means <- which(layout$part == 0 & layout$role != "noise")
   same <- function(field, i) layout[[field]] == layout[[field]][i]
-  log_sd <- lapply(means, function(i) which(layout$part == 1 & same("layer", i) & same("role", i) & same("head", i)))
+  part <- function(k) {
+    lapply(means, function(i) which(layout$part == k & same("layer", i) & same("role", i) & same("head", i)))
+  }
   value <- function(i) fit$theta[leaf_index(layout[i, ])]
-  list(mean = unlist(lapply(means, value)), sd = exp(unlist(lapply(unlist(log_sd), value))),
-       name = unlist(lapply(means, function(i) entry_names(layout[i, ]))),
-       leaf = rep(means, (layout$rows * layout$cols)[means]))
+  size <- (layout$rows * layout$cols)[means]
+  q <- list(mean = unlist(lapply(means, value)), sigma = exp(unlist(lapply(unlist(part(1)), value))),
+            name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
+  factor <- lapply(part(if (fit$spec$covariance == "lowrank") 3 else 2), function(i) unlist(lapply(i, value)))
+  variance <- q$sigma^2
+  if (fit$spec$covariance == "lowrank") {
+    q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
+    variance <- variance + rowSums(q$shared^2)
+  } else if (fit$spec$covariance != "meanfield") {
+    is_in <- fit$spec$covariance == "full" | layout$layer[q$leaf] == max(layout$layer[means])
+    q$at <- which(is_in)
+    stride <- if (fit$spec$covariance == "full") 1 else layout$rows[q$leaf[q$at[1]]]
+    q$lower <- lower_factor(unlist(factor), length(q$at), stride)
+    variance[q$at] <- variance[q$at] + rowSums(q$lower^2)
+  }
+  q$sd <- sqrt(variance)
+  q
+}
+
+# The n rows of packed factors: row g has those of g - stride, g - 2 stride, ..., the first weight's first.
+lower_factor <- function(packed, n, stride) {
+  count <- (seq_len(n) - 1) %/% stride
+  row <- rep(seq_len(n), count)
+  col <- (row - 1) %% stride + 1 + stride * (sequence(count) - 1)
+  out <- matrix(0, n, n)
+  out[cbind(row, col)] <- packed
+  out
+}
+
+weight_covariance <- function(q) {
+  out <- diag(q$sigma^2, length(q$sigma))
+  if (!is.null(q$shared)) out <- out + tcrossprod(q$shared)
+  if (!is.null(q$lower)) out[q$at, q$at] <- tcrossprod(q$lower + diag(q$sigma[q$at], length(q$at)))
+  dimnames(out) <- list(q$name, q$name)
+  out
 }
 
 entry_names <- function(leaf) {

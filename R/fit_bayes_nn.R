@@ -5,11 +5,23 @@
 #' are.
 #'
 #' @section What is maximised:
-#' The evidence lower bound (ELBO), with \eqn{q(\theta) = \prod_j N(\mu_j, \sigma_j^2)}{q(theta) = prod N(mu_j,
-#' sigma_j^2)}:
+#' The evidence lower bound (ELBO), with a normal distribution \eqn{q(\theta)}{q(theta)} of all weights:
 #' \deqn{E_q \sum_i w_i \log p(y_i \mid x_i, \theta) - KL[q(\theta) \| p(\theta)] \le \log p(y)}{E_q sum(w_i
 #' log p(y_i | x_i, theta)) - KL[q(theta) || p(theta)] <= log p(y)} with case weights \eqn{w_i}{w_i}. The free
 #' scalars of the family (the noise's standard deviation) are part of what is maximised.
+#'
+#' @section Posteriors:
+#' \describe{
+#'   \item{`"meanfield"`}{all weights independent.}
+#'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
+#'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
+#'     and the log evidence are exact.}
+#'   \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
+#'     numbers.}
+#'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
+#'     `rank` columns.}
+#' }
+#' The last two make units dependent: their estimator is `"weight"`.
 #'
 #' @section Estimators:
 #' \describe{
@@ -23,19 +35,22 @@
 #'     "hetero"`, the mean of the response and the log of its standard deviation, with the covariance that they
 #'     have.}
 #' }
-#' `"auto"` takes `"exact"` where it can, else `"local"`. Without draws the objective is a smooth function, which
-#' L-BFGS maximises; unless `control` or an argument says how to train, `"exact"` does so up to 20,000 rows.
+#' `"auto"` takes `"exact"` where it can, else `"local"`, else `"weight"`. Without draws the objective is a smooth
+#' function, which L-BFGS maximises; unless `control` or an argument says how to train, `"exact"` does so up to 20,000
+#' rows.
 #'
 #' @section Defaults:
 #' The default prior was chosen by predictive log-likelihood in cross-validation over 33 data sets that ship with R and
-#' is among the best of those compared (a standard deviation of 4 in place of 2 scored slightly higher); the prior with the greatest ELBO, `prior_normal("auto")`, switches
-#' off more units than predictions like. The script is `tools/bayes.R` of the package's repository.
+#' is among the best of those compared (a standard deviation of 4 in place of 2 scored slightly higher); the prior with
+#' the greatest ELBO, `prior_normal("auto")`, switches off more units than predictions like. The script is
+#' `tools/bayes.R` of the package's repository.
 #'
 #' @inheritParams fit_nn
 #' @param activation one of [activations()], or one for each hidden layer.
 #' @param family as in [fit_nn()].
 #' @param prior of the weights and biases, see [prior_normal()].
-#' @param posterior the distributions among which the nearest is sought: `"meanfield"`, independent normals.
+#' @param posterior the distributions among which the nearest is sought, normal ones, see Posteriors.
+#' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
 #' @param kl `"exact"`, the closed form, or `"mc"`, at the draws of the weights (\eqn{\log q(\theta) - \log
 #'   p(\theta)}{log q(theta) - log p(theta)} in the textbook's estimate of the free energy).
@@ -74,15 +89,15 @@ fit_bayes_nn.default <- function(x, ...) {
 #' @export
 fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                                  activation = "relu", family = "auto", prior = prior_normal(0, 2, fan_in = TRUE),
-                                 posterior = "meanfield", estimator = "auto", kl = "exact", mc_samples = 1,
-                                 sigma = "learned", standardize = TRUE, control = nn_control(), keep_data = FALSE,
-                                 ...) {
+                                 posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
+                                 mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
+                                 keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- !missing(control) || any(training_choices %in% ...names())
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
-  model <- bayes_arguments(hidden, activation, family, prior, posterior, estimator, kl, mc_samples, sigma,
-                           standardize)
+  model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
+                           sigma, standardize)
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
@@ -91,15 +106,15 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
 #' @export
 fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                                     family = "auto", prior = prior_normal(0, 2, fan_in = TRUE),
-                                    posterior = "meanfield", estimator = "auto", kl = "exact", mc_samples = 1,
-                                    sigma = "learned", standardize = TRUE, control = nn_control(), keep_data = FALSE,
-                                    ...) {
+                                    posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
+                                    mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
+                                    keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- !missing(control) || any(training_choices %in% ...names())
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
-  model <- bayes_arguments(hidden, activation, family, prior, posterior, estimator, kl, mc_samples, sigma,
-                           standardize)
+  model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
+                           sigma, standardize)
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -111,16 +126,15 @@ fit_bayes_nn.matrix <- fit_bayes_nn.data.frame
 # Arguments by which a user says how to train: then no other optimizer is chosen.
 training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "momentum")
 
-posteriors <- c(meanfield = "gaussian")
-
-bayes_arguments <- function(hidden, activation, family, prior, posterior, estimator, kl, mc_samples, sigma,
-                            standardize) {
+bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
+                            sigma, standardize) {
   hidden <- check_hidden(hidden)
-  check_choice(posterior, names(posteriors), "posterior")
+  check_choice(posterior, registry()$covariance, "posterior")
   check_choice(estimator, c("auto", registry()$estimator), "estimator")
   check_choice(kl, c("exact", "mc"), "kl")
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
-       prior = check_prior(prior), posterior = posterior, estimator = estimator, kl = kl,
+       prior = check_prior(prior), posterior = posterior,
+       rank = check_number(rank, "rank", 1, 1000, whole = TRUE), estimator = estimator, kl = kl,
        mc_samples = check_number(mc_samples, "mc_samples", 1, 1e6, whole = TRUE), sigma = check_noise_sd(sigma),
        standardize = check_flag(standardize, "standardize"))
 }
@@ -145,8 +159,9 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   weights = posteriors[[model$posterior]], prior = model$prior,
+                   weights = "gaussian", prior = model$prior, covariance = model$posterior, rank = model$rank,
                    kl = if (isTRUE(model$prior$is_mc)) "mc" else model$kl)
+  spec$covariance <- bayes_covariance(spec)
   spec$estimator <- bayes_estimator(model, spec)
   control <- bayes_control(control, says_how, spec, train, model)
   fit_model("varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
@@ -175,15 +190,48 @@ noisy_block <- function(block, sigma) {
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
 can_be_exact <- function(spec) {
-  all(spec$family %in% c("gaussian", "gaussian_hetero")) && spec$weights == "gaussian" && all(spec$layer %in% c("dense", "activate")) &&
+  all(spec$family %in% c("gaussian", "gaussian_hetero")) && spec$weights == "gaussian" && has_moments(spec) &&
+    all(spec$layer %in% c("dense", "activate")) &&
     all(spec$option[spec$layer == "activate"] %in% c("relu", "linear"))
 }
 
+# The units' means and variances are known, and they are independent.
+has_moments <- function(spec) spec$covariance %in% c("meanfield", "last_layer")
+
+# Of one unit's weights alone a full covariance is that of its last layer, whose moments are known.
+bayes_covariance <- function(spec) {
+  is_one <- spec$covariance == "full" && length(spec$layer) == 1 && spec$size == 1
+  found <- if (is_one) "last_layer" else spec$covariance
+  check_covariances(found, spec)
+  found
+}
+
+most_covariances <- 5e6
+
+check_covariances <- function(covariance, spec) {
+  rows <- layer_units(spec)[spec$layer == "dense"]
+  cols <- c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias")
+  weights <- sum(rows * cols)
+  last <- length(rows)
+  n <- switch(covariance, full = weights * (weights - 1) / 2, lowrank = weights * spec$rank,
+              last_layer = rows[last] * cols[last] * (cols[last] - 1) / 2, 0)
+  if (n <= most_covariances) return(invisible())
+  number <- function(x) format(x, big.mark = ",", scientific = FALSE)
+  stop_user("`posterior` = \"%s\" of %s weights and biases would have %s covariances, more than the %s that fit: %s.",
+            spec$covariance, number(weights), number(n), number(most_covariances),
+            if (covariance == "lowrank") "make `rank` smaller, or use \"meanfield\""
+            else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
+}
+
 bayes_estimator <- function(model, spec) {
-  if (model$estimator == "auto") return(if (can_be_exact(spec)) "exact" else "local")
+  if (model$estimator == "auto")
+    return(if (can_be_exact(spec)) "exact" else if (has_moments(spec)) "local" else "weight")
+  if (model$estimator != "weight" && !has_moments(spec))
+    stop_user(paste("`posterior` = \"%s\" makes units dependent, which `estimator` = \"%s\" cannot have: use",
+                    "\"weight\", or posterior = \"last_layer\"."), spec$covariance, model$estimator)
   if (model$estimator == "exact" && !can_be_exact(spec))
-    stop_user(paste("`estimator` = \"exact\" needs relu or linear units, a gaussian response and posterior =",
-                    "\"meanfield\": use \"local\" or \"weight\"."))
+    stop_user(paste("`estimator` = \"exact\" needs relu or linear units and a gaussian response: use \"local\" or",
+                    "\"weight\"."))
   model$estimator
 }
 

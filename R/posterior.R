@@ -81,10 +81,10 @@ vcov.varnn_bayes_nn <- function(object, ...) {
   q <- weight_posterior(object)
   if (has_hidden(object)) {
     check_draws_memory(length(q$mean)^2, "The covariance of all weights")
-    return(diag_named(q$sd^2, q$name))
+    return(weight_covariance(q))
   }
   by <- coef_matrix(object)
-  by %*% (q$sd^2 * t(by))
+  by %*% unname(weight_covariance(q)) %*% t(by)
 }
 
 #' @rdname coef.varnn_bayes_nn
@@ -97,7 +97,7 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   if (!has_hidden(object)) {
     by <- coef_matrix(object)
     center <- coef.varnn_bayes_nn(object)
-    q <- list(mean = as.vector(center), sd = sqrt(rowSums((by * rep(q$sd, each = nrow(by)))^2)), name = rownames(by))
+    q <- list(mean = as.vector(center), sd = sqrt(diag(vcov.varnn_bayes_nn(object))), name = rownames(by))
   }
   tail <- (1 - level) / 2
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
@@ -106,12 +106,6 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   unknown <- if (is.character(parm)) setdiff(parm, q$name) else setdiff(parm, seq_along(q$name))
   if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
   out[parm, , drop = FALSE]
-}
-
-diag_named <- function(d, names) {
-  out <- diag(d, length(d))
-  dimnames(out) <- list(names, names)
-  out
 }
 
 # Of a linear model: the coefficients on the original scale are this matrix times the weights, and a constant.
@@ -212,8 +206,8 @@ posterior_lines <- function(fit) {
   h <- fit$history
   last <- if (nrow(h)) h[min(nrow(h), max(1, fit$best_epoch)), ] else NULL
   c(paste("Prior:", a$prior$words),
-    paste0("Posterior: ", a$posterior, "; estimator ", fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL",
-           noise_words(fit)),
+    paste0("Posterior: ", a$posterior, if (a$posterior == "lowrank") paste(" with", a$rank, "factors"), "; estimator ",
+           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit)),
     if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = 6),
                                 format(-last$nll * n_trained(fit), digits = 6),

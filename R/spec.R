@@ -6,11 +6,12 @@ layer <- function(kind, size = 1L, option = "", setting = 0) {
 
 # `weights` is a row of the engine's variational table, and `prior` what prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, weights = "point", prior_sd = 1,
-                     prior = list(kind = "normal", sd = prior_sd), estimator = "weight", kl = "exact",
-                     latent_kl = "exact") {
+                     prior = list(kind = "normal", sd = prior_sd), covariance = "meanfield", rank = 1,
+                     estimator = "weight", kl = "exact", latent_kl = "exact") {
   column <- function(of, name, type) vapply(of, function(l) l[[name]], type)
   number <- function(x, default) as.double(if (is.null(x)) default else x)
-  list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), weights = weights, estimator = estimator,
+  list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), weights = weights, covariance = covariance,
+       rank = as.integer(rank), estimator = estimator,
        prior = prior$kind, prior_sd = number(prior$sd, 1), prior_share = number(prior$share, 1),
        prior_sd2 = number(prior$sd2, 1), fan_in = as.integer(isTRUE(prior$fan_in)), kl_mc = as.integer(kl == "mc"),
        latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty), layer = column(layers, "layer", ""),
@@ -49,7 +50,7 @@ spec_layout <- function(spec) {
   number <- match(l$layer + 1L, dense)
   base <- ifelse(l$layer < 0, "family", ifelse(is.na(number), paste0("norm", l$layer + 1L), paste0("layer", number)))
   head <- ifelse(l$head > 0, ".log_sigma", "")
-  part <- ifelse(l$part > 0, ".log_sigma", "")
+  part <- c("", ".log_sigma", ".factor", ".factor")[l$part + 1L]
   role <- ifelse(l$role == "log_sigma", "weight", l$role)
   leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part, recycle0 = TRUE)), rows = l$rows,
                        cols = l$cols, offset = l$offset, role = l$role, layer = l$layer + 1L, part = l$part,
@@ -61,8 +62,8 @@ spec_layout <- function(spec) {
 leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
 
 # Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al.
-# 2015, 2 LeCun et al. 1998); biases 0; a head of log_sigma starts constant; the last bias at `eta`, the link of the
-# mean.
+# 2015, 2 LeCun et al. 1998); biases 0; weights independent, or nearly; a head of log_sigma starts
+# constant; the last bias at `eta`, the link of the mean.
 start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
   theta <- numeric(layout$n_par)
   dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]
@@ -84,6 +85,8 @@ start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), 
 start_leaf <- function(leaf, log_sigma, free) {
   n <- leaf$rows * leaf$cols
   if (leaf$part == 1) return(rep(log_sigma, n))
+  if (leaf$part == 2) return(numeric(n))
+  if (leaf$part == 3) return(stats::rnorm(n, 0, exp(log_sigma) / sqrt(leaf$rows))) # at 0 their slope is 0
   variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
   switch(leaf$role, weight = matrix(stats::rnorm(n, 0, sqrt(variance)), leaf$rows), gain = rep(1, n),
          noise = rep(free, length.out = n), numeric(n))

@@ -12,6 +12,7 @@
 #include "engine/op.h"
 #include "engine/tape.c"
 #include "engine/draw.c"
+#include "engine/covariance.c"
 #include "engine/op.c"
 #include "engine/variational.c"
 #include "engine/model.c"

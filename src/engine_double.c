@@ -17,6 +17,7 @@ NAMES(activation, nn_activations)
 NAMES(family, nn_families)
 NAMES(layer, nn_layers)
 NAMES(variational, nn_variationals)
+NAMES(covariance, nn_covariances)
 NAMES(prior, nn_priors)
 NAMES(estimator, nn_estimators)
 NAMES(optimizer, nn_optimizers)
@@ -27,10 +28,10 @@ NAMES(noise, noises)
 
 #define ENTRY(table)                                                                               \
   { #table, table##_name }
-const nn_names nn_registry[] = {ENTRY(function),  ENTRY(activation),  ENTRY(family),
-                                ENTRY(layer),     ENTRY(variational), ENTRY(prior),
-                                ENTRY(estimator), ENTRY(optimizer),   ENTRY(schedule),
-                                ENTRY(role),      ENTRY(term),        ENTRY(noise)};
+const nn_names nn_registry[] = {
+    ENTRY(function),   ENTRY(activation), ENTRY(family),    ENTRY(layer),     ENTRY(variational),
+    ENTRY(covariance), ENTRY(prior),      ENTRY(estimator), ENTRY(optimizer), ENTRY(schedule),
+    ENTRY(role),       ENTRY(term),       ENTRY(noise)};
 const int nn_n_registry = NN_COUNT(nn_registry);
 
 int nn_family_eta(int family) { return nn_families[family].eta_per_response; }

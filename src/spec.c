@@ -134,6 +134,8 @@ nn_spec spec_read(SEXP spec) {
   s.n_x = field_int(spec, "n_x", 1, MAX_SIZE);
   s.has_offset = field_int(spec, "has_offset", 0, 1);
   s.weights = field_row(spec, "weights", "variational");
+  s.covariance = field_row(spec, "covariance", "covariance");
+  s.rank = field_int(spec, "rank", 1, 1000);
   s.estimator = field_row(spec, "estimator", "estimator");
   s.prior = read_prior(spec);
   s.penalty = field_number(spec, "penalty", 0, 1e100);

@@ -64,6 +64,8 @@ typedef struct {
   int n_x, n_layers, n_blocks;
   int has_offset;
   int weights;    /* row of the variational table */
+  int covariance; /* row of the covariance table, of gaussian weights */
+  int rank;       /* its factors, where that has a number of them */
   int estimator;  /* row of the estimator table */
   nn_prior prior; /* of the weights */
   double penalty; /* lambda in lambda / 2 * sum(w^2) */
@@ -76,9 +78,9 @@ typedef struct {
 typedef struct {
   int role, rows, cols;
   int layer; /* layer it belongs to (from 0), or -1 - block for a family's free scalar */
-  int part;  /* part of its variational family: 0 mean, 1 log_sigma */
-  int head;  /* latent: the part of z this head makes */
-  int init;  /* nn_init of the activation that follows */
+  int part; /* part of its variational family: 0 mean, 1 log_sigma, 2 factors of its covariance with earlier weights, 3 with all */
+  int head; /* latent: the part of z this head makes */
+  int init; /* nn_init of the activation that follows */
   size_t offset;
 } nn_leaf;
 

@@ -3,13 +3,15 @@
 #include "activation.h"
 #include "op.h"
 
-/* Upper bounds of what one layer (a latent of gaussian weights: 20 nodes) and one block push. */
+/* Upper bounds of what one layer (a latent of dependent weights: 43 nodes) and one block push. */
 static size_t node_bound(const nn_spec *s) {
-  return 28 * (size_t)s->n_layers + 4 * (size_t)s->n_blocks + 8;
+  return 52 * (size_t)s->n_layers + 4 * (size_t)s->n_blocks + 8;
 }
-static size_t leaf_bound(const nn_spec *s) { return 8 * (size_t)s->n_layers + (size_t)s->n_blocks; }
+static size_t leaf_bound(const nn_spec *s) {
+  return 12 * (size_t)s->n_layers + (size_t)s->n_blocks;
+}
 static size_t term_bound(const nn_spec *s) {
-  return 5 * (size_t)s->n_layers + (size_t)s->n_blocks + 1;
+  return 11 * (size_t)s->n_layers + (size_t)s->n_blocks + 2;
 }
 
 /* A layer: how it goes on the tape after `input`; returns its last node. */
@@ -35,6 +37,8 @@ enum {
 };
 static const nn_layer nn_layers[NN_N_LAYERS];
 
+enum { NN_MOST_FACTORS = 100000000 };
+
 static void push_term(nn_model *m, int kind, int node, int source) {
   nn_term term = {kind, node, source};
   if (node >= 0) m->tape.term[m->tape.n_terms++] = term;
@@ -54,12 +58,46 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
   return tape_push(&m->tape, node);
 }
 
+/* Whether the weights of a layer depend on each other. */
+static int is_joint(const nn_model *m, int layer) {
+  const nn_covariance *c = &nn_covariances[m->spec->covariance];
+  if (m->spec->weights != NN_GAUSSIAN || !c->is_joint) return 0;
+  return !c->is_last || layer == m->last_dense;
+}
+
+/* The factors of a leaf's weights; -1: it has none. The first such leaf decides on whom they depend. */
+static int push_factor_leaf(nn_model *m, nn_leaf leaf) {
+  const nn_covariance *c = &nn_covariances[m->spec->covariance];
+  nn_joint *j = &m->joint;
+  if (j->start == 0 && !c->is_shared) j->stride = c->by_unit ? leaf.rows : 1;
+  if (c->is_shared && j->noise < 0) {
+    nn_node shared = {.op = OP_SHARED, .input = {-1, -1, -1}, .rows = m->spec->rank, .cols = 1};
+    j->noise = tape_push(&m->tape, shared);
+  }
+  double size = (double)leaf.rows * leaf.cols, n = c->is_shared ? size : joint_factors(j, size);
+  if (j->start + size > NN_MOST_FACTORS || n > NN_MOST_FACTORS) m->is_bad = 1, n = 1;
+  leaf.part = c->is_shared ? 3 : 2;
+  leaf.rows = c->is_shared ? m->spec->rank : (int)n, leaf.cols = c->is_shared ? (int)n : 1;
+  return n > 0 ? push_leaf(m, leaf) : -1;
+}
+
 /* The leaves of a weight matrix or bias, one per part of its variational family; returns its prior's sd. */
 static double push_parts(nn_model *m, nn_leaf leaf, int *part) {
   const nn_prior *prior = &m->spec->prior;
+  double sd = prior->fan_in && leaf.role == NN_WEIGHT ? prior->sd / sqrt(leaf.cols) : prior->sd;
   for (leaf.part = 0; leaf.part < nn_variationals[m->spec->weights].n_parts; leaf.part++)
     part[leaf.part] = push_leaf(m, leaf);
-  return prior->fan_in && leaf.role == NN_WEIGHT ? prior->sd / sqrt(leaf.cols) : prior->sd;
+  if (is_joint(m, leaf.layer)) part[leaf.part] = push_factor_leaf(m, leaf);
+  return sd;
+}
+
+/* The value of a leaf of dependent weights. */
+static int push_joint(nn_model *m, nn_leaf leaf, const int *part, double sd) {
+  int kl[2], draw = push_draw(&m->tape, part), value = joint_draw(&m->tape, part, &m->joint, draw);
+  joint_kl(&m->tape, part, &m->spec->prior, sd, &m->joint, draw, value, kl);
+  for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, kl[k], leaf.layer);
+  m->joint.start += leaf.rows * leaf.cols;
+  return value;
 }
 
 /* A weight matrix or bias as its variational family has it. */
@@ -67,6 +105,7 @@ static int push_weight(nn_model *m, nn_leaf leaf) {
   if (m->replay >= 0) return m->weight[m->replay++];
   int part[NN_MAX_PARTS], kl;
   double sd = push_parts(m, leaf, part);
+  if (is_joint(m, leaf.layer)) return m->weight[m->n_weights++] = push_joint(m, leaf, part, sd);
   int value = nn_variationals[m->spec->weights].push(&m->tape, part, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, leaf.layer);
   if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && kl < 0) {
@@ -100,11 +139,53 @@ static int push_product(nn_model *m, int layer, int x, int weight, int bias) {
   return tape_push(&m->tape, node);
 }
 
+/* What the variance of a random input, c, adds to that of a layer's units: E(w)^2 c. */
+static int push_spread(nn_model *m, int layer, int variance, int mean) {
+  int square = push_like(m, OP_SQUARE, mean, -1, 0);
+  return push_like(m, OP_ADD, variance, push_product(m, layer, m->variance, square, -1), 0);
+}
+
+/* The deviations of units by one leaf of weights that depend on those of the same unit, k in all; its KL. */
+static int push_unpacked(nn_model *m, nn_leaf leaf, int k, int *part) {
+  nn_joint *j = &m->joint;
+  int kl[2];
+  double sd = push_parts(m, leaf, part);
+  int node = push_factors(&m->tape, OP_UNPACK, part, j, part[1]);
+  m->tape.node[node].rows = leaf.rows * k, m->tape.node[node].aux_rows = 0;
+  joint_kl(&m->tape, part, &m->spec->prior, sd, j, -1, -1, kl);
+  for (int i = 0; i < 2; i++) push_term(m, NN_KL_WEIGHTS, kl[i], leaf.layer);
+  return node;
+}
+
+/* The same for units whose weights w (the bias among them) have a covariance S: v = h' S h + sum (diag S + E(w)^2) c, h the
+ * mean and c the variance of the input. */
+static int push_joint_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
+  int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, b_unpacked = -1, k = weight.cols + has_bias;
+  int layer = weight.layer, w_unpacked = push_unpacked(m, weight, k, w);
+  nn_joint at_weight = m->joint;
+  m->joint.start += weight.rows * weight.cols;
+  if (has_bias) b_unpacked = push_unpacked(m, bias, k, b);
+  int mean = push_product(m, layer, input, w[0], b[0]);
+  nn_node group = {.op = OP_GROUP, .rows = weight.rows, .input = {-1, -1, -1}};
+  group.input[0] = push_product(m, layer, input, w_unpacked, b_unpacked);
+  int variance = tape_push(&m->tape, group);
+  if (m->variance >= 0) {
+    int marginal = push_factors(&m->tape, OP_MARGINAL, w, &at_weight, w[1]);
+    int of_weights = push_like(m, OP_VARIANCE, marginal, -1, 1);
+    int more = push_product(m, layer, m->variance, of_weights, -1);
+    variance = push_spread(m, layer, push_like(m, OP_ADD, variance, more, 0), w[0]);
+  }
+  m->spread = m->variance, m->mean = w[0];
+  m->variance = variance, m->second = -1;
+  return mean;
+}
+
 /* The means and variances of a dense layer's units, independent weights given: m = E W x + E b, v = V W x^2 + V b for a known
  * x; with a random x of mean h and variance c, x^2 becomes h^2 + c and (E W)^2 c is added. Returns the node of m. */
 static int push_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
   const nn_variational *family = &nn_variationals[m->spec->weights];
   int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, kl, b_variance = -1;
+  if (is_joint(m, weight.layer)) return push_joint_moments(m, weight, bias, has_bias, input);
   double sd = push_parts(m, weight, w);
   int w_variance = family->moments(&m->tape, w, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, weight.layer);
@@ -117,11 +198,7 @@ static int push_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias,
   int second = m->second >= 0 ? m->second : push_like(m, OP_SQUARE, input, -1, 0);
   if (m->variance >= 0 && m->second < 0) second = push_like(m, OP_ADD, second, m->variance, 0);
   int variance = push_product(m, layer, second, w_variance, b_variance);
-  if (m->variance >= 0) {
-    int square = push_like(m, OP_SQUARE, w[0], -1, 0);
-    int more = push_product(m, layer, m->variance, square, -1);
-    variance = push_like(m, OP_ADD, variance, more, 0);
-  }
+  if (m->variance >= 0) variance = push_spread(m, layer, variance, w[0]);
   m->spread = m->variance, m->mean = w[0];
   m->variance = variance, m->second = -1;
   return mean;
@@ -375,7 +452,7 @@ static size_t model_bytes(const nn_spec *s) { return model_place(NULL, s); }
 static int fits_estimator(const nn_spec *s) {
   const nn_estimator *e = &nn_estimators[s->estimator];
   if (!e->has_moments) return 1;
-  if (!nn_variationals[s->weights].moments) return 0;
+  if (!nn_variationals[s->weights].moments || !nn_covariances[s->covariance].by_unit) return 0;
   for (int i = 0; i < s->n_layers; i++) {
     int kind = s->layer[i].kind;
     if (kind == LAYER_TIED || kind == LAYER_CONTRACT) return 0;
@@ -391,6 +468,9 @@ static int model_build(void *memory, const nn_spec *spec) {
   m->spec = spec;
   m->z = m->offset = m->contract = m->replay = m->variance = m->second = m->spread = -1;
   m->is_bad = !fits_estimator(spec);
+  m->joint = (nn_joint){.noise = -1, .gram = -1};
+  for (int i = 0; i < spec->n_layers; i++)
+    if (spec->layer[i].kind == LAYER_DENSE) m->last_dense = i;
   m->latent_prior = (nn_prior){.sd = 1, .mc = spec->latent_mc};
   nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
   int node = m->x = tape_push(&m->tape, x);
@@ -398,6 +478,15 @@ static int model_build(void *memory, const nn_spec *spec) {
   for (int i = 0; i < spec->n_layers; i++) {
     node = nn_layers[spec->layer[i].kind].push(m, &spec->layer[i], i, node);
     if (m->contract == i) contracted = node;
+  }
+  if (m->joint.gram >= 0) {
+    int k = spec->rank;
+    nn_node log_det = {.op = OP_LOG_DET,
+                       .input = {m->joint.gram, -1, -1},
+                       .rows = 1,
+                       .cols = 1,
+                       .aux_rows = k * k};
+    push_term(m, NN_KL_WEIGHTS, tape_push(&m->tape, log_det), spec->n_layers - 1);
   }
   if (spec->has_offset) {
     nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = rows_of(m, node)};

@@ -2,7 +2,7 @@
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 
-#include "tape.h"
+#include "op.h"
 
 typedef struct {
   nn_tape tape;
@@ -18,8 +18,10 @@ typedef struct {
   int contract;         /* layer whose input's change with x is a term of the loss, or -1 */
   int variance, second; /* of the units so far, when the estimator carries moments: nodes, or -1 */
   int spread,
-      mean;   /* then of the last dense layer: its input's variance, or -1; its mean weights */
-  int is_bad; /* the estimator has no form for a layer or family */
+      mean;       /* then of the last dense layer: its input's variance, or -1; its mean weights */
+  nn_joint joint; /* the weights so far that depend on each other */
+  int last_dense; /* layer */
+  int is_bad;     /* the estimator has no form for a layer or family */
   int n_y;
 } nn_model;
 

@@ -336,5 +336,13 @@ static const nn_op nn_ops[NN_N_OPS] = {
     [OP_CONCAT] = {"concat", concat_forward, concat_backward},
     [OP_ADD] = {"add", add_forward, add_backward},
     [OP_PAIR] = {"pair", pair_forward, pair_backward},
+    [OP_SHARED] = {"shared", shared_forward, NULL},
+    [OP_MIX] = {"mix", mix_forward, mix_backward},
+    [OP_MARGINAL] = {"marginal", marginal_forward, marginal_backward},
+    [OP_GAP] = {"gap", gap_forward, gap_backward},
+    [OP_UNPACK] = {"unpack", unpack_forward, unpack_backward},
+    [OP_GROUP] = {"group", group_forward, group_backward},
+    [OP_GRAM] = {"gram", gram_forward, gram_backward},
+    [OP_LOG_DET] = {"log_det", log_det_forward, log_det_backward},
     [OP_NLL] = {"nll", nll_forward, nll_backward},
 };

@@ -28,9 +28,23 @@ enum {
   OP_CONCAT,
   OP_ADD,
   OP_PAIR,
+  OP_SHARED,
+  OP_MIX,
+  OP_MARGINAL,
+  OP_GAP,
+  OP_UNPACK,
+  OP_GROUP,
+  OP_GRAM,
+  OP_LOG_DET,
   OP_NLL,
   NN_N_OPS
 };
+
+/* The weights so far that depend on each other (covariance.c): their number; the distance of those that do; the node with the
+ * noise they share and that with the products of their factors, or -1. */
+typedef struct {
+  int start, stride, noise, gram;
+} nn_joint;
 
 static const nn_op nn_ops[NN_N_OPS];
 

@@ -20,6 +20,7 @@ typedef struct nn_node {
   int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
+  int start, stride; /* covariance.c: number of its first entry; distance of dependent entries */
   int needs_grad, reached;
   int in_place; /* its value and gradient take the place of its first input's, which has no other use */
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */

@@ -66,6 +66,76 @@ static int gaussian_moments(nn_tape *t, const int *part, const nn_prior *prior, 
   return node;
 }
 
+/* An op on the factors of a leaf, whose parts are mu, log_sigma and F. */
+static int push_factors(nn_tape *t, int op, const int *part, const nn_joint *j, int first) {
+  const nn_node *mu = &t->node[part[0]];
+  nn_node node = {.op = op,
+                  .input = {first, part[2], -1},
+                  .rows = mu->rows,
+                  .cols = mu->cols,
+                  .start = j->start,
+                  .stride = j->stride};
+  if (op == OP_MIX) {
+    node.option = j->noise;
+    node.aux_rows = j->stride ? j->start / mu->cols + 1 + mu->rows : 0;
+  } else {
+    node.aux_rows = mu->rows;
+  }
+  return tape_push(t, node);
+}
+
+/* The node of dependent weights; draw: that of independent ones, of which they are made. */
+static int joint_draw(nn_tape *t, const int *part, nn_joint *j, int draw) {
+  int mix = push_factors(t, OP_MIX, part, j, draw);
+  if (j->stride) j->noise = mix;
+  return mix;
+}
+
+/* The KL of a leaf of dependent weights, two nodes or one; what they owe to factors that all share is in j->gram. draw, mix:
+ * those of a draw, or -1. */
+static void joint_kl(nn_tape *t, const int *part, const nn_prior *prior, double sd, nn_joint *j,
+                     int draw, int mix, int *kl) {
+  kl[1] = -1;
+  if (!j->stride) {
+    int k = t->node[j->noise].rows;
+    nn_node gram = {.op = OP_GRAM, .input = {part[1], part[2], j->gram}, .rows = k, .cols = k};
+    j->gram = tape_push(t, gram);
+  }
+  if (prior->mc || !nn_priors[prior->kind].kl) {
+    if (draw < 0) draw = push_draw(t, part), mix = joint_draw(t, part, j, draw);
+    kl[0] = push_kl(t, part, prior, sd, draw, mix);
+    t->node[kl[0]].option = draw;
+    return;
+  }
+  int marginal[] = {part[0], push_factors(t, OP_MARGINAL, part, j, part[1])};
+  nn_node gap = {.op = OP_GAP, .input = {marginal[1], part[1], -1}, .rows = 1, .cols = 1};
+  kl[0] = push_kl(t, marginal, prior, sd, marginal[1], -1);
+  kl[1] = tape_push(t, gap);
+}
+
+/* The number of factors of the next `size` dependent weights. */
+static double joint_factors(const nn_joint *j, double size) {
+  double sum[2];
+  for (int k = 0; k < 2; k++) {
+    double n = j->start + k * size, whole = floor(n / j->stride);
+    sum[k] = j->stride * whole * (whole - 1) / 2 + (n - j->stride * whole) * whole;
+  }
+  return sum[1] - sum[0];
+}
+
+/* Which gaussian weights depend on each other. */
+typedef struct {
+  const char *name;
+  int is_joint, is_last; /* some do; those of the last dense layer alone */
+  int by_unit;           /* on those of the same unit alone, so that its moments are known */
+  int is_shared;         /* by numbers that all share, in place of each on all before it */
+} nn_covariance;
+
+static const nn_covariance nn_covariances[] = {{"meanfield", 0, 0, 1, 0},
+                                               {"last_layer", 1, 1, 1, 0},
+                                               {"full", 1, 0, 0, 0},
+                                               {"lowrank", 1, 0, 0, 1}};
+
 enum { NN_POINT, NN_GAUSSIAN };
 static const nn_variational nn_variationals[] = {
     [NN_POINT] = {"point", 1, point_push, NULL},

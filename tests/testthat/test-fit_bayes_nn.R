@@ -129,6 +129,168 @@ test_that("the moments are right far out, and in single precision", {
   }
 })
 
+# ---- covariances
+
+test_that("a full covariance is the posterior of linear regression, its ELBO the log evidence", {
+  x <- cbind(scale(mtcars[c("wt", "hp", "disp", "qsec")]), 1)
+  y <- drop(scale(mtcars$mpg))
+  truth <- mean_field(x, y, 0.2, 1)
+  v <- solve(truth$a)
+  for (posterior in c("last_layer", "full")) {
+    fit <- bayes_cars(posterior = posterior)
+    q <- weight_posterior(fit)
+    expect_lt(max(abs(q$mean - truth$m)), 1e-8)
+    expect_lt(max(abs(weight_covariance(q) - v)), 1e-8)
+    expect_equal(q$sd, unname(sqrt(diag(v))), tolerance = 1e-8)
+    e <- elbo(fit)
+    expect_equal(sum(e) - attr(e, "kl") + 32 * log(stats::sd(mtcars$mpg)), -27.58326235, tolerance = 1e-9)
+    expect_equal(truth$log_evidence, -27.58326235, tolerance = 1e-9)
+  }
+  # on the original scale, as lm() has it with known noise and next to no prior
+  flat <- fit_bayes_nn(mpg ~ wt + qsec, mtcars, hidden = 0, prior = prior_normal(0, 1000), sigma = 2,
+                       posterior = "full")
+  lm <- stats::lm(mpg ~ wt + qsec, mtcars)
+  expect_equal(coef(flat), coef(lm), tolerance = 1e-4)
+  expect_equal(vcov(flat), 4 * summary(lm)$cov.unscaled, tolerance = 1e-4)
+  expect_equal(confint(flat)[, 2] - coef(flat), stats::qnorm(0.975) * 2 * sqrt(diag(summary(lm)$cov.unscaled)),
+               tolerance = 1e-4, ignore_attr = TRUE)
+  set.seed(30)
+  draws <- as.matrix(fit, repeats(20000, 2000))
+  expect_equal(stats::cov(draws), v, tolerance = 0.05, ignore_attr = TRUE)
+  mean <- posterior_epred(fit, mtcars, draws = repeats(20000, 2000))
+  expect_equal(apply(mean, 2, stats::sd), stats::sd(mtcars$mpg) * sqrt(rowSums(x %*% v * x)), tolerance = 0.05,
+               ignore_attr = TRUE)
+})
+
+# A random model with a covariance, as a fit has it.
+covariance_case <- function(covariance, estimator = "weight", deep = 1, outputs = 2, bias = "bias") {
+  layers <- c(hidden_layers(c(4, 3)[seq_len(deep)], "relu"), list(layer("dense", outputs, bias)))
+  case <- a_case(layers, list(a_block("gaussian", outputs)), weights = "gaussian")
+  case$spec[c("covariance", "estimator")] <- list(covariance, estimator)
+  case$spec$rank <- 2L
+  case$theta <- a_theta(case$spec)
+  case$layout <- spec_layout(case$spec)$leaves
+  case
+}
+
+test_that("every covariance is that of the engine's draws", {
+  for (covariance in registry()$covariance) for (bias in c("bias", "none")) {
+    set.seed(31)
+    case <- covariance_case(covariance, deep = 0, bias = bias)
+    # no inputs but one: the outputs are columns of weights and the bias
+    x <- rbind(diag(3), 1)
+    eta <- engine_run(case$spec, case$theta, engine_data(x, offset = matrix(0, 4, 2)), sample = TRUE,
+                      draws = repeats(40000, 2000))
+    q <- weight_posterior(case)
+    by <- kronecker(cbind(x, if (bias == "bias") 1), diag(2)) # eta of each row, then of the next
+    draws <- t(matrix(aperm(eta, c(2, 1, 3)), 8))
+    expect_equal(stats::cov(draws), by %*% unname(weight_covariance(q)) %*% t(by), tolerance = 0.05, label = covariance)
+    set.seed(32)
+    expect_equal(stats::cov(draw_weights(q, 40000)), unname(weight_covariance(q)), tolerance = 0.05)
+  }
+})
+
+test_that("the KL of every covariance from a normal prior is that of two normals, and Monte Carlo is unbiased for it", {
+  for (covariance in registry()$covariance) {
+    set.seed(33)
+    case <- covariance_case(covariance)
+    lower <- unlist(lapply(which(case$layout$part == 2), function(i) leaf_index(case$layout[i, ])))
+    case$theta[lower] <- case$theta[lower] / 4 # or its product is too near singular for determinant()
+    q <- weight_posterior(case)
+    s <- unname(weight_covariance(q))
+    expect_equal(q$sd, sqrt(diag(s)))
+    truth <- (sum(diag(s)) / 0.49 + sum(q$mean^2) / 0.49 - nrow(s) + nrow(s) * log(0.49) -
+                determinant(s)$modulus[1]) / 2
+    kl <- function(case) {
+      engine_gradient(case$spec, case$theta, case$data, a_control(9), term_alone("kl_weights"))$loss
+    }
+    expect_equal(kl(case), truth, tolerance = 1e-12, label = covariance)
+    if (has_moments(case$spec)) for (estimator in c("local", "exact")) {
+      case$spec$estimator <- estimator
+      expect_equal(kl(case), truth, tolerance = 1e-12)
+    }
+    case$spec$estimator <- "weight"
+    case$spec$kl_mc <- 1L
+    expect_lt(standard_errors_off(replicate(repeats(4000, 100), kl(case)), truth), 4.5, label = covariance)
+  }
+})
+
+test_that("a full covariance of the last layer keeps the closed form of one hidden layer, and its draws of units", {
+  for (outputs in 1:2) {
+    set.seed(34)
+    case <- covariance_case("last_layer", outputs = outputs)
+    nll <- function(estimator, ...) {
+      case$spec$estimator <- estimator
+      engine_gradient(case$spec, case$theta, case$data, a_control(9), term_alone("nll"), ...)$loss
+    }
+    exact <- nll("exact")
+    for (estimator in c("weight", "local"))
+      expect_lt(standard_errors_off(replicate(repeats(300, 20), nll(estimator, mc_samples = 50)), exact), 4.5)
+    # what independent weights with the same standard deviations would have is another number
+    case$theta[leaf_index(case$layout[case$layout$part == 2, ][1, ])] <- 0
+    expect_gt(abs(nll("exact") - exact), 0.01)
+  }
+})
+
+test_that("every covariance, estimator, prior and kl has the gradient of its objective", {
+  r <- registry()
+  rows <- row_combinations(covariance = r$covariance[-1], estimator = r$estimator, prior = r$prior,
+                           kl = c("exact", "mc"), deep = 0:2)
+  rows <- rows[!(rows$prior == "empirical" & rows$kl == "mc"), ]
+  rows <- rows[rows$estimator == "weight" | rows$covariance == "last_layer", ]
+  errors <- vapply(seq_len(nrow(rows)), function(i) {
+    set.seed(i)
+    case <- covariance_case(rows$covariance[i], rows$estimator[i], rows$deep[i])
+    case$spec$prior <- rows$prior[i]
+    case$spec$kl_mc <- as.integer(rows$kl[i] == "mc")
+    case$spec$fan_in <- 1L
+    case_error(case, a_control(4), mc_samples = 2)
+  }, 0)
+  wrong <- which(!(errors < 1e-6))
+  expect_identical(paste(rows$covariance, rows$estimator, rows$prior, rows$kl, errors)[wrong], character())
+})
+
+test_that("covariances also work in bottlenecks' networks, normalised ones, and in single precision", {
+  for (covariance in registry()$covariance[-1]) {
+    set.seed(35)
+    layers <- c(hidden_layers(4, "tanh", layer_norm = TRUE),
+                list(layer("latent", 2, "gaussian"), layer("dense", 2, "bias")))
+    case <- a_case(layers, list(a_block("gaussian", 2)), weights = "gaussian")
+    case$spec[c("covariance", "rank")] <- list(covariance, 3L)
+    case$theta <- a_theta(case$spec)
+    expect_lt(case_error(case, a_control(4)), 1e-6)
+    both <- lapply(c("double", "single"), function(precision) {
+      set.seed(3)
+      engine_gradient(case$spec, case$theta, case$data, a_control(9, precision = precision))
+    })
+    expect_equal(both[[2]], both[[1]], tolerance = 1e-4)
+  }
+})
+
+test_that("fits with every covariance answer what others do, and those that do not fit are refused", {
+  for (posterior in registry()$covariance) {
+    set.seed(36)
+    fit <- quick_bayes(mpg ~ wt + hp, mtcars, posterior = posterior, rank = 2)
+    expect_identical(fit$spec$estimator, if (posterior %in% c("meanfield", "last_layer")) "exact" else "weight")
+    expect_output(print(fit), paste("Posterior:", posterior))
+    expect_output(print(summary(fit)), "9 weights and biases")
+    expect_identical(dim(vcov(fit)), c(9L, 9L))
+    expect_equal(confint(fit)[, 2] - confint(fit)[, 1], 2 * stats::qnorm(0.975) * sqrt(diag(vcov(fit))))
+    expect_true(all(is.finite(predict(fit, mtcars, interval = "prediction", draws = 20))))
+    expect_equal(nrow(continue(fit, 2)$history), nrow(fit$history) + 2)
+    expect_lt(check_gradients(fit), 1e-5)
+    classes <- quick_bayes(Species ~ ., iris, posterior = posterior, prior = prior_mixture())
+    expect_true(all(is.finite(predict(classes, iris, type = "prob"))))
+  }
+  bad <- function(...) fit_bayes_nn(mpg ~ wt, mtcars, ...)
+  expect_refused(bad(posterior = "full", estimator = "exact"), "makes units dependent")
+  expect_refused(bad(posterior = "lowrank", estimator = "local"), "makes units dependent")
+  expect_refused(bad(posterior = "full", hidden = c(60, 60)), "3,841 weights and biases would have 7,374,720 cov")
+  expect_refused(bad(posterior = "last_layer", hidden = 4000), "8,002,000 covariances")
+  expect_refused(bad(posterior = "lowrank", hidden = 4000, rank = 1000), "`rank` smaller")
+  expect_refused(bad(posterior = "lowrank", rank = 0), "`rank`")
+})
+
 test_that("every estimator, prior and kl has the gradient of its objective", {
   r <- registry()
   rows <- row_combinations(estimator = r$estimator, prior = r$prior, kl = c("exact", "mc"), deep = 1:2)
