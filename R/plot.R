@@ -25,7 +25,9 @@ most_points <- 5000L # points in one panel
 #'   * `"fit"` (supervised models): observed against fitted values on the response's own scale with the line on which
 #'     they agree, or, for a response of classes, a confusion matrix: counts, shaded by their share of the observed
 #'     class. A panel for each of the first nine responses. These are the data of the training, rows held out by
-#'     `validation` included;
+#'     `validation` included. Of a Bayesian fit with 95% intervals of the mean and of observations, as bands around the
+#'     fitted curve where there is one predictor, else as lines;
+#'   * `"weights"` (Bayesian fits): how many standard deviations the mean of each weight and bias is from 0;
 #'   * `"reconstruction"` (autoencoders): the same for the columns of the training data and what is made of their
 #'     codes, at most nine, those with the largest error (see [predict.varnn_ae()]) first. Or, with `dim`, some rows
 #'     as images, the originals above their reconstructions, in shades of grey: white is the least value in these
@@ -94,8 +96,9 @@ most_points <- 5000L # points in one panel
 #' plot(irises, which = "grid")
 #' plot(irises, which = "simulation")
 #' @export
-plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "reconstruction", "grid", "simulation"), ...,
-                       group = NULL, dim = NULL, rows = NULL, dims = NULL, newdata = NULL) {
+plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "weights", "reconstruction", "grid",
+                                    "simulation"), ..., group = NULL, dim = NULL, rows = NULL, dims = NULL,
+                       newdata = NULL) {
   check_fit(x)
   dots <- list(...)
   check_known(dots, c(plot_arguments, "group", "dim", "rows", "dims", "newdata"))
@@ -381,7 +384,8 @@ draw_caption <- function(lines, x, cex) {
 # ---- fit
 
 plot_fit <- function(fit, dots, envir) {
-  found <- training_eta(fit, envir)
+  found <- if (is_bayes(fit)) with_own_numbers(training_eta(fit, envir)) else training_eta(fit, envir)
+  bands <- if (is_bayes(fit)) fit_bands(fit, envir)
   observed <- block_pieces(fit$blocks, fit$response)
   columns <- block_slices(fit$blocks, eta_rows)
   n <- length(fit$blocks)
@@ -394,19 +398,25 @@ plot_fit <- function(fit, dots, envir) {
     block <- fit$blocks[[i]]
     eta <- found$eta[, columns[[i]], drop = FALSE]
     y <- observed[[i]]
-    if (length(levels <- class_levels(block, y)))
+    if (length(levels <- class_levels(block, y))) {
       plot_confusion(confusion(y, predicted_level(block, eta, levels), levels, fit$weights), block, dots, n > 1)
-    else plot_observed(observed_values(y), as.vector(block_mean(block, eta, found$offset)), block, dots, n > 1)
+      next
+    }
+    fitted <- as.vector(block_mean(block, eta, found$offset))
+    if (is.null(bands)) plot_observed(observed_values(y), fitted, block, dots, n > 1)
+    else plot_banded(observed_values(y), fitted, bands[[i]], block, dots, n > 1, fit$design$columns)
   }
-  if (own_grid) margin_note(panel_notes(fit, observed, shown), outer = TRUE)
+  if (own_grid) margin_note(panel_notes(fit, observed, shown, bands), outer = TRUE)
 }
 
 # What holds for all panels.
-panel_notes <- function(fit, observed, shown) {
+panel_notes <- function(fit, observed, shown, bands = NULL) {
   is_class <- lengths(Map(class_levels, fit$blocks, observed))[shown] > 0
   c(if (length(shown) < length(observed)) sprintf("the first %d of %d responses", length(shown), length(observed)),
     if (!all(is_class)) sampled_note(min(fit$n_obs, most_points), fit$n_obs), "training data",
-    if (!all(is_class)) note_line, if (any(is_class)) note_cells)
+    if (!all(is_class)) c(if (!is.null(bands)) note_bands(bands[[which(!is_class)[1]]]),
+                          if (is.null(bands) || is.null(bands[[which(!is_class)[1]]]$x)) note_line),
+    if (any(is_class)) note_cells)
 }
 
 # Rows and columns of n panels.

@@ -279,3 +279,49 @@ test_that("keys and panels have their places", {
   expect_equal(tick_las(c(0, 1)), 1)
   expect_equal(tick_las(c(0, 50000)), 0)
 })
+
+# ---- Bayesian networks
+
+test_that("pictures of Bayesian fits are drawn at both sizes, and leave the random numbers alone", {
+  quick_bayes <- function(...) hush(fit_bayes_nn(..., hidden = 3, epochs = 5, keep_data = TRUE))
+  set.seed(40)
+  counts <- counts_data()
+  fits <- list(quick_bayes(dist ~ speed, cars), quick_bayes(dist ~ speed, cars, sigma = "hetero"),
+               quick_bayes(mpg ~ wt + hp, mtcars, posterior = "last_layer"), quick_bayes(n ~ x, counts),
+               quick_bayes(Species ~ ., iris, posterior = "lowrank"), quick_bayes(iris[1:2], iris[3:5]),
+               quick_bayes(cbind(ncases, ncontrols) ~ agegp, esoph, family = "binomial"),
+               quick_bayes(am == 1 ~ wt, mtcars),
+               quick_bayes(dist ~ speed, transform(cars, w = speed), posterior = "full"),
+               quick_bayes(n ~ x + offset(log(x)), counts))
+  for (fit in fits) {
+    expect_true(all(c("fit", "weights") %in% pictures_of(fit)))
+    set.seed(41)
+    before <- get(".Random.seed", envir = globalenv())
+    for (which in c("fit", "weights")) {
+      expect_silent(drawn(plot(fit, which)))
+      expect_silent(drawn(plot(fit, which), 4, 3))
+    }
+    expect_identical(get(".Random.seed", envir = globalenv()), before)
+  }
+  expect_false("weights" %in% pictures_of(quick(dist ~ speed, cars)))
+  expect_silent(drawn(plot(fits[[1]], "fit", main = "A title", col = "red", pch = 1, ylim = c(0, 100), xlab = "x")))
+  expect_silent(drawn(plot(fits[[1]], "weights", main = "A title", col = "red", xlim = c(0.1, 10), xaxt = "n")))
+})
+
+test_that("the bands are those that predict() gives", {
+  fit <- fit_bayes_nn(dist ~ speed, cars, hidden = 0, posterior = "last_layer")
+  band <- fit_bands(fit, environment())[[1]]
+  expect_identical(band$x, as.double(cars$speed))
+  expect_equal(range(band$rows$x), range(cars$speed))
+  new <- data.frame(speed = as.vector(band$rows$x))
+  expect_equal(band$confidence[, "fit"], predict(fit, new), ignore_attr = TRUE, tolerance = 1e-10)
+  for (interval in c("confidence", "prediction")) {
+    set.seed(42)
+    truth <- predict(fit, new, interval = interval, draws = 4000)
+    expect_lt(max(abs(band[[interval]][, -1] - truth[, -1])) / stats::sd(cars$dist), 0.2)
+    expect_lt(mean(abs(band[[interval]][, -1] - truth[, -1])) / stats::sd(cars$dist), 0.05)
+  }
+  several <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2)
+  band <- fit_bands(several, environment())[[1]]
+  expect_equal(band$confidence[, "fit"], fitted(several)[band$at], ignore_attr = TRUE)
+})
