@@ -7,14 +7,18 @@ shown <- function(x) {
   if (is.function(x)) return("a function")
   if (isS4(x)) return(sprintf("an object of class \"%s\"", class(x)[1]))
   if (is.data.frame(x)) return(sprintf("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
-  if (is.matrix(x))
-    return(sprintf("%s %s matrix of %d rows and %d columns", if (is.integer(x)) "an" else "a", typeof(x), nrow(x), ncol(x)))
+  if (is.matrix(x)) return(shown_matrix(x))
   if (length(dim(x)) > 2) return(sprintf("an array of %d dimensions", length(dim(x))))
   if (is.list(x)) return("a list")
   if (is.raw(x)) return("a raw vector")
   if (is.atomic(x) && length(x) > 3) return(sprintf("a vector of length %d", length(x)))
   text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
   if (nchar(text) > 60) paste0(substr(text, 1, 57), "...") else text
+}
+
+shown_matrix <- function(x) {
+  article <- if (is.integer(x)) "an" else "a"
+  sprintf("%s %s matrix of %d rows and %d columns", article, typeof(x), nrow(x), ncol(x))
 }
 
 quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")

@@ -107,7 +107,7 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   inputs <- input_names(columns)
   train$design <- list(kind = "columns", columns = inputs, variables = columns,
                        terms = if (is.null(train$column_terms)) train$terms else train$column_terms,
-                       is_matrix = is.matrix(train$data), names = if (is.matrix(train$data) && identical(names, colnames(train$data))) names,
+                       is_matrix = is.matrix(train$data), names = matrix_names(train$data, names),
                        intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
   train <- utils::modifyList(train, input_output(columns, raw))
   train$data <- NULL
@@ -115,6 +115,9 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   train$scaling <- input_scaling(train, columns, if (identical(train$x, raw)) m)
   train
 }
+
+# The column names of a matrix, where they tell its columns apart.
+matrix_names <- function(data, names) if (is.matrix(data) && identical(names, colnames(data))) names
 
 check_columns_known <- function(given, known) {
   new <- setdiff(given, known)

@@ -40,8 +40,8 @@ is_quick <- function(spec, layout, n, control) {
 
 # Hidden layers start as the linear model eta = b + U D V'x of linear_fit(): for each column v of V two units of each
 # layer carry a = size * sqrt(d) * v'x and -a, since phi(a) - phi(-a) = slope * a; where phi(-a) = -phi(a) these would
-# stay each other's mirror images, and one unit does. The other units keep their random weights, and the output starts to use
-# them in training. Only networks of dense layers alone start so.
+# stay each other's mirror images, and one unit does. The other units keep their random weights, and the output starts
+# to use them in training. Only networks of dense layers alone start so.
 linear_start <- function(theta, spec, layout, data) {
   weight <- layout$leaves[layout$leaves$role == "weight", ]
   bias <- layout$leaves[layout$leaves$role == "bias", ]
