@@ -109,8 +109,9 @@ weighted_pca <- function(x, w, k) {
   axes <- eigen(moments$cov, symmetric = TRUE)
   rotation <- axes$vectors[, seq_len(k), drop = FALSE]
   dimnames(rotation) <- list(colnames(x), paste0("PC", seq_len(k)))
-  structure(list(sdev = sqrt(pmax(axes$values, 0) * sum(w) / (sum(w) - 1)), rotation = rotation,
-                 center = moments$center, scale = FALSE, x = sweep(x, 2, moments$center) %*% rotation), class = "prcomp")
+  sdev <- sqrt(pmax(axes$values, 0) * sum(w) / (sum(w) - 1))
+  scores <- sweep(x, 2, moments$center) %*% rotation
+  structure(list(sdev = sdev, rotation = rotation, center = moments$center, scale = FALSE, x = scores), class = "prcomp")
 }
 
 # Mean squared error per entry of 1, 2, ... components.
