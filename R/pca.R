@@ -111,7 +111,8 @@ weighted_pca <- function(x, w, k) {
   dimnames(rotation) <- list(colnames(x), paste0("PC", seq_len(k)))
   sdev <- sqrt(pmax(axes$values, 0) * sum(w) / (sum(w) - 1))
   scores <- sweep(x, 2, moments$center) %*% rotation
-  structure(list(sdev = sdev, rotation = rotation, center = moments$center, scale = FALSE, x = scores), class = "prcomp")
+  structure(list(sdev = sdev, rotation = rotation, center = moments$center, scale = FALSE, x = scores),
+            class = "prcomp")
 }
 
 # Mean squared error per entry of 1, 2, ... components.
