@@ -371,21 +371,23 @@ impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "dra
   fill <- function(values) filled(object, newdata, part, some$y, values)
   if (!length(part)) return(if (m == 1) newdata else rep(list(newdata), m))
   if (type == "mean") return(fill(weighted_fill(object, some, k, given)))
-  out <- lapply(seq_len(m), function(i) {
-    fill(eta_draws(object, codes_eta(object, resampled_codes(object, some, k), given)))
+  out <- lapply(resampled_codes(object, some, k, m), function(z) {
+    fill(eta_draws(object, codes_eta(object, z, given)))
   })
   if (m == 1) out[[1]] else out
 }
 
-# One code per row, each drawn with probability proportional to its weight, in one pass: the next of weight w replaces
-# the one that is held with probability w / (sum of weights so far).
-resampled_codes <- function(fit, rows, k) {
-  held <- rows$z
-  total <- rep(-Inf, nrow(held))
+# m times one code per row, of the same k, drawn with probability proportional to its weight, in one pass: the next of
+# weight w replaces the one that is held with probability w / (sum of weights so far).
+resampled_codes <- function(fit, rows, k, m) {
+  held <- rep(list(rows$z), m)
+  total <- rep(-Inf, nrow(rows$z))
   each_log_weight(fit, rows, k, function(log_weight, z) {
     total <<- pmax(total, log_weight) + log1p(exp(-abs(total - log_weight)))
-    takes <- log(stats::runif(length(total))) < log_weight - total
-    held[takes, ] <<- z[takes, ]
+    for (i in seq_len(m)) {
+      takes <- log(stats::runif(length(total))) < log_weight - total
+      held[[i]][takes, ] <<- z[takes, ]
+    }
   })
   held
 }

@@ -3,28 +3,26 @@
 #include "prior.h"
 #include "vmath.h"
 
+/* As many of N(0, 1) as the node has numbers; 0 in the mean. */
+static void standard_draws(nn_tape *t, nn_node *n, real *eps) {
+  if (t->mode != NN_MODE_MEAN)
+    tape_noise(t, n, 1, eps);
+  else
+    memset(eps, 0, size_of(t, n) * sizeof(real));
+}
+
 /* value = mu + sigma eps, sigma = exp(log_sigma), eps ~ N(0, 1), 0 in the mean: the reparametrised draw.
  * aux: sigma, then eps. Kingma & Welling (2014). */
 static void draw_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *mu = input_of(t, n, 0)->value, *log_sigma = input_of(t, n, 1)->value;
   real *sigma = n->aux, *eps = n->aux + size;
-  if (t->mode != NN_MODE_MEAN)
-    tape_noise(t, n, 1, eps);
-  else
-    memset(eps, 0, size * sizeof(real));
+  standard_draws(t, n, eps);
   NN_SIMD
   for (size_t i = 0; i < size; i++) {
     sigma[i] = vmath_exp(log_sigma[i]);
     n->value[i] = mu[i] + sigma[i] * eps[i];
   }
-}
-
-/* The gradient of input k, set to 0 when this node is the first to reach it. */
-static real *fresh_grad(nn_tape *t, nn_node *n, int k) {
-  real *d = grad_of(t, n, k);
-  if (d && is_fresh(t, n, k)) memset(d, 0, size_of(t, input_of(t, n, k)) * sizeof(real));
-  return d;
 }
 
 /* dmu += d; dlog_sigma += d eps sigma */
@@ -173,10 +171,7 @@ static void local_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
   real *eps = n->aux, *sd = n->aux + size;
-  if (t->mode != NN_MODE_MEAN)
-    tape_noise(t, n, 1, eps);
-  else
-    memset(eps, 0, size * sizeof(real));
+  standard_draws(t, n, eps);
   for (size_t i = 0; i < size; i++) sd[i] = positive(v[i]);
   vmath_sqrt((int)size, sd, sd);
   NN_SIMD

@@ -78,9 +78,8 @@ static void dropout_forward(nn_tape *t, nn_node *n) {
 
 static void dropout_backward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
-  real *dx = grad_of(t, n, 0);
+  real *dx = fresh_grad(t, n, 0);
   if (!dx) return;
-  if (is_fresh(t, n, 0)) memset(dx, 0, size * sizeof(real));
   for (size_t i = 0; i < size; i++) dx[i] += n->grad[i] * n->aux[i];
 }
 
@@ -98,9 +97,8 @@ static void noise_forward(nn_tape *t, nn_node *n) {
 
 static void noise_backward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
-  real *dx = grad_of(t, n, 0);
+  real *dx = fresh_grad(t, n, 0);
   if (!dx) return;
-  if (is_fresh(t, n, 0)) memset(dx, 0, size * sizeof(real));
   for (size_t i = 0; i < size; i++) dx[i] += n->grad[i];
 }
 
@@ -128,10 +126,8 @@ static void layer_norm_forward(nn_tape *t, nn_node *n) {
 /* du = g dy; dx = (du - mean du - u mean(u du)) / sd; dg += sum u dy; ds += sum dy */
 static void layer_norm_backward(nn_tape *t, nn_node *n) {
   const real *gain = input_of(t, n, 1)->value;
-  real *dx = grad_of(t, n, 0), *d_gain = grad_of(t, n, 1), *d_shift = grad_of(t, n, 2);
+  real *dx = grad_of(t, n, 0), *d_gain = fresh_grad(t, n, 1), *d_shift = fresh_grad(t, n, 2);
   int rows = n->rows, n_columns = (int)columns_of(t, n), fresh = dx && is_fresh(t, n, 0);
-  if (d_gain && is_fresh(t, n, 1)) memset(d_gain, 0, rows * sizeof(real));
-  if (d_shift && is_fresh(t, n, 2)) memset(d_shift, 0, rows * sizeof(real));
   for (int i = 0; i < n_columns; i++) {
     const real *u = n->aux + (size_t)i * (rows + 1), *dy = n->grad + (size_t)i * rows;
     real sum = 0, inner = 0;
@@ -160,9 +156,8 @@ static void penalty_forward(nn_tape *t, nn_node *n) {
 static void penalty_backward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
   size_t size = size_of(t, w);
-  real *dw = grad_of(t, n, 0), d = n->grad[0] * (real)n->setting;
+  real *dw = fresh_grad(t, n, 0), d = n->grad[0] * (real)n->setting;
   if (!dw) return;
-  if (is_fresh(t, n, 0)) memset(dw, 0, size * sizeof(real));
   NN_SIMD
   for (size_t i = 0; i < size; i++) dw[i] += d * w->value[i];
 }
@@ -179,9 +174,8 @@ static void absolute_forward(nn_tape *t, nn_node *n) {
 
 static void absolute_backward(nn_tape *t, nn_node *n) {
   const nn_node *z = input_of(t, n, 0);
-  real *dz = grad_of(t, n, 0);
+  real *dz = fresh_grad(t, n, 0);
   if (!dz) return;
-  if (is_fresh(t, n, 0)) memset(dz, 0, size_of(t, z) * sizeof(real));
   for (int i = 0; i < t->n_obs; i++)
     for (int j = 0; j < z->rows; j++) {
       size_t k = (size_t)i * z->rows + j;
@@ -206,9 +200,8 @@ static void distance_forward(nn_tape *t, nn_node *n) {
 static void distance_backward(nn_tape *t, nn_node *n) {
   const nn_node *a = input_of(t, n, 0), *b = input_of(t, n, 1);
   for (int side = 0; side < 2; side++) {
-    real *dx = grad_of(t, n, side), sign = side ? -2 : 2;
+    real *dx = fresh_grad(t, n, side), sign = side ? -2 : 2;
     if (!dx) continue;
-    if (is_fresh(t, n, side)) memset(dx, 0, size_of(t, a) * sizeof(real));
     for (int i = 0; i < t->n_obs; i++)
       for (size_t k = (size_t)i * a->rows; k < (size_t)(i + 1) * a->rows; k++)
         dx[k] += sign * n->grad[i] * (real)n->setting * (a->value[k] - b->value[k]);
@@ -229,9 +222,8 @@ static void concat_forward(nn_tape *t, nn_node *n) {
 /* da += the first rows; x is data */
 static void concat_backward(nn_tape *t, nn_node *n) {
   const nn_node *a = input_of(t, n, 0);
-  real *da = grad_of(t, n, 0);
+  real *da = fresh_grad(t, n, 0);
   if (!da) return;
-  if (is_fresh(t, n, 0)) memset(da, 0, size_of(t, a) * sizeof(real));
   for (int i = 0; i < t->n_obs; i++)
     for (int j = 0; j < a->rows; j++)
       da[(size_t)i * a->rows + j] += n->grad[(size_t)i * n->rows + j];
@@ -247,9 +239,8 @@ static void add_forward(nn_tape *t, nn_node *n) {
 static void add_backward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
   for (int k = 0; k < 2; k++) {
-    real *d = grad_of(t, n, k);
+    real *d = fresh_grad(t, n, k);
     if (!d) continue;
-    if (is_fresh(t, n, k)) memset(d, 0, size * sizeof(real));
     for (size_t i = 0; i < size; i++) d[i] += n->grad[i];
   }
 }

@@ -44,6 +44,13 @@ static int is_fresh(const nn_tape *t, const nn_node *n, int k) {
   return !(in->cols && is_leaf) || t->first_draw;
 }
 
+/* The gradient of input k, set to 0 when this node is the first to reach it. */
+static real *fresh_grad(nn_tape *t, nn_node *n, int k) {
+  real *d = grad_of(t, n, k);
+  if (d && is_fresh(t, n, k)) memset(d, 0, size_of(t, input_of(t, n, k)) * sizeof(real));
+  return d;
+}
+
 /* The backward pass runs the per-observation part down, then the weights' part down. */
 static void tape_mark_writers(nn_tape *t) {
   for (int of_weights = 0; of_weights < 2; of_weights++)

@@ -374,3 +374,11 @@ test_that("mistakes are named before any training", {
   expect_refused(simulate(fit, 0), "`nsim`")
   expect_s3_class(suppressWarnings(fit_vae(iris["Sepal.Width"], epochs = 2)), "varnn_vae")
 })
+
+test_that("a verb says what it is for", {
+  fit <- fit_nn(mpg ~ wt, mtcars, epochs = 1)
+  for (verb in c("encode", "decode", "reconstruct", "anomaly", "compare_pca"))
+    expect_refused(do.call(verb, list(fit)), "needs a fit by fit_ae\\(\\) or fit_vae\\(\\), not one by fit_nn", verb)
+  expect_refused(impute(fit_ae(iris, epochs = 1)), "reconstruct\\(\\) of one by fit_ae")
+  expect_refused(elbo(1), "fit_vae\\(\\) or fit_bayes_nn\\(\\), not 1")
+})
