@@ -185,6 +185,11 @@ mark_best <- function(h, best, shape) {
   draw_key(key, shape$col[2])
 }
 
+# Text in a margin along its side, as the names of axes are, whatever direction the user's tick labels have (par("las")).
+side_text <- function(text, side, line, cex = 1, las = 0, ...) {
+  graphics::mtext(text, side, line, cex = cex * graphics::par("cex"), las = las, ...)
+}
+
 # Is there room for a line between title and plot region?
 has_margin <- function() graphics::par("mar")[3] >= 2.7
 
@@ -377,8 +382,7 @@ draw_names <- function(place, i, side) {
 }
 
 draw_caption <- function(lines, x, cex) {
-  graphics::mtext(lines, 1, line = 1.15 * cex * seq_along(lines) - 0.75, at = x, cex = cex * graphics::par("cex"),
-                  col = "grey25")
+  side_text(lines, 1, 1.15 * cex * seq_along(lines) - 0.75, cex, at = x, col = "grey25")
 }
 
 # ---- fit
@@ -498,12 +502,11 @@ class_axes <- function(labels, cex, top) {
 }
 
 draw_class_axes <- function(axes, k, words) {
-  cex <- axes$cex * graphics::par("cex")
-  graphics::mtext(axes$columns, 1, line = if (axes$las == 1) 0.1 else 0.3, at = seq_len(k), cex = cex, las = axes$las)
-  graphics::mtext(axes$rows, 2, line = 0.3, at = seq_len(k), cex = cex, las = 1)
+  side_text(axes$columns, 1, if (axes$las == 1) 0.1 else 0.3, axes$cex, axes$las, at = seq_len(k))
+  side_text(axes$rows, 2, 0.3, axes$cex, 1, at = seq_len(k))
   lines <- axes$mai / graphics::par("csi")
-  graphics::mtext(words$xlab, 1, line = lines[1] - 1.3, cex = graphics::par("cex"))
-  graphics::mtext(words$ylab, 2, line = lines[2] - 1.3, cex = graphics::par("cex"))
+  side_text(words$xlab, 1, lines[1] - 1.3)
+  side_text(words$ylab, 2, lines[2] - 1.3)
 }
 
 # Counts on shades of the row's shares.
@@ -571,6 +574,5 @@ margin_note <- function(parts, outer = FALSE) {
   note <- paste(parts, collapse = "; ")
   inches <- if (outer) graphics::par("din") else graphics::par("pin")
   size <- min(0.8, 0.95 * inches[1] / (graphics::strwidth(note, "inches") / graphics::par("cex")))
-  graphics::mtext(note, 3, line = 0.25, cex = size * if (outer) 1 else graphics::par("cex"), col = "grey25",
-                  outer = outer)
+  side_text(note, 3, 0.25, size / if (outer) graphics::par("cex") else 1, col = "grey25", outer = outer)
 }

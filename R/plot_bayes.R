@@ -129,8 +129,7 @@ plot_weights <- function(fit, dots, envir) {
     tick <- 10^(-3:12)
     graphics::axis(1, tick, vapply(tick, format, "", scientific = FALSE, drop0trailing = TRUE))
   }
-  graphics::mtext(fitted_text(names, room - graphics::par("csi"), 0.9), 2, line = 0.5, at = seq_len(k), las = 1,
-                  cex = 0.9 * graphics::par("cex"))
+  side_text(fitted_text(names, room - graphics::par("csi"), 0.9), 2, 0.5, 0.9, 1, at = seq_len(k))
   graphics::abline(v = stats::qnorm(0.975), lty = 2, col = "grey20")
   for (i in seq_len(k)) {
     own <- drawn[[i]]

@@ -135,7 +135,7 @@ draw_shares <- function(column, col, dots) {
   } else {
     room <- 0.95 * graphics::par("pin")[1] / k
     size <- max(0.6, min(1, room / graphics::strwidth(column$labels, "inches")))
-    graphics::mtext(fitted_text(column$labels, room, size), 1, 0.2, at = seq_len(k), cex = size * graphics::par("cex"))
+    side_text(fitted_text(column$labels, room, size), 1, 0.2, size, at = seq_len(k))
   }
 }
 

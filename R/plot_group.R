@@ -230,7 +230,7 @@ edge_note <- function(n, note = NULL) {
   if (is.null(note) || graphics::par("mar")[4] < 0.9) return(invisible())
   note <- paste(note, collapse = "; ")
   size <- min(0.65, 0.95 * graphics::par("pin")[2] / graphics::strwidth(note, "inches"))
-  graphics::mtext(note, 4, line = 0.1, cex = size * graphics::par("cex"), col = "grey25")
+  side_text(note, 4, 0.1, size, col = "grey25")
 }
 
 # ---- panels

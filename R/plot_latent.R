@@ -89,7 +89,7 @@ draw_strip_names <- function(text) {
   line <- graphics::par("csi")
   cex <- min(0.9, 1.1 * graphics::par("pin")[2] / k / line)
   text <- fitted_text(text, graphics::par("mai")[2] - 0.6 * line, cex)
-  graphics::mtext(text, 2, line = 0.4, at = rev(seq_len(k)), las = 1, cex = cex * graphics::par("cex"))
+  side_text(text, 2, 0.4, cex, 1, at = rev(seq_len(k)))
 }
 
 draw_histogram <- function(z, dots, main, has_prior) {

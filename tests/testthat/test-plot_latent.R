@@ -75,6 +75,18 @@ test_that("graphical parameters and random numbers are as they were", {
   expect_identical(.Random.seed, before)
 })
 
+test_that("texts in the margins do not turn with the user's tick labels", {
+  fits <- c(kinds_of_ae()[c("two", "one", "three", "mixed")],
+            list(fit_nn(Species ~ ., iris, epochs = 2), fit_bayes_nn(mpg ~ wt, mtcars, epochs = 2)))
+  for (fit in fits) for (which in pictures_of(fit)) {
+    texts <- drawn_by({
+      graphics::par(las = 1)
+      plot(fit, which)
+    }, "C_mtext")
+    expect_true(all(vapply(texts, function(text) is.numeric(text$las), NA)))
+  }
+})
+
 test_that("codes are drawn where encode() says, in the order of no group", {
   fit <- quick_ae(iris[1:4])
   z <- encode(fit)
