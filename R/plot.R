@@ -64,8 +64,9 @@ most_points <- 5000L # points in one panel
 #'   prior, of one unit lines or the prior's curve.
 #'
 #'   Of 100 training rows or more, codes that are far out, by more than three interquartile ranges from the
-#'   quartiles (Tukey 1977), are drawn at the edge of the picture, and their number is noted beside it: a few of them
-#'   would press all others together. With one or two latent units, `xlim` and `ylim` show them in their places.
+#'   quartiles (Tukey 1977), are drawn at the edge of the picture, the farthest 2% of the rows at most, and their number
+#'   is noted below: a few of them would press all others together. With one or two latent units, `xlim` and `ylim`
+#'   show them in their places.
 #' @return `x`, invisibly. Graphical parameters are left as they were.
 #' @references
 #' Kingma and Welling (2014) Auto-encoding variational Bayes, \doi{10.48550/arXiv.1312.6114}.

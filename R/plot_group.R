@@ -41,7 +41,8 @@ group_values <- function(group) {
 
 # What to call a group: the last name in an expression like data$name.
 group_label <- function(expr) {
-  if (is.call(expr) && as.character(expr[[1]])[1] %in% c("$", "[[")) expr <- expr[[length(expr)]]
+  operator <- if (is.call(expr)) as.character(expr[[1]])[1] else ""
+  if (operator == "$" || operator == "[[" && is.character(expr[[3]])) expr <- expr[[3]]
   if (is.name(expr) || is.character(expr)) as.character(expr)[1] else "group"
 }
 
@@ -207,27 +208,48 @@ draw_points <- function(x, y, look, drawn) {
                    lwd = look$lwd)
 }
 
-# Of 100 rows or more those far out, by more than three interquartile ranges from the quartiles (Tukey 1977), are put at
-# the edge that the others have: list(z, beyond), beyond telling these rows. Not in columns with limits by the user.
+# Rows of 100 or more that lie far out, by more than three interquartile ranges from the quartiles (Tukey 1977), are put
+# at the edge that the others have, the farthest 2 % at most, so that no group is lost: list(z, beyond), beyond telling
+# these rows. Not in columns with limits by the user.
 within_fences <- function(z, has_limits = FALSE) {
-  beyond <- logical(nrow(z))
-  if (nrow(z) >= 100) for (j in setdiff(seq_len(ncol(z)), which(has_limits))) {
-    quartiles <- stats::quantile(z[, j], c(0.25, 0.75), names = FALSE)
-    if (quartiles[1] == quartiles[2]) next
-    fences <- quartiles + c(-3, 3) * diff(quartiles)
-    beyond <- beyond | z[, j] < fences[1] | z[, j] > fences[2]
+  free <- setdiff(seq_len(ncol(z)), which(has_limits))
+  quartiles <- apply(z, 2, stats::quantile, c(0.25, 0.75), names = FALSE)
+  width <- quartiles[2, ] - quartiles[1, ]
+  free <- free[width[free] > 0]
+  out <- lapply(free, function(j) pmax(quartiles[1, j] - z[, j], z[, j] - quartiles[2, j]) / width[j])
+  if (!length(out) || nrow(z) < 100) return(list(z = z, beyond = logical(nrow(z))))
+  farthest <- do.call(pmax, out)
+  reach <- max(3, sort(farthest, decreasing = TRUE)[floor(0.02 * nrow(z)) + 1])
+  for (j in free) {
+    fences <- quartiles[, j] + c(-reach, reach) * width[j]
     z[, j] <- pmin(pmax(z[, j], fences[1]), fences[2])
   }
-  list(z = z, beyond = beyond)
+  list(z = z, beyond = farthest > reach)
 }
 
 has_limits <- function(dots) c(!is.null(dots$xlim), !is.null(dots$ylim))
 
-# In small print on the right, where there is a margin.
-edge_note <- function(n, note = NULL) {
-  rows <- if (n == 1) "row is" else "rows are"
-  if (n) note <- c(note, sprintf("%s %s beyond the edges", format(n, big.mark = ","), rows))
-  if (is.null(note) || graphics::par("mar")[4] < 0.9) return(invisible())
+beyond_words <- function(n, of) {
+  if (n) sprintf("%s of %s rows beyond the edges", format(n, big.mark = ","), format(of, big.mark = ","))
+}
+
+# Small print on the line of the horizontal axis's name, to the left and right of it.
+axis_notes <- function(left, right, dots) {
+  name <- if (is.null(dots$xlab)) "z1" else dots$xlab
+  room <- (graphics::par("pin")[1] - graphics::strwidth(name, "inches")) / 2 - 0.15
+  note <- function(text, adj) {
+    if (is.null(text)) return(invisible())
+    size <- min(0.75, max(0.4, room / graphics::strwidth(text, "inches")))
+    side_text(text, 1, graphics::par("mgp")[1], size, adj = adj, col = "grey25")
+  }
+  note(left, 0)
+  note(right, 1)
+}
+
+# Small print on the right of panels.
+edge_note <- function(...) {
+  note <- c(...)
+  if (is.null(note)) return(invisible())
   note <- paste(note, collapse = "; ")
   size <- min(0.65, 0.95 * graphics::par("pin")[2] / graphics::strwidth(note, "inches"))
   side_text(note, 4, 0.1, size, col = "grey25")

@@ -29,7 +29,7 @@ draw_latent <- function(picture, dots, envir) {
                         if (k < 3) has_limits(dots) else FALSE)
   picture$units <- k
   picture$z <- seen$z
-  picture$beyond <- sum(seen$beyond[drawn])
+  picture$beyond <- beyond_words(sum(seen$beyond[drawn]), length(drawn))
   switch(min(3L, k), draw_codes_1, draw_codes_2, draw_codes_3)(picture, drawn, dots)
 }
 
@@ -42,7 +42,7 @@ draw_codes_2 <- function(picture, drawn, dots) {
   if (picture$has_prior) graphics::lines(prior, col = prior_colour)
   draw_points(z[, 1], z[, 2], picture$look, drawn)
   draw_top(picture$look, picture$label, picture$main, dots)
-  codes_note(picture, "line")
+  axis_notes(prior_note(picture, "line"), picture$beyond, dots)
 }
 
 prior_colour <- "grey60"
@@ -56,8 +56,8 @@ prior_circle <- function() {
 # Of one unit.
 prior_ends <- function() stats::qnorm(c(0.025, 0.975))
 
-codes_note <- function(picture, what) {
-  edge_note(picture$beyond, if (picture$has_prior) sprintf("within the %s: 95%% of the prior", what))
+prior_note <- function(picture, what) {
+  if (picture$has_prior) sprintf("within the %s: 95%% of the prior", what)
 }
 
 # One unit: a histogram; a strip for each level; or against the number.
@@ -74,7 +74,7 @@ draw_codes_1 <- function(picture, drawn, dots) {
   draw_points(z, y, picture$look, drawn)
   if (!is_number && !identical(dots$yaxt, "n") && !isFALSE(dots$axes)) draw_strip_names(picture$look$key$text)
   draw_main(picture$main, dots)
-  codes_note(picture, "lines")
+  axis_notes(prior_note(picture, "lines"), picture$beyond, dots)
 }
 
 # The first level on top; heights within a strip spread the points, without random numbers.
@@ -87,8 +87,10 @@ strip_heights <- function(group) {
 draw_strip_names <- function(text) {
   k <- length(text)
   line <- graphics::par("csi")
-  cex <- min(0.9, 1.1 * graphics::par("pin")[2] / k / line)
-  text <- fitted_text(text, graphics::par("mai")[2] - 0.6 * line, cex)
+  room <- graphics::par("mai")[2] - 0.6 * line
+  wide <- max(graphics::strwidth(text, "inches"))
+  cex <- min(0.9, 1.1 * graphics::par("pin")[2] / k / line, max(0.6, room / wide))
+  text <- fitted_text(text, room, cex)
   side_text(text, 2, 0.4, cex, 1, at = rev(seq_len(k)))
 }
 
@@ -103,7 +105,7 @@ draw_histogram <- function(z, dots, main, has_prior) {
                  border = "white", lwd = 0.5)
   if (has_prior) graphics::lines(prior$z, prior$counts, col = "grey40", lwd = 1.4)
   draw_main(main, dots)
-  edge_note(0, if (has_prior) "line: the prior")
+  axis_notes(if (has_prior) "line: the prior", NULL, dots)
 }
 
 # Expected numbers of n codes, per bin of a histogram, were they draws from the prior.
@@ -133,7 +135,7 @@ draw_codes_3 <- function(picture, drawn, dots) {
     draw_group_key(picture$look, picture$label,
                    c(inches[1] - free * cell[1] + 0.1, inches[2] - free * cell[2], free * cell - c(0.1, 0)), TRUE)
   draw_main(picture$main, dots, 0.6)
-  codes_note(picture, "lines")
+  edge_note(prior_note(picture, "lines"), picture$beyond)
 }
 
 # ---- reconstruction

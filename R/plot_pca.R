@@ -78,7 +78,8 @@ draw_scores <- function(picture, dots, envir) {
     draw_score(seen$z, picture, drawn, dots)
   }
   draw_top(picture$look, picture$label, "Principal components and codes", dots)
-  edge_note(sum(seen$beyond[drawn]))
+  beyond <- beyond_words(sum(seen$beyond[drawn]), length(drawn))
+  if (is_pair) edge_note(beyond) else axis_notes(NULL, beyond, given_or(dots, list(xlab = picture$names[1])))
 }
 
 draw_score <- function(z, picture, drawn, dots) {

@@ -122,6 +122,26 @@ test_that("far codes are put at the edge, and counted; not where the user set li
   expect_identical(within_fences(cbind(c(rep(0, 160), 1:40)))$beyond, logical(200))
 })
 
+test_that("a group far out is not put at the edge: 2 % of the rows are at most, and they are counted", {
+  set.seed(1)
+  cluster <- seq_len(30) # 10 % of the rows, far out in z1, and three rows farther still in z2
+  z <- cbind(stats::rnorm(300), stats::rnorm(300))
+  z[cluster, 1] <- 40 + stats::rnorm(30)
+  z[31:33, 2] <- c(200, 300, -400)
+  seen <- within_fences(z)
+  expect_lte(sum(seen$beyond), 0.02 * 300)
+  expect_true(all(seen$beyond[31:33]))
+  expect_gt(min(seen$z[cluster, 1]), 35)
+  expect_identical(seen$z[!seen$beyond, ], z[!seen$beyond, ])
+  picture <- list(z = structure(z, dimnames = list(NULL, c("z1", "z2"))), group = NULL, has_prior = TRUE)
+  texts <- drawn_by({
+    graphics::par(mar = c(3, 3, 1, 0.5), las = 1)
+    draw_latent(picture, list(), environment())
+  }, "C_mtext")
+  expect_true(sprintf("%d of 300 rows beyond the edges", sum(seen$beyond)) %in% unlist(texts))
+  expect_true("within the line: 95% of the prior" %in% unlist(texts))
+})
+
 test_that("groups have colours, and where these do not suffice, shapes or their letters", {
   look <- group_look(factor(rep(c("b", "a"), 3), c("b", "a")), list(), 6)
   expect_identical(look$key$text, c("b", "a"))
@@ -164,6 +184,7 @@ test_that("a group may have the rows that were omitted, too", {
   expect_length(latent_picture(fit, environment(), airquality$Month[-fit$na.action], "x")$group, fit$n_obs)
   expect_identical(group_label(quote(iris$Species)), "Species")
   expect_identical(group_label(quote(iris[["Species"]])), "Species")
+  expect_identical(group_label(quote(groups[[name]])), "group")
   expect_identical(group_label(quote(kind)), "kind")
   expect_identical(group_label(quote(rowSums(x))), "group")
 })
