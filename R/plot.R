@@ -166,7 +166,8 @@ plot_history <- function(fit, dots, envir) {
     limits[2] <- limits[2] + diff(limits) * 2 * graphics::par("csi") / graphics::par("pin")[2]
   with_arguments(graphics::plot.default, not = c("col", "lwd", "lty", "type", "pch", "cex"), dots, list(
     x = range(h$epoch), y = limits, type = "n", main = "Training history", xlab = "epoch",
-    ylab = "loss (nats per observation)", las = tick_las(loss[is.finite(loss)])))
+    ylab = "loss (nats per observation)", las = tick_las(loss[is.finite(loss)]), xaxt = "n"))
+  whole_axis(dots)
   for (j in seq_len(ncol(loss))) {
     s <- lapply(shape, `[`, j)
     graphics::lines(h$epoch, loss[, j], col = s$col, lwd = s$lwd, lty = s$lty, type = s$type, pch = s$pch, cex = s$cex)
@@ -424,8 +425,15 @@ panel_notes <- function(fit, observed, shown, bands = NULL) {
     if (any(is_class)) note_cells)
 }
 
-# Rows and columns of n panels.
-panel_grid <- function(n) c(round(sqrt(n)), ceiling(n / round(sqrt(n))))
+# Rows and columns of n panels in a picture c(width, height), the panels a little wider than high.
+panel_grid <- function(n, picture = graphics::par("din")) {
+  rows <- min(ceiling(sqrt(n)), max(1, round(sqrt(1.4 * n * picture[2] / picture[1]))))
+  rows <- ceiling(n / ceiling(n / rows))
+  c(rows, ceiling(n / rows))
+}
+
+# Of one of several panels.
+panel_look <- list(mar = c(2.5, 2.7, 1.6, 0.6), mgp = c(1.4, 0.4, 0), tcl = -0.3)
 
 # The classes of a response, or NULL when its values are numbers.
 class_levels <- function(block, y) {
@@ -481,8 +489,21 @@ draw_main <- function(main, dots, line = NA, tail = "") {
   with_arguments(graphics::title, given[names(given) != "cex.main"], list(main = main, line = line, cex.main = size))
 }
 
+line_inches <- function() max(graphics::par("mai")) / max(graphics::par("mar"))
+
 # Tick labels on the left stand upright when they are too long to lie beside the axis's name.
-tick_las <- function(y) if (max(nchar(format(pretty(y)))) > 4) 0 else 1
+tick_las <- function(y) {
+  room <- (graphics::par("mgp")[1] - graphics::par("mgp")[2] - 0.25) * line_inches()
+  if (max(graphics::strwidth(format(pretty(y)), "inches", cex = graphics::par("cex.axis"))) > room) 0 else 1
+}
+
+# A horizontal axis of whole numbers only, as of epochs; also a logarithmic one.
+whole_axis <- function(dots, ...) {
+  if (identical(dots$xaxt, "n") || isFALSE(dots$axes)) return(invisible())
+  at <- graphics::axTicks(1)
+  with_arguments(graphics::axis, dots[names(dots) %in% c("las", "cex.axis", "col.axis")],
+                 list(side = 1, at = at[at == round(at)], las = 1, ...))
+}
 
 # Labels of the classes that fit beside a matrix of k rows and below its k columns, and the margins they need in inches.
 class_axes <- function(labels, cex, top) {
@@ -535,7 +556,7 @@ plot_observed <- function(observed, fitted, block, dots, in_panel) {
   drawn <- known[evenly(observed[known], most_points)]
   style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
   if (in_panel) {
-    old <- graphics::par(mar = c(3, 3, 1.6, 0.6), mgp = c(1.8, 0.5, 0))
+    old <- graphics::par(panel_look)
     on.exit(graphics::par(old))
   }
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(

@@ -67,7 +67,7 @@ plot_banded <- function(observed, fitted, band, block, dots, in_panel, label) {
   drawn <- known[evenly(observed[known], most_points)]
   style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
   if (in_panel) {
-    old <- graphics::par(mar = c(3, 3, 1.6, 0.6), mgp = c(1.8, 0.5, 0))
+    old <- graphics::par(panel_look)
     on.exit(graphics::par(old))
   }
   where <- if (along) as.vector(band$rows$x) else band$confidence[, "fit"]

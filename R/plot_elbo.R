@@ -34,13 +34,14 @@ draw_elbo <- function(fit, dots) {
   looks <- elbo_looks(length(lines$epoch), dots)
   old <- graphics::par(c("mai", "mgp"))
   on.exit(graphics::par(old))
-  graphics::par(mar = pmin(graphics::par("mar"), c(3.2, 9, 9, 9)), mgp = c(2.7, 0.6, 0))
+  graphics::par(mar = pmin(graphics::par("mar"), c(3.2, 9, 9, 9)), mgp = c(min(2.7, graphics::par("mar")[2] - 1.2), 0.6, 0))
   graphics::plot.new()
   plt <- graphics::par("plt")
   middle <- plt[3] + c(0.3, 0.35) * (plt[4] - plt[3])
   graphics::par(new = TRUE, plt = replace(plt, 4, middle[1]))
   draw_lines(lines$epoch, lines$kl, looks, dots[setdiff(names(dots), c("ylim", "xlab", "ylab"))],
-             list(xlab = "", ylab = "KL", cex.lab = label_size("KL")))
+             list(xlab = "", ylab = "KL", xaxt = "n", cex.lab = label_size("KL")))
+  whole_axis(dots)
   with_arguments(graphics::title, dots[names(dots) %in% c("xlab", "cex.lab", "col.lab")],
                  list(xlab = "epoch", line = 1.9))
   graphics::par(new = TRUE, plt = replace(plt, 3, middle[2]))
@@ -48,7 +49,7 @@ draw_elbo <- function(fit, dots) {
   draw_lines(lines$epoch, lines$above, looks, dots[setdiff(names(dots), c("xlab", "sub", "xaxt"))],
              list(xlab = "", ylab = "nats per row", xaxt = "n", cex.lab = label_size("nats per row")),
              room_for_key = TRUE)
-  if (!identical(dots$xaxt, "n") && !isFALSE(dots$axes)) graphics::axis(1, labels = FALSE, tcl = -0.2)
+  whole_axis(dots, labels = FALSE, tcl = -0.2)
   n_rows <- draw_elbo_key(lines, looks, fit$best_epoch)
   draw_main("Training history", dots, if (n_rows > 1) 2.3 else NA)
 }

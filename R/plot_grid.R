@@ -78,20 +78,20 @@ draw_grid <- function(picture, dots, envir) {
   columns <- picture$columns
   own_grid <- prod(graphics::par("mfrow")) == 1
   old <- graphics::par(if (own_grid) list(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0)))
-  has_levels <- any(lengths(lapply(columns, `[[`, "levels")) > 0)
-  old <- c(old, graphics::par(mar = c(2.5, 2.7, 1.6 + if (has_levels) key_inches / line_inches() else 0, 0.6),
-                              mgp = c(1.4, 0.4, 0), tcl = -0.3))
+  has_levels <- lengths(lapply(columns, `[[`, "levels")) > 0
+  old <- c(old, graphics::par(panel_look))
   on.exit(graphics::par(old))
   is_plane <- length(picture$names) == 2
-  for (c in columns) (if (is_plane) draw_decoded_plane else draw_decoded_line)(c, picture, dots)
+  for (i in seq_along(columns)) {
+    graphics::par(mar = panel_look$mar + c(0, 0, has_levels[i] * key_inches / line_inches(), 0))
+    (if (is_plane) draw_decoded_plane else draw_decoded_line)(columns[[i]], picture, dots)
+  }
   shown <- if (length(columns) < picture$n) sprintf("the first %d of %d columns", length(columns), picture$n)
-  of_levels <- if (has_levels) paste("of levels the", if (is_plane) "likeliest" else "probabilities")
+  of_levels <- if (any(has_levels)) paste("of levels the", if (is_plane) "likeliest" else "probabilities")
   if (own_grid) margin_note(c("decoded columns", shown, of_levels, others_note(picture$others)), outer = TRUE)
 }
 
 key_inches <- 0.2
-
-line_inches <- function() graphics::par("mai")[1] / graphics::par("mar")[1]
 
 others_note <- function(names) {
   if (length(names)) sprintf("%s = 0", if (length(names) > 3) "other units" else paste(names, collapse = ", "))
@@ -155,13 +155,16 @@ mixed_levels <- function(probability, col) {
 
 draw_contours <- function(z, values) {
   if (diff(range(values)) <= 1e-8 * max(abs(values), 1e-300)) return(invisible())
-  graphics::contour(z, z, values, add = TRUE, nlevels = 6, col = "grey10", lwd = 0.8, labcex = 0.65,
+  most <- max(2, min(6, round(graphics::par("pin")[2] / 0.2)))
+  graphics::contour(z, z, values, add = TRUE, nlevels = most, col = "grey10", lwd = 0.8, labcex = 0.65,
                     vfont = NULL)
 }
 
 # ---- images
 
-# Images without gaps, in a plot region of their shape; ticks are at their codes, as many as have room.
+tile_half <- 0.47 # of the width of an image, the gaps between being 0.06
+
+# Images with thin gaps, in a plot region of their shape; ticks are at their codes, as many as have room.
 draw_mosaic <- function(picture, dots) {
   n <- c(length(picture$z), if (length(picture$names) == 2) length(picture$z) else 1)
   old <- graphics::par("mai")
@@ -172,14 +175,21 @@ draw_mosaic <- function(picture, dots) {
   graphics::par(pin = shape * min(graphics::par("pin") / shape))
   graphics::plot.window(c(0.5, n[1] + 0.5), c(0.5, n[2] + 0.5), xaxs = "i", yaxs = "i")
   palette <- grDevices::colorRampPalette(if (length(dots$col) > 1) dots$col else c("white", "black"))(256)
-  graphics::rasterImage(image_raster(picture$mosaic, palette, picture$ends), 0.5, 0.5, n[1] + 0.5,
-                        n[2] + 0.5, interpolate = FALSE)
-  graphics::box(col = "grey60")
+  draw_tiles(image_raster(picture$mosaic, palette, picture$ends), picture$dim, n)
   for (side in seq_along(picture$names)) draw_code_axis(side, picture$z, dots)
   with_arguments(graphics::title, dots[names(dots) %in% c("xlab", "ylab", "cex.lab", "col.lab")],
                  list(xlab = picture$names[1], ylab = if (n[2] > 1) picture$names[2] else "", line = 1.8))
   draw_main("Decoded images", dots)
   if (length(picture$others)) margin_note(others_note(picture$others))
+}
+
+# The n[1] x n[2] images of a mosaic, apart on grey.
+draw_tiles <- function(raster, dim, n) {
+  graphics::rect(0.5, 0.5, n[1] + 0.5, n[2] + 0.5, col = "grey80", border = NA)
+  for (i in seq_len(n[1])) for (j in seq_len(n[2])) {
+    tile <- raster[(n[2] - j) * dim[1] + seq_len(dim[1]), (i - 1) * dim[2] + seq_len(dim[2]), drop = FALSE]
+    graphics::rasterImage(tile, i - tile_half, j - tile_half, i + tile_half, j + tile_half, interpolate = FALSE)
+  }
 }
 
 draw_code_axis <- function(side, z, dots) {
@@ -191,7 +201,7 @@ draw_code_axis <- function(side, z, dots) {
           else graphics::strheight("0", "inches", cex = cex) * 1.4
   at <- labelled_places(length(z), size / cell)
   graphics::axis(side, at, text[at], las = 1, tcl = -0.2, mgp = c(1.8, 0.4, 0), cex.axis = cex, lwd = 0,
-                 lwd.ticks = 0.8)
+                 lwd.ticks = 0.8, gap.axis = 0)
 }
 
 # Of n places every one, second, ... so that the first and the last are among them, at least `apart` from each other.

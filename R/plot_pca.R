@@ -43,10 +43,7 @@ draw_scree <- function(x, dots, envir) {
   empty_plot(dots, list(x = range(k) + if (length(k) == 1) c(-0.5, 0.5) else 0, y = c(0, top),
                         xlab = "components", ylab = "mean squared error per entry", las = tick_las(c(0, top)),
                         xaxt = "n"))
-  if (!identical(dots$xaxt, "n") && !isFALSE(dots$axes)) {
-    at <- pretty(k)
-    graphics::axis(1, unique(at[at == round(at) & at >= min(k) & at <= max(k)]))
-  }
+  whole_axis(dots)
   symbols <- rep_len(if (is.null(dots$pch)) c(16, 17, 1, 2) else dots$pch, 4)
   for (j in rev(seq_len(ncol(errors))))
     graphics::lines(k, errors[, j], type = "b", col = col[j], lty = lty[j], lwd = shape$lwd[1], pch = symbols[j],

@@ -275,9 +275,36 @@ test_that("keys and panels have their places", {
   expect_equal(place$cex, 0.9)
   expect_equal(mean(place$left) + 0.9 * (1.65 / 2 - 0.12), 3) # the middle of both entries
   expect_lte(place_key(rep(2, 3), 4)$cex * 3 * 2.65, 4)
-  expect_equal(vapply(1:9, panel_grid, c(0, 0)), rbind(c(1, 1, 2, 2, 2, 2, 3, 3, 3), c(1, 2, 2, 2, 3, 3, 3, 3, 3)))
-  expect_equal(tick_las(c(0, 1)), 1)
-  expect_equal(tick_las(c(0, 50000)), 0)
+  for (picture in list(c(7, 3.6), c(7, 7), c(4, 9))) for (n in 1:9) {
+    grid <- panel_grid(n, picture)
+    expect_gte(prod(grid), n)
+    expect_lt(prod(grid - c(1, 0)), n) # no row is empty, no column
+    expect_lt(prod(grid - c(0, 1)), n)
+  }
+  expect_equal(panel_grid(7, c(7, 3.6)), c(2, 4))
+  expect_equal(panel_grid(9, c(7, 3.6)), c(3, 3))
+  drawn({
+    expect_equal(tick_las(c(0, 1)), 1)
+    expect_equal(tick_las(c(0, 50000)), 0)
+    graphics::par(mgp = c(2.3, 0.7, 0)) # the name of the axis is nearer
+    expect_equal(tick_las(c(0, 0.15)), 0)
+  })
+})
+
+test_that("ticks of epochs and components are whole numbers", {
+  ticks <- function(expr) {
+    axes <- drawn_by(expr, "C_axis")
+    unlist(lapply(Filter(function(axis) axis[[1]] == 1 && !identical(axis$xaxt, "n"), axes), `[[`, 2))
+  }
+  set.seed(1)
+  for (epochs in c(2, 3, 30)) {
+    fit <- hush(fit_nn(mpg ~ wt, mtcars, epochs = epochs))
+    at <- ticks(plot(fit))
+    expect_identical(at, round(at))
+    expect_gte(length(at), 2)
+  }
+  expect_null(ticks(plot(fit, xaxt = "n")))
+  expect_null(ticks(plot(fit, axes = FALSE)))
 })
 
 # ---- Bayesian networks

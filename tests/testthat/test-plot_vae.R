@@ -154,6 +154,12 @@ test_that("the grid has the images of its codes, upright, the least codes at the
     plot(fit, "grid", dim = c(4, 16))
     expect_equal(graphics::par("usr"), c(0.5, 15.5, 0.5, 15.5))
   })
+  tiles <- drawn_by(plot(fit, "grid", dim = c(8, 8)), "C_raster")
+  expect_length(tiles, 225)
+  shades <- image_raster(picture$mosaic, grDevices::colorRampPalette(c("white", "black"))(256), c(0, 16))
+  expect_identical(as.matrix(tiles[[1]][[1]]), as.matrix(shades)[113:120, 1:8]) # the least codes
+  ends <- vapply(tiles, function(tile) unlist(tile[2:5]), numeric(4)) # left, bottom, right, top
+  expect_true(all(ends[3:4, ] - ends[1:2, ] < 1)) # gaps, for images are 1 apart
 })
 
 test_that("columns are decoded where decode() says, numbers and levels", {
