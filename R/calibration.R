@@ -13,7 +13,8 @@
 #' @param draws from the predictive distribution.
 #' @param bins of probabilities, for classes.
 #' @param x a calibration.
-#' @param ... for `plot()`, graphical arguments of [plot()]; else not used.
+#' @param ... for `plot()`, graphical arguments as in [plot.varnn()], `col` being that of the bars or of the classes;
+#'   else not used.
 #' @details The probability integral transform of an observation is the probability of a smaller one,
 #'   \eqn{P(Y < y) + u P(Y = y)}{P(Y < y) + u P(Y = y)} with u uniform in (0, 1) for counts, by draws; it is uniform if
 #'   the predictions are right, and the central interval of a level covers when it is within level / 2 of one half. The
@@ -173,9 +174,10 @@ plot_pit <- function(x, dots) {
   counts <- graphics::hist(x$pit, seq(0, 1, length.out = k + 1), plot = FALSE)$counts / x$n * k
   band <- stats::qbinom(c(0.025, 0.975), x$n, 1 / k) / x$n * k
   shape <- given_or(dots, list(col = grDevices::adjustcolor(okabe_ito[["blue"]], 0.6)))
-  with_arguments(graphics::plot.default, dots, not = "col", list(
+  with_arguments(graphics::plot.default, dots, not = c("col", "main"), list(
     x = c(0, 1), y = c(0, max(counts, band) * 1.05), type = "n", xaxs = "i", yaxs = "i", las = 1,
-    main = paste("Calibration of", x$response), xlab = "probability integral transform", ylab = "density"))
+    main = "", xlab = "probability integral transform", ylab = "density"))
+  draw_main(paste("Calibration of", x$response), dots)
   graphics::rect(0, band[1], 1, band[2], col = "grey90", border = NA)
   graphics::rect((seq_len(k) - 1) / k, 0, seq_len(k) / k, counts, col = shape$col, border = "white")
   graphics::abline(h = 1, lty = 2, col = "grey45")
@@ -184,21 +186,21 @@ plot_pit <- function(x, dots) {
                                   "grey: 95% of right bars"))
 }
 
+# Of the points of right probabilities 95 % are on the grey bars, as wide as the number of rows allows.
 plot_reliability <- function(x, dots) {
-  classes <- unique(x$reliability$class)
-  shape <- given_or(dots, list(col = grDevices::hcl.colors(max(2, length(classes)), "Dark 3"), lwd = 1.8, pch = 16))
-  with_arguments(graphics::plot.default, dots, not = c("col", "lwd", "pch"), list(
-    x = c(0, 1), y = c(0, 1), type = "n", las = 1, main = paste("Calibration of", x$response),
-    xlab = "predicted probability", ylab = "observed share"))
+  r <- x$reliability
+  classes <- unique(r$class)
+  is_one <- length(classes) == 1
+  look <- group_look(if (!is_one) factor(r$class, classes), dots, nrow(r))
+  label <- x$response
+  empty_plot(dots, list(x = c(0, 1), y = with_key_room(c(0, 1), look, label), las = 1, xlab = "predicted probability",
+                        ylab = "observed share"))
   graphics::abline(0, 1, lty = 2, col = "grey45")
-  for (k in seq_along(classes)) {
-    r <- x$reliability[x$reliability$class == classes[k], ]
-    col <- rep_len(shape$col, length(classes))[k]
-    graphics::lines(r$predicted, r$observed, col = col, lwd = shape$lwd)
-    graphics::points(r$predicted, r$observed, col = col, pch = shape$pch, cex = 0.5 + 1.5 * sqrt(r$n / max(r$n)))
-  }
-  if (length(classes) > 1 && length(classes) <= 12)
-    graphics::legend("topleft", legend = classes, col = rep_len(shape$col, length(classes)), lwd = shape$lwd,
-                     pch = shape$pch, bty = "n", cex = 0.85)
-  if (has_margin()) margin_note(c(sprintf("Brier score %.3f", x$brier), "area of points: rows"))
+  right <- vapply(c(0.025, 0.975), function(p) stats::qbinom(p, r$n, r$predicted) / r$n, numeric(nrow(r)))
+  right <- matrix(right, ncol = 2)
+  graphics::segments(r$predicted, right[, 1], r$predicted, right[, 2], col = "grey80", lwd = 3, lend = 1)
+  if (is_one) graphics::lines(r$predicted, r$observed, col = look$col, lwd = given_or(dots, list(lwd = 1.8))$lwd)
+  graphics::points(r$predicted, r$observed, col = look$col, pch = look$pch, cex = 0.5 + 1.5 * sqrt(r$n / max(r$n)))
+  draw_top(look, label, sprintf("Calibration of %s: Brier score %.3f", label, x$brier), dots)
+  axis_notes("area of points: rows", "grey: 95% of right shares", given_or(dots, list(xlab = "predicted probability")))
 }

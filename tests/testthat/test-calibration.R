@@ -49,9 +49,25 @@ test_that("classes have a reliability, numbers of counts a transform", {
   d$n <- stats::rpois(3000, exp(0.5 + 0.3 * d$x))
   k <- calibration(fit_nn(n ~ x, d, family = "poisson", hidden = 0, optimizer = "lbfgs"), draws = 200)
   expect_gt(suppressWarnings(stats::ks.test(k$pit, "punif"))$p.value, 1e-4)
-  grDevices::pdf(NULL)
-  on.exit(grDevices::dev.off())
-  expect_identical(plot(k), k)
+  expect_length(drawn_by(expect_identical(plot(k), k), "C_rect"), 2)
+})
+
+test_that("reliability is drawn beside the shares of right probabilities", {
+  fits <- list(fit_nn(type ~ ., MASS::Pima.tr, epochs = 10), fit_nn(Species ~ ., iris, epochs = 10),
+               fit_nn(digit ~ ., digits[1:500, ], epochs = 2))
+  for (fit in fits) for (mar in list(c(5, 4, 4, 2), c(3, 3, 1.5, 0.5))) {
+    k <- calibration(fit)
+    texts <- drawn_by({
+      graphics::par(mar = mar)
+      plot(k)
+    }, "C_mtext")
+    expect_true("grey: 95% of right shares" %in% unlist(texts))
+  }
+  bars <- drawn_by(plot(k), "C_segments")[[1]]
+  r <- k$reliability
+  expect_equal(bars[[1]], r$predicted)
+  expect_equal(bars[[2]], stats::qbinom(0.025, r$n, r$predicted) / r$n)
+  expect_equal(bars[[4]], stats::qbinom(0.975, r$n, r$predicted) / r$n)
 })
 
 test_that("mistakes are named", {
