@@ -153,8 +153,9 @@ print.varnn_calibration <- function(x, ...) {
     cat(sprintf("\nlog score %s, CRPS %s\n", format(x$log_score, digits = 4), format(x$crps, digits = 4)))
   } else {
     print(x$reliability, row.names = FALSE, digits = 2)
-    cat(sprintf("\nlog score %s, Brier score %s, accuracy %s, calibration error %s\n", format(x$log_score, digits = 4),
-                format(x$brier, digits = 4), format(x$accuracy, digits = 4), format(x$error, digits = 3)))
+    print_lines(c("", sprintf("log score %s, Brier score %s, accuracy %s, calibration error %s",
+                              format(x$log_score, digits = 4), format(x$brier, digits = 4),
+                              format(x$accuracy, digits = 4), format(x$error, digits = 3))))
   }
   invisible(x)
 }

@@ -278,11 +278,11 @@ constant_errors <- function(fit, y, w) {
 #' @rdname summary.varnn_ae
 #' @export
 print.summary.varnn_ae <- function(x, ...) {
-  cat(x$fit_lines, "", "Reconstruction by column (error of the training data, share explained):", sep = "\n")
+  print_lines(c(x$fit_lines, "", "Reconstruction by column (error of the training data, share explained):"))
   shown <- x$variables[order(-x$variables$error), ]
   print(utils::head(shown, 12), digits = 3)
   if (nrow(shown) > 12) cat("... and", nrow(shown) - 12, "columns with smaller errors\n")
-  cat("\nCodes: standard deviations", paste(format(x$codes$sd, digits = 3), collapse = ", "), "\n")
+  print_lines(c("", paste("Codes: standard deviations", paste(format(x$codes$sd, digits = 3), collapse = ", "))))
   if (length(x$codes$sd) > 1 && !is.null(x$codes$correlation)) {
     cat("Correlations:\n")
     print(x$codes$correlation, digits = 2)

@@ -74,7 +74,7 @@ gradient_table <- function(at, theta, which, layout) {
 #' @export
 print.varnn_gradients <- function(x, ...) {
   table <- attr(x, "table")
-  cat(sprintf("Worst relative error of %d derivatives: %s (at %s)\n", nrow(table), format(c(unclass(x)), digits = 3),
-              table$parameter[which.max(table$error)]))
+  print_lines(sprintf("Worst relative error of %d derivatives: %s (at %s)", nrow(table),
+                      format(c(unclass(x)), digits = 3), table$parameter[which.max(table$error)]))
   invisible(x)
 }

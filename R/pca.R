@@ -192,15 +192,15 @@ print.varnn_pca <- function(x, ...) {
   }
   shown[["largest angle"]] <- sprintf("%.2f", t$angle)
   print(shown, row.names = FALSE)
-  cat(sprintf("\nAngles in degrees between the subspaces of PCA and of the decoder%s: %s\n",
-              if (x$is_linear) "" else " (its tangent at the mean code)",
-                paste(sprintf("%.2f", x$angles), collapse = ", ")))
-  cat(sprintf("Largest cosine between two columns of the decoder%s: %.3f%s\n",
-              if (x$is_linear) "" else "'s Jacobian", x$cosine, orthogonal_words(x)))
+  print_lines(c("", sprintf("Angles in degrees between the subspaces of PCA and of the decoder%s: %s",
+                            if (x$is_linear) "" else " (its tangent at the mean code)",
+                            paste(sprintf("%.2f", x$angles), collapse = ", ")),
+                sprintf("Largest cosine between two columns of the decoder%s: %.3f%s",
+                        if (x$is_linear) "" else "'s Jacobian", x$cosine, orthogonal_words(x))))
   invisible(x)
 }
 
 orthogonal_words <- function(x) {
   if (!x$is_linear || x$cosine < 0.01) return("")
-  "; they need not be\northogonal: only the space that they span is determined, any basis gives the same reconstruction"
+  "; they need not be orthogonal: only the space that they span is determined, any basis gives the same reconstruction"
 }

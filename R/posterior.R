@@ -275,7 +275,7 @@ leaf_prior_sd <- function(spec, leaf, mean, sd) {
 #' @rdname summary.varnn_bayes_nn
 #' @export
 print.summary.varnn_bayes_nn <- function(x, ...) {
-  cat(x$fit_lines, "", sep = "\n")
+  print_lines(c(x$fit_lines, ""))
   cat(sprintf("The data determine about %s of %s weights and biases.\n", format(x$n_effective, digits = 3),
               format(x$n_weights, big.mark = ",")))
   print(x$layers, row.names = FALSE, digits = 3)

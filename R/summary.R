@@ -4,9 +4,12 @@
 print.varnn <- function(x, ...) {
   check_fit(x)
   check_dots_empty(..., known = "digits")
-  cat(fit_lines(x), sep = "\n")
+  print_lines(fit_lines(x))
   invisible(x)
 }
+
+# No wider than the console.
+print_lines <- function(lines) writeLines(strwrap(lines, getOption("width") + 1, exdent = 2))
 
 fit_lines <- function(fit) {
   call <- paste(deparse(fit$call, width.cutoff = 100L), collapse = " ")
@@ -153,7 +156,7 @@ share_explained <- function(ss, total) if (total > 0) 1 - ss / total else NA_rea
 #' @rdname summary.varnn_nn
 #' @export
 print.summary.varnn_nn <- function(x, ...) {
-  cat(x$fit_lines, "", sep = "\n")
+  print_lines(c(x$fit_lines, ""))
   for (name in names(x$responses)) {
     one <- x$responses[[name]]
     if (length(x$responses) > 1) cat("Response ", name, ":\n", sep = "")

@@ -499,12 +499,12 @@ expected_dimensions <- function(fit, y) {
 #' @rdname summary.varnn_vae
 #' @export
 print.summary.varnn_vae <- function(x, ...) {
-  cat(x$fit_lines, "", sep = "\n")
+  print_lines(c(x$fit_lines, ""))
   e <- format(x$elbo, digits = 4, trim = TRUE)
   cat(sprintf("ELBO %s nats per row: log-likelihood %s, KL %s\n\n", e[1], e[2], e[3]))
   print(x$dimensions, digits = 3)
-  cat(sprintf("\n%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)), collapse_words(x),
-      "\n")
+  print_lines(c("", paste(sprintf("%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)),
+                          collapse_words(x))))
   if (!is.null(x$sigma)) {
     cat("\nNoise (sigma):\n")
     print(utils::head(x$sigma, 12), digits = 3)
@@ -518,7 +518,7 @@ print.summary.varnn_vae <- function(x, ...) {
 collapse_words <- function(x) {
   lost <- sum(!x$dimensions$active)
   if (is.null(x$expected) || lost == 0) return("")
-  sprintf(paste("Of the standardised columns %d eigenvalues are above sigma^2 = %s:\n%s"), x$expected$active,
+  sprintf("Of the standardised columns %d eigenvalues are above sigma^2 = %s: %s", x$expected$active,
           format(x$expected$variance, digits = 3),
           if (x$expected$active <= sum(x$dimensions$active)) "the others have nothing to tell, and should collapse."
           else "probabilistic PCA would use more; try more epochs, `kl_warmup` or a smaller `sigma`.")

@@ -306,6 +306,28 @@ test_that("update() refits, and finds what it should", {
   expect_lte(length(capture.output(print(made))), 15)
 })
 
+test_that("nothing printed is wider than the console, and a fit has at most 15 lines of 80", {
+  set.seed(1)
+  fits <- list(
+    fit_nn(Days ~ ., MASS::quine, family = poisson, hidden = c(20, 10), dropout = 0.1, layer_norm = TRUE,
+           validation = 0.2, schedule = "cosine", epochs = 5),
+    fit_nn(cbind(mpg, disp, hp, drat) ~ wt + qsec + vs + am + gear + carb, mtcars, penalty = 0.01, epochs = 20),
+    fit_ae(~ . - Species, iris, noise = 0.1, sparsity = 0.1, contractive = 0.1, validation = 0.2, epochs = 5),
+    fit_vae(iris, latent = 3, beta = 2, free_bits = 0.1, kl_warmup = 2, validation = 0.2, epochs = 5),
+    fit_bayes_nn(mpg ~ ., mtcars, prior = prior_normal("auto"), posterior = "last_layer", validation = 0.2, epochs = 5))
+  fits[[6]] <- compare_pca(fits[[3]])
+  fits[[7]] <- calibration(fit_nn(Species ~ ., iris, epochs = 5))
+  for (width in c(80, 60)) {
+    old <- options(width = width)
+    for (fit in fits) for (x in list(fit, if (inherits(fit, "varnn")) summary(fit) else fit)) {
+      lines <- capture.output(print(x))
+      expect_lte(max(nchar(lines)), width)
+      if (width == 80 && inherits(x, "varnn")) expect_lte(length(lines), 15)
+    }
+    options(old)
+  }
+})
+
 test_that("vcov() and confint() say why there is none", {
   fit <- quick(mpg ~ wt, mtcars)
   expect_refused(vcov(fit), "parameters of a network")
