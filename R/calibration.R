@@ -1,6 +1,6 @@
 # Calibration: are the predicted distributions those of the observations?
 
-#' Calibration of predictions
+#' Calibrate: are predicted distributions those of the observations?
 #'
 #' Compares predicted distributions with what was observed, best on data that the fit has not seen: coverage of central
 #' prediction intervals and the probability integral transform for numbers; reliability of probabilities for classes;
@@ -21,12 +21,17 @@
 #'   log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
 #'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. The Brier
 #'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, meaned over rows.
+#'
+#'   `plot()` draws the histogram of the transform, with a grey band in which 95% of the bars of a right prediction are;
+#'   or for classes the observed shares against the predicted probabilities, with grey bars that hold 95% of the shares
+#'   that right probabilities would give.
 #' @return A list of class `varnn_calibration`: `kind` (`"number"` or `"class"`), `response`, `n`, `log_score`; for
 #'   numbers `coverage` (a data frame of `level`, `observed` and its standard error `se`), `pit` (one per row) and
 #'   `crps`; for classes `reliability` (a data frame by class and bin: `predicted`, `observed`, `n`), `brier`,
 #'   `accuracy` and `error`, the mean distance of the reliability from its diagonal.
 #' @references Gneiting and Raftery (2007) Strictly proper scoring rules, prediction, and estimation,
 #'   \doi{10.1198/016214506000001437}.
+#' @seealso [predict.varnn_bayes_nn()], [log_lik()], [simulate.varnn_nn()].
 #' @examples
 #' set.seed(1)
 #' odd <- seq(1, 111, 2)

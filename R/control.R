@@ -1,4 +1,4 @@
-#' How to train
+#' Control how a network is trained
 #'
 #' Collects what decides how a network is trained. Every argument may also be given directly to a fitting function, as
 #' in `fit_nn(y ~ ., data, epochs = 50)`. What is left `NULL` is chosen from the data, and `print()` of the fit says
@@ -6,10 +6,12 @@
 #'
 #' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within
 #'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`.
-#' @param batch_size observations per step. `NULL`: chosen from the number of rows.
+#' @param batch_size observations per step. `NULL`: a power of 2 from 32 to 256 that makes about 60 steps an epoch.
 #' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all
 #'   others use random batches.
-#' @param learn_rate the learning rate; not used by `"lbfgs"`. `NULL`: a value that suits the optimizer.
+#' @param learn_rate the learning rate; not used by `"lbfgs"`. `NULL`: 0.05 for `"sgd"` and `"adagrad"`, 0.01 for
+#'   `"momentum"` and `"nesterov"`, 0.003 for `"rmsprop"`, 0.005 for `"adam"` and `"adamw"`; of variational
+#'   autoencoders 0.4 times these.
 #' @param schedule the learning rate over epochs: `"constant"`; `"step"`, a tenth after each third of the epochs;
 #'   `"exponential"` and `"cosine"`, down to a hundredth; `"plateau"`, a half after 10 epochs without improvement.
 #' @param momentum momentum of `"momentum"` and `"nesterov"`, decay of the mean gradient of `"adam"` and `"adamw"`.
@@ -46,6 +48,8 @@
 #'   schedule, \doi{10.48550/arXiv.1608.03983}. Duchi, Hazan and Singer (2011) Adagrad, Journal of Machine Learning
 #'   Research 12, 2121-2159. Salmon et al. (2011) Philox, \doi{10.1145/2063384.2063405}. Sutskever et al. (2013)
 #'   momentum and Nesterov's, PMLR 28(3), 1139-1147.
+#' @seealso [activations()] for the formulas of the optimizers, [continue()] to train further, [plot.varnn()] with
+#'   `which = "history"` for the result.
 #' @examples
 #' nn_control(optimizer = "lbfgs", epochs = 200)
 #' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs")

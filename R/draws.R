@@ -99,7 +99,7 @@ posterior_eta <- function(fit, data, draws = default_draws) {
 
 # ---- posterior predictions, with rstantools' names
 
-#' Draws from the posterior
+#' Draw from the posterior and the posterior predictive distribution
 #'
 #' `posterior_epred()` draws the expected response (of classes: probabilities), `posterior_predict()` the response,
 #' noise included, and `log_lik()` the log-likelihood of each observation, at draws of the weights. All rows share
@@ -115,6 +115,8 @@ posterior_eta <- function(fit, data, draws = default_draws) {
 #'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
 #'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
 #'   list of these; `log_lik()` adds them up.
+#' @seealso [predict.varnn_bayes_nn()] for means and intervals, [as.matrix.varnn_bayes_nn()] for draws of the weights,
+#'   [calibration()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4)
@@ -289,13 +291,18 @@ row_quantiles <- function(x, probs) {
   t(apply(x, 1, stats::quantile, probs, names = FALSE))
 }
 
-#' Draws of the weights
+#' Draw weights from the posterior
+#'
+#' Draws of all weights and biases of a Bayesian network, for a look at their distribution or for computations that no
+#' method has.
 #'
 #' @param x a fit by [fit_bayes_nn()].
 #' @param draws number of draws.
 #' @param ... not used.
 #' @return A matrix with a row per draw from the variational posterior and a column per weight and bias, on the scale
 #'   of the standardised data.
+#' @seealso [coef.varnn_bayes_nn()] for their means and covariance, [posterior_epred()] for draws of predictions,
+#'   [plot.varnn()] with `which = "weights"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2)

@@ -353,7 +353,7 @@ fewest_epochs <- function(curves) {
 
 # ---- going on
 
-#' Train on
+#' Train a fit further
 #'
 #' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in
 #' contrast fits anew, as it does for `lm`.
@@ -364,6 +364,7 @@ fewest_epochs <- function(curves) {
 #'   else `list(x = , y = )`.
 #' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
 #' @return The fit after training on; its history goes on where it ended. L-BFGS starts with an empty memory.
+#' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20)

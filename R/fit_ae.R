@@ -22,6 +22,11 @@
 #' * Sparse: `sparsity = k` adds \eqn{k \sum_j |z_j|}{k sum_j |z_j|}, averaged over rows.
 #' * Contractive (Rifai et al. 2011): `contractive = k` adds \eqn{k \sum_{jm} (\partial z_j / \partial x_m)^2}{k sum
 #'   (dz_j / dx_m)^2}, averaged over rows, by random directions: its expectation is exact.
+#'
+#'   Both of these penalties depend on the scale of the columns: the loss that they are added to is in the units of the
+#'   columns as the network sees them (standardised, unless `standardize = FALSE`) and grows with their number, and
+#'   that derivative has these units, too. So k must be chosen anew, by `validation`, for columns of another scale or
+#'   number. And without `penalty` or `tied = TRUE` the decoder can undo small codes by large weights.
 #' * Tied weights: with `tied = TRUE` each decoder layer has the transposed weights of its encoder layer (and biases
 #'   of its own).
 #' * Robust: `loss = "huber"` takes for numeric columns Huber's density with a learned scale, normal in the middle
@@ -49,13 +54,16 @@
 #'
 #' @return An object of class `c("varnn_ae", "varnn")`, a list as that of [fit_nn()], with the training data's `codes`
 #'   (rows x latent) and `errors` (one per row). Its methods: [encode()], [decode()], [reconstruct()],
-#'   [predict()][predict.varnn_ae()], [anomaly()], [compare_pca()], [simulate()][simulate.varnn_ae()],
-#'   [plot()][plot.varnn()], [summary()][summary.varnn_ae()].
+#'   [predict()][predict.varnn_ae], [anomaly()], [compare_pca()], [simulate()][simulate.varnn_ae],
+#'   [plot()][plot.varnn], [summary()][summary.varnn_ae].
+#'   Training trouble is a warning, as of [fit_nn()].
 #' @references Bourlard and Kamp (1988) \doi{10.1007/BF00332918}. Baldi and Hornik (1989)
 #'   \doi{10.1016/0893-6080(89)90014-2}. Kunin, Bloom, Goeva and Seed (2019) \doi{10.48550/arXiv.1901.08168}. Vincent,
 #'   Larochelle, Bengio and Manzagol (2008) \doi{10.1145/1390156.1390294}. Bishop (1995)
 #'   \doi{10.1162/neco.1995.7.1.108}. Rifai, Vincent, Muller, Glorot and Bengio (2011) Contractive auto-encoders, ICML
 #'   28, 833-840. Huber (1964) \doi{10.1214/aoms/1177703732}.
+#' @seealso [fit_vae()] for a model that can simulate, [nn_control()], [compare_pca()], [plot.varnn()]; the vignette
+#'   `autoencoders`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_ae(~ . - Species, iris, epochs = 50)
@@ -234,7 +242,9 @@ result_line.varnn_ae <- function(fit) {
   paste0("error ", error(trained), " per entry", if (!is.null(out)) sprintf(" (held out %s)", error(out)), "; ", line)
 }
 
-#' Summary of an autoencoder
+#' Summarise an autoencoder
+#'
+#' Which columns an autoencoder reproduces well, which not, and how its codes are spread and correlated.
 #'
 #' @param object,x a fit by [fit_ae()], its summary.
 #' @param ... not used.
@@ -242,6 +252,7 @@ result_line.varnn_ae <- function(fit) {
 #'   each column its `family`, its mean `error` in the training data and `explained`, the share of the error of the
 #'   best constant, its mean, that the reconstruction saves), `codes` (their standard deviations and correlations) and
 #'   `layers` (a data frame of the parameters).
+#' @seealso [compare_pca()], [predict.varnn_ae()] for the errors of rows, [summary.varnn_vae()].
 #' @examples
 #' set.seed(1)
 #' summary(fit_ae(iris, epochs = 50))
@@ -303,12 +314,15 @@ fitted.varnn_ae <- function(object, ...) {
 
 #' Residuals of an autoencoder
 #'
-#' @param object a fit by [fit_ae()].
+#' Observed less reconstructed values of the training data, entry by entry.
+#'
+#' @param object a fit by [fit_ae()] or [fit_vae()].
 #' @param type `"response"`: observed minus reconstructed, on the columns' own scales; `"standardized"`: numeric
 #'   columns divided by their standard deviation.
 #' @param ... not used.
 #' @return A matrix, rows x columns. Of a logical column or factor of two levels: 0 or 1 minus the probability; of
 #'   another factor a column per level. `NA` where an entry is missing.
+#' @seealso [predict.varnn_ae()] with `type = "error"`, [anomaly()], [residuals.varnn()].
 #' @examples
 #' set.seed(1)
 #' head(residuals(fit_ae(~ . - Species, iris, epochs = 50)))

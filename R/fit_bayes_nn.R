@@ -65,7 +65,9 @@
 #'   (2011) Practical variational inference for neural networks, NIPS 24. Kingma, Salimans and Welling (2015)
 #'   Variational dropout and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
-#' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [prior_normal()]
+#' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [calibration()], [prior_normal()],
+#'   [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
+#'   `bayesian-neural-networks`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 8)

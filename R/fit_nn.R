@@ -20,7 +20,11 @@
 #' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
 #' on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond 1.345 times a scale that is
 #' learned: a robust regression). A response that is a matrix or a data frame has a family for each column; a named
-#' `family` sets some.
+#' `family` sets some. For their formulas see [families()].
+#'
+#' The scale of `"huber"` is estimated by maximum likelihood, together with the network. Gross outliers therefore widen
+#' it, and with it the part in which residuals count as those of a normal distribution: it is less robust than
+#' [MASS::rlm()], which takes the scale from the median absolute residual.
 #'
 #' @section Defaults that look at the data:
 #' A network of dense layers alone starts as a linear model, so that training can only add to it: two units carry each
@@ -64,7 +68,9 @@
 #'   \doi{10.1109/ICCV.2015.123}. Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15,
 #'   1929-1958. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}. Ba, Kiros and Hinton (2016) layer
 #'   normalisation, \doi{10.48550/arXiv.1607.06450}.
-#' @seealso [nn_control()], [predict.varnn_nn()], [continue()], [check_gradients()]
+#' @seealso [fit_bayes_nn()] for predictions that know how sure they are; [nn_control()], [predict.varnn_nn()],
+#'   [summary.varnn_nn()], [plot.varnn()], [continue()], [calibration()], [check_gradients()]; the vignettes `varnn`
+#'   and `neural-networks`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ ., mtcars, epochs = 100)

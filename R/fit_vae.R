@@ -55,14 +55,15 @@
 #'
 #' @return An object of class `c("varnn_vae", "varnn")`, a list as that of [fit_nn()]; `history` has `loss` (the
 #'   objective's negative), `nll` and `kl_latent` (the ELBO's parts, negative), `elbo`, `learn_rate` and, where rows
-#'   were held out, `val_loss`. Methods: [encode()], [decode()], [reconstruct()], [simulate()][simulate.varnn_vae()],
-#'   [elbo()], [logLik()][logLik.varnn_vae()], [impute()], [predict()][predict.varnn_ae()], [anomaly()],
-#'   [plot()][plot.varnn()], [summary()][summary.varnn_vae()].
+#'   were held out, `val_loss`. Methods: [encode()], [decode()], [reconstruct()], [simulate()][simulate.varnn_vae],
+#'   [elbo()], [logLik()][logLik.varnn_vae], [impute()], [predict()][predict.varnn_ae], [anomaly()],
+#'   [plot()][plot.varnn], [summary()][summary.varnn_vae].
 #' @references Kingma and Welling (2014) \doi{10.48550/arXiv.1312.6114}. Rezende, Mohamed and Wierstra (2014)
 #'   \doi{10.48550/arXiv.1401.4082}. Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}. Kingma et
 #'   al. (2016) free bits, \doi{10.48550/arXiv.1606.04934}. Higgins et al. (2017) beta, beta-VAE, ICLR. Sohn, Lee and
 #'   Yan (2015) conditional models, NeurIPS 28. Tipping and Bishop (1999) \doi{10.1111/1467-9868.00196}. Lucas,
 #'   Tucker, Grosse and Norouzi (2019) \doi{10.48550/arXiv.1911.02469}.
+#' @seealso [fit_ae()], [nn_control()], [elbo()], [plot.varnn()]; the vignette `variational-autoencoders`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 100)

@@ -1,4 +1,4 @@
-#' Check a fit's gradients
+#' Check a fit's gradients against differences
 #'
 #' Compares the gradient that the engine computes by backward differentiation with central differences of the loss, at
 #' the fit's parameters and with the noise frozen. A teaching aid, and a test of the engine on your model.
@@ -14,6 +14,7 @@
 #' @details The difference is taken over \eqn{\pm h}{+-h}, \eqn{h = \epsilon^{1/3} \max(1, |\theta|)}{h = eps^(1/3)
 #'   max(1, |theta|)}, and over \eqn{\pm h / 100}{+-h / 100}, and the better counts, since a unit of `"relu"` may
 #'   change its sign within h. Always in double precision.
+#' @seealso [fit_nn()], [activations()], and the vignette `engine`.
 #' @examples
 #' set.seed(1)
 #' check_gradients(fit_nn(mpg ~ wt + hp, mtcars, activation = "tanh", epochs = 20))

@@ -79,20 +79,22 @@ all_names <- function(fit, ok) {
   names
 }
 
-#' Codes, decoding and reconstruction
+#' Encode and decode: codes, decoding and reconstruction
 #'
 #' `encode()` gives the codes z of data, `decode()` the data that belong to codes, and `reconstruct()` what the data
 #' look like after both: `reconstruct(fit, newdata)` equals `decode(fit, encode(fit, newdata))` exactly.
 #'
-#' @param object a fit by [fit_ae()].
+#' @param object a fit by [fit_ae()] or [fit_vae()], whose codes are the means of q(z | x).
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the columns of the training data. Entries
 #'   may be missing. Without it, the training data.
 #' @param z a matrix of codes with a column per latent unit, or a vector that is one row of it.
 #' @param ... not used; an argument here is an error.
 #' @return `encode()`: a matrix, rows x latent, with columns `z1`, `z2`, ... `decode()` and `reconstruct()`: rows like
 #'   the training data, with the same columns, types, units and levels. Numeric columns have their means (also those
-#'   of counts), logical columns and factors the likeliest value. Missing entries are filled in.
-#' @seealso [predict.varnn_ae()] for errors.
+#'   of counts), logical columns and factors the likeliest value. Missing entries are filled in. A missing column or
+#'   a new level is an error that names it.
+#' @seealso [predict.varnn_ae()] for errors, [anomaly()] for rows that are reconstructed badly, [plot.varnn()] for
+#'   pictures of the codes, [simulate()][simulate.varnn_vae] for new rows.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_ae(iris, epochs = 50)
@@ -169,9 +171,12 @@ check_codes <- function(z, latent) {
   z
 }
 
-#' Codes, reconstructions and errors of an autoencoder
+#' Predict with an autoencoder: codes, reconstructions and errors
 #'
-#' @param object a fit by [fit_ae()].
+#' What an autoencoder, also a variational one, makes of data: their codes, as [predict()] of a [prcomp()] gives
+#' scores, their reconstruction, or how far that is from them.
+#'
+#' @param object a fit by [fit_ae()] or [fit_vae()].
 #' @param newdata as in [encode()].
 #' @param type `"latent"`: the codes, as [encode()]; `"reconstruction"`: as [reconstruct()]; `"error"`: the
 #'   reconstruction error.
@@ -182,6 +187,8 @@ check_codes <- function(z, latent) {
 #'   error of an entry is its unit deviance: of a numeric column the squared error of the standardised value (so that
 #'   no column dominates by its units), of other columns twice the log-likelihood that the reconstruction loses
 #'   against certainty. That of a row is the mean over its entries that are not missing.
+#' @seealso [encode()], [reconstruct()], [anomaly()], which judges the errors, [residuals()][residuals.varnn_ae] with
+#'   their signs.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_ae(~ . - Species, iris, epochs = 50)
@@ -209,11 +216,11 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
   rows$finish(if (per_variable) errors else row_errors(errors))
 }
 
-#' Anomalies by reconstruction error
+#' Find anomalies by their reconstruction error
 #'
 #' Rows that an autoencoder reproduces badly, against the errors of its training data.
 #'
-#' @param object a fit by [fit_ae()].
+#' @param object a fit by [fit_ae()] or [fit_vae()].
 #' @param newdata as in [encode()].
 #' @param level rows are flagged whose error is above this quantile of the errors of the training data; of the rows
 #'   held out by `validation`, when there were some.
@@ -224,6 +231,7 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
 #'   quantile.
 #' @details Errors of the training data are a little smaller than those of new rows, the more so the more the network
 #'   has overfitted: with `validation` the threshold is an honest one.
+#' @seealso [predict.varnn_ae()] for the errors, [reconstruct()] for what would be expected in their place.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_ae(~ . - Species, iris, epochs = 50)
@@ -294,6 +302,8 @@ error_drivers <- function(errors) {
 #' @param ... not used.
 #' @return `nsim` rows with the columns, types, units and levels of the training data, with the codes as attribute
 #'   `"codes"` and the generator's state or seed as attribute `"seed"`.
+#' @seealso [simulate.varnn_vae()] for the model to simulate from, [decode()], [plot.varnn()] with `which =
+#'   "simulation"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_ae(iris, epochs = 50)

@@ -39,11 +39,14 @@ fitted.varnn <- function(object, ...) {
 
 #' Residuals of a network
 #'
+#' Observed less fitted values of the training data, to look for what the network has missed.
+#'
 #' @param object a fit.
 #' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability);
 #'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances.
 #' @param ... not used.
 #' @return A vector, or a matrix when there are several columns (several responses; levels).
+#' @seealso [residuals.varnn_ae()] of autoencoders, [predict.varnn_nn()], [plot.varnn()] with `which = "fit"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
@@ -118,11 +121,17 @@ deviance.varnn <- function(object, ...) {
 
 #' Log-likelihood of a network
 #'
+#' The log-likelihood of the training data at the fitted parameters. [deviance()], [AIC()] and [BIC()] are built on it.
+#'
 #' @param object a fit.
 #' @param ... not used.
 #' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
 #'   weight says. Of a gaussian, sigma is at its maximum. `df` is the number of parameters, one for each sigma
 #'   included; it is no measure of a network's complexity when training stopped early.
+#' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
+#' @examples
+#' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' logLik(lm(mpg ~ wt + hp, mtcars))
 #' @export
 logLik.varnn <- function(object, ...) {
   check_fit(object)
@@ -147,11 +156,17 @@ block_log_lik <- function(part, w) {
 
 #' Residual standard deviation of a network
 #'
+#' The standard deviation of a gaussian response around the network, in the unit of the response.
+#'
 #' @param object a fit with a gaussian response.
 #' @param ... not used.
 #' @return For `hidden = 0` as [lm()] gives it, \eqn{\sqrt{RSS / (n - p)}}{sqrt(RSS / (n - p))}. With hidden layers,
 #'   where the parameters do not count degrees of freedom, \eqn{\sqrt{RSS / n}}{sqrt(RSS / n)}. On the scale of the
 #'   response; one number per gaussian response.
+#' @seealso [sigma.varnn_vae()], [summary.varnn_nn()].
+#' @examples
+#' sigma(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' sigma(lm(mpg ~ wt + hp, mtcars))
 #' @export
 sigma.varnn <- function(object, ...) {
   check_fit(object)
@@ -225,12 +240,16 @@ family.varnn <- function(object, ...) {
 
 #' Parameters of a network
 #'
+#' The coefficients of a network without hidden layers, which is a (generalised) linear model, or the matrices of
+#' weights and vectors of biases of one with hidden layers.
+#'
 #' @param object a fit.
 #' @param ... not used.
 #' @return With no hidden layer, the coefficients on the original scale as [lm()] and [glm()] give them: a named
 #'   vector, or a matrix with a column per response (of a categorical response: per level; only their differences
 #'   matter). A constant column has coefficient 0. Else a list of the network's matrices, units in rows and inputs in
 #'   columns, on the scale of the standardised data.
+#' @seealso [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "network"`.
 #' @examples
 #' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
 #' coef(lm(mpg ~ wt + hp, mtcars))
@@ -281,7 +300,7 @@ stop_no_errors <- function(what) {
             what)
 }
 
-#' Simulate responses
+#' Simulate responses from a network
 #'
 #' Draws responses from the fitted distribution, as [stats::simulate()] does for `lm` and `glm`.
 #'
@@ -292,6 +311,7 @@ stop_no_errors <- function(what) {
 #' @param ... not used.
 #' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have
 #'   the levels of the training data. With several responses a list of such data frames.
+#' @seealso [posterior_predict()], [simulate.varnn_vae()] for rows in place of responses.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)

@@ -1,6 +1,6 @@
 # An autoencoder beside principal components of the same data.
 
-#' An autoencoder beside principal component analysis
+#' Compare an autoencoder with principal component analysis
 #'
 #' Compares a fit by [fit_ae()] with [prcomp()] of the same columns, scaled as the network saw them, for 1 to `latent`
 #' components: how well the data are reproduced, and whether both span the same space. A linear autoencoder must agree
@@ -31,6 +31,7 @@
 #'   are of). See [plot.varnn_pca()] for pictures.
 #' @references Bourlard and Kamp (1988) \doi{10.1007/BF00332918}. Baldi and Hornik (1989)
 #'   \doi{10.1016/0893-6080(89)90014-2}. Bjorck and Golub (1973) \doi{10.1090/S0025-5718-1973-0348991-3}.
+#' @seealso [plot.varnn_pca()], [fit_ae()], [prcomp()].
 #' @examples
 #' set.seed(1)
 #' linear <- fit_ae(~ . - Species, iris, hidden = 0, optimizer = "lbfgs")

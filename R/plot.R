@@ -8,7 +8,9 @@ okabe_ito <- c(blue = "#0072B2", vermillion = "#D55E00")
 most_panels <- 9L # responses in one picture
 most_points <- 5000L # points in one panel
 
-#' Pictures of a fit
+#' Plot a fit: its network, training, codes and predictions
+#'
+#' One method draws all pictures of all models: `plot(fit)` the one to look at first, `which` the others.
 #'
 #' @param x a fit.
 #' @param which one or several of
@@ -38,7 +40,7 @@ most_points <- 5000L # points in one panel
 #'     value in the training data or, where these are not found, in the images. Without it a panel for each of the
 #'     first nine columns: of numbers the mean, shaded from the least to the greatest, with contours; of levels the
 #'     likeliest, the paler the less it is above chance. Of one unit, curves of means and of probabilities;
-#'   * `"simulation"` (autoencoders): rows by [simulate()][simulate.varnn_vae()] beside the training data, as many (at
+#'   * `"simulation"` (autoencoders): rows by [simulate()][simulate.varnn_vae] beside the training data, as many (at
 #'     most 5,000); of conditional models given the same values. For each of the first nine columns the shares of
 #'     levels, of counts and of few whole numbers as bars, of other numbers densities with one bandwidth. Or, with
 #'     `dim`, some rows as images: those of variational autoencoders have the model's noise. What is drawn depends on
@@ -75,6 +77,7 @@ most_points <- 5000L # points in one panel
 #'
 #' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
 #' people.
+#' @seealso [plot.varnn_pca()], [plot()][plot.varnn_calibration] of a [calibration()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp + qsec, mtcars, hidden = 6, epochs = 100, validation = 0.25)
@@ -85,11 +88,11 @@ most_points <- 5000L # points in one panel
 #' irises <- fit_nn(Species ~ ., iris, hidden = 4, epochs = 30)
 #' plot(irises, which = "fit")
 #'
-#' digits_ae <- fit_ae(digits[-1], epochs = 20)
+#' digits_ae <- fit_ae(digits[-1], epochs = 10)
 #' plot(digits_ae, group = digits$digit)
 #' plot(digits_ae, which = "reconstruction", dim = c(8, 8))
 #'
-#' digits_vae <- fit_vae(digits[-1], hidden = c(64, 32), epochs = 20, learn_rate = 0.001)
+#' digits_vae <- fit_vae(digits[1:600, -1], epochs = 20)
 #' plot(digits_vae, which = "history")
 #' plot(digits_vae, which = "grid", dim = c(8, 8))
 #'
@@ -187,7 +190,7 @@ mark_best <- function(h, best, shape) {
   draw_key(key, shape$col[2])
 }
 
-# Text in a margin along its side, as the names of axes are, whatever direction the user's tick labels have (par("las")).
+# Text in a margin along its side, as the names of axes are, whatever direction the user's tick labels have (las).
 side_text <- function(text, side, line, cex = 1, las = 0, ...) {
   graphics::mtext(text, side, line, cex = cex * graphics::par("cex"), las = las, ...)
 }

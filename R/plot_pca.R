@@ -1,6 +1,8 @@
 # Pictures of an autoencoder beside principal components.
 
-#' Pictures of an autoencoder beside principal components
+#' Plot an autoencoder beside principal components
+#'
+#' The errors of both against the number of components, or the scores of the one beside the codes of the other.
 #'
 #' @param x a comparison by [compare_pca()].
 #' @param which one or both of
@@ -15,6 +17,7 @@
 #' @param group for `"scores"`: what to colour the points by, as in [plot.varnn()]. A value for each row of the training
 #'   data or, when some were held out, for each that was not.
 #' @return `x`, invisibly. Graphical parameters are left as they were.
+#' @seealso [compare_pca()], [plot.varnn()].
 #' @examples
 #' set.seed(1)
 #' comparison <- compare_pca(fit_ae(~ . - Species, iris, epochs = 100, validation = 0.2))

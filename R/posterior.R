@@ -1,14 +1,17 @@
 # What the posterior of a network says: its generics beside prediction.
 
-#' Predictions of a Bayesian network
+#' Predict with a Bayesian network: means and intervals
+#'
+#' Predictions averaged over the posterior of the weights, with intervals for the mean of the response or for the
+#' response itself.
 #'
 #' @param object a fit by [fit_bayes_nn()].
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
 #'   not use are ignored. Without it, the predictions for the training data.
 #' @param type as in [predict.varnn_nn()], averaged over the posterior (of classes: their probabilities are);
 #'   `"draws"`: [posterior_epred()].
-#' @param interval `"confidence"`: of the mean of the response, for the weights are uncertain; `"prediction"`: of the
-#'   response, noise included.
+#' @param interval `"none"`; `"confidence"`: of the mean of the response, for the weights are uncertain;
+#'   `"prediction"`: of the response, noise included.
 #' @param level of the interval.
 #' @param draws from the posterior.
 #' @param ... not used; an argument here is an error.
@@ -17,6 +20,8 @@
 #'   the weights, so that memory does not grow with them.
 #' @return As [predict.varnn_nn()]; with `interval` a matrix with columns `fit`, `lwr` and `upr`, or with several
 #'   responses a list of these.
+#' @seealso [posterior_epred()] and [posterior_predict()] for the draws themselves, [calibration()] for how often the
+#'   intervals cover.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 4)
@@ -51,6 +56,9 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 
 #' Posterior mean, covariance and intervals of the weights
 #'
+#' What the posterior of a Bayesian network says about its weights. With no hidden layer they are the coefficients of a
+#' Bayesian linear model; of a network with hidden layers no single weight means much, its predictions do.
+#'
 #' @param object a fit by [fit_bayes_nn()].
 #' @param parm names or numbers of parameters; all by default.
 #' @param level of the interval.
@@ -60,6 +68,8 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #'   posterior, with hidden layers of all weights and biases as one vector (column by column, named as in
 #'   [as.matrix()]). `confint()`: central intervals. Under `posterior = "meanfield"` the true posterior is wider where
 #'   weights are correlated.
+#' @seealso [as.matrix.varnn_bayes_nn()] for draws, [summary.varnn_bayes_nn()] for the layers as a whole,
+#'   [predict.varnn_bayes_nn()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0)
@@ -223,7 +233,9 @@ noise_words <- function(fit) {
          if (any(vapply(fit$blocks[own], function(b) isTRUE(b$knows_sigma), NA))) " (given)")
 }
 
-#' Summary of a Bayesian network
+#' Summarise a Bayesian network
+#'
+#' The parts of the ELBO, the noise, and what the data have determined in each layer.
 #'
 #' @param object,x a fit, its summary.
 #' @param ... not used.
@@ -235,6 +247,7 @@ noise_words <- function(fit) {
 #' @details The effective number of weights is \eqn{\sum_j 1 - \sigma_j^2 / s_j^2}{sum(1 - sigma^2 / s^2)} with the
 #'   prior's standard deviation s, at least 0 each: how many the data determine (MacKay 1992).
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}.
+#' @seealso [elbo()], [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "weights"`.
 #' @examples
 #' set.seed(1)
 #' summary(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4))

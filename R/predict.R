@@ -11,7 +11,9 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$contr
   eta
 }
 
-#' Predictions of a network
+#' Predict with a network
+#'
+#' Means, classes or probabilities for new data, as [predict()] of [lm()] or [glm()] gives them.
 #'
 #' @param object a fit by [fit_nn()].
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
@@ -25,7 +27,9 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$contr
 #'   `NA`. `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
 #'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
 #'   with a column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which
-#'   some are factors give a data frame.
+#'   some are factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
+#' @seealso [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws, [calibration()] for
+#'   how good the predicted distributions are.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(Species ~ ., iris, epochs = 50)

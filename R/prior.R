@@ -1,6 +1,6 @@
 # Priors of a Bayesian network's weights: plain lists that new_spec() reads.
 
-#' Priors of a network's weights
+#' Priors of the weights of a Bayesian network
 #'
 #' What a Bayesian network's weights and biases are thought to be before the data are seen; all independent.
 #'
@@ -25,7 +25,7 @@
 #' @references Neal (1996) Bayesian Learning for Neural Networks, \doi{10.1007/978-1-4612-0745-0}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}. Blundell
 #'   et al. (2015) Weight uncertainty in neural networks, \doi{10.48550/arXiv.1505.05424}.
-#' @seealso [fit_bayes_nn()]
+#' @seealso [fit_bayes_nn()], [summary.varnn_bayes_nn()] for what the data made of it.
 #' @examples
 #' prior_normal(0, 2, fan_in = TRUE)
 #' prior_normal("auto")

@@ -2,11 +2,59 @@
 
 registry <- function() .Call(C_registry)
 
-#' Names of activations, families and optimizers
+#' Activations, families and optimizers
 #'
-#' What the arguments `activation`, `family` and `optimizer` accept, as the engine lists it.
+#' The names that the arguments `activation`, `family` and `optimizer` accept, as the engine lists them; their formulas
+#' are below.
+#'
+#' @section Activations:
+#' With \eqn{\sigma(x) = 1 / (1 + e^{-x})}{s(x) = 1 / (1 + exp(-x))}, elementwise:
+#' * `"linear"`: \eqn{x}{x}
+#' * `"relu"`: \eqn{\max(0, x)}{max(0, x)}
+#' * `"leaky_relu"`: \eqn{x}{x} for x > 0, else \eqn{x / 100}{x / 100}
+#' * `"elu"`: \eqn{x}{x} for x > 0, else \eqn{e^x - 1}{exp(x) - 1}
+#' * `"selu"`: 1.0507 times \eqn{x}{x} for x > 0, else times \eqn{1.6733 (e^x - 1)}{1.6733 (exp(x) - 1)}
+#' * `"gelu"`: \eqn{x \Phi(x)}{x pnorm(x)}
+#' * `"silu"`: \eqn{x \sigma(x)}{x s(x)}
+#' * `"tanh"`: \eqn{\tanh(x)}{tanh(x)}
+#' * `"sigmoid"`: \eqn{\sigma(x)}{s(x)}
+#' * `"softplus"`: \eqn{\log(1 + e^x)}{log(1 + exp(x))}
+#'
+#' Random initial weights have the variance 2 / (inputs + outputs) of Glorot and Bengio (2010) before `"linear"`,
+#' `"tanh"`, `"sigmoid"` and `"softplus"`, 1 / inputs before `"selu"`, and 2 / inputs (He et al. 2015) before the others.
+#'
+#' @section Families:
+#' The negative log-likelihood of y at the network's output \eqn{\eta}{eta}, in nats:
+#' * `"gaussian"`: \eqn{(y - \eta)^2 / 2 \sigma^2 + \log \sigma + \log(2 \pi) / 2}{(y - eta)^2 / (2 sigma^2) + log sigma
+#'   + log(2 pi) / 2}, with a \eqn{\sigma}{sigma} that is learned or given
+#' * `"gaussian_hetero"`: the same, \eqn{\log \sigma}{log sigma} being a second output
+#' * `"huber"`: \eqn{\rho((y - \eta) / s) + \log s}{rho((y - eta) / s) + log s} and a constant; \eqn{\rho(e) = e^2 /
+#'   2}{rho(e) = e^2 / 2} for |e| up to k = 1.345, \eqn{k |e| - k^2 / 2}{k |e| - k^2 / 2} beyond; s is learned
+#' * `"bernoulli"`: \eqn{\log(1 + e^\eta) - y \eta}{log(1 + exp(eta)) - y eta}
+#' * `"binomial"`, y successes in t trials: \eqn{t \log(1 + e^\eta) - y \eta - \log {t \choose y}}{t log(1 + exp(eta)) -
+#'   y eta - log choose(t, y)}
+#' * `"categorical"`: \eqn{\log \sum_k e^{\eta_k} - \eta_y}{log sum(exp(eta)) - eta[y]}
+#' * `"poisson"`: \eqn{e^\eta - y \eta + \log y!}{exp(eta) - y eta + log y!}
+#' * `"negative_binomial"`: of the distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance \eqn{\mu +
+#'   \mu^2 / r}{mu + mu^2 / r}; r is learned
+#'
+#' @section Optimizers:
+#' With the gradient g, the rate r and `momentum` m, elementwise; v, h and a begin at 0:
+#' * `"sgd"`: \eqn{\theta \leftarrow \theta - r g}{theta <- theta - r g}
+#' * `"momentum"`: \eqn{v \leftarrow m v + g}{v <- m v + g}, \eqn{\theta \leftarrow \theta - r v}{theta <- theta - r v}
+#' * `"nesterov"`: the same v, \eqn{\theta \leftarrow \theta - r (g + m v)}{theta <- theta - r (g + m v)}
+#' * `"adagrad"`: \eqn{h \leftarrow h + g^2}{h <- h + g^2}, \eqn{\theta \leftarrow \theta - r g / (\sqrt h +
+#'   10^{-8})}{theta <- theta - r g / (sqrt(h) + 1e-8)}
+#' * `"rmsprop"`: the same with \eqn{h \leftarrow 0.9 h + 0.1 g^2}{h <- 0.9 h + 0.1 g^2}
+#' * `"adam"`: \eqn{a \leftarrow m a + (1 - m) g}{a <- m a + (1 - m) g}, \eqn{h \leftarrow 0.999 h + 0.001 g^2}{h <-
+#'   0.999 h + 0.001 g^2}, and at step t \eqn{\theta \leftarrow \theta - r \frac{a}{1 - m^t} / (\sqrt{h / (1 -
+#'   0.999^t)} + 10^{-8})}{theta <- theta - r a / (1 - m^t) / (sqrt(h / (1 - 0.999^t)) + 1e-8)}
+#' * `"adamw"`: `"adam"` that also shrinks the weights by r times `penalty`
+#' * `"lbfgs"`: limited memory BFGS on all rows at once, with steps that meet the weak Wolfe conditions
 #'
 #' @return A character vector of names.
+#' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015), \doi{10.1109/ICCV.2015.123}.
+#' @seealso [fit_nn()] for `activation` and `family`, [nn_control()] for `optimizer`, with the references.
 #' @examples
 #' activations()
 #' families()

@@ -95,13 +95,17 @@ result_line.varnn <- function(fit) {
          if (watched) sprintf(", %s held out (best: epoch %d)", format(h$val_loss[at], digits = 4), fit$best_epoch))
 }
 
-#' Summary of a network
+#' Summarise a network
+#'
+#' How well a network fits its training data: the error or the accuracy, residuals or a confusion matrix, the
+#' log-likelihood, and the size of its layers.
 #'
 #' @param object,x a fit, its summary.
 #' @param ... not used.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or
 #'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik` and `deviance`.
+#' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
 #' @examples
 #' set.seed(1)
 #' summary(fit_nn(mpg ~ wt, mtcars, epochs = 50))

@@ -74,11 +74,19 @@ given_rows <- function(fit, newdata, n, x = NULL) {
   given[rep_len(seq_len(nrow(given)), n), , drop = FALSE]
 }
 
-#' Residual standard deviations of a variational autoencoder
+#' Noise of a variational autoencoder
+#'
+#' The standard deviation of each gaussian column around its decoded mean, in the unit of the column. It is what
+#' balances reconstruction against the KL: with a small one the ELBO asks for close reconstructions, with a large one
+#' for simple codes.
 #'
 #' @param object a fit by [fit_vae()].
 #' @param ... not used.
 #' @return The noise sigma of each gaussian column, on its own scale.
+#' @seealso [fit_vae()] with its argument `sigma`, [sigma.varnn()].
+#' @examples
+#' set.seed(1)
+#' sigma(fit_vae(iris, sigma = "each", epochs = 50))
 #' @export
 sigma.varnn_vae <- function(object, ...) {
   check_fit(object)
@@ -114,6 +122,9 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 
 #' Evidence lower bound
 #'
+#' The lower bound of the log-likelihood that variational autoencoders and Bayesian networks maximise, row by row: to
+#' compare models of the same data, or to find rows that a model thinks unlikely.
+#'
 #' @param object a fit by [fit_vae()] or [fit_bayes_nn()].
 #' @param newdata as in [encode()], of a Bayesian network with the response; by default the training data.
 #' @param y of a Bayesian network fitted to `x` and `y`: the response of `newdata`.
@@ -124,6 +135,8 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #'   Carlo standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i,
 #'   theta)}; the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows
 #'   share: the sum over the training rows minus that is the ELBO.
+#' @seealso [logLik.varnn_vae()] for a tighter bound, [log_lik()] for its draws, [plot.varnn()] with `which =
+#'   "history"` for its parts while training.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 50)
@@ -248,6 +261,7 @@ wide_draws <- function(mu, sd, spread) {
 #' @return A number of class `logLik` with attributes `df`, `nobs`, `"se"`, its Monte Carlo standard error (by the
 #'   delta method; `NA` for k = 1) and `"rows"`, the estimates by row.
 #' @references Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}.
+#' @seealso [elbo()], [logLik.varnn()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 50)
@@ -279,7 +293,7 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
 
 # ---- draws
 
-#' Simulate rows like the data
+#' Simulate rows like the data from a variational autoencoder
 #'
 #' Draws codes from the prior N(0, I), decodes them, and draws each column from its family, noise included.
 #'
@@ -291,6 +305,8 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
 #' @return Rows with the columns, types, levels and units of the training data (whole numbers where those were), with
 #'   the codes as attribute `"codes"` and the generator's state or seed as attribute `"seed"`. Of a conditional model
 #'   the rows of `newdata`, `nsim` times over, the given columns beside the drawn ones.
+#' @seealso [impute()], [decode()] without noise, [plot.varnn()] with `which = "simulation"`, [simulate.varnn_nn()] for
+#'   responses.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 100)
@@ -329,7 +345,7 @@ eta_draws <- function(fit, eta) {
   do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows)))
 }
 
-#' Fill in missing entries
+#' Fill in missing entries with a variational autoencoder
 #'
 #' Draws missing entries from the model given those that are there, by importance resampling: of `k` codes drawn from
 #' q(z | x), one is taken with probabilities proportional to \eqn{p(x_{obs}, z) / q(z | x)}{p(x_obs, z) / q(z | x)}
@@ -345,6 +361,7 @@ eta_draws <- function(fit, eta) {
 #' @return `newdata` with its missing entries filled in, all else as it was; with `m` above 1 a list of m of these.
 #' @references Rubin (1987) The calculation of posterior distributions by data augmentation: comment,
 #'   \doi{10.1080/01621459.1987.10478461}. Mattei and Frellsen (2019) MIWAE, \doi{10.48550/arXiv.1812.02633}.
+#' @seealso [reconstruct()], which fills in one pass, [simulate.varnn_vae()].
 #' @examples
 #' set.seed(1)
 #' holes <- iris
@@ -450,7 +467,9 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 
 # ---- summary
 
-#' Summary of a variational autoencoder
+#' Summarise a variational autoencoder
+#'
+#' The parts of the ELBO, the latent dimensions that are in use, and the noise.
 #'
 #' @param object,x a fit by [fit_vae()], its summary.
 #' @param draws draws per row for the ELBO.
@@ -462,6 +481,7 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 #'   columns above sigma^2, and these `eigenvalues`), `sigma` and `layers`.
 #' @references Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}. Lucas, Tucker, Grosse and
 #'   Norouzi (2019) \doi{10.48550/arXiv.1911.02469}.
+#' @seealso [elbo()], [sigma.varnn_vae()], [plot.varnn()].
 #' @examples
 #' set.seed(1)
 #' summary(fit_vae(iris, epochs = 50))
