@@ -31,8 +31,8 @@ registry <- function() .Call(C_registry)
 #' * `"huber"`: \eqn{\rho((y - \eta) / s) + \log s}{rho((y - eta) / s) + log s} and a constant; \eqn{\rho(e) = e^2 /
 #'   2}{rho(e) = e^2 / 2} for |e| up to k = 1.345, \eqn{k |e| - k^2 / 2}{k |e| - k^2 / 2} beyond; s is learned
 #' * `"bernoulli"`: \eqn{\log(1 + e^\eta) - y \eta}{log(1 + exp(eta)) - y eta}
-#' * `"binomial"`, y successes in t trials: \eqn{t \log(1 + e^\eta) - y \eta - \log {t \choose y}}{t log(1 + exp(eta)) -
-#'   y eta - log choose(t, y)}
+#' * `"binomial"`, y successes in t trials: \eqn{t \log(1 + e^\eta) - y \eta - \log \frac{t!}{y! (t - y)!}}{t log(1 +
+#'   exp(eta)) - y eta - log choose(t, y)}
 #' * `"categorical"`: \eqn{\log \sum_k e^{\eta_k} - \eta_y}{log sum(exp(eta)) - eta[y]}
 #' * `"poisson"`: \eqn{e^\eta - y \eta + \log y!}{exp(eta) - y eta + log y!}
 #' * `"negative_binomial"`: of the distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance \eqn{\mu +
