@@ -39,9 +39,10 @@ group_values <- function(group) {
   group
 }
 
-# What to call a group: the last name in an expression like data$name.
+# What to call a group: the last name in an expression like data$name or data$name[rows].
 group_label <- function(expr) {
   operator <- if (is.call(expr)) as.character(expr[[1]])[1] else ""
+  if (operator == "[" && length(expr) == 3) return(group_label(expr[[2]]))
   if (operator == "$" || operator == "[[" && is.character(expr[[3]])) expr <- expr[[3]]
   if (is.name(expr) || is.character(expr)) as.character(expr)[1] else "group"
 }

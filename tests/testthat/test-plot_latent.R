@@ -184,6 +184,8 @@ test_that("a group may have the rows that were omitted, too", {
   expect_length(latent_picture(fit, environment(), airquality$Month[-fit$na.action], "x")$group, fit$n_obs)
   expect_identical(group_label(quote(iris$Species)), "Species")
   expect_identical(group_label(quote(iris[["Species"]])), "Species")
+  expect_identical(group_label(quote(iris$Species[rows])), "Species")
+  expect_identical(group_label(quote(iris[, 5])), "group")
   expect_identical(group_label(quote(groups[[name]])), "group")
   expect_identical(group_label(quote(kind)), "kind")
   expect_identical(group_label(quote(rowSums(x))), "group")
