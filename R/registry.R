@@ -21,7 +21,8 @@ registry <- function() .Call(C_registry)
 #' * `"softplus"`: \eqn{\log(1 + e^x)}{log(1 + exp(x))}
 #'
 #' Random initial weights have the variance 2 / (inputs + outputs) of Glorot and Bengio (2010) before `"linear"`,
-#' `"tanh"`, `"sigmoid"` and `"softplus"`, 1 / inputs before `"selu"`, and 2 / inputs (He et al. 2015) before the others.
+#' `"tanh"`, `"sigmoid"` and `"softplus"`, 1 / inputs before `"selu"`, and 2 / inputs (He et al. 2015) before the
+#' others.
 #'
 #' @section Families:
 #' The negative log-likelihood of y at the network's output \eqn{\eta}{eta}, in nats:
