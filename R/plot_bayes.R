@@ -65,7 +65,9 @@ plot_banded <- function(observed, fitted, band, block, dots, in_panel, label) {
   at <- if (along) band$x else fitted
   known <- which(is.finite(observed) & is.finite(at))
   drawn <- known[evenly(observed[known], most_points)]
-  style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
+  style <- point_style(length(drawn))
+  if (!along) style$cex <- 0.6 * style$cex # the lines are seen beside them
+  style <- given_or(dots, style)[c("col", "pch", "cex", "lwd")]
   if (in_panel) {
     old <- graphics::par(panel_look)
     on.exit(graphics::par(old))
@@ -127,7 +129,8 @@ plot_weights <- function(fit, dots, envir) {
     xaxt = "n"))
   if (is.null(dots$xaxt) && !isFALSE(dots$axes)) {
     tick <- 10^(-3:12)
-    graphics::axis(1, tick, vapply(tick, format, "", scientific = FALSE, drop0trailing = TRUE))
+    graphics::axis(1, tick, vapply(tick, format, "", scientific = FALSE, drop0trailing = TRUE),
+                   las = if (is.null(dots$las)) 1 else dots$las)
   }
   side_text(fitted_text(names, room - graphics::par("csi"), 0.9), 2, 0.5, 0.9, 1, at = seq_len(k))
   graphics::abline(v = stats::qnorm(0.975), lty = 2, col = "grey20")

@@ -100,7 +100,7 @@ draw_simulation <- function(picture, dots, envir) {
   col <- rep_len(colour_names(given_or(dots, list(col = unname(okabe_ito)))$col), 2)
   own_grid <- prod(graphics::par("mfrow")) == 1
   old <- graphics::par(if (own_grid) list(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.8, 0)))
-  old <- c(old, graphics::par(mar = c(2.2, 2.6, 1.6, 0.6), mgp = c(1.5, 0.5, 0)))
+  old <- c(old, graphics::par(mar = c(2.2, 2.6, 1.6, 0.6), mgp = c(1.5, 0.5, 0), las = 1))
   on.exit(graphics::par(old))
   for (c in columns) {
     (if (is.null(c$shares)) draw_densities else draw_shares)(c, col, dots)
