@@ -1,6 +1,6 @@
 # Calibration: are the predicted distributions those of the observations?
 
-#' Calibrate: are predicted distributions those of the observations?
+#' Calibration: are the predicted distributions those of the observations?
 #'
 #' Compares predicted distributions with what was observed, best on data that the fit has not seen: coverage of central
 #' prediction intervals and the probability integral transform for numbers; reliability of probabilities for classes;
@@ -20,7 +20,7 @@
 #'   the predictions are right, and the central interval of a level covers when it is within level / 2 of one half. The
 #'   log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
 #'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. The Brier
-#'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, meaned over rows.
+#'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, averaged over rows.
 #'
 #'   `plot()` draws the histogram of the transform, with a grey band in which 95% of the bars of a right prediction are;
 #'   or for classes the observed shares against the predicted probabilities, with grey bars that hold 95% of the shares
@@ -36,7 +36,9 @@
 #' set.seed(1)
 #' odd <- seq(1, 111, 2)
 #' fit <- fit_bayes_nn(Ozone ~ Wind + Temp, na.omit(airquality)[odd, ], hidden = 8)
-#' calibration(fit, na.omit(airquality)[-odd, ])
+#' checked <- calibration(fit, na.omit(airquality)[-odd, ])
+#' checked
+#' plot(checked)
 #' @export
 calibration <- function(object, newdata = NULL, ...) UseMethod("calibration")
 

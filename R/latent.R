@@ -84,7 +84,7 @@ all_names <- function(fit, ok) {
 #' `encode()` gives the codes z of data, `decode()` the data that belong to codes, and `reconstruct()` what the data
 #' look like after both: `reconstruct(fit, newdata)` equals `decode(fit, encode(fit, newdata))` exactly.
 #'
-#' @param object a fit by [fit_ae()] or [fit_vae()], whose codes are the means of q(z | x).
+#' @param object a fit by [fit_ae()], or by [fit_vae()], of which the codes are the means of q(z | x).
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the columns of the training data. Entries
 #'   may be missing. Without it, the training data.
 #' @param z a matrix of codes with a column per latent unit, or a vector that is one row of it.

@@ -135,8 +135,8 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #'   Carlo standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i,
 #'   theta)}; the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows
 #'   share: the sum over the training rows minus that is the ELBO.
-#' @seealso [logLik.varnn_vae()] for a tighter bound, [log_lik()] for its draws, [plot.varnn()] with `which =
-#'   "history"` for its parts while training.
+#' @seealso [logLik.varnn_vae()] for a tighter bound, [log_lik()] for the log-likelihood of a Bayesian network draw by
+#'   draw, [plot.varnn()] with `which = "history"` for the parts of the ELBO while training.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 50)
