@@ -179,7 +179,7 @@ draw_mosaic <- function(picture, dots) {
   for (side in seq_along(picture$names)) draw_code_axis(side, picture$z, dots)
   with_arguments(graphics::title, dots[names(dots) %in% c("xlab", "ylab", "cex.lab", "col.lab")],
                  list(xlab = picture$names[1], ylab = if (n[2] > 1) picture$names[2] else "", line = 1.8))
-  draw_main("Decoded images", dots)
+  draw_main("Decoded images", dots, if (length(picture$others)) 1.4 else NA)
   if (length(picture$others)) margin_note(others_note(picture$others))
 }
 

@@ -234,17 +234,21 @@ beyond_words <- function(n, of) {
   if (n) sprintf("%s of %s rows beyond the edges", format(n, big.mark = ","), format(of, big.mark = ","))
 }
 
-# Small print on the line of the horizontal axis's name, to the left and right of it.
+# Small print on the line of the horizontal axis's name, to the left and right of it, or below it in a narrow picture.
 axis_notes <- function(left, right, dots) {
-  name <- if (is.null(dots$xlab)) "z1" else dots$xlab
-  room <- (graphics::par("pin")[1] - graphics::strwidth(name, "inches")) / 2 - 0.15
-  note <- function(text, adj) {
-    if (is.null(text)) return(invisible())
-    size <- min(0.75, max(0.4, room / graphics::strwidth(text, "inches")))
-    side_text(text, 1, graphics::par("mgp")[1], size, adj = adj, col = "grey25")
+  notes <- list(left, right)
+  shown <- lengths(notes) > 0
+  if (!any(shown)) return(invisible())
+  width <- graphics::par("pin")[1]
+  name <- graphics::strwidth(if (is.null(dots$xlab)) "z1" else dots$xlab, "inches")
+  longest <- max(graphics::strwidth(unlist(notes), "inches"))
+  line <- graphics::par("mgp")[1]
+  size <- ((width - name) / 2 - 0.15) / longest
+  if (size < 0.6 && graphics::par("mar")[1] > line + 1.8) {
+    line <- line + 1.1
+    size <- (width / sum(shown) - 0.1) / longest
   }
-  note(left, 0)
-  note(right, 1)
+  for (i in which(shown)) side_text(notes[[i]], 1, line, max(0.4, min(0.75, size)), adj = i - 1, col = "grey25")
 }
 
 # Small print on the right of panels.
