@@ -96,7 +96,7 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   int to = is_code(r->want) ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
   /* the host's noise is drawn in order, in one thread: then only products have more */
   int threads = r->host.compute.threads,
-      n_workers = r->mode == NN_MODE_SAMPLE && !r->host.has_key ? 1 : threads;
+      n_workers = r->mode != NN_MODE_MEAN && !r->host.has_key ? 1 : threads;
   real *theta = arena_reals(&a, m->n_par);
   t->host = &r->host;
   t->mode = r->mode;

@@ -38,6 +38,19 @@ test_that("training and prediction are the same bits with two threads, whatever 
   }
 })
 
+test_that("draws of a bottleneck, with the noise of layers or without, are the same bits with two threads", {
+  set.seed(5)
+  x <- matrix(stats::rnorm(40000 * 3), 40000)
+  fit <- fit_vae(x, hidden = 64, epochs = 0)
+  for (sample in c(1, 2, 2, 2)) for (rng in c("R", "fast")) {
+    draws <- lapply(1:2, function(threads) {
+      set.seed(6)
+      engine_run(fit$spec, fit$theta, engine_data(x), sample = sample, rng = rng, threads = threads)
+    })
+    expect_identical(draws[[2]], draws[[1]])
+  }
+})
+
 test_that("a fork of a process that has used threads does not hang", {
   skip_on_os("windows")
   out <- run_script(
