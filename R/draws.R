@@ -39,8 +39,7 @@ over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) 
     out <- engine_run(drawing_spec(fit$spec), fit$theta, part_of_rows(data, at), want, sample = TRUE, draws = draws,
                       precision = fit$control$precision, rng = fit$control$rng, threads = fit$control$threads)
     if (!is.null(own)) assign(".Random.seed", own, envir = globalenv())
-    if (!all(is.finite(out)))
-      stop_user("The network's output is not finite: these data are too far from the training data.")
+    check_finite_output(out)
     dim(out) <- c(length(at), columns, draws)
     visit(out, at)
     own <- get(".Random.seed", envir = globalenv())
@@ -258,8 +257,8 @@ rep_offset <- function(offset, draws) if (!is.null(offset)) rep(offset, draws)
 
 # ---- intervals
 
+# A list of matrices, or one; a block without such an interval has missing values.
 interval_of <- function(fit, rows, interval, level, draws) {
-  check_interval(fit)
   probs <- c((1 - level) / 2, (1 + level) / 2)
   columns <- block_slices(fit$blocks, eta_rows)
   free <- block_free(fit)
@@ -268,27 +267,56 @@ interval_of <- function(fit, rows, interval, level, draws) {
   place <- which(rows$ok)
   center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
   over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
-    for (i in seq_along(columns)) {
+    for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
       block <- fit$blocks[[i]]
       own <- eta[, columns[[i]], , drop = FALSE]
       mean <- epred_block(block, own, free[[i]], rows$offset[at])
-      y <- if (interval == "prediction") predict_block(block, own, free[[i]], rows$offset[at]) else mean
+      bounds <- if (interval == "confidence") row_quantiles(mean, probs)
+      else predictive_quantiles(block, own, free[[i]], rows$offset[at], probs)
       known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
-      out[[i]][place[at], ] <<- cbind(if (is.null(known)) rowMeans(mean) else known, row_quantiles(y, probs))
+      out[[i]][place[at], ] <<- cbind(if (is.null(known)) rowMeans(mean) else known, bounds)
     }
   })
   if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
 }
 
-check_interval <- function(fit) {
-  for (b in fit$blocks) if (b$type %in% c("factor", "logical") && b$family == "categorical")
-    stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
-              b$columns)
+has_interval <- function(block, interval) {
+  block$family != "categorical" && (interval == "confidence" || !block$family %in% c("bernoulli", "binomial"))
 }
 
-row_quantiles <- function(x, probs) {
-  if (!nrow(x)) return(matrix(0, 0, length(probs)))
-  t(apply(x, 1, stats::quantile, probs, names = FALSE))
+check_interval <- function(fit, interval) {
+  for (b in Filter(function(b) !has_interval(b, interval), fit$blocks)) {
+    if (b$family == "categorical")
+      stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
+                b$columns)
+    stop_user(paste("A prediction interval does not apply to the response `%s`, of which each trial is 0 or 1: use",
+                    "\"confidence\", for that of its probability."), b$columns)
+  }
+}
+
+# Quantiles of the predictive distribution: where the family is normal, of the mixture of its distributions over the
+# draws; of other families, of a draw from each.
+predictive_quantiles <- function(block, eta, free, offset, probs) {
+  twin <- family_table[[block$family]]
+  if (is.null(twin$sd))
+    return(row_quantiles(predict_block(block, eta, free, offset), probs, is_count = is_count_family(block$family)))
+  flat <- draws_in_rows(eta)
+  q <- engine_mixture(matrix(twin$mean(flat), dim(eta)[1]), as.vector(twin$sd(flat, free)), probs)
+  check_finite_output(q)
+  q * block$scale + block$center + if (is.null(offset)) 0 else offset
+}
+
+# quantile() of each row; of counts one of them (the inverse of the distribution function).
+row_quantiles <- function(x, probs, is_count = FALSE) {
+  n <- ncol(x)
+  rank <- if (is_count) pmax(1, ceiling(n * probs - 1e-9)) else 1 + (n - 1) * probs
+  low <- floor(rank)
+  needed <- unique(c(low, ceiling(rank)))
+  by_row <- t(x)
+  sorted <- vapply(seq_len(nrow(x)), function(i) sort.int(by_row[, i], partial = needed)[needed], needed)
+  at <- function(rank) t(matrix(sorted, length(needed))[match(rank, needed), , drop = FALSE])
+  share <- rep(rank - low, each = nrow(x))
+  at(low) * (1 - share) + at(ceiling(rank)) * share
 }
 
 #' Draw weights from the posterior

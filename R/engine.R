@@ -123,6 +123,10 @@ engine_gradient <- function(spec, theta, data, control, ...) {
 
 engine_layout <- function(spec) .Call(C_layout, spec)
 engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(compute = engine_compute("double")))
+# Quantiles [rows, probs] of the mixtures of normal distributions in the rows of mean [rows, draws] and sd.
+engine_mixture <- function(mean, sd, probs) {
+  .Call(C_mixture, mean, sd, as.double(probs), list(compute = engine_compute("double")))
+}
 engine_kernels <- function() .Call(C_kernels)
 
 # op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.

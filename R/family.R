@@ -2,6 +2,7 @@
 # row per observation, on the engine's scale; `free` is the log of the free scalar (gaussian: of sigma), one per
 # response.
 #   mean      eta -> mean of y; categorical: probabilities
+#   sd        eta, free -> standard deviation, of those families alone that are normal: one number, or like the mean
 #   draw      eta, free -> a random y
 #   start     y, weights -> the eta at which training starts
 #   deviance  y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit
@@ -40,6 +41,7 @@ weighted_median <- function(y, w) {
 family_table <- list(
   gaussian = list(
     mean = function(eta) eta,
+    sd = function(eta, free) exp(free),
     draw = function(eta, free) eta + exp(by_column(free, eta)) * like_matrix(stats::rnorm(length(eta)), eta),
     start = function(y, w) weighted_means(y, w),
     deviance = function(y, eta, free) (y - eta)^2,
@@ -47,6 +49,7 @@ family_table <- list(
   ),
   gaussian_hetero = list(
     mean = means_half,
+    sd = function(eta, free) scales_half(eta),
     draw = function(eta, free) {
       means_half(eta) + scales_half(eta) * like_matrix(stats::rnorm(length(eta) %/% 2), means_half(eta))
     },

@@ -29,24 +29,17 @@ fit_bands <- function(fit, envir) {
   observed <- block_pieces(fit$blocks, fit$response)
   is_number <- !lengths(Map(class_levels, fit$blocks, observed))
   if (!any(is_number)) return(NULL)
-  numbers <- numeric_part(fit, is_number)
   found <- band_rows(fit, envir)
   draws <- plot_draws[[if (is.null(found$x)) "rows" else "curve"]]
   both <- with_own_numbers(lapply(c(confidence = "confidence", prediction = "prediction"), function(interval) {
-    out <- interval_of(numbers, found$rows, interval, plot_level, draws)
+    out <- interval_of(fit, found$rows, interval, plot_level, draws)
     if (is.list(out)) out else list(out)
   }))
   lapply(seq_along(fit$blocks), function(i) {
     if (!is_number[i]) return(NULL)
-    has_prediction <- !fit$blocks[[i]]$family %in% c("bernoulli", "binomial")
+    has_prediction <- has_interval(fit$blocks[[i]], "prediction")
     c(found, list(confidence = both$confidence[[i]], prediction = if (has_prediction) both$prediction[[i]]))
   })
-}
-
-# interval_of() refuses classes: here they count as numbers that nobody looks at.
-numeric_part <- function(fit, is_number) {
-  fit$blocks[!is_number] <- lapply(fit$blocks[!is_number], utils::modifyList, list(type = "numeric"))
-  fit
 }
 
 band_colours <- function() {

@@ -18,6 +18,10 @@
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
+#'
+#' The predictive distribution of a gaussian response is the mixture of the normal distributions that the draws give
+#' it, and the bounds of a prediction interval are its quantiles; of other responses they are quantiles of one response
+#' per draw. Classes have no prediction interval, and those with more than two levels none of their mean.
 #' @return As [predict.varnn_nn()]; with `interval` a matrix with columns `fit`, `lwr` and `upr`, or with several
 #'   responses a list of these.
 #' @seealso [posterior_epred()] and [posterior_predict()] for the draws themselves, [calibration()] for how often the
@@ -41,11 +45,11 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   if (interval != "none") {
     if (type %in% c("link", "class", "prob") && !is_default_class(object))
       stop_user("`interval` is of the response: leave `type` out.")
+    check_interval(object, interval)
     return(interval_of(object, rows, interval, level, draws))
   }
   eta <- if (is_new || is.null(object$eta)) posterior_eta(object, row_data(object, rows), draws) else object$eta
-  if (!all(is.finite(eta)) && !"categorical" %in% object$family)
-    stop_user("The network's output is not finite: these data are too far from the training data.")
+  if (!"categorical" %in% object$family) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else stats::napredict(object$na.action, with_rows(out, fit_rows(object)))

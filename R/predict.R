@@ -6,9 +6,13 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$contr
   eta <- if (fit$spec$weights != "point") posterior_eta(fit, data)
   else engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision,
                   rng = fit$control$rng, threads = threads)
-  if (!all(is.finite(eta)))
-    stop_user("The network's output is not finite: these data are too far from the training data.")
+  check_finite_output(eta)
   eta
+}
+
+check_finite_output <- function(x) {
+  if (!all(is.finite(x)))
+    stop_user("The network's output is not finite: these data are too far from the training data.")
 }
 
 #' Predict with a network

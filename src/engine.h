@@ -4,6 +4,7 @@
 #if NN_VECTOR_BYTES == 16 || defined(NN_HAS_AVX)
 #include "engine/vmath.c"
 #include "engine/moments.c"
+#include "engine/mixture.c"
 #include "engine/random.c"
 #include "engine/linalg.c"
 #include "engine/activation.c"
@@ -22,7 +23,7 @@
 
 const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
                              train,       run,         gradient,       product,    math,
-                             random_draw, moments};
+                             random_draw, moments,     mixture};
 
 #else
 typedef int nn_no_such_build;

@@ -5,6 +5,7 @@
 #include "glue.h"
 #include <R_ext/Random.h>
 #include <R_ext/Utils.h>
+#include <Rmath.h>
 
 /* The engine's host: closures of R, and R's random numbers. */
 typedef struct {
@@ -325,6 +326,23 @@ SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options) {
   SEXP out = PROTECT(Rf_allocMatrix(REALSXP, x.m, x.n));
   x.c = REAL(out);
   engine->product(&x, &compute, R_alloc(engine->product(&x, &compute, NULL), 1));
+  UNPROTECT(1);
+  return out;
+}
+
+/* Quantiles [rows, p] of the mixtures in the rows of mean [rows, draws] and sd, as large or one number. */
+SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options) {
+  nn_mixture m = {.mean = matrix_of(mean, "mean"), .rows = (size_t)Rf_nrows(mean)};
+  const nn_engine *engine = engine_of(options);
+  if (TYPEOF(sd) != REALSXP || TYPEOF(p) != REALSXP) Rf_error("'sd' and 'p' must be numeric");
+  m.draws = (size_t)Rf_ncols(mean), m.n_sd = (size_t)Rf_xlength(sd), m.n_p = (size_t)Rf_xlength(p);
+  if (m.draws < 1 || (m.n_sd != 1 && m.n_sd != m.rows * m.draws))
+    Rf_error("'mean' and 'sd' do not fit each other");
+  double *z = (double *)R_alloc(m.n_p, sizeof(double));
+  for (size_t j = 0; j < m.n_p; j++) z[j] = qnorm(REAL(p)[j], 0, 1, 1, 0);
+  SEXP out = PROTECT(Rf_allocMatrix(REALSXP, (int)m.rows, (int)m.n_p));
+  m.sd = REAL(sd), m.p = REAL(p), m.z = z, m.out = REAL(out);
+  engine->mixture(&m, R_alloc(engine->mixture(&m, NULL), 1));
   UNPROTECT(1);
   return out;
 }

@@ -33,5 +33,6 @@ SEXP C_kernels(void);
 SEXP C_draw(SEXP options);
 SEXP C_math(SEXP x, SEXP options);
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
+SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options);
 
 #endif

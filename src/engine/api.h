@@ -153,6 +153,16 @@ typedef struct {
   double *c;
 } nn_matrices;
 
+/* Of each row the mixture of normal distributions N(mean, sd^2) over its draws, whose quantiles of probabilities p are
+ * asked for; z are those of a standard normal distribution. */
+typedef struct {
+  size_t rows, draws, n_sd, n_p;
+  const double *mean; /* rows x draws */
+  const double *sd;   /* as mean, or one for all */
+  const double *p, *z;
+  double *out; /* rows x n_p */
+} nn_mixture;
+
 typedef struct {
   size_t n_par;
   int n_leaves, n_terms, n_eta, n_y, z_rows, z_node;
@@ -178,6 +188,7 @@ typedef struct nn_engine {
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
   void (*draw)(int kind, const nn_place *place, size_t n, double *out);
   void (*moments)(size_t n, const double *x, const double *weight, nn_moments *out);
+  size_t (*mixture)(const nn_mixture *mixture, void *memory);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */
