@@ -22,7 +22,9 @@ data_from_frame <- function(frame, contrasts = NULL) {
   terms <- attr(frame, "terms")
   has_intercept <- attr(terms, "intercept") == 1
   x_terms <- stats::delete.response(terms)
-  check_frame_columns(frame[names(frame) %in% term_variables(x_terms)])
+  predictors <- frame[names(frame) %in% term_variables(x_terms)]
+  check_frame_columns(predictors)
+  refuse_missing(names(predictors), vapply(predictors, anyNA, NA))
   xlevels <- stats::.getXlevels(terms, frame)
   x <- frame_matrix(x_terms, frame, contrasts)
   if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
@@ -45,11 +47,15 @@ check_offset <- function(offset) {
 
 term_variables <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
 
+coded <- function(terms, frame, contrasts) {
+  tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts),
+           error = function(e) stop_user("The predictors cannot be coded: %s.", conditionMessage(e)))
+}
+
 # The columns of a model matrix without its intercept; a term made of factors alone gives dummies.
 frame_matrix <- function(terms, frame, contrasts) {
   if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
-  x <- tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts),
-                error = function(e) stop_user("The predictors cannot be coded: %s.", conditionMessage(e)))
+  x <- coded(terms, frame, contrasts)
   assign <- attr(x, "assign")
   classes <- attr(terms, "dataClasses")
   is_factor <- names(classes)[classes %in% c("factor", "ordered", "character", "logical")]
@@ -61,6 +67,12 @@ frame_matrix <- function(terms, frame, contrasts) {
 
 check_frame_columns <- function(frame, levels = TRUE) {
   for (name in names(frame)) check_predictor(frame[[name]], name, levels)
+}
+
+refuse_missing <- function(names, has_missing) {
+  if (any(has_missing))
+    stop_user("Column `%s` has missing values, which `na.action` has let pass: drop these rows or fill them.",
+              names[has_missing][1])
 }
 
 check_predictor <- function(v, name, levels) {
@@ -90,6 +102,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
   if (is.data.frame(x)) {
     frame <- stats::model.frame(design$terms, x, na.action = stats::na.pass, drop.unused.levels = TRUE)
     check_frame_columns(frame)
+    refuse_missing(names(frame), vapply(frame, anyNA, NA))
     terms <- attr(frame, "terms")
     x <- frame_matrix(terms, frame, NULL)
     design <- utils::modifyList(design, list(terms = terms, xlevels = stats::.getXlevels(terms, frame),
@@ -178,7 +191,7 @@ design_rows <- function(design, newdata) {
   if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok,
                                 rows = row.names(newdata)))
   frame <- frame[ok, , drop = FALSE]
-  x <- if (any(ok)) stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts) else matrix(0, 0, 0)
+  x <- if (any(ok)) coded(design$terms, frame, design$contrasts) else matrix(0, 0, 0)
   keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
   x <- if (any(ok)) as_double(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
   check_finite_columns(x, design$columns, " of `newdata`")
@@ -281,9 +294,7 @@ check_finite_columns <- function(x, columns, where, moments = NULL) {
 # becomes 0. `order` tells later whether data found again are the same.
 x_scaling <- function(train, standardize) {
   m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
-  if (any(m$n_missing > 0))
-    stop_user("Column `%s` has missing values, which `na.action` has let pass: drop these rows or fill them.",
-              train$design$columns[m$n_missing > 0][1])
+  refuse_missing(train$design$columns, m$n_missing > 0)
   check_spread(m, train$design$columns)
   as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
   use_center <- standardize && train$design$intercept

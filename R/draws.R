@@ -29,6 +29,7 @@ draws_at_once <- 2e6
 over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
   columns <- run_columns(fit$spec, want)
+  check_draws_memory(2 * draws * columns, "That many draws of one row")
   size <- max(1, floor(at_once / (draws * columns)))
   use_seed(NULL)
   start <- get(".Random.seed", envir = globalenv())
@@ -170,11 +171,12 @@ log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100
   out
 }
 
-# What the density of each row loses by a response on a larger scale, for the entries that are there.
+# What the density of each row loses by a response on a larger scale, for the entries that are there; NA of none.
 row_jacobian <- function(fit, y) {
   first <- vapply(block_slices(fit$blocks, y_rows), function(s) s[1], 0)
   scale <- vapply(fit$blocks, function(b) if (is_gaussian(b)) log(b$scale) else 0, 0)
-  drop((!is.na(y[, first, drop = FALSE])) %*% scale)
+  there <- !is.na(y[, first, drop = FALSE])
+  ifelse(rowSums(there) > 0, drop(there %*% scale), NA)
 }
 
 # Predictors of newdata or of the training: list(x, offset, ok, rows).
@@ -200,9 +202,9 @@ rows_with_response <- function(fit, newdata, y, envir) {
     } else {
       if (!is.null(y)) stop_user("`y` is only for a model that was fitted to x and y: put the response in `newdata`.")
       rows <- design_rows(fit$design, newdata)
-      response <- new_response(fit$design, fit$terms, newdata)$response
+      response <- new_response(fit$design, fit$terms, newdata, "`newdata`")$response
     }
-    check_like(fit$blocks, response, sum(rows$ok))
+    check_like(fit$blocks, response, sum(rows$ok), "`newdata`")
   }
   rows$y <- blocks_y(fit$blocks, response, rows$offset)
   rows$response <- response
@@ -266,6 +268,7 @@ interval_of <- function(fit, rows, interval, level, draws) {
   out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
   place <- which(rows$ok)
   center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
+  check_finite_output(center)
   over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
     for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
       block <- fit$blocks[[i]]
@@ -341,7 +344,7 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
   check_dots_empty(..., known = "draws")
   draws <- check_draws(draws)
   q <- weight_posterior(x)
-  check_draws_memory(draws * length(q$mean), "That many draws")
+  check_draws_memory(2 * draws * length(q$mean), "That many draws")
   out <- draw_weights(q, draws)
   dimnames(out) <- list(NULL, q$name)
   out

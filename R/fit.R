@@ -260,11 +260,12 @@ held_out_data <- function(train, blocks, validation) {
   new <- new_response(train$design, train$terms, validation)
   if (!nrow(new$x)) stop_user("The held-out data have no row without missing values.")
   check_like(blocks, new$response, nrow(new$x))
+  if (all(is.na(new$response))) stop_user("The response of the held-out data has no value that is not missing.")
   engine_data(new$x, blocks_y(blocks, new$response, new$offset), train$scaling, NULL, engine_offset(blocks, new$offset))
 }
 
 # x and response of new data that have both: a data frame for a formula, list(x, y) otherwise.
-new_response <- function(design, terms, newdata) {
+new_response <- function(design, terms, newdata, what = "the held-out data") {
   if (is.null(terms)) {
     if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
       stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
@@ -276,7 +277,7 @@ new_response <- function(design, terms, newdata) {
   if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
   frame <- tryCatch(stats::model.frame(terms, newdata, na.action = stats::na.pass),
-                    error = function(e) stop_user("The response is not in the held-out data: %s.", conditionMessage(e)))
+                    error = function(e) stop_user("The response is not in %s: %s.", what, conditionMessage(e)))
   list(x = rows$x, offset = rows$offset, response = take_rows(stats::model.response(frame), rows$ok))
 }
 

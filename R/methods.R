@@ -95,7 +95,7 @@ family_variance <- function(part, mu) {
 
 #' @export
 nobs.varnn <- function(object, ...) {
-  check_dots_empty(...)
+  check_dots_empty(..., known = "use.fallback") # as step() and drop1() ask
   if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
 }
 

@@ -40,6 +40,8 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   is_new <- !missing(newdata) && !is.null(newdata)
   rows <- found_rows(object, if (is_new) newdata, parent.frame())
+  if (!is.null(type)) check_choice(type, c(predict_types, "draws"), "type")
+  if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   if (interval != "none") {
@@ -117,6 +119,8 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
   dimnames(out) <- list(q$name, paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
   if (missing(parm)) return(out)
+  if (!is.character(parm) && !is.numeric(parm)) stop_user("`parm` must be names or numbers of parameters, not %s.",
+                                                          shown(parm))
   unknown <- if (is.character(parm)) setdiff(parm, q$name) else setdiff(parm, seq_along(q$name))
   if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
   out[parm, , drop = FALSE]

@@ -57,20 +57,20 @@ response_rules <- list(
   poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0"),
   negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0")
 )
-# Responses that are held out, against the blocks that training made.
-check_like <- function(blocks, response, n) {
+# Responses of other data than those of training, against the blocks that training made.
+check_like <- function(blocks, response, n, what = "the held-out data") {
   pieces <- block_pieces(blocks, response)
-  if (length(pieces) != length(blocks)) stop_user("The held-out data have %d responses, not %d.", length(pieces),
+  if (length(pieces) != length(blocks)) stop_user("There are %d responses in %s, not %d.", length(pieces), what,
                                                   length(blocks))
-  Map(check_like_block, blocks, pieces, n)
+  Map(check_like_block, blocks, pieces, n, what)
 }
 
-check_like_block <- function(block, y, n) {
-  refuse <- function(...) stop_user("The held-out response `%s` %s.", block$columns, sprintf(...))
+check_like_block <- function(block, y, n, what) {
+  refuse <- function(...) stop_user("The response `%s` of %s %s.", block$columns, what, sprintf(...))
   if (NROW(y) != n) refuse("has %d values, not %d", NROW(y), n)
+  if (all(is.na(y))) return(invisible())
   is_kind <- switch(block$type, factor = is.factor(y) || is.character(y), logical = is.logical(y), is.numeric(y))
   if (!is_kind) refuse("must be %s as in training", block$type)
-  if (all(is.na(y))) refuse("has no value that is not missing")
   if (is.numeric(y) && any(is.infinite(y))) refuse("has infinite values")
   new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))
   if (length(new)) refuse("has a level that the training data had not: \"%s\"", new[1])

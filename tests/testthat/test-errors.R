@@ -222,3 +222,13 @@ test_that("odd but possible data give a fit", {
   expect_true(all(predict(quick(mpg > 0 ~ wt, mtcars), mtcars) > 0))
   expect_equal(nobs(quick(mpg ~ ., replace(mtcars, 2:5, NA_real_ * 1:32)[-(2:5)])), 32)
 })
+
+test_that("missing values that `na.action` lets pass are named by the user's column, not by its codes", {
+  people <- transform(mtcars, sex = factor(rep(c("m", "f"), 16)))
+  people$sex[3] <- NA
+  expect_refused(fit_nn(mpg ~ wt + sex, people, na.action = na.pass), "Column `sex` has missing values")
+  expect_refused(fit_nn(mpg ~ wt:sex, people, na.action = na.pass), "Column `sex` has missing values")
+  expect_refused(fit_nn(people[c("wt", "sex")], people$mpg, na.action = "na.pass"), "Column `sex` has missing values")
+  x <- replace(cars_x(), 2, NA)
+  expect_refused(fit_nn(x, mtcars$mpg, na.action = "na.pass"), "Column `wt` has missing values")
+})

@@ -55,6 +55,7 @@ test_that("every estimator has its optimum where the exact one has it, hidden un
 })
 
 test_that("learned noise and the empirical prior are at their closed forms", {
+  set.seed(18)
   fit <- fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal("auto"))
   q <- weight_posterior(fit)
   x <- cbind(scale(mtcars[c("wt", "hp", "disp", "qsec")]), 1)
@@ -64,11 +65,12 @@ test_that("learned noise and the empirical prior are at their closed forms", {
   w <- q$leaf == q$leaf[1]
   t2 <- mean(q$mean[w]^2 + q$sd[w]^2)
   expect_equal(summary(fit)$layers$prior_sd[1], sqrt(t2), tolerance = 1e-10)
-  # at this noise and prior it is the mean-field posterior; the bias has a prior of its own
-  own <- c(rep(t2, 4), sum(q$mean[!w]^2 + q$sd[!w]^2))
-  a <- crossprod(x) / s2 + diag(1 / own)
-  expect_lt(max(abs(q$mean - solve(a, crossprod(x, y)) / s2)), 1e-4)
-  expect_lt(max(abs(q$sd * sqrt(diag(a)) - 1)), 1e-3)
+  # at this noise and prior it is the mean-field posterior; the bias has a prior of its own, whose variance goes to 0
+  own <- sqrt(c(rep(t2, 4), sum(q$mean[!w]^2 + q$sd[!w]^2)))
+  a <- crossprod(x) / s2
+  m <- own * solve(own * t(own * a) + diag(5), own * crossprod(x, y)) / s2
+  expect_lt(max(abs(q$mean - m)), 1e-4)
+  expect_lt(max(abs(q$sd * sqrt(diag(a) + 1 / own^2) - 1)), 1e-3)
 })
 
 test_that("mean-field intervals cover by the known amount: too little for correlated weights", {
@@ -735,4 +737,40 @@ test_that("mistakes are named before any training", {
   fit <- quick_bayes(as.matrix(mtcars[2:4]), mtcars$mpg)
   expect_refused(log_lik(fit, as.matrix(mtcars[2:4])), "`y` is missing")
   expect_identical(dim(log_lik(fit, as.matrix(mtcars[2:4]), mtcars$mpg, draws = 4)), c(4L, 32L))
+})
+
+test_that("mistakes after training are named, and rows without a response have no likelihood", {
+  fit <- quick_bayes(mpg ~ wt + hp, mtcars)
+  expect_refused(predict(fit, mtcars, type = "draws", interval = "confidence"), "`interval` does not apply")
+  expect_refused(predict(fit, mtcars, type = "drows"), "did you mean \"draws\"")
+  expect_refused(predict(fit, transform(mtcars, wt = 1e300), interval = "prediction"), "too far from the training data")
+  expect_refused(confint(fit, list(1)), "`parm` must be names or numbers")
+  expect_refused(confint(fit, "zz"), "\"zz\", which is no parameter")
+  expect_refused(log_lik(fit, mtcars[c("wt", "hp")]), "response is not in `newdata`: object 'mpg' not found")
+  expect_refused(log_lik(fit, transform(mtcars, mpg = "a")), "response `mpg` of `newdata` must be numeric")
+  gaps <- mtcars[1:4, ]
+  gaps$mpg[2] <- NA
+  gaps$wt[3] <- NA
+  missing <- c(FALSE, TRUE, TRUE, FALSE)
+  expect_identical(unname(is.na(log_lik(fit, gaps, draws = 2)[2, ])), missing)
+  expect_identical(unname(is.na(elbo(fit, gaps))), missing)
+  expect_true(all(is.na(log_lik(fit, transform(gaps, mpg = NA), draws = 2))))
+  none <- mtcars[0, ]
+  expect_identical(dim(log_lik(fit, none, draws = 3)), c(3L, 0L))
+  expect_length(elbo(fit, none), 0)
+  expect_identical(dim(predict(fit, none, interval = "prediction")), c(0L, 3L))
+  expect_refused(calibration(fit, none), "no row with a response")
+  expect_equal(nobs(fit, use.fallback = TRUE), 32)
+  by_place <- quick_bayes(as.matrix(mtcars[2:4]), mtcars$mpg)
+  x <- as.matrix(mtcars[1:4, 2:4])
+  expect_identical(unname(is.na(log_lik(by_place, x, c(1, NA, 1, 1), draws = 2)[1, ])), c(FALSE, TRUE, FALSE, FALSE))
+  expect_true(all(is.na(log_lik(by_place, x, rep(NA, 4), draws = 2))))
+  # of several responses those that there are count
+  both <- quick_bayes(cbind(mpg, qsec) ~ wt, mtcars)
+  gaps$qsec[2] <- NA
+  gaps$mpg[1] <- NA
+  partly <- elbo(both, gaps)
+  expect_identical(unname(is.na(partly)), missing)
+  expect_equal(partly[[4]], elbo(both, mtcars[4, ])[[1]])
+  expect_gt(partly[[1]], elbo(both, mtcars[1, ])[[1]])
 })
