@@ -68,8 +68,8 @@ add_training <- function(fit, trained) {
 
 bind_history <- function(before, after) {
   if (is.null(before)) return(after)
-  before[setdiff(names(after), names(before))] <- NA_real_
-  after[setdiff(names(before), names(after))] <- NA_real_
+  before[setdiff(names(after), names(before))] <- rep(NA_real_, nrow(before))
+  after[setdiff(names(before), names(after))] <- rep(NA_real_, nrow(after))
   rbind(before, after)
 }
 
@@ -82,7 +82,8 @@ user_history <- function(trained, fit, epochs_before) {
   value <- h[, 3 + seq_len(nrow(terms)), drop = FALSE]
   held_out <- h[, 3 + nrow(terms) + seq_len(nrow(terms)), drop = FALSE]
   nll <- user_nll(value, fit, terms, trained$present)
-  out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll, learn_rate = h[, "learn_rate"])
+  out <- data.frame(epoch = epochs_before + seq_len(nrow(h)), loss = nll, nll = nll,
+                    learn_rate = unname(h[, "learn_rate"]))
   for (kind in setdiff(terms$term, "nll")) {
     in_loss <- rowSums(value[, terms$term == kind, drop = FALSE]) * term_coefficient(fit, kind)
     if (kind %in% squared_scale_terms) in_loss <- in_loss / penalty_divisor(value, fit, terms, trained$present)
@@ -445,7 +446,7 @@ check_fit <- function(fit) {
   layout <- tryCatch(spec_layout(fit$spec),
                      error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
   for (field in names(fit_rules))
-    if (!isTRUE(fit_rules[[field]](fit[[field]], fit, layout)))
+    if (!isTRUE(tryCatch(fit_rules[[field]](fit[[field]], fit, layout), error = function(e) FALSE)))
       stop_user("The fit is damaged: `%s` is not as it was made.", field)
   invisible(fit)
 }
@@ -461,6 +462,9 @@ design_rules <- list(
   frame = function(x, fit, layout) inherits(x$terms, "terms"),
   columns = function(x, fit, layout) is_columns_design(x, fit, layout)
 )
+
+optional <- function(rule) function(x, fit, layout) is.null(x) || isTRUE(rule(x, fit, layout))
+is_epoch <- function(x, fit, layout) is_finite_vector(x, 1) && x >= 0
 
 # For each field: whether x is right in this fit, whose specification has this layout.
 fit_rules <- list(
@@ -481,28 +485,60 @@ fit_rules <- list(
           length(x$kind) == 1, isTRUE(design_rules[[x$kind]](x, fit, layout)))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
-  control = function(x, fit, layout) {
-    every(is.list(x), x$precision %in% c("double", "single"), x$optimizer %in% optimizers(),
-          is_finite_vector(x$batch_size, 1), is_finite_vector(x$learn_rate, 1), is.character(x$schedule),
-          length(x$schedule) == 1)
-  },
+  control = function(x, fit, layout) is_control(x, fit),
+  arguments = function(x, fit, layout) is.list(x) && (fit$spec$weights == "point" || are_bayes_arguments(x)),
   history = function(x, fit, layout) {
     every(is.data.frame(x), all(c("epoch", "loss") %in% names(x)), all(vapply(x, is.numeric, NA)))
   },
+  n_epochs = is_epoch,
+  best_epoch = is_epoch,
+  rank = optional(function(x, fit, layout) is_finite_vector(x, 1)),
+  family = function(x, fit, layout) is.character(x) && length(x) == length(fit$blocks),
+  rows = optional(function(x, fit, layout) every(is.character(x), length(x) == fit$n_obs, !anyNA(x))),
+  held_out = optional(function(x, fit, layout) every(is.numeric(x), all(x %in% seq_len(fit$n_obs)))),
+  data = optional(function(x, fit, layout) is_training_data(x, fit)),
   stop_reason = function(x, fit, layout) length(x) == 1 && x %in% statuses,
-  eta = function(x, fit, layout) {
-    is.null(x) || every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
-  },
+  eta = optional(function(x, fit, layout) {
+    every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
+  }),
   response = function(x, fit, layout) NROW(x) == if (fit$design$kind == "columns") 0 else fit$n_obs,
-  codes = function(x, fit, layout) {
-    is.null(x) || every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
-  },
-  errors = function(x, fit, layout) is.null(x) || every(is.numeric(x), length(x) == fit$n_obs),
-  weights = function(x, fit, layout) is.null(x) || is_finite_vector(x, fit$n_obs) && all(x >= 0),
-  offset = function(x, fit, layout) is.null(x) || is.numeric(x) && length(x) == fit$n_obs,
+  codes = optional(function(x, fit, layout) {
+    every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
+  }),
+  errors = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
+  weights = optional(function(x, fit, layout) every(is_finite_vector(x, fit$n_obs), all(x >= 0))),
+  offset = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
   call = function(x, fit, layout) is.call(x),
   terms = function(x, fit, layout) is.null(x) || inherits(x, "terms")
 )
+
+# A control that nn_control() makes again, with what depends on the data.
+is_control <- function(x, fit) {
+  known <- intersect(names(x), names(formals(nn_control)))
+  do.call(nn_control, unclass(x)[known], quote = TRUE)
+  every(all(c("precision", "optimizer", "schedule") %in% known), is_finite_vector(x$batch_size, 1),
+        is_finite_vector(x$learn_rate, 1), is_objective(x$objective, fit))
+}
+
+are_bayes_arguments <- function(x) {
+  every(is_one_of(x$posterior, registry()$covariance), is.character(x$prior$words), length(x$prior$words) == 1,
+        is_finite_vector(x$rank, 1))
+}
+
+# What a model's objective is, where it has one of its own.
+is_objective <- function(x, fit) {
+  weighs <- names(x$coefficient)
+  if (is.null(x)) return(fit$spec$weights == "point")
+  every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs)),
+        fit$spec$weights == "point" || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
+        is.null(x$mc_samples) || is_finite_vector(x$mc_samples, 1))
+}
+
+# Training data that are kept in a fit.
+is_training_data <- function(x, fit) {
+  is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
+  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, is_vector(x$weights), is_vector(x$offset))
+}
 
 block_types <- c("numeric", "logical", "factor", "counts")
 

@@ -1,4 +1,5 @@
-# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "engine" or a file to run.
+# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "bayes", "engine" or a file to
+# run.
 # Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: parameters in
 # every way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what
 # else happens is a line that starts with "BAD". The line before a crash says what was being done.
@@ -67,6 +68,7 @@ is_sound <- function(x) {
 }
 
 n_calls <- 0
+is_fit <- arguments[3] %in% c("fits", "bayes") # errors of the package have no call, those of R and of the engine have
 # Calls f() and looks at what comes back.
 call_one <- function(what, f) {
   n_calls <<- n_calls + 1
@@ -74,6 +76,8 @@ call_one <- function(what, f) {
   setTimeLimit(elapsed = 20, transient = TRUE)
   result <- tryCatch(f(), error = function(e) {
     if (grepl("time limit", conditionMessage(e))) cat("BAD it hangs:", what, "\n")
+    if (is_fit && !is.null(conditionCall(e)) && !grepl("model is damaged", conditionMessage(e)))
+      cat("BAD not in the user's words:", what, conditionMessage(e), "\n")
     NULL
   })
   setTimeLimit()
@@ -121,6 +125,32 @@ damage_fits <- function() {
              fit_readers(list(x = x, y = cars$mpg))[-1])
 }
 
+damage_bayes <- function() {
+  cars <- mtcars[1:12, c("mpg", "disp", "hp")]
+  of <- function(formula, data, ...) fit_bayes_nn(formula, data, hidden = 2, epochs = 5, keep_data = TRUE, ...)
+  fits <- list(exact = of(mpg ~ ., cars), lowrank = of(mpg > 20 ~ ., cars, posterior = "lowrank", rank = 1),
+               last_layer = of(mpg ~ disp, cars, posterior = "last_layer", sigma = "hetero"),
+               full = of(cbind(mpg, hp) ~ disp, cars, posterior = "full", prior = prior_mixture()),
+               classes = of(Species ~ Sepal.Width, iris[c(1:4, 51:54, 101:104), ]))
+  for (name in names(fits)) {
+    data <- if (name == "classes") iris[c(1, 60, 110), ] else cars[1:3, ]
+    damage_all(fits[[name]], name, c(fit_readers(NULL)[c("fitted", "print", "summary", "coef", "continue")], list(
+      interval = function(fit) predict(fit, data, interval = "prediction", draws = 4),
+      confidence = function(fit) predict(fit, data, interval = "confidence", draws = 4),
+      epred = function(fit) posterior_epred(fit, data, draws = 2),
+      response = function(fit) posterior_predict(fit, data, draws = 2),
+      log_lik = function(fit) log_lik(fit, data, draws = 2),
+      elbo = function(fit) elbo(fit, draws = 2),
+      covariance = function(fit) list(stats::vcov(fit), stats::confint(fit)),
+      weights = function(fit) as.matrix(fit, 2),
+      simulate = function(fit) simulate(fit, 1),
+      calibration = function(fit) unlist(calibration(fit, draws = 2)[c("pit", "crps", "log_score", "brier")]),
+      likelihood = function(fit) list(stats::logLik(fit), stats::residuals(fit), stats::deviance(fit)),
+      plot = function(fit) plot(fit, "fit")$n_obs
+    )))
+  }
+}
+
 damage_engine <- function() {
   block <- function(family, n, noise) list(family = family, n_responses = n, noise = noise, fixed = 0)
   blocks <- list(block("gaussian", 2, "each"), block("categorical", 3, "fixed"), block("binomial", 1, "fixed"))
@@ -166,5 +196,6 @@ damage_engine <- function() {
 }
 
 set.seed(1)
-switch(arguments[3], fits = damage_fits(), engine = damage_engine(), eval(parse(text = readLines(arguments[3]))))
+switch(arguments[3], fits = damage_fits(), bayes = damage_bayes(), engine = damage_engine(),
+       eval(parse(text = readLines(arguments[3]))))
 cat("DONE", n_calls, "\n")

@@ -194,3 +194,13 @@ test_that("single precision is double to its accuracy", {
   single <- quick(mpg ~ wt, mtcars, layer_norm = TRUE, precision = "single")
   expect_equal(predict(single, mtcars), predict(double, mtcars), tolerance = 1e-4)
 })
+
+test_that("training on that diverges at once keeps the history, whatever its columns", {
+  set.seed(1)
+  fit <- quick(mpg ~ wt, mtcars, validation = 0.2, batch_size = 8)
+  expect_identical(row.names(continue(fit, 1)$history), as.character(1:7))
+  fit$control$validation <- 0
+  fit$held_out <- NULL
+  expect_warning(after <- continue(fit, 2, learn_rate = 1e100), class = "varnn_diverged")
+  expect_equal(after$history, fit$history)
+})
