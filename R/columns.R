@@ -183,6 +183,11 @@ scale_column <- function(column, m, raw, standardize) {
   at <- column$at
   column$fill <- m$mean[at]
   if (is_count_family(column$family)) column$fill <- mean(log1p(raw[, at]), na.rm = TRUE)
+  if (is_gaussian(column) && m$is_constant[at]) {
+    there <- raw[!is.na(raw[, at]), at]
+    column$is_constant <- all(there == there[1]) # of the rows held out, too
+    if (column$is_constant) column$fill <- there[1]
+  }
   if (!is_gaussian(column) || !standardize) return(column)
   check_spread(lapply(m, `[`, at), column$name)
   column$center <- m$mean[at]
@@ -411,7 +416,8 @@ column_rules <- list(
   center = function(x, c) is_finite_vector(x, 1),
   scale = function(x, c) every(is_finite_vector(x, 1), x > 0),
   fill = function(x, c) is_finite_vector(x, length(c$at)),
-  has_indicator = function(x, c) isTRUE(x) || isFALSE(x)
+  has_indicator = function(x, c) isTRUE(x) || isFALSE(x),
+  is_constant = function(x, c) is.null(x) || isTRUE(x) || isFALSE(x)
 )
 
 is_column <- function(c) {

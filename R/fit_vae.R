@@ -25,7 +25,8 @@
 #' Numeric columns are `"gaussian"`, logical ones and factors of two levels `"bernoulli"`, other factors and character
 #' columns `"categorical"`; on request (`family`, one for all or by name) `"poisson"`, `"negative_binomial"` (its size
 #' is learned), `"bernoulli"` of numbers between 0 and 1, `"huber"`. A missing entry adds nothing to the likelihood;
-#' see [fit_ae()] for how it enters the encoder, and [impute()].
+#' see [fit_ae()] for how it enters the encoder, and [impute()]. A numeric column that is constant in the training data
+#' is reconstructed and simulated as that constant; it counts among the columns from which one common sigma is learned.
 #'
 #' @section Conditional models:
 #' `fit_vae(height + weight ~ sex + age, data)` models the columns on the left given those on the right (Sohn et al.

@@ -25,8 +25,14 @@ codes_eta <- function(fit, z, given = NULL) {
 
 # The means [rows, columns of y] on the user's scale; probabilities of levels.
 eta_means <- function(fit, eta) {
-  do.call(cbind, Map(function(b, s) block_mean(b, eta[, s, drop = FALSE]), fit$blocks,
-                     block_slices(fit$blocks, eta_rows)))
+  with_constants(fit, do.call(cbind, Map(function(b, s) block_mean(b, eta[, s, drop = FALSE]), fit$blocks,
+                                         block_slices(fit$blocks, eta_rows))))
+}
+
+# A column that was constant in training has no other value, whatever its noise.
+with_constants <- function(fit, values) {
+  for (c in fit$design$variables) if (isTRUE(c$is_constant)) values[, c$at] <- c$fill
+  values
 }
 
 # The error of each entry [rows, columns], its unit deviance: of a numeric column the squared error of its

@@ -17,7 +17,8 @@
 #' For k below `latent` the autoencoder keeps the k directions in its codes that move the reconstruction most: with J
 #' the decoder's Jacobian at the mean code and Z the centred codes, the leading directions of \eqn{Z J'} (with a
 #' linear decoder, those of the reconstructed data). It is the same network with less of its code, not one that was
-#' trained with k units.
+#' trained with k units: a share of variance below 0 says that what it reconstructs from that part alone is worse than
+#' the columns' means.
 #'
 #' Principal angles (Bjorck and Golub 1973) are those between the span of the first k rotations of `prcomp()` and of
 #' the k leading directions of \eqn{Z J'}: for a linear autoencoder the decoder's columns, for others the tangent at

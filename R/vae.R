@@ -342,7 +342,7 @@ eta_draws <- function(fit, eta) {
     y <- family_table[[b$family]]$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses))
     if (is_gaussian(b)) rep(b$center, each = nrow(y)) + rep(b$scale, each = nrow(y)) * y else y
   }
-  do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows)))
+  with_constants(fit, do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows))))
 }
 
 #' Fill in missing entries with a variational autoencoder

@@ -382,3 +382,21 @@ test_that("a verb says what it is for", {
   expect_refused(impute(fit_ae(iris, epochs = 1)), "reconstruct\\(\\) of one by fit_ae")
   expect_refused(elbo(1), "fit_vae\\(\\) or fit_bayes_nn\\(\\), not 1")
 })
+
+test_that("constant columns come back as they were, in data frames and matrices", {
+  set.seed(1)
+  d <- data.frame(iris[1:2], k = 0.1, whole = 3L)
+  d$k[4] <- NA
+  for (fit in list(fit_vae(d, epochs = 3), fit_ae(d, epochs = 3))) {
+    expect_identical(unique(simulate(fit, 20)$k), 0.1)
+    expect_identical(unique(simulate(fit, 20)$whole), 3L)
+    expect_identical(unique(reconstruct(fit, transform(d, k = 7))$k), 0.1)
+    expect_output(print(fit), "2 constant")
+  }
+  fit <- fit_vae(as.matrix(d[-4]), epochs = 3)
+  expect_identical(unname(unique(simulate(fit, 20)[, "k"])), 0.1)
+  # what is constant among the rows to train on alone is not
+  d$k <- c(1, rep(2, 149))
+  fit <- fit_vae(d, validation = 1, epochs = 3)
+  expect_gt(length(unique(simulate(fit, 20)$k)), 1)
+})
