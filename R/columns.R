@@ -46,7 +46,7 @@ columns_from_frame <- function(frame) {
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
   check_columns_x(x)
   weights <- check_present(check_weights(weights, nrow(x)), na.action)
-  omitted <- omitted_rows(x, numeric(nrow(x)), weights, if (is.null(na.action)) stats::na.pass else na.action)
+  omitted <- omitted_rows(x, 0, weights, if (is.null(na.action)) stats::na.pass else na.action)
   if (length(omitted)) {
     x <- x[-omitted, , drop = FALSE]
     weights <- weights[-omitted]
@@ -78,8 +78,9 @@ column_names <- function(data) {
     paste0("x", seq_len(ncol(data))) else names
 }
 
-column_values <- function(data, j) {
-  v <- if (is.matrix(data)) data[, j] else data[[j]]
+# `rows` of a matrix.
+column_values <- function(data, j, rows = TRUE) {
+  v <- if (is.matrix(data)) data[rows, j] else data[[j]]
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
 }
 
@@ -91,9 +92,10 @@ column_values <- function(data, j) {
 add_columns <- function(train, family, standardize, numeric = "gaussian", sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
-  columns <- lapply(seq_along(names), function(j) {
-    new_column(column_values(train$data, j), names[j], family_of(family, names[j]), numeric)
-  })
+  family <- if (is_by_name(family)) vapply(names, function(name) family_of(family, name), "") else family_name(family)
+  rows <- if (fits_as_whole(train$data, family, numeric)) 0L else seq_len(train$n)
+  columns <- Map(function(j, family) new_column(column_values(train$data, j, rows), names[j], family, numeric),
+                 seq_along(names), unname(family))
   columns <- lapply(columns, with_sigma, sigma)
   place <- place_columns(columns)
   columns <- place$columns
@@ -109,11 +111,17 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
                        terms = if (is.null(train$column_terms)) train$terms else train$column_terms,
                        is_matrix = is.matrix(train$data), names = matrix_names(train$data, names),
                        intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
-  train <- utils::modifyList(train, input_output(columns, raw))
+  train <- utils::modifyList(train, input_output(columns, raw, any(m$n_missing > 0)))
   train$data <- NULL
   train$is_own_response <- identical(train$x, raw)
   train$scaling <- input_scaling(train, columns, if (identical(train$x, raw)) m)
   train
+}
+
+# Whether all columns of a numeric matrix have the same family and are right for it: then none needs a closer look.
+fits_as_whole <- function(data, family, numeric) {
+  if (!is.matrix(data) || !is.numeric(data) || length(family) > 1) return(FALSE)
+  response_rules[[if (family == "auto") numeric else family]]$is(data)
 }
 
 # The column names of a matrix, where they tell its columns apart.
@@ -244,9 +252,8 @@ input_names <- function(columns) {
 }
 
 # list(x, y) of raw.
-input_output <- function(columns, raw) {
+input_output <- function(columns, raw, has_missing = anyNA(raw)) {
   x <- y <- raw
-  has_missing <- anyNA(raw)
   for (c in columns) {
     first <- c$at[1]
     if (is_count_family(c$family)) x[, first] <- log1p(raw[, first])

@@ -109,7 +109,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
                                              contrasts = attr(x, "contrasts"), columns = colnames(x),
                                              is_dummy = attr(x, "is_dummy")))
   }
-  list(design = design, x = as_double(x), response = if (is.factor(y)) droplevels(y) else y, weights = weights,
+  list(design = design, x = as_double(x), response = used_levels(y), weights = weights,
        offset = NULL, na.action = omitted, terms = NULL, rows = rows, response_name = "y")
 }
 
@@ -139,9 +139,10 @@ matrix_design <- function(x) {
 # Rows that na.action drops, with its class, as na.omit() and na.exclude() mark them.
 omitted_rows <- function(x, y, weights, na.action) {
   action <- na_name(if (is.null(na.action)) getOption("na.action") else na.action)
-  missing_x <- if (is.data.frame(x)) !stats::complete.cases(x) else rows_with_missing(x)
+  if (action == "na.pass") return(NULL)
+  missing_x <- if (is.data.frame(x)) !stats::complete.cases(x) else if (anyNA(x)) rows_with_missing(x) else FALSE
   missing <- which(missing_x | !stats::complete.cases(y) | is.na(if (is.null(weights)) 0 else weights))
-  if (!length(missing) || action == "na.pass") return(NULL)
+  if (!length(missing)) return(NULL)
   if (action == "na.fail") stop_user("There are missing values in %d rows, and `na.action` is na.fail.",
                                      length(missing))
   structure(missing, class = if (action == "na.exclude") "exclude" else "omit")
@@ -161,6 +162,9 @@ rows_with_missing <- function(x, sums = rowSums(x)) {
   if (any(suspect)) suspect[suspect] <- !stats::complete.cases(x[suspect, , drop = FALSE])
   suspect
 }
+
+# A factor without the levels that it does not use.
+used_levels <- function(y) if (is.factor(y) && any(tabulate(y, nlevels(y)) == 0)) droplevels(y) else y
 
 as_double <- function(x) {
   if (storage.mode(x) != "double") storage.mode(x) <- "double"

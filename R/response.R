@@ -49,7 +49,7 @@ response_rules <- list(
   gaussian_hetero = list(is = function(y) is.numeric(y), what = "numeric"),
   huber = list(is = function(y) is.numeric(y), what = "numeric"),
   bernoulli = list(is = function(y) {
-    if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && all(y >= 0 & y <= 1, na.rm = TRUE)
+    if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && is_within(y, 0, 1)
   }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
   binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
                   what = "a matrix of two columns, successes and failures, whole numbers of at least 0, not all 0,"),
@@ -76,6 +76,7 @@ check_like_block <- function(block, y, n, what) {
   if (length(new)) refuse("has a level that the training data had not: \"%s\"", new[1])
 }
 
+is_within <- function(y, low, high) min(y, low, na.rm = TRUE) >= low && max(y, high, na.rm = TRUE) <= high
 is_count <- function(y) all(y >= 0 & y == round(y), na.rm = TRUE)
 
 auto_family <- function(y, name) {
@@ -89,7 +90,7 @@ auto_family <- function(y, name) {
 make_block <- function(piece, standardize, train) {
   y <- piece$y
   if (is.character(y)) y <- factor(y)
-  if (is.factor(y)) y <- droplevels(y)
+  y <- used_levels(y)
   check_response(y, piece$name)
   family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
   if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
@@ -129,7 +130,8 @@ block_type <- function(y, family) {
 block_y <- function(block, y, offset = NULL) {
   if (block$family == "binomial") return(cbind(y[, 1], rowSums(y)))
   if (block$type %in% c("factor", "logical")) {
-    code <- match(as.character(y), block$levels)
+    is_coded <- is.factor(y) && identical(levels(y), block$levels)
+    code <- if (is_coded) as.integer(y) else match(as.character(y), block$levels)
     if (block$family != "categorical") return(matrix(as.double(code - 1)))
     hot <- matrix(0, length(code), length(block$levels))
     hot[cbind(seq_along(code), code)[!is.na(code), , drop = FALSE]] <- 1

@@ -65,11 +65,10 @@ leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
 # 2015, 2 LeCun et al. 1998); biases 0; weights independent, or nearly; a head of log_sigma starts
 # constant; the last bias at `eta`, the link of the mean.
 start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
-  theta <- numeric(layout$n_par)
   dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]
   first <- dense$layer == min(dense$layer)
   last <- dense$layer == max(dense$layer)
-  for (i in seq_len(nrow(layout$leaves))) {
+  of_leaf <- function(i) {
     leaf <- layout$leaves[i, ]
     value <- start_leaf(leaf, log_sigma, free)
     if (leaf$role == "weight" && leaf$part == 0) {
@@ -77,9 +76,9 @@ start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), 
       if (leaf$layer == dense$layer[which(last)[1]] && length(scale_rows)) value[scale_rows, ] <- 0
     }
     if (leaf$role == "bias" && leaf$part == 0 && leaf$layer == dense$layer[which(last)[1]]) value[] <- eta
-    theta[leaf_index(leaf)] <- value
+    value
   }
-  theta
+  unlist(lapply(seq_len(nrow(layout$leaves)), of_leaf)) # in the order of their offsets
 }
 
 start_leaf <- function(leaf, log_sigma, free) {

@@ -3,10 +3,11 @@
 start_of <- function(spec, layout, blocks, data, control) {
   rows <- if (is.null(data$row)) seq_len(nrow(data$x)) else data$row
   if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
-  y <- data$y[rows, , drop = FALSE]
+  y <- if (length(rows) < nrow(data$y)) data$y[rows, , drop = FALSE] else data$y
   w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
   slices <- block_slices(blocks, y_rows)
-  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(y[, s, drop = FALSE], w), blocks, slices))
+  of_block <- function(s) if (length(s) < ncol(y)) y[, s, drop = FALSE] else y
+  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(of_block(s), w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
   at <- block_slices(blocks, eta_rows)
   scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
