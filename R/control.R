@@ -37,8 +37,9 @@
 #' @section Processor and BLAS:
 #' The engine is compiled for several kinds of processors and uses the fastest that this one is: with AVX-512, with
 #' AVX2, or any. The environment variable `VARNN_KERNEL`, set to `"avx512"`, `"avx2"` or `"base"`, chooses another one.
-#' Matrix products are its own, but in double precision R's BLAS computes those of 2^22 multiplications or more where
-#' it is an optimised one (by the name of its file: OpenBLAS, MKL, BLIS, ATLAS, Accelerate and others).
+#' Matrix products are its own, but in double precision, where R's BLAS is an optimised one (by the name of its file:
+#' OpenBLAS, MKL, BLIS, ATLAS, Accelerate and others), it computes the large ones: from 2^28 multiplications on with
+#' AVX-512, 2^26 with AVX2, 2^15 with any other processor.
 #' `options(varnn.blas = FALSE)` keeps R's BLAS out, `TRUE` gives it every product in double precision. On one machine,
 #' with one setting, results are reproducible bit for bit; between them they differ by rounding.
 #'

@@ -24,11 +24,16 @@ has_fast_blas <- local({
 own_process <- new.env(parent = emptyenv())
 .onLoad <- function(libname, pkgname) own_process$id <- Sys.getpid() # nolint: object_name_linter.
 
-# How the engine computes. In double, R's BLAS does the products from 2^22 multiplications on if it is a fast one, or
-# those that the option varnn.blas says: all (TRUE) or none (FALSE).
+# From how many multiplications on a fast BLAS is faster than the kernel of the engine.
+fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
+  switch(if (nzchar(kernel)) kernel else engine_kernels()[1], avx512 = 2^28, avx2 = 2^26, 2^15)
+}
+
+# How the engine computes. In double, R's BLAS does the large products if it is a fast one, or those that the option
+# varnn.blas says: all (TRUE) or none (FALSE).
 engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas")) {
   if (is.null(threads) || !identical(own_process$id, Sys.getpid())) threads <- 1
-  blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else 2^22
+  blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
   list(single = as.integer(precision == "single"), threads = as.integer(threads),
        fast_rng = as.integer(identical(rng, "fast")), blas_from = blas_from)
 }

@@ -28,13 +28,15 @@ static real *arena_reals(nn_arena *a, size_t count) {
   return (real *)arena_take(a, count, sizeof(real));
 }
 
-/* Asks for memory that is read soon. */
-static inline void arena_prefetch(size_t bytes, const void *memory) {
+/* Asks for the line of memory at p, to be read or written soon. */
 #ifdef __GNUC__
-  for (size_t i = 0; i < bytes; i += NN_ALIGN) __builtin_prefetch((const char *)memory + i);
+#define NN_PREFETCH(p, writes) __builtin_prefetch(p, writes)
 #else
-  (void)bytes, (void)memory;
+#define NN_PREFETCH(p, writes) (void)(p)
 #endif
+
+static inline void arena_prefetch(size_t bytes, const void *memory) {
+  for (size_t i = 0; i < bytes; i += NN_ALIGN) NN_PREFETCH((const char *)memory + i, 0);
 }
 
 /* Bytes to ask for: what was counted and room to align the base. */

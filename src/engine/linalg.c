@@ -26,7 +26,8 @@
  * A and B are read where they are: copying them first to where the next number is always the neighbour of the last was
  * measured, and never paid. But a transposed A, and a strip whose last vector is not full, are copied to the panel: column
  * after column of op(A), each filled up with zeros to whole vectors. A strip that is not full leaves its tiles in a buffer,
- * of which the rows that exist are copied to C.
+ * of which the rows that exist are copied to C. The lines of C that a tile is written to, and the next lines of a transposed
+ * A, are asked for ahead: they are far apart, and the processor does not guess them.
  *
  * Every number of C is the sum over p in order, block by block, added to what was there before. It does not depend on the
  * tile or strip that the number is in, nor on the thread: with several, each computes a part of the rows or columns of C. */
@@ -89,7 +90,10 @@ NN_INLINE void tile(const int rows, const int columns, const strip *s) {
   NN_UNROLL
   for (int j = 0; j < columns; j++) {
     NN_UNROLL
-    for (int i = 0; i < rows; i++) sum[i][j] = (vector){0};
+    for (int i = 0; i < rows; i++) {
+      sum[i][j] = (vector){0};
+      NN_PREFETCH(s->c + (size_t)j * s->c_step + i * LANES, 1);
+    }
   }
   for (int p = 0; p < s->k; p++, a += a_step, b += b_row) {
     NN_UNROLL
@@ -186,10 +190,12 @@ static void pack_transposed(const real *a, size_t row_step, int rows, int height
                             real *panel) {
   const int whole_rows = rows / 4 * 4, whole_k = k / 4 * 4;
   for (int block = 0; block < whole_k; block += LINE)
-    for (int i = 0; i < whole_rows; i += 4)
+    for (int i = 0; i < whole_rows; i += 4) {
+      for (int row = i; row < i + 4; row++) NN_PREFETCH(a + row * row_step + block + LINE, 0);
       for (int p = block; p < whole_k && p < block + LINE; p += 4)
         transpose_quad(a + i * row_step + p, row_step, (size_t)height,
                        panel + (size_t)p * (size_t)height + i);
+    }
   for (int i = 0; i < rows; i++)
     for (int p = i < whole_rows ? whole_k : 0; p < k; p++)
       panel[(size_t)p * (size_t)height + (size_t)i] = a[i * row_step + p];

@@ -62,7 +62,8 @@ test_that("the BLAS is used where the option says, or from a size on where it is
   blas_from <- function(value) engine_compute("double", blas = value)$blas_from
   expect_identical(blas_from(TRUE), 0)
   expect_identical(blas_from(FALSE), Inf)
-  expect_identical(blas_from(NULL), if (has_fast_blas()) 2^22 else Inf)
+  expect_identical(blas_from(NULL), if (has_fast_blas()) fast_blas_from() else Inf)
+  expect_true(all(diff(vapply(engine_kernels(), fast_blas_from, 0)) < 0))
   expect_true(grepl(fast_blas, "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3", TRUE))
   expect_true(grepl(fast_blas, "/Accelerate.framework/Versions/A/Frameworks/vecLib.framework/libBLAS.dylib", TRUE))
   for (reference in c("", "/usr/lib/R/lib/libRblas.so", "/usr/lib/x86_64-linux-gnu/blas/libblas.so.3.11.0"))
