@@ -4,8 +4,16 @@
 #define NN_VMATH_H
 
 #include "real.h"
-#ifdef __SSE2__
+#if NN_VECTOR_BYTES > 16 && defined(NN_HAS_AVX) && !defined(__clang__)
+#include <immintrin.h>
+#define NN_ROOTS_OF(type) _mm256_storeu_##type(root, _mm256_sqrt_##type(_mm256_loadu_##type(x)))
+enum { NN_ROOTS = 32 / sizeof(real) };
+#elif defined(__SSE2__)
 #include <emmintrin.h>
+#define NN_ROOTS_OF(type) _mm_storeu_##type(root, _mm_sqrt_##type(_mm_loadu_##type(x)))
+enum { NN_ROOTS = 16 / sizeof(real) };
+#else
+enum { NN_ROOTS = 1 };
 #endif
 
 #ifdef NN_SINGLE
@@ -248,16 +256,20 @@ NN_INLINE real vmath_tanh(real x) {
   return vmath_if_negative(x, -y, y);
 }
 
-/* Square roots of n numbers. C's sqrt() must set errno, which keeps compilers from vectorising it. */
+/* Square roots of NN_ROOTS numbers, and of n. C's sqrt() must set errno, which keeps compilers from vectorising it. */
+NN_INLINE void vmath_roots(const real *x, real *root) {
+#if !defined(NN_ROOTS_OF)
+  *root = SQRT(*x);
+#elif defined(NN_SINGLE)
+  NN_ROOTS_OF(ps);
+#else
+  NN_ROOTS_OF(pd);
+#endif
+}
+
 NN_INLINE void vmath_sqrt(int n, const real *x, real *root) {
   int i = 0;
-#ifdef __SSE2__
-#ifdef NN_SINGLE
-  for (; i + 4 <= n; i += 4) _mm_storeu_ps(root + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
-#else
-  for (; i + 2 <= n; i += 2) _mm_storeu_pd(root + i, _mm_sqrt_pd(_mm_loadu_pd(x + i)));
-#endif
-#endif
+  for (; i + NN_ROOTS <= n; i += NN_ROOTS) vmath_roots(x + i, root + i);
   for (; i < n; i++) root[i] = SQRT(x[i]);
 }
 
