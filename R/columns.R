@@ -78,9 +78,8 @@ column_names <- function(data) {
     paste0("x", seq_len(ncol(data))) else names
 }
 
-# `rows` of a matrix.
-column_values <- function(data, j, rows = TRUE) {
-  v <- if (is.matrix(data)) data[rows, j] else data[[j]]
+column_values <- function(data, j) {
+  v <- if (is.matrix(data)) data[, j] else data[[j]]
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
 }
 
@@ -93,9 +92,12 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
   family <- if (is_by_name(family)) vapply(names, function(name) family_of(family, name), "") else family_name(family)
-  rows <- if (fits_as_whole(train$data, family, numeric)) 0L else seq_len(train$n)
-  columns <- Map(function(j, family) new_column(column_values(train$data, j, rows), names[j], family, numeric),
-                 seq_along(names), unname(family))
+  columns <- if (fits_as_whole(train$data, family, numeric)) {
+    like_columns(names, train$data[0, 1], family, numeric)
+  } else {
+    Map(function(j, family) new_column(column_values(train$data, j), names[j], family, numeric), seq_along(names),
+        unname(family))
+  }
   columns <- lapply(columns, with_sigma, sigma)
   place <- place_columns(columns)
   columns <- place$columns
@@ -118,10 +120,15 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   train
 }
 
-# Whether all columns of a numeric matrix have the same family and are right for it: then none needs a closer look.
+# Whether all columns of a numeric matrix have the same family and are right for it: then they differ by name alone.
 fits_as_whole <- function(data, family, numeric) {
   if (!is.matrix(data) || !is.numeric(data) || length(family) > 1) return(FALSE)
   response_rules[[if (family == "auto") numeric else family]]$is(data)
+}
+
+like_columns <- function(names, v, family, numeric) {
+  column <- new_column(v, names[1], family, numeric)
+  lapply(names, function(name) replace(column, "name", name))
 }
 
 # The column names of a matrix, where they tell its columns apart.
