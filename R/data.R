@@ -157,8 +157,8 @@ na_name <- function(f) {
 }
 
 # rowSums() of a numeric matrix is missing where a row has a missing value, or infinities of both signs.
-rows_with_missing <- function(x, sums = rowSums(x)) {
-  suspect <- is.na(sums)
+rows_with_missing <- function(x) {
+  suspect <- is.na(rowSums(x))
   if (any(suspect)) suspect[suspect] <- !stats::complete.cases(x[suspect, , drop = FALSE])
   suspect
 }
@@ -260,10 +260,10 @@ matrix_rows <- function(design, newdata) {
     stop_user("`newdata` has %d columns, the model was trained on %d.", ncol(newdata), p)
   }
   rows <- rownames(newdata)
-  sums <- rowSums(newdata)
-  ok <- !rows_with_missing(newdata, sums)
+  is_whole <- is.double(newdata) && engine_all_finite(newdata)
+  ok <- if (is_whole) rep(TRUE, nrow(newdata)) else !rows_with_missing(newdata)
   x <- as_double(if (all(ok)) newdata else newdata[ok, , drop = FALSE])
-  if (!all(is.finite(sums))) check_finite_columns(x, design$columns, " of `newdata`")
+  if (!is_whole) check_finite_columns(x, design$columns, " of `newdata`")
   list(x = x, offset = NULL, ok = ok, rows = rows)
 }
 

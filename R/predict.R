@@ -11,7 +11,7 @@ model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$contr
 }
 
 check_finite_output <- function(x) {
-  if (!all(is.finite(x)))
+  if (!engine_all_finite(x))
     stop_user("The network's output is not finite: these data are too far from the training data.")
 }
 

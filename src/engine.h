@@ -23,7 +23,7 @@
 
 const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
                              train,       run,         gradient,       product,    math,
-                             random_draw, moments,     mixture};
+                             random_draw, moments,     mixture,        all_finite};
 
 #else
 typedef int nn_no_such_build;

@@ -375,6 +375,13 @@ SEXP C_draw(SEXP options) {
   return out;
 }
 
+/* Whether a numeric vector has no NA, NaN or infinity. */
+SEXP C_all_finite(SEXP x, SEXP options) {
+  const nn_engine *engine = engine_of(options);
+  if (TYPEOF(x) != REALSXP) Rf_error("'x' must be numeric");
+  return Rf_ScalarLogical(engine->all_finite((size_t)Rf_xlength(x), REAL(x)));
+}
+
 /* Moments of each column of a numeric matrix, without a copy. */
 SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
   const nn_engine *engine = engine_of(options);

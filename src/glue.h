@@ -29,6 +29,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
 SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll);
 SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta);
 SEXP C_moments(SEXP x, SEXP weight, SEXP options);
+SEXP C_all_finite(SEXP x, SEXP options);
 SEXP C_kernels(void);
 SEXP C_draw(SEXP options);
 SEXP C_math(SEXP x, SEXP options);

@@ -189,6 +189,7 @@ typedef struct nn_engine {
   void (*draw)(int kind, const nn_place *place, size_t n, double *out);
   void (*moments)(size_t n, const double *x, const double *weight, nn_moments *out);
   size_t (*mixture)(const nn_mixture *mixture, void *memory);
+  int (*all_finite)(size_t n, const double *x);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */

@@ -1,4 +1,4 @@
-/* What R must know of a column before it trains, in two passes that vectorise. In double in every build. */
+/* What R must know of numbers before it trains or predicts, in passes that vectorise. In double in every build. */
 #include "api.h"
 #include "real.h"
 
@@ -52,6 +52,14 @@ NN_INLINE nn_moments moments_of(size_t n, const double *v, const int weighted,
                   weighted ? weight + i : NULL, &m);
   moments_about(n, v, weighted, weight, &m);
   return m;
+}
+
+/* x - x is 0, or NaN where x is not finite. */
+static int all_finite(size_t n, const double *x) {
+  double sum = 0;
+  NN_SIMD_SUM(sum)
+  for (size_t i = 0; i < n; i++) sum += x[i] - x[i];
+  return sum == 0;
 }
 
 /* Where weight is NULL it is 1: then the loops have no weights at all. */

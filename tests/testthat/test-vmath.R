@@ -47,3 +47,12 @@ test_that("elementary functions are right at infinity, zero, subnormal numbers a
     expect_lt(max(abs(y[here] - truth[here]) / pmax(abs(truth[here]), 1e-291)), 1e-15, label = name)
   })
 })
+
+test_that("a value that is not finite is found wherever it is", {
+  x <- c(1e308, -1e308, stats::rnorm(40), 1e308) # whose sum is finite, too
+  with_kernels(for (n in c(0, 1, 7, 43)) {
+    v <- x[seq_len(n)]
+    expect_true(engine_all_finite(v))
+    for (i in seq_len(n)) for (bad in c(NA, NaN, Inf, -Inf)) expect_false(engine_all_finite(replace(v, i, bad)))
+  })
+})
