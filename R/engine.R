@@ -78,9 +78,6 @@ epoch_hook <- function(control, columns) {
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
-  r <- registry()
-  slots <- r$optimizer_slots[match(control$optimizer, r$optimizer)]
-  if (is.null(state)) state <- numeric(slots * layout$n_par + 1)
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
   out <- with_interrupts(function(poll) {

@@ -154,6 +154,14 @@ static SEXP copy_parameters(SEXP theta, size_t n, const char *name) {
   return Rf_duplicate(theta);
 }
 
+/* A copy of an optimizer's state, checked; where there is none that of a fresh start, 0. */
+static SEXP copy_state(SEXP state, size_t n) {
+  if (state != R_NilValue) return copy_parameters(state, n, "state");
+  SEXP fresh = Rf_allocVector(REALSXP, (R_xlen_t)n);
+  memset(REAL(fresh), 0, n * sizeof(double));
+  return fresh;
+}
+
 static nn_job job_of(SEXP job) {
   nn_job j;
   memset(&j, 0, sizeof j);
@@ -205,9 +213,8 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   int width = 3 + 2 * info.n_terms, status = NN_OK;
   SEXP out = PROTECT(named_list(fields, 6));
   SET_VECTOR_ELT(out, 0, copy_parameters(theta, info.n_par, "theta"));
-  SET_VECTOR_ELT(
-      out, 1,
-      copy_parameters(state, info.n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1, "state"));
+  SET_VECTOR_ELT(out, 1,
+                 copy_state(state, info.n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1));
   SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, width, j.epochs));
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1)),
   j.history = REAL(VECTOR_ELT(out, 2));

@@ -282,6 +282,12 @@ static void nll_forward(nn_tape *t, nn_node *n) {
   b.variance ? f->expected(&b) : f->nll(&b);
 }
 
+/* to = d from */
+static void put_multiple(int n, real d, const real *from, real *to) {
+  NN_SIMD
+  for (int j = 0; j < n; j++) to[j] = d * from[j];
+}
+
 /* deta = d slope, for the rows of eta that are this block's own, and so of the variance; the same for the covariance, which is
  * this block's alone; dfree += d slope */
 static void nll_backward(nn_tape *t, nn_node *n) {
@@ -293,11 +299,10 @@ static void nll_backward(nn_tape *t, nn_node *n) {
   for (int i = 0; i < t->n_obs; i++) {
     real d = n->grad[i];
     size_t at = (size_t)i * b.eta_stride + n->eta_row;
-    for (int j = 0; d_eta && j < rows; j++) d_eta[at + j] = d * b.slope[(size_t)i * rows + j];
-    for (int j = 0; d_variance && j < rows; j++)
-      d_variance[at + j] = d * b.variance_slope[(size_t)i * rows + j];
-    for (int j = 0; d_second && b.covariance && j < k; j++)
-      d_second[(size_t)i * k + j] = d * b.covariance_slope[(size_t)i * k + j];
+    if (d_eta) put_multiple(rows, d, b.slope + (size_t)i * rows, d_eta + at);
+    if (d_variance) put_multiple(rows, d, b.variance_slope + (size_t)i * rows, d_variance + at);
+    if (d_second && b.covariance)
+      put_multiple(k, d, b.covariance_slope + (size_t)i * k, d_second + (size_t)i * k);
     for (int j = 0; d_second && j < b.n_free; j++)
       d_second[j] += d * b.free_slope[(size_t)i * b.n_free + j];
   }
