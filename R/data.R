@@ -259,12 +259,16 @@ matrix_rows <- function(design, newdata) {
   } else if (ncol(newdata) != p) {
     stop_user("`newdata` has %d columns, the model was trained on %d.", ncol(newdata), p)
   }
-  rows <- rownames(newdata)
-  is_whole <- is.double(newdata) && engine_all_finite(newdata)
-  ok <- if (is_whole) rep(TRUE, nrow(newdata)) else !rows_with_missing(newdata)
-  x <- as_double(if (all(ok)) newdata else newdata[ok, , drop = FALSE])
-  if (!is_whole) check_finite_columns(x, design$columns, " of `newdata`")
-  list(x = x, offset = NULL, ok = ok, rows = rows)
+  c(whole_rows(newdata, design$columns), list(offset = NULL, rows = rownames(newdata)))
+}
+
+# list(x, ok): x has the rows without missing values.
+whole_rows <- function(x, columns) {
+  if (is.double(x) && engine_all_finite(x)) return(list(x = x, ok = rep(TRUE, nrow(x))))
+  ok <- !rows_with_missing(x)
+  x <- as_double(x[ok, , drop = FALSE])
+  check_finite_columns(x, columns, " of `newdata`")
+  list(x = x, ok = ok)
 }
 
 # ---- scaling
