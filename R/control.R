@@ -23,7 +23,7 @@
 #' @param patience epochs without improvement (of the validation loss, or else of the loss) after which training
 #'   stops; `Inf`: never.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
-#' @param precision `"double"` or `"single"`.
+#' @param precision `"double"` or `"single"`; see below.
 #' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In
 #'   training they share large products and long optimizer steps, in predictions the rows. Only one is used in
 #'   a fork of the process that loaded the package, as by `parallel::mclapply()`. R's BLAS has threads of its own.
@@ -33,6 +33,14 @@
 #' @param verbose report each epoch.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops.
+#'
+#' @section Precision:
+#' Single precision finds as good networks and is faster the larger they are. On the 35 data sets of the script
+#' `defaults.R` in the folder tools of the sources (100 to 2,300 rows) the cross-validated errors by the two differed
+#' by less than 0.8 per cent but once, when single's was 8 per cent lower, and single took 0.8 to 0.9 of the time; of
+#' networks with more than 10,000 parameters it takes half the time, and 0.9 times the memory of the data beside them
+#' instead of 1.4. Double is the default since it also agrees to all digits with what has a closed form, such as
+#' [lm()] and [glm()], as single does to about four.
 #'
 #' @section Processor and BLAS:
 #' The engine is compiled for several kinds of processors and uses the fastest that this one is: with AVX-512, with
