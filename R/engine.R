@@ -129,7 +129,7 @@ engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(
 engine_mixture <- function(mean, sd, probs) {
   .Call(C_mixture, mean, sd, as.double(probs), list(compute = engine_compute("double")))
 }
-engine_all_finite <- function(x) .Call(C_all_finite, x, list(compute = engine_compute("double")))
+engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
 engine_kernels <- function() .Call(C_kernels)
 
 # op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.

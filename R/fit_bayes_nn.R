@@ -5,50 +5,46 @@
 #' are.
 #'
 #' @section What is maximised:
-#' The evidence lower bound (ELBO), with a normal distribution \eqn{q(\theta)}{q(theta)} of all weights:
-#' \deqn{E_q \sum_i w_i \log p(y_i \mid x_i, \theta) - KL[q(\theta) \| p(\theta)] \le \log p(y)}{E_q sum(w_i
-#' log p(y_i | x_i, theta)) - KL[q(theta) || p(theta)] <= log p(y)} with case weights \eqn{w_i}{w_i}. The free
-#' scalars of the family (the noise's standard deviation) are part of what is maximised.
+#' The evidence lower bound (ELBO), with a normal distribution \eqn{q(\theta)}{q(theta)} of all weights: \deqn{E_q
+#' \sum_i w_i \log p(y_i \mid x_i, \theta) - KL[q(\theta) \| p(\theta)] \le \log p(y)}{E_q sum(w_i log p(y_i | x_i,
+#' theta)) - KL[q(theta) || p(theta)] <= log p(y)} with case weights \eqn{w_i}{w_i}. The free scalars of the family
+#' (the noise's standard deviation) are part of what is maximised.
 #'
 #' @section Posteriors:
-#' \describe{
-#'   \item{`"meanfield"`}{all weights independent.}
-#'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
-#'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
-#'     and the log evidence are exact.}
-#'   \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
-#'     numbers.}
-#'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
-#'     `rank` columns.}
-#' }
-#' The last two make units dependent: their estimator is `"weight"`.
+#' \describe{ \item{`"meanfield"`}{all weights independent.} \item{`"last_layer"`}{the weights and the bias of each
+#' output have a full covariance, the others are independent. Given the hidden units this is Bayesian linear
+#' regression: with no hidden layer and gaussian noise the posterior and the log evidence are exact.}
+#' \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
+#' numbers.} \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F
+#' with `rank` columns.} } The last two make units dependent: their estimator is `"weight"`.
 #'
 #' @section Estimators:
-#' \describe{
-#'   \item{`"weight"`}{draws \eqn{\theta = \mu + \sigma \xi}{theta = mu + sigma xi}, \eqn{\xi \sim N(0, 1)}{xi ~ N(0,
-#'     1)}, one draw per weight and step (`mc_samples`: M of them): the textbook's estimator. Works for all models.}
-#'   \item{`"local"`}{draws for each unit and observation from the normal distribution that the weights imply (Kingma,
-#'     Salimans and Welling 2015): the same gradient on average, with less variance.}
-#'   \item{`"exact"`}{no draws: for one hidden layer of `"relu"` or `"linear"` units and a gaussian response with
-#'     constant noise the expectation is known. For deeper networks the units' means and variances are passed on layer
-#'     by layer as if they were independent and normal (Wu et al. 2019), an approximation; so are, with `sigma =
-#'     "hetero"`, the mean of the response and the log of its standard deviation, with the covariance that they
-#'     have.}
-#' }
-#' `"auto"` takes `"exact"` where it can, else `"local"`, else `"weight"`. Without draws the objective is a smooth
-#' function, which L-BFGS maximises; unless `control` or an argument says how to train, `"exact"` does so up to 20,000
-#' rows.
+#' \describe{ \item{`"weight"`}{draws \eqn{\theta = \mu + \sigma \xi}{theta = mu + sigma xi}, \eqn{\xi \sim N(0,
+#' 1)}{xi ~ N(0, 1)}, one draw per weight and step (`mc_samples`: M of them): the textbook's estimator. Works for all
+#' models.} \item{`"local"`}{draws for each unit and observation from the normal distribution that the weights imply
+#' (Kingma, Salimans and Welling 2015): the same gradient on average, with less variance.} \item{`"exact"`}{no draws:
+#' for one hidden layer of `"relu"` or `"linear"` units and a gaussian response with constant noise the expectation is
+#' known. For deeper networks the units' means and variances are passed on layer by layer as if they were independent
+#' and normal (Wu et al. 2019), an approximation; so are, with `sigma = "hetero"`, the mean of the response and the
+#' log of its standard deviation, with the covariance that they have.} } `"auto"` takes `"exact"` where it can, else
+#' `"local"`, else `"weight"`. Without draws the objective is a smooth function, which L-BFGS maximises; unless
+#' `control` or an argument says how to train, `"exact"` does so up to 20,000 rows.
 #'
 #' @section Defaults:
-#' The default prior was chosen by predictive log-likelihood in cross-validation over 33 data sets that ship with R and
-#' is among the best of those compared (a standard deviation of 4 in place of 2 scored slightly higher); the prior with
-#' the greatest ELBO, `prior_normal("auto")`, switches off more units than predictions like. The script is
-#' `tools/bayes.R` of the package's repository.
+#' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 33
+#' data sets that ship with R, with 16 and 50 hidden units, by the script `tools/bayes.R` of the package's repository;
+#' the prior with the greatest ELBO, `prior_normal("auto")`, switches off more units than predictions like.
+#'
+#' Training by L-BFGS starts at a plain network, penalised and with little spread of its weights, and with `sigma =
+#' "hetero"` at the network with constant noise: the ELBO has many optima, and those near a network that predicts well
+#' do so, too, where those that random weights lead to have as high an ELBO but predict worse. A network whose noise
+#' depends on x from the start also learns to call noise what it could have learned, which holds its mean back.
 #'
 #' @inheritParams fit_nn
 #' @param activation one of [activations()], or one for each hidden layer.
 #' @param family as in [fit_nn()].
-#' @param prior of the weights and biases, see [prior_normal()].
+#' @param prior of the weights and biases, see [prior_normal()]. `"auto"` is `prior_laplace(0, 1, fan_in = TRUE)`
+#'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`.
 #' @param posterior the distributions among which the nearest is sought, normal ones, see Posteriors.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
@@ -66,8 +62,8 @@
 #'   Variational dropout and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
 #' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [calibration()], [prior_normal()],
-#'   [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
-#'   `bayesian-neural-networks`.
+#' [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
+#' `bayesian-neural-networks`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 8)
@@ -90,7 +86,7 @@ fit_bayes_nn.default <- function(x, ...) {
 #' @rdname fit_bayes_nn
 #' @export
 fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
-                                 activation = "relu", family = "auto", prior = prior_normal(0, 2, fan_in = TRUE),
+                                 activation = "relu", family = "auto", prior = "auto",
                                  posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
                                  mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
                                  keep_data = FALSE, ...) {
@@ -107,7 +103,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
 #' @rdname fit_bayes_nn
 #' @export
 fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
-                                    family = "auto", prior = prior_normal(0, 2, fan_in = TRUE),
+                                    family = "auto", prior = "auto",
                                     posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
                                     mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
                                     keep_data = FALSE, ...) {
@@ -161,10 +157,12 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   weights = "gaussian", prior = model$prior, covariance = model$posterior, rank = model$rank,
-                   kl = if (isTRUE(model$prior$is_mc)) "mc" else model$kl)
+                   weights = "gaussian", covariance = model$posterior, rank = model$rank,
+                   kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
   spec$covariance <- bayes_covariance(spec)
   spec$estimator <- bayes_estimator(model, spec)
+  if (identical(model$prior, "auto")) model$prior <- default_prior(spec$estimator)
+  spec <- utils::modifyList(spec, prior_fields(model$prior))
   control <- bayes_control(control, says_how, spec, train, model)
   fit_model("varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
@@ -223,6 +221,11 @@ check_covariances <- function(covariance, spec) {
             spec$covariance, number(weights), number(n), number(most_covariances),
             if (covariance == "lowrank") "make `rank` smaller, or use \"meanfield\""
             else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
+}
+
+# The KL of Laplace's takes longer than a draw of the weights, and with draws it predicts no better.
+default_prior <- function(estimator) {
+  if (estimator == "exact") prior_laplace(0, 1, fan_in = TRUE) else prior_normal(0, 2, fan_in = TRUE)
 }
 
 bayes_estimator <- function(model, spec) {

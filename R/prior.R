@@ -75,9 +75,9 @@ check_prior_mean <- function(mean) {
 check_prior_sd <- function(sd, name) check_number(sd, name, 0, 1e100, above = TRUE)
 
 check_prior <- function(prior) {
-  if (inherits(prior, "varnn_prior")) return(prior)
-  stop_user(paste("`prior` must be made by prior_normal(), prior_laplace() or prior_mixture(), as in prior_normal(0,",
-                  "1), not %s."), shown(prior))
+  if (inherits(prior, "varnn_prior") || identical(prior, "auto")) return(prior)
+  stop_user(paste("`prior` must be \"auto\" or made by prior_normal(), prior_laplace() or prior_mixture(), as in",
+                  "prior_normal(0, 1), not %s."), shown(prior))
 }
 
 #' @export

@@ -9,16 +9,20 @@ new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, weigh
                      prior = list(kind = "normal", sd = prior_sd), covariance = "meanfield", rank = 1,
                      estimator = "weight", kl = "exact", latent_kl = "exact") {
   column <- function(of, name, type) vapply(of, function(l) l[[name]], type)
+  c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), weights = weights, covariance = covariance,
+         rank = as.integer(rank), estimator = estimator), prior_fields(prior),
+    list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty),
+         layer = column(layers, "layer", ""), size = column(layers, "size", 0L), option = column(layers, "option", ""),
+         setting = column(layers, "setting", 0), family = column(blocks, "family", ""),
+         n_responses = as.integer(column(blocks, "n_responses", 0)), noise = column(blocks, "noise", ""),
+         fixed = as.double(column(blocks, "fixed", 0))))
+}
+
+# A prior as the specification has it.
+prior_fields <- function(prior) {
   number <- function(x, default) as.double(if (is.null(x)) default else x)
-  list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), weights = weights, covariance = covariance,
-       rank = as.integer(rank), estimator = estimator,
-       prior = prior$kind, prior_sd = number(prior$sd, 1), prior_share = number(prior$share, 1),
-       prior_sd2 = number(prior$sd2, 1), fan_in = as.integer(isTRUE(prior$fan_in)), kl_mc = as.integer(kl == "mc"),
-       latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty), layer = column(layers, "layer", ""),
-         size = column(layers, "size", 0L),
-       option = column(layers, "option", ""), setting = column(layers, "setting", 0),
-       family = column(blocks, "family", ""), n_responses = as.integer(column(blocks, "n_responses", 0)),
-       noise = column(blocks, "noise", ""), fixed = as.double(column(blocks, "fixed", 0)))
+  list(prior = prior$kind, prior_sd = number(prior$sd, 1), prior_share = number(prior$share, 1),
+       prior_sd2 = number(prior$sd2, 1), fan_in = as.integer(isTRUE(prior$fan_in)))
 }
 
 # Hidden layers: dense, activation, then what is asked for.

@@ -15,7 +15,8 @@ start_of <- function(spec, layout, blocks, data, control) {
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales,
                        log_sigma = random_log_sigma)
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
-  if (spec$weights != "point") return(start_noise(theta, layout, blocks, y))
+  if (spec$weights != "point")
+    return(start_at_simpler(start_noise(theta, layout, blocks, y), spec, layout, blocks, data, control))
   if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
 }
 
@@ -106,17 +107,4 @@ linear_fit <- function(theta, spec, layout, data) {
   control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), length(rows), linear)
   found <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))$theta
   if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after))
-}
-
-# Random weights start nearly as points, and a learned noise small: of a large one the network would learn little.
-random_log_sigma <- -3
-
-start_noise <- function(theta, layout, blocks, y) {
-  columns <- block_slices(blocks, y_rows)
-  for (i in which(vapply(blocks, function(b) b$family == "gaussian" && b$noise == "each", NA))) {
-    leaf <- layout$leaves[layout$leaves$role == "noise" & layout$leaves$layer == 1L - i, ]
-    sd <- sqrt(mean((y[, columns[[i]]] - mean(y[, columns[[i]]], na.rm = TRUE))^2, na.rm = TRUE))
-    theta[leaf_index(leaf)] <- log(0.3 * if (sd > 0) sd else 1)
-  }
-  theta
 }

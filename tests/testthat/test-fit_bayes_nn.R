@@ -717,7 +717,7 @@ test_that("mistakes are named before any training", {
   expect_refused(bad(prior = prior_normal(0, 0)), "`sd` must be a number above 0")
   expect_refused(bad(prior = prior_normal(1, 1)), "must be 0")
   expect_refused(bad(prior = prior_normal("auto", 2)), "itself")
-  expect_refused(bad(prior = 3), "`prior` must be made by prior_normal\\(\\), prior_laplace")
+  expect_refused(bad(prior = 3), "`prior` must be \"auto\" or made by prior_normal\\(\\), prior_laplace")
   expect_refused(bad(estimator = "exacd"), "did you mean \"exact\"")
   expect_refused(bad(estimator = "exact", activation = "tanh"), "relu or linear units")
   expect_refused(bad(estimator = "weight", optimizer = "lbfgs"), "needs an objective without noise")

@@ -46,3 +46,18 @@ test_that("where a unit or a layer does not fit the construction the start is ra
   fit <- start_of_fit(mpg ~ ., mtcars, layer_norm = TRUE)
   expect_gt(max(abs(predict(fit, mtcars) - fitted(lm(mpg ~ ., mtcars)))), 1)
 })
+
+test_that("random weights that are trained without draws start at a plain network, with little spread", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ ., mtcars, epochs = 0)
+  expect_gt(cor(predict(fit, mtcars), fitted(lm(mpg ~ ., mtcars))), 0.98)
+  expect_lt(max(sqrt(diag(vcov(fit)))), 0.1)
+})
+
+test_that("a noise that depends on x starts at the network with constant noise", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ ., mtcars, epochs = 0, sigma = "hetero")
+  eta <- predict(fit, mtcars, type = "link")
+  expect_gt(cor(eta[, 1], fitted(lm(mpg ~ ., mtcars))), 0.98)
+  expect_lt(diff(range(eta[, 2])), 1e-12)
+})
