@@ -250,6 +250,7 @@ bayes_control <- function(control, says_how, spec, train, model) {
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
   n <- nrow(train$x) - length(train$held_out)
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
+  if (control$optimizer == "lbfgs" && is.null(control$epochs)) control$epochs <- lbfgs_epochs(n)
   watches <- length(train$held_out) || is.list(control$validation)
   if (is.null(control$epochs) && control$optimizer != "lbfgs" && !watches) {
     control$epochs <- bayes_epochs(n, control$batch_size)
@@ -259,6 +260,9 @@ bayes_control <- function(control, says_how, spec, train, model) {
   control$objective <- list(coefficient = c(kl_weights = 1 / total), mc_samples = model$mc_samples)
   control
 }
+
+# Where there is little noise the ELBO rises for long, and predictions with it.
+lbfgs_epochs <- function(n) as.integer(min(3000, max(1000, 1.5e6 / n)))
 
 # About 20,000 steps, 20 to 5,000 epochs.
 bayes_epochs <- function(n, batch_size) {

@@ -253,7 +253,8 @@ noise_words <- function(fit) {
 #'   deviation of the prior, the root mean squares of posterior means and standard deviations, the median
 #'   signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| / sigma}, and the effective number.
 #' @details The effective number of weights is \eqn{\sum_j 1 - \sigma_j^2 / s_j^2}{sum(1 - sigma^2 / s^2)} with the
-#'   prior's standard deviation s, at least 0 each: how many the data determine (MacKay 1992).
+#'   standard deviation s of the prior (of the normal distribution nearest to it, where it is another), at least 0 each:
+#'   how many the data determine (MacKay 1992).
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}.
 #' @seealso [elbo()], [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "weights"`.
 #' @examples
@@ -280,7 +281,7 @@ layer_table <- function(fit, q) {
     sd <- leaf_prior_sd(fit$spec, fit$layout[i, ], q$mean[at], q$sd[at])
     data.frame(name = fit$layout$name[i], weights = sum(at), prior_sd = sd, rms_mean = sqrt(mean(q$mean[at]^2)),
                rms_sd = sqrt(mean(q$sd[at]^2)), signal_to_noise = stats::median(abs(q$mean[at]) / q$sd[at]),
-               effective = sum(pmax(0, 1 - q$sd[at]^2 / sd^2)))
+               effective = sum(pmax(0, 1 - (q$sd[at] / (sd * nearest_sd(fit$spec)))^2)))
   })
   do.call(rbind, rows)
 }
@@ -291,6 +292,20 @@ leaf_prior_sd <- function(spec, leaf, mean, sd) {
   switch(spec$prior, empirical = sqrt(mean(mean^2 + sd^2)), normal = spec$prior_sd * scale,
          laplace = sqrt(2) * spec$prior_sd * scale,
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
+}
+
+# The standard deviation of the normal distribution nearest to the prior, of which q is one, as a share of the prior's:
+# the s that minimises KL[N(0, s^2) || p].
+nearest_sd <- function(spec) {
+  if (spec$prior == "laplace") return(sqrt(pi) / 2)
+  if (spec$prior != "mixture") return(1)
+  sds <- c(spec$prior_sd, spec$prior_sd2)
+  share <- c(spec$prior_share, 1 - spec$prior_share)
+  xi <- seq(-8, 8, length.out = 2001)
+  weight <- stats::dnorm(xi) / sum(stats::dnorm(xi))
+  log_density <- function(w) log(share[1] * stats::dnorm(w, 0, sds[1]) + share[2] * stats::dnorm(w, 0, sds[2]))
+  divergence <- function(log_s) -log_s - sum(weight * log_density(exp(log_s) * xi))
+  exp(stats::optimize(divergence, log(range(sds)) + c(-0.1, 0.1))$minimum) / sqrt(sum(share * sds^2))
 }
 
 #' @rdname summary.varnn_bayes_nn

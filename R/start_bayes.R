@@ -18,7 +18,6 @@ start_noise <- function(theta, layout, blocks, y) {
 # one. From random weights the objective leads to optima as high that predict worse, as tools/bayes.R shows.
 mode_penalty <- 0.003
 mode_epochs <- 300
-mode_log_sigma <- -4
 
 start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
   is_hetero <- any(spec$family == "gaussian_hetero")
@@ -31,8 +30,6 @@ start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
   found <- engine_fit(simpler$spec, from, data, NULL, control,
                       start_of(simpler$spec, from, simpler$blocks, data, control))$theta
   if (!all(is.finite(found))) return(theta)
-  spread <- layout$leaves[layout$leaves$part == 1, ]
-  if (!is_hetero) for (i in seq_len(nrow(spread))) theta[leaf_index(spread[i, ])] <- mode_log_sigma
   with_network(theta, layout, found, from, blocks)
 }
 

@@ -3,9 +3,10 @@
 #   the published benchmark: one hidden layer of 50 relu units, the given 20 splits, one call per split, no tuning; a
 #   table of root mean squared error and mean log-likelihood on the test rows beside what was published. FOLDER has
 #   uci-NAME.rds: list(x, y, test = list of row numbers, mc_dropout = list(rmse, loglik) by split).
-# Rscript tools/bayes.R priors [hidden=16 folds=3]
-#   the experiment that chose the default prior: log-likelihood on held-out rows, and error relative to the linear
-#   model, on the numeric responses of the data sets of tools/defaults.R.
+# Rscript tools/bayes.R priors [hidden=16 folds=3 start=random]
+#   the experiment that chose the default prior and start: log-likelihood on held-out rows, and error relative to the
+#   linear model, on the numeric responses of the data sets of tools/defaults.R; with start=random from random weights
+#   in place of a plain network.
 suppressPackageStartupMessages(library(varnn))
 
 arguments <- commandArgs(TRUE)
@@ -13,7 +14,7 @@ given <- list()
 for (a in grep("=", arguments, value = TRUE, fixed = TRUE)) {
   name <- sub("=.*", "", a)
   value <- sub("^[^=]*=", "", a)
-  given[[name]] <- if (name == "sets") value else eval(parse(text = value))
+  given[[name]] <- if (name %in% c("sets", "start")) value else eval(parse(text = value))
 }
 take <- function(name, default) {
   value <- if (is.null(given[[name]])) default else given[[name]]
@@ -62,14 +63,17 @@ run_uci <- function(folder, sets, splits, given) {
 
 # ---- priors
 
-run_priors <- function(hidden, folds) {
+run_priors <- function(hidden, folds, start) {
+  if (start == "random") utils::assignInNamespace("start_at_simpler", function(theta, ...) theta, "varnn")
   path <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
   lines <- readLines(file.path(dirname(path), "defaults.R"))
   eval(parse(text = lines[seq_len(grep("^# ---- the three methods", lines) - 1)]), globalenv())
   sets <- Filter(function(s) s$kind == "number", c(main_sets(), repeated_sets()))
   fan <- function(sd) prior_normal(0, sd, fan_in = TRUE)
+  laplace <- function(scale) prior_laplace(0, scale, fan_in = TRUE)
   priors <- list(auto = prior_normal("auto"), "N(0,.3)" = prior_normal(0, 0.3), "N(0,1)" = prior_normal(0, 1),
-                 fan1 = fan(1), fan1.4 = fan(sqrt(2)), fan2 = fan(2), fan2.8 = fan(sqrt(8)), fan4 = fan(4))
+                 fan1 = fan(1), fan1.4 = fan(sqrt(2)), fan2 = fan(2), fan4 = fan(4), laplace0.5 = laplace(0.5),
+                 laplace1 = laplace(1), laplace1.4 = laplace(sqrt(2)), laplace2 = laplace(2))
   all <- lapply(names(sets), function(name) {
     d <- sets[[name]]$data
     set.seed(9)
@@ -102,5 +106,5 @@ compare_priors <- function(train, test, priors, hidden) {
 switch(arguments[1],
        uci = run_uci(arguments[2], strsplit(take("sets", "boston,energy,power,yacht"), ",")[[1]], take("splits", 20),
                      given),
-       priors = run_priors(take("hidden", 16), take("folds", 3)),
+       priors = run_priors(take("hidden", 16), take("folds", 3), take("start", "plain")),
        stop("the first argument is uci or priors"))
