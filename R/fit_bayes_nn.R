@@ -243,19 +243,26 @@ bayes_estimator <- function(model, spec) {
 # Nothing is drawn in training: the objective is a function.
 is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
 
-# How to train where the user has not said; and the weight of the KL.
+# How to train where the user has not said, of n rows; `watches`: others are held out.
+bayes_training <- function(control, says_how, spec, n, watches) {
+  if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
+  if (!is.null(control$epochs)) return(control)
+  if (control$optimizer == "lbfgs") {
+    control$epochs <- lbfgs_epochs(n)
+  } else if (!watches) {
+    control$epochs <- bayes_epochs(n, control$batch_size)
+    if (!says_how) control$schedule <- "cosine"
+  }
+  control
+}
+
+# The same, checked, and the weight of the KL.
 bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
-  n <- nrow(train$x) - length(train$held_out)
-  if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
-  if (control$optimizer == "lbfgs" && is.null(control$epochs)) control$epochs <- lbfgs_epochs(n)
-  watches <- length(train$held_out) || is.list(control$validation)
-  if (is.null(control$epochs) && control$optimizer != "lbfgs" && !watches) {
-    control$epochs <- bayes_epochs(n, control$batch_size)
-    if (!says_how) control$schedule <- "cosine"
-  }
+  control <- bayes_training(control, says_how, spec, nrow(train$x) - length(train$held_out),
+                            length(train$held_out) || is.list(control$validation))
   total <- if (is.null(train$moment_weights)) nrow(train$x) else sum(train$moment_weights)
   control$objective <- list(coefficient = c(kl_weights = 1 / total), mc_samples = model$mc_samples)
   control

@@ -38,7 +38,8 @@ plain_network <- function(spec, blocks) {
   n <- length(blocks)
   point <- list(weights = "point", covariance = "meanfield", estimator = "weight", penalty = mode_penalty,
                 noise = rep("fixed", n), fixed = numeric(n))
-  list(spec = utils::modifyList(spec, point), blocks = lapply(blocks, utils::modifyList, list(noise = "fixed", fixed = 0)))
+  unit <- list(noise = "fixed", fixed = 0)
+  list(spec = utils::modifyList(spec, point), blocks = lapply(blocks, utils::modifyList, unit))
 }
 
 # The same network with a constant noise for each response.

@@ -785,8 +785,10 @@ test_that("a weight about which the data say nothing is none that they determine
   expect_equal(unname(sqrt(diag(vcov(fit)))[3:5]), rep(0.7 * sqrt(pi / 2), 3), tolerance = 1e-4)
   expect_lt(summary(fit)$n_effective, 2)
   mixture <- function(w) log(0.5 * dnorm(w) + 0.5 * dnorm(w, 0, 0.1))
-  divergence <- function(s) integrate(function(w) dnorm(w, 0, s) * (dnorm(w, 0, s, TRUE) - mixture(w)), -20, 20,
-                                      subdivisions = 1e4, rel.tol = 1e-8)$value
+  divergence <- function(s) {
+    integrate(function(w) dnorm(w, 0, s) * (dnorm(w, 0, s, TRUE) - mixture(w)), -20, 20, subdivisions = 1e4,
+              rel.tol = 1e-8)$value
+  }
   nearest <- optimize(divergence, c(0.1, 1), tol = 1e-6)$minimum
   spec <- fit_bayes_nn(x, y, hidden = 0, prior = prior_mixture(0.5, c(1, 0.1)), epochs = 1)$spec
   expect_equal(nearest_sd(spec) * sqrt((1 + 0.01) / 2), nearest, tolerance = 1e-3)
