@@ -459,7 +459,9 @@ is_finite_vector <- function(x, length) {
 # The same for each kind of design.
 design_rules <- list(
   matrix = function(x, fit, layout) TRUE,
-  frame = function(x, fit, layout) inherits(x$terms, "terms"),
+  frame = function(x, fit, layout) {
+    inherits(x$terms, "terms") && (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
+  },
   columns = function(x, fit, layout) is_columns_design(x, fit, layout)
 )
 
@@ -501,7 +503,10 @@ fit_rules <- list(
   eta = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
   }),
-  response = function(x, fit, layout) NROW(x) == if (fit$design$kind == "columns") 0 else fit$n_obs,
+  response = function(x, fit, layout) {
+    NROW(x) == (if (fit$design$kind == "columns") 0 else fit$n_obs) &&
+      (!is.numeric(x) || all(abs(x) <= 1e100, na.rm = TRUE))
+  },
   codes = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
   }),
@@ -547,6 +552,6 @@ is_block <- function(b, spec, i) {
         b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
         is.character(b$columns), length(b$columns) %in% c(1, b$n_responses),
         is_finite_vector(b$center, length(b$columns)), is_finite_vector(b$scale, length(b$columns)), all(b$scale > 0),
-        b$type %in% block_types,
+        b$type %in% block_types, is.null(b$levels) || is.character(b$levels),
         b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
 }

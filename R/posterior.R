@@ -162,7 +162,9 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
     over_chunks(object, data, draws, "terms", function(x, at) terms[at, 1] <<- rowSums(means_over(x)))
   }
   out[rows$ok] <- -rowSums(terms) - row_jacobian(object, rows$y)
-  structure(out, kl = total_kl(object))
+  kl <- total_kl(object)
+  check_finite_output(c(out[!is.na(out)], kl))
+  structure(out, kl = kl)
 }
 
 # KL[q || p], by the closed form where there is one, else by draws of the engine.
