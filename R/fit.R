@@ -480,7 +480,8 @@ fit_rules <- list(
   scaling = function(x, fit, layout) {
     p <- fit$spec$n_x
     every(is.list(x), is.double(x$center), is.double(x$scale), is_finite_vector(x$center, p),
-          is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0), is.logical(x$is_constant), length(x$is_constant) == p, !anyNA(x$is_constant))
+          is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0), is.logical(x$is_constant),
+          length(x$is_constant) == p, !anyNA(x$is_constant))
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
