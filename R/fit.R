@@ -158,8 +158,8 @@ warn_of_training <- function(fit, trained) {
                                  "parameters before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
          last + 1L, rate)
   if (trained$status == "interrupted")
-    warn("varnn_interrupted", "Training was interrupted in epoch %d: the fit has the best parameters so far.",
-         last + 1L)
+    warn("varnn_interrupted", "Training was interrupted %s: the fit has the best parameters so far.",
+         if (last) sprintf("in epoch %d", last + 1L) else "before its first epoch ended")
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
     warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
                                     "%s) or more epochs."),
@@ -292,12 +292,21 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
   best <- NULL
   for (i in seq_len(control$starts)) {
     theta <- start_of(spec, layout, blocks, sets$train, control)
-    one <- engine_fit(spec, layout, sets$train, sets$valid, control, theta)
+    one <- train_from(theta, spec, layout, sets$train, sets$valid, control)
     one$score <- start_score(one, sets)
     if (is.null(best) || one$score < best$score) best <- one
     if (one$status %in% c("interrupted", "callback")) break
   }
   with_shares(best, blocks, sets)
+}
+
+# Trains from a start; not where the user has interrupted the way to it.
+train_from <- function(theta, spec, layout, train, valid, control) {
+  is_over <- isTRUE(control$is_interrupted) || isTRUE(attr(theta, "interrupted"))
+  if (is_over) control$epochs <- 0L
+  out <- engine_fit(spec, layout, train, valid, control, as.vector(theta))
+  if (is_over) out$status <- "interrupted"
+  out
 }
 
 start_score <- function(one, sets) {
@@ -318,7 +327,10 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (is.finite(control$patience) || n < 10) return(control)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
-  control$epochs <- fewest_epochs(held_out_curves(control, spec, layout, blocks, sets$train, folds))
+  curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
+  control$is_interrupted <- is.null(curves)
+  if (control$is_interrupted) return(control)
+  control$epochs <- fewest_epochs(curves)
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
@@ -326,19 +338,21 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
-# Held-out loss [epochs, folds]; every five folds divide the rows anew.
+# Held-out loss [epochs, folds]; every five folds divide the rows anew. NULL when the user interrupts.
 held_out_curves <- function(control, spec, layout, blocks, train, folds) {
   quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, patience = Inf), keep.null = TRUE)
   whole <- train[names(train) != "row"]
   fold <- replicate(ceiling(folds / 5), sample(rep_len(1:5, train$n)))
-  curves <- vapply(seq_len(folds), function(k) {
+  curves <- matrix(Inf, control$epochs, folds)
+  for (k in seq_len(folds)) {
     out <- fold[, (k - 1) %/% 5 + 1] == (k - 1) %% 5 + 1
     inside <- c(whole, list(row = as.double(which(!out))))
-    one <- engine_fit(spec, layout, inside, c(whole, list(row = as.double(which(out)))), quiet,
-                      start_of(spec, layout, blocks, inside, quiet))
-    c(one$history[, "val_loss"], rep(Inf, control$epochs - one$epochs))
-  }, numeric(control$epochs))
-  matrix(curves, control$epochs)
+    one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
+                      c(whole, list(row = as.double(which(out)))), quiet)
+    if (one$status == "interrupted") return(NULL)
+    curves[seq_len(one$epochs), k] <- one$history[, "val_loss"]
+  }
+  curves
 }
 
 # The fewest epochs, at least two, whose mean loss is above the least by at most half the standard error of the

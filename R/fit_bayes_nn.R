@@ -5,30 +5,39 @@
 #' are.
 #'
 #' @section What is maximised:
-#' The evidence lower bound (ELBO), with a normal distribution \eqn{q(\theta)}{q(theta)} of all weights: \deqn{E_q
-#' \sum_i w_i \log p(y_i \mid x_i, \theta) - KL[q(\theta) \| p(\theta)] \le \log p(y)}{E_q sum(w_i log p(y_i | x_i,
-#' theta)) - KL[q(theta) || p(theta)] <= log p(y)} with case weights \eqn{w_i}{w_i}. The free scalars of the family
-#' (the noise's standard deviation) are part of what is maximised.
+#' The evidence lower bound (ELBO), with a normal distribution \eqn{q(\theta)}{q(theta)} of all weights:
+#' \deqn{E_q \sum_i w_i \log p(y_i \mid x_i, \theta) - KL[q(\theta) \| p(\theta)] \le \log p(y)}{E_q sum(w_i
+#' log p(y_i | x_i, theta)) - KL[q(theta) || p(theta)] <= log p(y)} with case weights \eqn{w_i}{w_i}. The free
+#' scalars of the family (the noise's standard deviation) are part of what is maximised.
 #'
 #' @section Posteriors:
-#' \describe{ \item{`"meanfield"`}{all weights independent.} \item{`"last_layer"`}{the weights and the bias of each
-#' output have a full covariance, the others are independent. Given the hidden units this is Bayesian linear
-#' regression: with no hidden layer and gaussian noise the posterior and the log evidence are exact.}
-#' \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
-#' numbers.} \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F
-#' with `rank` columns.} } The last two make units dependent: their estimator is `"weight"`.
+#' \describe{
+#'   \item{`"meanfield"`}{all weights independent.}
+#'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
+#'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
+#'     and the log evidence are exact.}
+#'   \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
+#'     numbers.}
+#'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
+#'     `rank` columns.}
+#' }
+#' The last two make units dependent: their estimator is `"weight"`.
 #'
 #' @section Estimators:
-#' \describe{ \item{`"weight"`}{draws \eqn{\theta = \mu + \sigma \xi}{theta = mu + sigma xi}, \eqn{\xi \sim N(0,
-#' 1)}{xi ~ N(0, 1)}, one draw per weight and step (`mc_samples`: M of them): the textbook's estimator. Works for all
-#' models.} \item{`"local"`}{draws for each unit and observation from the normal distribution that the weights imply
-#' (Kingma, Salimans and Welling 2015): the same gradient on average, with less variance.} \item{`"exact"`}{no draws:
-#' for one hidden layer of `"relu"` or `"linear"` units and a gaussian response with constant noise the expectation is
-#' known. For deeper networks the units' means and variances are passed on layer by layer as if they were independent
-#' and normal (Wu et al. 2019), an approximation; so are, with `sigma = "hetero"`, the mean of the response and the
-#' log of its standard deviation, with the covariance that they have.} } `"auto"` takes `"exact"` where it can, else
-#' `"local"`, else `"weight"`. Without draws the objective is a smooth function, which L-BFGS maximises; unless
-#' `control` or an argument says how to train, `"exact"` does so up to 20,000 rows.
+#' \describe{
+#'   \item{`"weight"`}{draws \eqn{\theta = \mu + \sigma \xi}{theta = mu + sigma xi}, \eqn{\xi \sim N(0, 1)}{xi ~ N(0,
+#'     1)}, one draw per weight and step (`mc_samples`: M of them): the textbook's estimator. Works for all models.}
+#'   \item{`"local"`}{draws for each unit and observation from the normal distribution that the weights imply (Kingma,
+#'     Salimans and Welling 2015): the same gradient on average, with less variance.}
+#'   \item{`"exact"`}{no draws: for one hidden layer of `"relu"` or `"linear"` units and a gaussian response with
+#'     constant noise the expectation is known. For deeper networks the units' means and variances are passed on layer
+#'     by layer as if they were independent and normal (Wu et al. 2019), an approximation; so are, with `sigma =
+#'     "hetero"`, the mean of the response and the log of its standard deviation, with the covariance that they
+#'     have.}
+#' }
+#' `"auto"` takes `"exact"` where it can, else `"local"`, else `"weight"`. Without draws the objective is a smooth
+#' function, which L-BFGS maximises; unless `control` or an argument says how to train, `"exact"` does so up to 20,000
+#' rows.
 #'
 #' @section Defaults:
 #' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 33
@@ -62,8 +71,8 @@
 #'   Variational dropout and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
 #' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [calibration()], [prior_normal()],
-#' [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
-#' `bayesian-neural-networks`.
+#'   [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
+#'   `bayesian-neural-networks`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 8)

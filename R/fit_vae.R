@@ -300,7 +300,7 @@ close_noise.varnn_vae <- function(fit, data) {
   present <- colSums(w * !is.na(y))
   at <- block_slices(fit$blocks, y_rows)
   for (i in learned) {
-    leaf <- fit$layout[fit$layout$role == "noise" & fit$layout$layer == 1L - i, ]
+    leaf <- noise_leaf(fit$layout, i)
     s <- at[[i]]
     variance <- if (fit$blocks[[i]]$noise == "shared") sum(squares[s]) / sum(present[s]) else squares[s] / present[s]
     fit$theta[leaf_index(leaf)] <- log(pmax(variance, 1e-30)) / 2

@@ -290,7 +290,7 @@ layer_caption <- function(spec, layer, following, units) {
 
 output_names <- function(block, several = FALSE) {
   names <- block_labels(block, several)
-  if (block$family == "gaussian_hetero") c(names, paste("log sd of", names)) else names
+  if (has_log_sd(block)) c(names, paste("log sd of", names)) else names
 }
 
 # The units of a layer that are drawn when there is room for `most`; NA is an ellipsis.

@@ -101,8 +101,7 @@ predicted <- function(fit, eta, offset, type) {
 # eta on the user's scale: of the gaussians the mean and, where it depends on x, log sigma.
 block_link <- function(block, eta, offset, several) {
   if (block$family %in% c("gaussian", "huber")) eta <- block_mean(block, eta, offset)
-  if (block$family == "gaussian_hetero") eta <- cbind(block_mean(block, eta, offset),
-                                                      log(block$scale * scales_half(eta)))
+  if (has_log_sd(block)) eta <- cbind(block_mean(block, eta, offset), log(block$scale * scales_half(eta)))
   named_columns(eta, eta_labels(block, several))
 }
 

@@ -175,6 +175,14 @@ block_slices <- function(blocks, rows) {
   Map(function(last, k) seq.int(last - k + 1, last), cumsum(n), n)
 }
 
+# Families with two outputs for each response: its mean and the log of its standard deviation.
+has_log_sd <- function(block) family_property(block$family, "family_eta") == 2
+
+# The columns of eta that are such logs.
+log_sd_columns <- function(blocks) {
+  unlist(Map(function(b, s) if (has_log_sd(b)) utils::tail(s, b$n_responses), blocks, block_slices(blocks, eta_rows)))
+}
+
 # Names of the columns that predictions of several numbers have.
 block_labels <- function(block, several = FALSE) {
   if (block$family != "categorical") return(block$columns)
@@ -182,7 +190,7 @@ block_labels <- function(block, several = FALSE) {
 }
 
 eta_labels <- function(block, several = FALSE) {
-  if (block$family != "gaussian_hetero") return(block_labels(block, several))
+  if (!has_log_sd(block)) return(block_labels(block, several))
   c(block$columns, paste0("log_sigma.", block$columns))
 }
 

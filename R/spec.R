@@ -65,6 +65,9 @@ spec_layout <- function(spec) {
 
 leaf_index <- function(leaf) leaf$offset + seq_len(leaf$rows * leaf$cols)
 
+# The leaf of the free scalars of block i.
+noise_leaf <- function(leaves, i) leaves[leaves$role == "noise" & leaves$layer == 1L - i, ]
+
 # Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al.
 # 2015, 2 LeCun et al. 1998); biases 0; weights independent, or nearly; a head of log_sigma starts
 # constant; the last bias at `eta`, the link of the mean.

@@ -9,10 +9,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   of_block <- function(s) if (length(s) < ncol(y)) y[, s, drop = FALSE] else y
   eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(of_block(s), w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
-  at <- block_slices(blocks, eta_rows)
-  scales <- unlist(Map(function(b, s) if (family_property(b$family, "family_eta") == 2) s[seq_along(s) > length(s) / 2],
-                       blocks, at))
-  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = scales,
+  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma)
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (spec$weights != "point")
@@ -65,7 +62,7 @@ linear_start <- function(theta, spec, layout, data) {
     theta[leaf_index(weight[i, ])] <- w
     if (i < last) carried <- (if (odd$is_odd[i]) 2 * diag(n) else cbind(diag(n), -diag(n))) / odd$slope[i]
   }
-  c(utils::head(theta, -length(linear$after)), linear$after)
+  structure(c(utils::head(theta, -length(linear$after)), linear$after), interrupted = linear$is_interrupted)
 }
 
 is_plain <- function(spec, n_weights, n_biases) {
@@ -105,6 +102,8 @@ linear_fit <- function(theta, spec, layout, data) {
   size <- weight$rows * weight$cols
   after <- linear$n_par - size # the last bias, and what the families need: the same as in theta, and last in both
   control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), length(rows), linear)
-  found <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))$theta
-  if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after))
+  trained <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))
+  found <- trained$theta
+  if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after),
+                                  is_interrupted = trained$status == "interrupted")
 }

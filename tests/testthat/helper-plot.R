@@ -1,3 +1,10 @@
+# Draws, at a size in inches, where nobody sees it.
+drawn <- function(expr, width = 7, height = 5) {
+  grDevices::pdf(NULL, width, height)
+  on.exit(grDevices::dev.off())
+  force(expr)
+}
+
 # What a picture was drawn by: the calls of one of graphics' C functions ("C_mtext", "C_title", ...) on its device, as
 # lists of arguments.
 drawn_by <- function(expr, name, width = 7, height = 5) {

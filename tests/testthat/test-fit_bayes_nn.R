@@ -793,3 +793,32 @@ test_that("a weight about which the data say nothing is none that they determine
   spec <- fit_bayes_nn(x, y, hidden = 0, prior = prior_mixture(0.5, c(1, 0.1)), epochs = 1)$spec
   expect_equal(nearest_sd(spec) * sqrt((1 + 0.01) / 2), nearest, tolerance = 1e-3)
 })
+
+test_that("the default prior is Laplace's where nothing is drawn, else normal", {
+  expect_identical(quick_bayes(mpg ~ wt, mtcars)$arguments$prior, prior_laplace(0, 1, fan_in = TRUE))
+  drawn <- list(list(mpg ~ wt, estimator = "local"), list(mpg ~ wt, posterior = "full"), list(factor(vs) ~ wt))
+  for (how in drawn) {
+    fit <- do.call(quick_bayes, c(how, list(data = mtcars)))
+    expect_identical(fit$arguments$prior, prior_normal(0, 2, fan_in = TRUE))
+    given <- do.call(quick_bayes, c(how, list(data = mtcars, prior = prior_normal(0, 2, fan_in = TRUE))))
+    expect_identical(given$spec, fit$spec)
+  }
+})
+
+test_that("what is damaged in a fit is named", {
+  set.seed(1)
+  fit <- quick_bayes(mpg ~ factor(cyl) + wt, mtcars)
+  damaged <- list(design = list("design", "xlevels", emptyenv()), scaling = list("scaling", "is_constant", NA),
+                  scaling = list("scaling", "center", 1:3), response = list("response", 1, 1e300),
+                  blocks = list("blocks", list(utils::modifyList(fit$blocks[[1]], list(levels = quote(f(x)))))))
+  for (i in seq_along(damaged)) {
+    bad <- fit
+    at <- damaged[[i]]
+    bad[[unlist(at[-length(at)])]] <- at[[length(at)]]
+    for (call in c(predict, summary, residuals))
+      expect_refused(call(bad), sprintf("The fit is damaged: `%s`", names(damaged)[i]))
+  }
+  bad <- fit
+  bad$theta[] <- 1e9 # standard deviations beyond any number
+  expect_refused(elbo(bad), "not finite")
+})

@@ -28,12 +28,6 @@ kinds_of_fit <- function() {
   )
 }
 
-drawn <- function(expr, width = 7, height = 5) {
-  grDevices::pdf(NULL, width, height)
-  on.exit(grDevices::dev.off())
-  force(expr)
-}
-
 test_that("every picture of every kind of fit is drawn, at both sizes, without a word", {
   fits <- kinds_of_fit()
   for (kind in names(fits)) for (which in pictures_of(fits[[kind]])) {

@@ -24,12 +24,6 @@ kinds_of_ae <- function() {
   )
 }
 
-drawn <- function(expr, width = 7, height = 5) {
-  grDevices::pdf(NULL, width, height)
-  on.exit(grDevices::dev.off())
-  force(expr)
-}
-
 test_that("every picture of every kind of autoencoder is drawn, at three sizes, without a word", {
   fits <- kinds_of_ae()
   for (kind in names(fits)) for (which in pictures_of(fits[[kind]])) {

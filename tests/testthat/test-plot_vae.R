@@ -19,12 +19,6 @@ kinds_of_vae <- function() {
   )
 }
 
-drawn <- function(expr, width = 7, height = 5) {
-  grDevices::pdf(NULL, width, height)
-  on.exit(grDevices::dev.off())
-  force(expr)
-}
-
 test_that("variational autoencoders, also conditional ones, have the same pictures", {
   fits <- kinds_of_vae()
   for (fit in fits) {

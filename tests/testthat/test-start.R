@@ -61,3 +61,50 @@ test_that("a noise that depends on x starts at the network with constant noise",
   expect_gt(cor(eta[, 1], fitted(lm(mpg ~ ., mtcars))), 0.98)
   expect_lt(diff(range(eta[, 2])), 1e-12)
 })
+
+# Evaluates with another function in the package's place of one.
+with_function <- function(name, with, expr) {
+  package <- asNamespace("varnn")
+  of <- get(name, package)
+  put <- function(f) {
+    unlockBinding(name, package)
+    assign(name, f, package)
+    lockBinding(name, package)
+  }
+  on.exit(put(of))
+  put(with)
+  expr
+}
+
+test_that("an interrupt on the way to training ends it, and keeps the work", {
+  skip_on_os("windows")
+  train <- engine_fit
+  interrupt <- function(epoch, row) {
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    FALSE
+  }
+  # After an interrupt in the engine's call number `stage` at most the linear model is still found.
+  interrupted <- function(stage, call) {
+    stages <- 0
+    interrupted_at <- function(spec, layout, data, valid, control, theta) {
+      stages <<- stages + 1
+      if (stages == stage) control$callback <- interrupt
+      if (stages > stage && length(spec$layer) > 1) expect_identical(control$epochs, 0L)
+      train(spec, layout, data, valid, control, theta)
+    }
+    set.seed(1)
+    expect_warning(fit <- with_function("engine_fit", interrupted_at, call()), "before its first epoch",
+                   class = "varnn_interrupted")
+    expect_identical(fit$stop_reason, "interrupted")
+    expect_identical(nrow(fit$history), 0L)
+    expect_true(all(is.finite(predict(fit, mtcars))))
+    expect_null(attributes(fit$theta))
+    expect_gt(nrow(continue(fit, 3)$history), 0)
+  }
+  plain <- function() fit_nn(mpg ~ ., mtcars)
+  bayes <- function() fit_bayes_nn(mpg ~ ., mtcars)
+  hetero <- function() fit_bayes_nn(mpg ~ ., mtcars, sigma = "hetero")
+  for (stage in 1:3) interrupted(stage, plain)
+  for (stage in 1:2) interrupted(stage, bayes)
+  for (stage in 1:3) interrupted(stage, hetero)
+})
