@@ -299,13 +299,33 @@ check_finite_columns <- function(x, columns, where, moments = NULL) {
 }
 
 # Centre and scale of each column of x, from the rows to train on: none for dummies and 0/1 columns; a constant column
-# becomes 0. `order` tells later whether data found again are the same.
-x_scaling <- function(train, standardize) {
+# becomes 0. `order` tells later whether data found again are the same. With `rotate` also the principal components.
+x_scaling <- function(train, standardize, rotate = FALSE) {
   m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
   refuse_missing(train$design$columns, m$n_missing > 0)
   check_spread(m, train$design$columns)
   as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
   use_center <- standardize && train$design$intercept
-  list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),
-       scale = ifelse(as_is | m$is_constant, 1, m$sd), is_constant = m$is_constant, order = m$order)
+  out <- list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),
+              scale = ifelse(as_is | m$is_constant, 1, m$sd), is_constant = m$is_constant, order = m$order)
+  at <- which(!as_is & !m$is_constant)
+  if (rotate && length(at) > 1) out$rotation <- principal_axes(standardised(train$x, out), train$moment_weights, at)
+  out
+}
+
+standardised <- function(x, scaling) {
+  n <- nrow(x)
+  (x - rep(scaling$center, each = n)) / rep(scaling$scale, each = n)
+}
+
+# The orthogonal matrix whose columns `at` are the principal axes of these columns of z, and which leaves the others.
+# Rounding errors decide neither on a sign nor on the axes of equal length.
+principal_axes <- function(z, weights, at) {
+  own <- z[, at, drop = FALSE]
+  moments <- if (is.null(weights)) crossprod(own) / nrow(z) else crossprod(own, own * weights) / sum(weights)
+  axes <- eigen(round(moments, 8), symmetric = TRUE)$vectors
+  largest <- cbind(max.col(round(abs(t(axes)), 8), "first"), seq_along(at))
+  out <- diag(ncol(z))
+  out[at, at] <- axes * rep(sign(axes[largest]), each = length(at))
+  out
 }

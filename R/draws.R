@@ -345,7 +345,7 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
   draws <- check_draws(draws)
   q <- weight_posterior(x)
   check_draws_memory(2 * draws * length(q$mean), "That many draws")
-  out <- draw_weights(q, draws)
+  out <- t(of_columns(t(draw_weights(q, draws)), x))
   dimnames(out) <- list(NULL, q$name)
   out
 }
@@ -396,6 +396,18 @@ lower_factor <- function(packed, n, stride) {
   out <- matrix(0, n, n)
   out[cbind(row, col)] <- packed
   out
+}
+
+# m, with a row for each weight and bias, with those of the first layer for the columns of x in place of the network's
+# inputs: w'z = w'R'x.
+of_columns <- function(m, fit, rotation = fit$scaling$rotation) {
+  if (is.null(rotation)) return(m)
+  leaf <- fit$layout[fit$layout$part == 0 & is_first(fit$layout), ]
+  at <- seq_len(leaf$rows * leaf$cols)
+  own <- aperm(array(m[at, ], c(leaf$rows, leaf$cols, ncol(m))), c(1, 3, 2))
+  own <- tcrossprod(matrix(own, ncol = leaf$cols), rotation)
+  m[at, ] <- aperm(array(own, c(leaf$rows, ncol(m), leaf$cols)), c(1, 3, 2))
+  m
 }
 
 weight_covariance <- function(q) {

@@ -4,6 +4,10 @@ statuses <- c("finished", "converged", "patience", "callback", "interrupted", "d
 
 # What the engine reads of training data; NULL where absent. `same`: y is the scaled x, of which one copy is enough.
 engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL, same = FALSE) {
+  if (!is.null(scaling$rotation)) {
+    x <- standardised(x, scaling) %*% scaling$rotation
+    scaling <- scaling["is_constant"]
+  }
   list(n = as.double(nrow(x)), x = x, y = y, offset = offset, weight = weights, center = scaling$center,
        scale = scaling$scale,
        is_constant = scaling$is_constant,

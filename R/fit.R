@@ -41,7 +41,7 @@ keeps_outputs <- function(fit) !predicts_by_draws(fit) && (fit$n_epochs >= 5 || 
 # Of a model without hidden layers, the rank of its columns; NULL where that is too much work.
 linear_rank <- function(train, spec) {
   if (length(spec$layer) > 1 || length(train$x) * ncol(train$x) > 1e9) return(NULL)
-  scaled <- t((t(train$x) - train$scaling$center) / train$scaling$scale)
+  scaled <- standardised(train$x, train$scaling)
   qr(if (train$design$intercept) cbind(1, scaled) else scaled)$rank
 }
 
@@ -495,7 +495,8 @@ fit_rules <- list(
     p <- fit$spec$n_x
     every(is.list(x), is.double(x$center), is.double(x$scale), is_finite_vector(x$center, p),
           is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0), is.logical(x$is_constant),
-          length(x$is_constant) == p, !anyNA(x$is_constant))
+          length(x$is_constant) == p, !anyNA(x$is_constant),
+          is.null(x$rotation) || is_finite_vector(x$rotation, p^2) && identical(dim(x$rotation), c(p, p)))
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,

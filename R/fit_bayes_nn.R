@@ -12,7 +12,7 @@
 #'
 #' @section Posteriors:
 #' \describe{
-#'   \item{`"meanfield"`}{all weights independent.}
+#'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
 #'     and the log evidence are exact.}
@@ -22,6 +22,15 @@
 #'     `rank` columns.}
 #' }
 #' The last two make units dependent: their estimator is `"weight"`.
+#'
+#' @section Rotated inputs:
+#' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays
+#' for it by units that are switched off. With `rotate = TRUE` the first layer therefore sees the principal components
+#' of the standardised columns in place of these: weights are independent there, and have the prior there. With no
+#' hidden layer, gaussian noise and a normal prior the posterior is then exact. Dummies and 0/1 columns stay as they
+#' are. `coef()`, `vcov()`, `confint()` and `as.matrix()` speak of the columns' weights all the same, which are then
+#' dependent. On 20 data sets of numeric columns the ELBO rose on 18 and the log-likelihood of held-out rows on 15
+#' (`tools/bayes.R`, as below).
 #'
 #' @section Estimators:
 #' \describe{
@@ -62,6 +71,8 @@
 #' @param mc_samples draws per step.
 #' @param sigma of a gaussian response, the noise's standard deviation: `"learned"`; a number, on the scale of the
 #'   response; or `"hetero"`: its log depends on x.
+#' @param rotate whether the first layer sees the principal components of the standardised columns, see Rotated inputs.
+#'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_bayes_nn", "varnn")` as [fit_nn()] returns it. The history has columns `nll`,
@@ -97,14 +108,14 @@ fit_bayes_nn.default <- function(x, ...) {
 fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                                  activation = "relu", family = "auto", prior = "auto",
                                  posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
-                                 mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
-                                 keep_data = FALSE, ...) {
+                                 mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
+                                 control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- !missing(control) || any(training_choices %in% ...names())
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
   model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                           sigma, standardize)
+                           sigma, standardize, rotate)
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
@@ -114,14 +125,14 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
 fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                                     family = "auto", prior = "auto",
                                     posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
-                                    mc_samples = 1, sigma = "learned", standardize = TRUE, control = nn_control(),
-                                    keep_data = FALSE, ...) {
+                                    mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
+                                    control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- !missing(control) || any(training_choices %in% ...names())
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
   model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                           sigma, standardize)
+                           sigma, standardize, rotate)
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -134,7 +145,7 @@ fit_bayes_nn.matrix <- fit_bayes_nn.data.frame
 training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "momentum")
 
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                            sigma, standardize) {
+                            sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
   check_choice(posterior, registry()$covariance, "posterior")
   check_choice(estimator, c("auto", registry()$estimator), "estimator")
@@ -143,7 +154,16 @@ bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, 
        prior = check_prior(prior), posterior = posterior,
        rank = check_number(rank, "rank", 1, 1000, whole = TRUE), estimator = estimator, kl = kl,
        mc_samples = check_number(mc_samples, "mc_samples", 1, 1e6, whole = TRUE), sigma = check_noise_sd(sigma),
-       standardize = check_flag(standardize, "standardize"))
+       standardize = check_flag(standardize, "standardize"), rotate = check_rotate(rotate, standardize, posterior))
+}
+
+check_rotate <- function(rotate, standardize, posterior) {
+  if (identical(rotate, "auto") || isFALSE(rotate)) return(rotate)
+  if (!isTRUE(rotate)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
+  if (!standardize) stop_user("`rotate` = TRUE is of standardised inputs: it needs `standardize` = TRUE.")
+  if (posterior %in% c("full", "lowrank"))
+    stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\" or \"last_layer\", not \"%s\".", posterior)
+  rotate
 }
 
 check_noise_sd <- function(sigma) {
@@ -159,7 +179,6 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
   train <- hold_out(train, control$validation)
-  train$scaling <- x_scaling(train, model$standardize)
   blocks <- response_blocks(train, model$family, model$standardize)
   if (identical(model$sigma, "hetero")) blocks <- hetero_blocks(train, blocks, model)
   blocks <- lapply(blocks, noisy_block, model$sigma)
@@ -173,6 +192,8 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (identical(model$prior, "auto")) model$prior <- default_prior(spec$estimator)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   control <- bayes_control(control, says_how, spec, train, model)
+  if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
+  train$scaling <- x_scaling(train, model$standardize, model$rotate)
   fit_model("varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 
@@ -247,6 +268,12 @@ bayes_estimator <- function(model, spec) {
     stop_user(paste("`estimator` = \"exact\" needs relu or linear units and a gaussian response: use \"local\" or",
                     "\"weight\"."))
   model$estimator
+}
+
+# Inputs are rotated where experiments have shown that it helps, and finding the axes costs little.
+rotates <- function(model, spec, control) {
+  model$standardize && length(model$hidden) > 0 && spec$n_x <= 500 && is_deterministic(spec) &&
+    control$optimizer == "lbfgs"
 }
 
 # Nothing is drawn in training: the objective is a function.

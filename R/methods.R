@@ -264,18 +264,26 @@ coef.varnn <- function(object, ...) {
 coef_matrices <- function(object) {
   layout <- object$layout
   out <- lapply(seq_len(nrow(layout)), function(i) {
-    m <- matrix(object$theta[leaf_index(layout[i, ])], layout$rows[i], layout$cols[i])
-    if (layout$role[i] == "weight" && layout$cols[i] == length(object$design$columns) && layout$layer[i] == 1)
+    m <- leaf_matrix(object, layout[i, ])
+    if (is_first(layout[i, ]) && layout$cols[i] == length(object$design$columns))
       colnames(m) <- object$design$columns
     m
   })
   stats::setNames(out, layout$name)
 }
 
+# A leaf of theta, its weights of the inputs as those of the standardised columns of x.
+leaf_matrix <- function(fit, leaf) {
+  m <- matrix(fit$theta[leaf_index(leaf)], leaf$rows, leaf$cols)
+  if (is.null(fit$scaling$rotation) || !is_first(leaf)) m else tcrossprod(m, fit$scaling$rotation)
+}
+
+is_first <- function(leaf) leaf$role == "weight" & leaf$layer == 1
+
 linear_coef <- function(fit) {
   value <- function(role) {
     leaf <- fit$layout[fit$layout$role == role, ]
-    if (nrow(leaf)) matrix(fit$theta[leaf_index(leaf)], leaf$rows) else NULL
+    if (nrow(leaf)) leaf_matrix(fit, leaf) else NULL
   }
   scale <- unlist(lapply(fit$blocks, function(b) rep(b$scale, eta_rows(b))))
   center <- unlist(lapply(fit$blocks, function(b) rep(b$center, eta_rows(b))))

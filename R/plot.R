@@ -269,7 +269,7 @@ network_of <- function(fit) {
 unit_weights <- function(layer, fit, leaves) {
   if (fit$spec$layer[layer] == "tied") return(t(unit_weights(fit$spec$size[layer], fit, leaves)))
   leaf <- leaves[leaves$layer == layer & leaves$role == "weight" & leaves$part == 0 & leaves$head == 0, ]
-  matrix(fit$theta[leaf_index(leaf)], leaf$rows, leaf$cols)
+  leaf_matrix(fit, leaf)
 }
 
 count_of <- function(n, what) sprintf("%s %s%s", format(n, big.mark = ","), what, if (n == 1) "" else "s")

@@ -73,7 +73,7 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #'   the network's matrices on the scale of the standardised data. `vcov()`: the covariance under the variational
 #'   posterior, with hidden layers of all weights and biases as one vector (column by column, named as in
 #'   [as.matrix()]). `confint()`: central intervals. Under `posterior = "meanfield"` the true posterior is wider where
-#'   weights are correlated.
+#'   weights are correlated (of rotated inputs: those of the principal components).
 #' @seealso [as.matrix.varnn_bayes_nn()] for draws, [summary.varnn_bayes_nn()] for the layers as a whole,
 #'   [predict.varnn_bayes_nn()].
 #' @examples
@@ -97,7 +97,7 @@ vcov.varnn_bayes_nn <- function(object, ...) {
   q <- weight_posterior(object)
   if (has_hidden(object)) {
     check_draws_memory(length(q$mean)^2, "The covariance of all weights")
-    return(weight_covariance(q))
+    return(of_columns(t(of_columns(weight_covariance(q), object)), object))
   }
   by <- coef_matrix(object)
   by %*% unname(weight_covariance(q)) %*% t(by)
@@ -110,7 +110,11 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_dots_empty(..., known = c("parm", "level"))
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   q <- weight_posterior(object)
-  if (!has_hidden(object)) {
+  if (has_hidden(object)) {
+    q$mean <- of_columns(cbind(q$mean), object)[, 1]
+    turn <- object$scaling$rotation
+    q$sd <- sqrt(of_columns(cbind(q$sd^2), object, if (!is.null(turn)) turn^2)[, 1])
+  } else {
     by <- coef_matrix(object)
     center <- coef.varnn_bayes_nn(object)
     q <- list(mean = as.vector(center), sd = sqrt(diag(vcov.varnn_bayes_nn(object))), name = rownames(by))
@@ -253,7 +257,8 @@ noise_words <- function(fit) {
 #'   of the training data), `sigma` (the noise's standard deviation, where there is one), `n_weights`,
 #'   `n_effective`, and `layers`, a data frame with, for each matrix of weights and vector of biases, the standard
 #'   deviation of the prior, the root mean squares of posterior means and standard deviations, the median
-#'   signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| / sigma}, and the effective number.
+#'   signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| / sigma}, and the effective number; of rotated inputs those of
+#'   the principal components' weights.
 #' @details The effective number of weights is \eqn{\sum_j 1 - \sigma_j^2 / s_j^2}{sum(1 - sigma^2 / s^2)} with the
 #'   standard deviation s of the prior (of the normal distribution nearest to it, where it is another), at least 0 each:
 #'   how many the data determine (MacKay 1992).

@@ -62,12 +62,13 @@ layer_words <- function(spec) {
 count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
 
 data_line <- function(fit) {
-  scaled <- sum(fit$scaling$scale != 1)
+  s <- fit$scaling
+  scaled <- sum((s$scale != 1 | s$center != 0) & !s$is_constant)
   dropped <- length(fit$na.action)
-  constant <- sum(fit$scaling$is_constant)
+  constant <- sum(s$is_constant)
   paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
-          if (scaled) paste(count(scaled, "input"), "standardised"), if (constant) paste(constant, "constant"),
-          if (!is.null(fit$weights)) "case weights"), collapse = ", ")
+          if (scaled) paste0(count(scaled, "input"), " standardised", if (!is.null(s$rotation)) " and rotated"),
+          if (constant) paste(constant, "constant"), if (!is.null(fit$weights)) "case weights"), collapse = ", ")
 }
 
 training_line <- function(fit) {

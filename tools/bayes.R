@@ -3,10 +3,12 @@
 #   the published benchmark: one hidden layer of 50 relu units, the given 20 splits, one call per split, no tuning; a
 #   table of root mean squared error and mean log-likelihood on the test rows beside what was published. FOLDER has
 #   uci-NAME.rds: list(x, y, test = list of row numbers, mc_dropout = list(rmse, loglik) by split).
-# Rscript tools/bayes.R priors [hidden=16 folds=3 start=random]
+# Rscript tools/bayes.R priors [hidden=16 folds=3 start=random argument=value ...]
 #   the experiment that chose the default prior and start: log-likelihood on held-out rows, and error relative to the
 #   linear model, on the numeric responses of the data sets of tools/defaults.R; with start=random from random weights
 #   in place of a plain network.
+# Rscript tools/bayes.R rotate [hidden=50 folds=5]
+#   the same of rotate = TRUE against FALSE, on data sets of numeric columns alone.
 suppressPackageStartupMessages(library(varnn))
 
 arguments <- commandArgs(TRUE)
@@ -63,41 +65,87 @@ run_uci <- function(folder, sets, splits, given) {
 
 # ---- priors
 
-run_priors <- function(hidden, folds, start) {
-  if (start == "random") utils::assignInNamespace("start_at_simpler", function(theta, ...) theta, "varnn")
+numeric_responses <- function() {
   path <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
   lines <- readLines(file.path(dirname(path), "defaults.R"))
   eval(parse(text = lines[seq_len(grep("^# ---- the three methods", lines) - 1)]), globalenv())
-  sets <- Filter(function(s) s$kind == "number", c(main_sets(), repeated_sets()))
+  lapply(Filter(function(s) s$kind == "number", c(main_sets(), repeated_sets())), `[[`, "data")
+}
+
+run_priors <- function(hidden, folds, start, given) {
+  if (start == "random") utils::assignInNamespace("start_at_simpler", function(theta, ...) theta, "varnn")
   fan <- function(sd) prior_normal(0, sd, fan_in = TRUE)
   laplace <- function(scale) prior_laplace(0, scale, fan_in = TRUE)
   priors <- list(auto = prior_normal("auto"), "N(0,.3)" = prior_normal(0, 0.3), "N(0,1)" = prior_normal(0, 1),
                  fan1 = fan(1), fan1.4 = fan(sqrt(2)), fan2 = fan(2), fan4 = fan(4), laplace0.5 = laplace(0.5),
                  laplace1 = laplace(1), laplace1.4 = laplace(sqrt(2)), laplace2 = laplace(2))
+  by_set <- compare(numeric_responses(), lapply(priors, function(p) c(list(prior = p, hidden = hidden), given)), folds)
+  print(round(apply(by_set, 1:2, mean), 4))
+}
+
+# ---- rotation
+
+# Of the packages that come with R, data sets with 75 complete rows and three numeric predictors at least.
+numeric_sets <- function() {
+  set <- function(data, y, drop = NULL) {
+    data <- stats::na.omit(data[vapply(data, is.numeric, NA) & !names(data) %in% drop])
+    names(data)[names(data) == y] <- "y"
+    data
+  }
+  pima <- rbind(MASS::Pima.tr, MASS::Pima.te)
+  prices <- c("Min.Price", "Max.Price")
+  pbc <- transform(survival::pbc, bili = log(bili))
+  list(airquality = set(datasets::airquality, "Ozone", c("Month", "Day")), quakes = set(datasets::quakes, "mag"),
+       "iris (sepal)" = set(datasets::iris, "Sepal.Length"), "iris (petal)" = set(datasets::iris, "Petal.Width"),
+       Boston = set(MASS::Boston, "medv"), "Boston (nox)" = set(MASS::Boston, "nox"),
+       cpus = set(MASS::cpus, "perf", "estperf"), "crabs (RW)" = set(MASS::crabs, "RW", "index"),
+       "crabs (BD)" = set(MASS::crabs, "BD", "index"), "fgl (RI)" = set(MASS::fgl, "RI"),
+       "fgl (Na)" = set(MASS::fgl, "Na"),
+       "Pima (glu)" = set(pima, "glu"), "Pima (bmi)" = set(pima, "bmi"),
+       "Cars93 (price)" = set(MASS::Cars93, "Price", prices), "Cars93 (MPG)" = set(MASS::Cars93, "MPG.highway", prices),
+       environmental = set(lattice::environmental, "ozone"), "urine (calc)" = set(boot::urine, "calc", "r"),
+       "urine (osmo)" = set(boot::urine, "osmo", "r"),
+       pbc = set(pbc, "bili", c("id", "time", "status", "trt", "ascites", "hepato", "spiders", "edema", "stage")),
+       flchain = set(survival::flchain[seq(1, 7874, 4), ], "kappa",
+                     c("sample.yr", "futime", "death", "mgus", "flc.grp")))
+}
+
+run_rotate <- function(hidden, folds) {
+  ways <- lapply(c(no = FALSE, yes = TRUE), function(rotate) list(hidden = hidden, rotate = rotate))
+  by_set <- compare(numeric_sets(), ways, folds)
+  gain <- by_set["yes", , ] - by_set["no", , ]
+  print(rbind(mean = rowMeans(gain), se = apply(gain, 1, stats::sd) / sqrt(ncol(gain)), rises = rowMeans(gain > 0)),
+        digits = 2)
+}
+
+# ---- held-out rows
+
+# [ways, scores, sets]: the scores of fit_bayes_nn(y ~ ., data) with each of the lists of arguments, over folds.
+compare <- function(sets, ways, folds) {
   all <- lapply(names(sets), function(name) {
-    d <- sets[[name]]$data
+    d <- sets[[name]]
     set.seed(9)
     fold <- sample(rep_len(1:5, nrow(d)))
-    by_fold <- vapply(seq_len(folds), function(k) compare_priors(d[fold != k, ], d[fold == k, ], priors, hidden),
-                      matrix(0, length(priors), 3))
+    by_fold <- vapply(seq_len(folds), function(k) compare_ways(d[fold != k, ], d[fold == k, ], ways),
+                      matrix(0, length(ways), 3))
     r <- apply(by_fold, 1:2, mean)
-    cat(sprintf("%-20s", name), sprintf("%s %6.3f", names(priors), r[, 1]), "\n")
+    cat(sprintf("%-20s", name), sprintf("%s %6.3f", names(ways), r[, 1]), "\n")
     r
   })
-  mean_of <- apply(simplify2array(all), 1:2, mean)
-  dimnames(mean_of) <- list(names(priors), c("log_lik", "log_rmse_ratio", "elbo"))
-  print(round(mean_of, 4))
+  out <- simplify2array(all)
+  dimnames(out) <- list(names(ways), c("log_lik", "log_rmse_ratio", "elbo"), names(sets))
+  out
 }
 
 # Log-likelihood beyond that of the linear model, log of the ratio of errors, ELBO per observation.
-compare_priors <- function(train, test, priors, hidden) {
+compare_ways <- function(train, test, ways) {
   linear <- stats::lm(y ~ ., train)
   mean <- suppressWarnings(stats::predict(linear, test))
   ll <- mean(stats::dnorm(test$y, mean, summary(linear)$sigma, log = TRUE))
   rmse <- sqrt(mean((test$y - mean)^2))
-  t(vapply(priors, function(prior) {
+  t(vapply(ways, function(given) {
     set.seed(1)
-    fit <- fit_bayes_nn(y ~ ., train, hidden = hidden, prior = prior)
+    fit <- do.call(fit_bayes_nn, c(list(y ~ ., train), given))
     error <- sqrt(mean((test$y - predict(fit, test))^2))
     c(mean(log_score(fit, test, NULL, 200)) - ll, log(error / rmse), utils::tail(fit$history$elbo, 1))
   }, numeric(3)))
@@ -106,5 +154,6 @@ compare_priors <- function(train, test, priors, hidden) {
 switch(arguments[1],
        uci = run_uci(arguments[2], strsplit(take("sets", "boston,energy,power,yacht"), ",")[[1]], take("splits", 20),
                      given),
-       priors = run_priors(take("hidden", 16), take("folds", 3), take("start", "plain")),
-       stop("the first argument is uci or priors"))
+       priors = run_priors(take("hidden", 16), take("folds", 3), take("start", "plain"), given),
+       rotate = run_rotate(take("hidden", 50), take("folds", 5)),
+       stop("the first argument is uci, priors or rotate"))
