@@ -254,19 +254,16 @@ static void part_product(const nn_product *p, window c, real *panel) {
     block_product(p, c, first, p->k - first < k ? p->k - first : k, panel);
 }
 
-/* Where the i'th of n parts of a length begins, in whole units. */
-static int part_begin(int i, int n, int length, int unit) {
-  int units = (length + unit - 1) / unit, begin = (int)((long long)units * i / n) * unit;
-  return begin < length ? begin : length;
-}
-
-/* Part i of n: of the rows of C where there are many, else of its columns. */
+/* Part i of n: of the columns of C, where these are whole tiles and A is not copied, or there are few rows; else of its rows.
+ */
 static window window_of(const nn_product *p, int i, int n) {
   window c = {0, p->m, 0, p->n};
-  if (p->m >= 4 * n * HEIGHT)
-    c.from = part_begin(i, n, p->m, LANES), c.to = part_begin(i + 1, n, p->m, LANES);
+  if (p->m < 4 * n * HEIGHT || (!p->a_transposed && p->n % (n * COLUMNS) == 0))
+    c.left = (int)part_begin(i, n, (size_t)p->n, COLUMNS),
+    c.right = (int)part_begin(i + 1, n, (size_t)p->n, COLUMNS);
   else
-    c.left = part_begin(i, n, p->n, COLUMNS), c.right = part_begin(i + 1, n, p->n, COLUMNS);
+    c.from = (int)part_begin(i, n, (size_t)p->m, LANES),
+    c.to = (int)part_begin(i + 1, n, (size_t)p->m, LANES);
   return c;
 }
 

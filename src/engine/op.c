@@ -4,6 +4,9 @@
 #include "op.h"
 #include "vmath.h"
 
+/* Numbers of a likelihood from which threads share it. */
+enum { NLL_THREADS_FROM = 20000 };
+
 /* y [out, n] = W [out, in] x [in, n] + b [out] 1'; transposed (option): W' [in, out] in its place */
 static void dense_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
@@ -273,13 +276,36 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
   return b;
 }
 
+/* Of a block's observations, whose eta is not random, those from `first` to `end`. */
+static nn_nll nll_part(nn_nll b, const nn_family *f, size_t first, size_t end) {
+  b.n_obs = (int)(end - first);
+  b.eta += first * b.eta_stride, b.y += first * b.y_stride, b.nll += first;
+  b.slope += first * b.n_responses * f->eta_per_response, b.free_slope += first * b.n_free;
+  return b;
+}
+
 static void nll_forward(nn_tape *t, nn_node *n) {
   const nn_family *f = &nn_families[n->option];
   real fixed = (real)n->setting;
   nn_nll b = nll_of(t, n);
   if (!b.free) b.free = &fixed;
   memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
-  b.variance ? f->expected(&b) : f->nll(&b);
+  if (b.variance) {
+    f->expected(&b);
+    return;
+  }
+  size_t n_obs = (size_t)t->n_obs;
+  int threads = n_obs * b.n_responses < NLL_THREADS_FROM ? 1 : t->linalg.wish.threads;
+  if (threads == 1) {
+    f->nll(&b);
+    return;
+  }
+  NN_PARALLEL(threads)
+  for (int i = 0; i < threads; i++) {
+    nn_nll part =
+        nll_part(b, f, part_begin(i, threads, n_obs, 1), part_begin(i + 1, threads, n_obs, 1));
+    f->nll(&part);
+  }
 }
 
 /* to = d from */

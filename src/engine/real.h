@@ -47,6 +47,13 @@ typedef double real;
 #define NN_PARALLEL(threads) (void)(threads);
 #endif
 
+/* Where the i'th of n parts of a length begins, in whole units. */
+static inline size_t part_begin(int i, int n, size_t length, size_t unit) {
+  size_t units = (length + unit - 1) / unit,
+         begin = (units / (size_t)n * (size_t)i + units % (size_t)n * (size_t)i / (size_t)n) * unit;
+  return begin < length ? begin : length;
+}
+
 #define NN_LOG_2PI 1.8378770664093454836
 #define NN_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 

@@ -2,7 +2,13 @@
 #include "model.h"
 #include "optimizer.h"
 
-enum { MAX_CHUNK = 1024, TRANSPOSE_BLOCK = 32, POLL_WORK = 50000000, STEP_THREADS_FROM = 100000 };
+enum {
+  MAX_CHUNK = 1024,
+  TRANSPOSE_BLOCK = 32,
+  POLL_WORK = 50000000,
+  STEP_THREADS_FROM = 100000,
+  NORM_PARTS = 16
+};
 
 /* Data as the tape reads it: one column per observation. */
 typedef struct {
@@ -38,10 +44,15 @@ static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_sour
   d->weight = s->weight ? (double *)arena_take(a, s->n, sizeof(double)) : NULL;
 }
 
-static void data_load(nn_data *d, const nn_source *s) {
-  transpose(s, s->x, d->n_x, s->center, s->scale, 0, s->n, d->x);
-  if (!s->y_is_x) transpose(s, s->y, d->n_y, NULL, NULL, 0, s->n, d->y);
-  if (d->n_offset) transpose(s, s->offset, d->n_offset, NULL, NULL, 0, s->n, d->offset);
+static void data_load(nn_data *d, const nn_source *s, int threads) {
+  NN_PARALLEL(threads)
+  for (int i = 0; i < threads; i++) {
+    size_t at = part_begin(i, threads, s->n, 1), n = part_begin(i + 1, threads, s->n, 1) - at;
+    transpose(s, s->x, d->n_x, s->center, s->scale, at, n, d->x + at * (size_t)d->n_x);
+    if (!s->y_is_x) transpose(s, s->y, d->n_y, NULL, NULL, at, n, d->y + at * (size_t)d->n_y);
+    if (d->n_offset)
+      transpose(s, s->offset, d->n_offset, NULL, NULL, at, n, d->offset + at * (size_t)d->n_offset);
+  }
   d->total_weight = (double)s->n;
   if (!d->weight) return;
   d->total_weight = 0;
@@ -220,17 +231,31 @@ static int should_stop(trainer *s) {
   return s->job->host.poll(s->job->host.context);
 }
 
+/* The sum of squares of the gradient, by parts that do not depend on the threads. */
+static double squared_norm(const trainer *s) {
+  size_t n = s->model->n_par;
+  int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
+  double part[NORM_PARTS], sum = 0;
+  NN_PARALLEL(threads)
+  for (int i = 0; i < NORM_PARTS; i++) {
+    size_t first = part_begin(i, NORM_PARTS, n, 1);
+    part[i] = inner(part_begin(i + 1, NORM_PARTS, n, 1) - first, s->grad + first, s->grad + first);
+  }
+  for (int i = 0; i < NORM_PARTS; i++) sum += part[i];
+  return sum;
+}
+
 static void clip(trainer *s) {
-  double norm = sqrt(inner(s->model->n_par, s->grad, s->grad));
+  double norm = sqrt(squared_norm(s));
   if (!(norm > s->job->clip_norm)) return;
   real shrink = (real)(s->job->clip_norm / norm);
   for (size_t i = 0; i < s->model->n_par; i++) s->grad[i] *= shrink;
 }
 
 /* A step on part i of n_parts of a stretch of theta. */
-static void step_part(const nn_optimizer *o, nn_step a, size_t i, size_t n_parts) {
-  size_t first = a.n / n_parts * i, n = i + 1 < n_parts ? a.n / n_parts : a.n - first;
-  a.n = n, a.theta += first, a.grad += first;
+static void step_part(const nn_optimizer *o, nn_step a, int i, int n_parts) {
+  size_t first = part_begin(i, n_parts, a.n, 1);
+  a.n = part_begin(i + 1, n_parts, a.n, 1) - first, a.theta += first, a.grad += first;
   for (int k = 0; k < o->n_slots; k++) a.slot[k] += first;
   o->step(&a);
 }
@@ -259,7 +284,7 @@ static void optimizer_step(trainer *s, double learn_rate) {
       continue;
     }
     NN_PARALLEL(n_parts)
-    for (int i = 0; i < n_parts; i++) step_part(o, a, (size_t)i, (size_t)n_parts);
+    for (int i = 0; i < n_parts; i++) step_part(o, a, i, n_parts);
   }
 }
 
@@ -421,8 +446,8 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   s.order = (size_t *)arena_take(&a, n, sizeof(size_t));
   data_place(&s.valid, &a, s.model, &job->valid);
   if (!memory) return arena_bytes(&a);
-  data_load(&s.train, &job->train);
-  if (job->valid.n) data_load(&s.valid, &job->valid);
+  data_load(&s.train, &job->train, job->host.compute.threads);
+  if (job->valid.n) data_load(&s.valid, &job->valid, job->host.compute.threads);
   for (size_t i = 0; i < n; i++) s.order[i] = i;
   memset(s.held, 0, (size_t)s.tape->n_terms * sizeof(double));
   copy_in(n_par, job->theta, s.theta);
@@ -441,7 +466,7 @@ static size_t gradient(void *model, nn_job *job, void *memory, double *loss, dou
   nn_arena a = arena_at(memory);
   trainer_place(&s, &a, job->batch_size > 0 ? (size_t)job->batch_size : job->train.n);
   if (!memory) return arena_bytes(&a);
-  data_load(&s.train, &job->train);
+  data_load(&s.train, &job->train, job->host.compute.threads);
   copy_in(s.model->n_par, job->theta, s.theta);
   warm_up(&s, job->kl_warmup);
   *loss = evaluate_all(&s);

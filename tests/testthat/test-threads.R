@@ -2,7 +2,8 @@
 
 test_that("products are the same bits with two threads, by rows and by columns, with every kernel", {
   set.seed(1)
-  with_kernels(for (size in list(c(1201, 70, 50), c(33, 1030, 90))) for (precision in c("double", "single")) {
+  sizes <- list(c(1201, 70, 50), c(1201, 64, 50), c(33, 1030, 90))
+  with_kernels(for (size in sizes) for (precision in c("double", "single")) {
     a <- matrix(stats::rnorm(size[1] * size[3]), size[1])
     b <- matrix(stats::rnorm(size[3] * size[2]), size[3])
     start <- matrix(stats::rnorm(size[1] * size[2]), size[1])
@@ -35,6 +36,27 @@ test_that("training and prediction are the same bits with two threads, whatever 
                  rng = rng, threads = threads)
     }
     for (n in c(1, 511, 9000)) expect_identical(draws(2, n), draws(1, n))
+  }
+})
+
+test_that("likelihoods and the norm of the gradient are the same bits when threads share the rows", {
+  set.seed(1)
+  n <- 1000
+  y <- matrix(rexp(30 * n), n)
+  y[sample(length(y), 50)] <- NA
+  fits <- list(
+    learned = list(y, hidden = c(300, 300), clip_norm = 0.1), each = list(y, sigma = "each"),
+    hetero = list(y, sigma = "hetero"), given = list(y, sigma = 2), bernoulli = list(1 * (y > 1), family = "bernoulli"),
+    poisson = list(round(y), family = "poisson"), negbin = list(round(y), family = "negative_binomial")
+  )
+  for (name in names(fits)) {
+    theta <- lapply(1:2, function(threads) {
+      set.seed(2)
+      more <- list(latent = 2, epochs = 2, batch_size = n, threads = threads)
+      do.call(fit_vae, c(fits[[name]], more))$theta
+    })
+    expect_true(all(is.finite(theta[[1]])))
+    expect_identical(theta[[2]], theta[[1]], label = name)
   }
 })
 
