@@ -5,7 +5,7 @@
 #' what was chosen.
 #'
 #' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within
-#'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`.
+#'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`; for Bayesian networks see [fit_bayes_nn()].
 #' @param batch_size observations per step. `NULL`: a power of 2 from 32 to 256 that makes about 60 steps an epoch.
 #' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all
 #'   others use random batches.
@@ -85,8 +85,12 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
-                 verbose = verbose, callback = callback), class = "varnn_control")
+                 verbose = verbose, callback = callback), class = "varnn_control",
+            given = setdiff(names(match.call()), ""))
 }
+
+# The arguments that a user has given to nn_control(), or in a list in its place.
+given_in <- function(control) if (inherits(control, "varnn_control")) attr(control, "given") else names(control)
 
 check_unless <- function(value, x, ...) if (!identical(x, value)) check_number(x, ...)
 
@@ -117,7 +121,7 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
     control <- do.call(nn_control, control)
   }
   check_known(unclass(control), names(formals(nn_control)))
-  do.call(nn_control, utils::modifyList(unclass(control), given, keep.null = TRUE))
+  structure(do.call(nn_control, utils::modifyList(unclass(control), given, keep.null = TRUE)), given = NULL)
 }
 
 #' @export

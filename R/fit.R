@@ -60,7 +60,8 @@ add_training <- function(fit, trained) {
   fit$stop_reason <- trained$status
   fit$converged <- trained$status %in% c("converged", "patience")
   fit$n_epochs <- before + trained$epochs
-  is_last <- trained$status %in% c("finished", "converged") && is.null(fit$history$val_loss)
+  is_last <- !trained$status %in% c("diverged", "patience") &&
+    (is.null(fit$history$val_loss) || fit$spec$weights != "point")
   fit$best_epoch <- if (is_last) fit$n_epochs else before + trained$best_epoch
   warn_of_training(fit, trained)
   fit
@@ -158,8 +159,9 @@ warn_of_training <- function(fit, trained) {
                                  "parameters before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
          last + 1L, rate)
   if (trained$status == "interrupted")
-    warn("varnn_interrupted", "Training was interrupted %s: the fit has the best parameters so far.",
-         if (last) sprintf("in epoch %d", last + 1L) else "before its first epoch ended")
+    warn("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
+         if (last) paste("after epoch", last) else "before its first epoch ended",
+         if (fit$best_epoch < last) "the best" else "the")
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
     warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
                                     "%s) or more epochs."),
@@ -293,9 +295,12 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
   for (i in seq_len(control$starts)) {
     theta <- start_of(spec, layout, blocks, sets$train, control)
     one <- train_from(theta, spec, layout, sets$train, sets$valid, control)
-    one$score <- start_score(one, sets)
+    one$score <- start_score(one, spec, sets)
     if (is.null(best) || one$score < best$score) best <- one
-    if (one$status %in% c("interrupted", "callback")) break
+    if (one$status %in% c("interrupted", "callback")) {
+      best$status <- one$status
+      break
+    }
   }
   with_shares(best, blocks, sets)
 }
@@ -309,9 +314,10 @@ train_from <- function(theta, spec, layout, train, valid, control) {
   out
 }
 
-start_score <- function(one, sets) {
+start_score <- function(one, spec, sets) {
   if (one$epochs == 0) return(Inf)
-  if (is.null(sets$valid)) one$history[one$epochs, "loss"] else min(one$history[, "val_loss"])
+  if (is.null(sets$valid)) return(one$history[one$epochs, "loss"])
+  if (spec$weights == "point") min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
 }
 
 # When rows are held out anyway, or patience was asked for, these decide how long to train, else cross-validation: in 5

@@ -46,8 +46,12 @@
 #'     have.}
 #' }
 #' `"auto"` takes `"exact"` where it can, else `"local"`, else `"weight"`. Without draws the objective is a smooth
-#' function, which L-BFGS maximises; unless `control` or an argument says how to train, `"exact"` does so up to 20,000
-#' rows.
+#' function, which L-BFGS maximises: `"exact"` does so up to 20,000 rows, unless `optimizer`, `batch_size`, `learn_rate`,
+#' `schedule` or `momentum` is given, directly or in [nn_control()]. L-BFGS takes 1,000 iterations, of less than 1,500 rows
+#' more, up to 3,000; the others take 20,000 steps.
+#'
+#' Rows held out by `validation` are watched, and do not end training unless `patience` is given: weights predict best on
+#' them before they know how uncertain they are.
 #'
 #' @section Defaults:
 #' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 33
@@ -73,7 +77,8 @@
 #' @param sigma of a gaussian response, the noise's standard deviation: `"learned"`; a number, on the scale of the
 #'   response; or `"hetero"`: its log depends on x.
 #' @param rotate whether the first layer sees the principal components of the standardised columns, see Rotated inputs.
-#'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns.
+#'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns. `TRUE` needs
+#'   `standardize = TRUE` and `posterior = "meanfield"` or `"last_layer"`.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_bayes_nn", "varnn")` as [fit_nn()] returns it. The history has columns `nll`,
@@ -113,7 +118,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
                                  control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
-  says_how <- !missing(control) || any(training_choices %in% ...names())
+  says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
   model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                            sigma, standardize, rotate)
@@ -130,7 +135,7 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
                                     control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
-  says_how <- !missing(control) || any(training_choices %in% ...names())
+  says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
   model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                            sigma, standardize, rotate)
@@ -226,6 +231,12 @@ can_be_exact <- function(spec) {
     all(spec$option[spec$layer == "activate"] %in% c("relu", "linear"))
 }
 
+# Whether what can be exact is no approximation.
+is_closed <- function(spec) {
+  n_dense <- sum(spec$layer == "dense")
+  n_dense == 1 || n_dense == 2 && all(spec$family == "gaussian")
+}
+
 # The units' means and variances are known, and they are independent.
 has_moments <- function(spec) spec$covariance %in% c("meanfield", "last_layer")
 
@@ -280,13 +291,13 @@ rotates <- function(model, spec, control) {
 # Nothing is drawn in training: the objective is a function.
 is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
 
-# How to train where the user has not said, of n rows; `watches`: others are held out.
-bayes_training <- function(control, says_how, spec, n, watches) {
+# How to train where the user has not said, of n rows.
+bayes_training <- function(control, says_how, spec, n) {
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   if (!is.null(control$epochs)) return(control)
   if (control$optimizer == "lbfgs") {
     control$epochs <- lbfgs_epochs(n)
-  } else if (!watches) {
+  } else {
     control$epochs <- bayes_epochs(n, control$batch_size)
     if (!says_how) control$schedule <- "cosine"
   }
@@ -298,8 +309,7 @@ bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
-  control <- bayes_training(control, says_how, spec, nrow(train$x) - length(train$held_out),
-                            length(train$held_out) || is.list(control$validation))
+  control <- bayes_training(control, says_how, spec, nrow(train$x) - length(train$held_out))
   total <- if (is.null(train$moment_weights)) nrow(train$x) else sum(train$moment_weights)
   control$objective <- list(coefficient = c(kl_weights = 1 / total), mc_samples = model$mc_samples)
   control

@@ -70,7 +70,8 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #' @param level of the interval.
 #' @param ... not used.
 #' @return `coef()`: posterior means, with no hidden layer on the original scale, as [lm()] gives them, else a list of
-#'   the network's matrices on the scale of the standardised data. `vcov()`: the covariance under the variational
+#'   the network's matrices on the scale of the standardised data (`family.noise` is the log of the noise's standard
+#'   deviation there, which has no posterior). `vcov()`: the covariance under the variational
 #'   posterior, with hidden layers of all weights and biases as one vector (column by column, named as in
 #'   [as.matrix()]). `confint()`: central intervals. Under `posterior = "meanfield"` the true posterior is wider where
 #'   weights are correlated (of rotated inputs: those of the principal components).
@@ -159,7 +160,7 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
   out <- rep(NA_real_, length(rows$ok))
   names(out) <- rows$rows
   terms <- matrix(0, data$n, 1)
-  if (!predicts_by_draws(object) && data$n) {
+  if (!predicts_by_draws(object) && is_closed(object$spec) && data$n) {
     spec <- utils::modifyList(object$spec, list(estimator = "exact", kl_mc = 0L))
     terms <- engine_run(spec, object$theta, data, "terms", precision = object$control$precision)
   } else {
@@ -254,7 +255,8 @@ noise_words <- function(fit) {
 #' @param object,x a fit, its summary.
 #' @param ... not used.
 #' @return A list of class `summary.varnn_bayes_nn`: `fit_lines` (what `print()` shows), `elbo` (its parts in nats,
-#'   of the training data), `sigma` (the noise's standard deviation, where there is one), `n_weights`,
+#'   of the training data, as the history has them: of a network trained by draws those of the last epoch's, which
+#'   [elbo()] takes anew and more of), `sigma` (the noise's standard deviation, where there is one), `n_weights`,
 #'   `n_effective`, and `layers`, a data frame with, for each matrix of weights and vector of biases, the standard
 #'   deviation of the prior, the root mean squares of posterior means and standard deviations, the median
 #'   signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| / sigma}, and the effective number; of rotated inputs those of

@@ -105,10 +105,8 @@ block_link <- function(block, eta, offset, several) {
   named_columns(eta, eta_labels(block, several))
 }
 
-named_columns <- function(m, names) {
-  colnames(m) <- names
-  m
-}
+# R's functions take the dimensions from a matrix without rows.
+named_columns <- function(m, names) matrix(m, ncol = length(names), dimnames = list(NULL, names))
 
 # Probabilities of a block's levels.
 block_prob <- function(block, eta) {

@@ -93,7 +93,8 @@ result_line.varnn <- function(fit) {
   watched <- !is.null(h$val_loss)
   at <- if (watched && fit$best_epoch > 0) fit$best_epoch else nrow(h)
   paste0("loss ", format(h$loss[at], digits = 4), " nats per observation",
-         if (watched) sprintf(", %s held out (best: epoch %d)", format(h$val_loss[at], digits = 4), fit$best_epoch))
+         if (watched) paste0(", ", format(h$val_loss[at], digits = 4), " held out",
+                             if (at < nrow(h)) sprintf(" (best: epoch %d)", at)))
 }
 
 #' Summarise a network

@@ -128,13 +128,15 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #' @param object a fit by [fit_vae()] or [fit_bayes_nn()].
 #' @param newdata as in [encode()], of a Bayesian network with the response; by default the training data.
 #' @param y of a Bayesian network fitted to `x` and `y`: the response of `newdata`.
-#' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form).
+#' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form: one hidden
+#'   layer of relu or linear units, gaussian noise that is constant; of deeper networks `estimator = "exact"` maximises
+#'   an approximation, which may be above the bound).
 #' @param ... not used.
 #' @return A number per row, in nats on the columns' own scales. Of an autoencoder the ELBO (at `beta = 1`): `E log
 #'   p(x | z)` by Monte Carlo less the exact KL; attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte
 #'   Carlo standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i,
 #'   theta)}; the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows
-#'   share: the sum over the training rows minus that is the ELBO.
+#'   share: the sum over the training rows (times their case weights, and without rows held out) minus that is the ELBO.
 #' @seealso [logLik.varnn_vae()] for a tighter bound, [log_lik()] for the log-likelihood of a Bayesian network draw by
 #'   draw, [plot.varnn()] with `which = "history"` for the parts of the ELBO while training.
 #' @examples

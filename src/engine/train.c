@@ -370,7 +370,8 @@ static void warm_up(trainer *s, int epoch) {
 }
 
 /* Epochs until one of the ends of training. When it ends well, and nothing was held out, the last parameters are the result,
- * else the best; an interrupt keeps what there is, or, with data held out, the best so far. */
+ * else the best; an interrupt keeps what there is, or, with data held out, the best so far. Random weights are best on such
+ * data before they know how uncertain they are: of these the last count, unless patience ends training. */
 static nn_status train_epochs(trainer *s) {
   nn_job *job = s->job;
   int width = HISTORY_TERMS + 2 * s->tape->n_terms, stale = 0;
@@ -390,8 +391,9 @@ static nn_status train_epochs(trainer *s) {
     int asked = job->host.epoch(job->host.context, epoch + 1, row, width);
     if (status == NN_OK) status = (nn_status)asked;
   }
-  int keeps_last = status == NN_INTERRUPTED && (!s->valid.n || !isfinite(best));
-  if (!keeps_last && (status == NN_DIVERGED || status == NN_PATIENCE || s->valid.n))
+  int watches = s->valid.n && s->model->spec->weights == NN_POINT,
+      keeps_last = status == NN_INTERRUPTED && !(watches && isfinite(best));
+  if (!keeps_last && (status == NN_DIVERGED || status == NN_PATIENCE || watches))
     memcpy(s->theta, s->best, s->model->n_par * sizeof(real));
   return status;
 }

@@ -703,8 +703,9 @@ test_that("noise may be known, or depend on x", {
   expect_lt(check_gradients(fit), 1e-6)
   relu <- quick_bayes(dist ~ speed, cars, sigma = "hetero", epochs = repeats(300, 5))
   expect_identical(relu$spec$estimator, "exact")
-  e <- elbo(relu)
-  expect_equal(utils::tail(relu$history$elbo, 1) * 50, sum(e) - attr(e, "kl"), tolerance = 1e-8)
+  e <- elbo(fit)
+  expect_equal(utils::tail(fit$history$elbo, 1) * 400, sum(e) - attr(e, "kl"), tolerance = 1e-8)
+  expect_equal(sum(elbo(relu, draws = 8000)), sum(colMeans(log_lik(relu, draws = 8000))), tolerance = 0.01)
   expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2)), 2)
   expect_error(sigma(fit), "constant noise")
 })
@@ -821,4 +822,43 @@ test_that("what is damaged in a fit is named", {
   bad <- fit
   bad$theta[] <- 1e9 # standard deviations beyond any number
   expect_refused(elbo(bad), "not finite")
+})
+
+test_that("rows held out are watched and do not end training early", {
+  set.seed(1)
+  d <- data.frame(x1 = rnorm(80), x2 = rnorm(80))
+  d$y <- sin(2 * d$x1) + d$x2 / 2 + rnorm(80, 0, 0.3)
+  for (how in list(list(), list(estimator = "local", epochs = 300))) {
+    fit <- function(...) {
+      set.seed(2)
+      do.call(fit_bayes_nn, c(list(y ~ x1 + x2, hidden = 8, ...), how))
+    }
+    watched <- fit(data = d[1:60, ], validation = d[61:80, ])
+    alone <- fit(data = d[1:60, ])
+    expect_identical(watched$best_epoch, nrow(watched$history))
+    expect_identical(watched$theta, alone$theta)
+    expect_false(is.null(watched$history$val_loss))
+  }
+  expect_output(print(watched), "held out$")
+  stopped <- fit(data = d[1:60, ], validation = d[61:80, ], patience = 5)
+  expect_identical(stopped$stop_reason, "patience")
+  expect_equal(stopped$best_epoch, which.min(stopped$history$val_loss))
+})
+
+test_that("a control that says nothing of how to train leaves the choice", {
+  with_control <- function(...) fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, control = nn_control(epochs = 2, ...))
+  expect_identical(with_control()$control$optimizer, "lbfgs")
+  expect_identical(with_control(threads = 1, verbose = FALSE)$control$optimizer, "lbfgs")
+  expect_identical(with_control(optimizer = "adam")$control$optimizer, "adam")
+  expect_identical(with_control(batch_size = 8)$control$optimizer, "adam")
+  listed <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, control = list(epochs = 2, learn_rate = 0.01))
+  expect_identical(listed$control$optimizer, "adam")
+})
+
+test_that("the elbo of a network whose moments are matched is that of its draws", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ wt + hp + qsec, mtcars, hidden = c(4, 4, 4))
+  draws <- colMeans(log_lik(fit, draws = 8000))
+  bound <- elbo(fit, draws = 8000)
+  expect_equal(sum(bound), sum(draws), tolerance = 0.02)
 })

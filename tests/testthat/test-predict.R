@@ -28,6 +28,8 @@ test_that("no rows give no predictions, of the right kind", {
   expect_equal(dim(predict(fit, iris[0, ], type = "prob")), c(0L, 3L))
   expect_equal(dim(predict(quick(cbind(mpg, qsec) ~ wt, mtcars), mtcars[0, ])), c(0L, 2L))
   expect_equal(length(predict(quick(cars_x(), mtcars$mpg), cars_x()[0, ])), 0)
+  for (type in c("response", "link")) expect_length(predict(quick(vs == 1 ~ wt, mtcars), mtcars[0, ], type = type), 0)
+  expect_equal(dim(predict(quick(factor(vs) ~ wt, mtcars), mtcars[0, ], type = "prob")), c(0L, 2L))
 })
 
 test_that("a missing value in a row makes its prediction missing and no other", {

@@ -108,3 +108,20 @@ test_that("an interrupt on the way to training ends it, and keeps the work", {
   for (stage in 1:2) interrupted(stage, bayes)
   for (stage in 1:3) interrupted(stage, hetero)
 })
+
+test_that("an interrupt in a later start is told, and the best start kept", {
+  skip_on_os("windows")
+  calls <- 0
+  interrupt <- function(epoch, row) {
+    calls <<- calls + 1
+    if (calls == 25) tools::pskill(Sys.getpid(), tools::SIGINT)
+    FALSE
+  }
+  set.seed(1)
+  expect_warning(
+    fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, starts = 9, epochs = 10, callback = interrupt),
+    "parameters so far", class = "varnn_interrupted"
+  )
+  expect_identical(fit$stop_reason, "interrupted")
+  expect_lt(calls, 40)
+})
