@@ -28,10 +28,10 @@
 #' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays
 #' for it by units that are switched off. With `rotate = TRUE` the first layer therefore sees the principal components
 #' of the standardised columns in place of these: weights are independent there, and have the prior there. With no
-#' hidden layer, gaussian noise, a normal prior and numeric columns the posterior is then exact. Dummies and 0/1 columns
-#' stay as they are. `coef()`, `vcov()`, `confint()` and `as.matrix()` speak of the columns' weights all the same, which
-#' are then dependent. On 20 data sets of numeric columns the ELBO rose on 18 and the log-likelihood of held-out rows on 15
-#' (`tools/bayes.R`, as below).
+#' hidden layer, gaussian noise, a normal prior and numeric columns the posterior is then exact. Dummies and 0/1
+#' columns stay as they are. `coef()`, `vcov()`, `confint()` and `as.matrix()` speak of the columns' weights all the
+#' same, which are then dependent. On 20 data sets of numeric columns the ELBO rose on 18 and the log-likelihood of
+#' held-out rows on 15 (`tools/bayes.R`, as below).
 #'
 #' @section Estimators:
 #' \describe{
@@ -46,12 +46,12 @@
 #'     have.}
 #' }
 #' `"auto"` takes `"exact"` where it can, else `"local"`, else `"weight"`. Without draws the objective is a smooth
-#' function, which L-BFGS maximises: `"exact"` does so up to 20,000 rows, unless `optimizer`, `batch_size`, `learn_rate`,
-#' `schedule` or `momentum` is given, directly or in [nn_control()]. L-BFGS takes 1,000 iterations, of less than 1,500 rows
-#' more, up to 3,000; the others take 20,000 steps.
+#' function, which L-BFGS maximises: `"exact"` does so up to 20,000 rows, unless `optimizer`, `batch_size`,
+#' `learn_rate`, `schedule` or `momentum` is given, directly or in [nn_control()]. L-BFGS takes 1,000 iterations, of
+#' less than 1,500 rows more, up to 3,000; the others take 20,000 steps.
 #'
-#' Rows held out by `validation` are watched, and do not end training unless `patience` is given: weights predict best on
-#' them before they know how uncertain they are.
+#' Rows held out by `validation` are watched, and do not end training unless `patience` is given: weights predict best
+#' on them before they know how uncertain they are.
 #'
 #' @section Defaults:
 #' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 33

@@ -128,9 +128,9 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #' @param object a fit by [fit_vae()] or [fit_bayes_nn()].
 #' @param newdata as in [encode()], of a Bayesian network with the response; by default the training data.
 #' @param y of a Bayesian network fitted to `x` and `y`: the response of `newdata`.
-#' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form: one hidden
-#'   layer of relu or linear units, gaussian noise that is constant; of deeper networks `estimator = "exact"` maximises
-#'   an approximation, which may be above the bound).
+#' @param draws number of draws of z per row, or of the weights (none where the expectation has a closed form: one
+#'   hidden layer of relu or linear units, gaussian noise that is constant; of deeper networks `estimator = "exact"`
+#'   maximises an approximation, which may be above the bound).
 #' @param ... not used.
 #' @return A number per row, in nats on the columns' own scales. Of an autoencoder the ELBO (at `beta = 1`): `E log
 #'   p(x | z)` by Monte Carlo less the exact KL; attributes `"log_lik"` and `"kl"` are these parts, `"se"` the Monte
