@@ -322,7 +322,7 @@ model_title.varnn_vae <- function(fit) {
 result_line.varnn_vae <- function(fit) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
-  at <- if (!is.null(h$val_loss) && fit$best_epoch > 0) fit$best_epoch else nrow(h)
+  at <- kept_epoch(fit)
   a <- fit$arguments
   number <- function(x) format(x, digits = 4)
   paste0("ELBO ", number(h$elbo[at]), " nats per row (log-likelihood ", number(-h$nll[at]), ", KL ",

@@ -229,7 +229,7 @@ posterior_lines <- function(fit) {
   if (fit$spec$weights == "point") return(NULL)
   a <- fit$arguments
   h <- fit$history
-  last <- if (nrow(h)) h[min(nrow(h), max(1, fit$best_epoch)), ] else NULL
+  last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
     paste0("Posterior: ", a$posterior, if (a$posterior == "lowrank") paste(" with", a$rank, "factors"), "; estimator ",
            fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit)),
@@ -276,7 +276,7 @@ summary.varnn_bayes_nn <- function(object, ...) {
   q <- weight_posterior(object)
   layers <- layer_table(object, q)
   h <- object$history
-  last <- h[min(nrow(h), max(1, object$best_epoch)), ]
+  last <- h[kept_epoch(object), ]
   has_sigma <- any(vapply(object$blocks, function(b) b$family == "gaussian", NA))
   structure(list(fit_lines = fit_lines(object),
                  elbo = c(elbo = last$elbo, log_lik = -last$nll, kl = last$kl_weights) * n_trained(object),

@@ -86,12 +86,15 @@ stop_words <- c(finished = "all epochs done", converged = "converged", patience 
 
 result_line <- function(fit) UseMethod("result_line")
 
+# The row of the history that belongs to the parameters.
+kept_epoch <- function(fit) if (fit$best_epoch > 0) min(fit$best_epoch, nrow(fit$history)) else nrow(fit$history)
+
 #' @exportS3Method
 result_line.varnn <- function(fit) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
   watched <- !is.null(h$val_loss)
-  at <- if (watched && fit$best_epoch > 0) fit$best_epoch else nrow(h)
+  at <- kept_epoch(fit)
   paste0("loss ", format(h$loss[at], digits = 4), " nats per observation",
          if (watched) paste0(", ", format(h$val_loss[at], digits = 4), " held out",
                              if (at < nrow(h)) sprintf(" (best: epoch %d)", at)))

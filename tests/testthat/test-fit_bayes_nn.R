@@ -862,3 +862,17 @@ test_that("the elbo of a network whose moments are matched is that of its draws"
   bound <- elbo(fit, draws = 8000)
   expect_equal(sum(bound), sum(draws), tolerance = 0.02)
 })
+
+test_that("what print() and summary() say of training belongs to the parameters", {
+  set.seed(1)
+  stopped <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, estimator = "local", epochs = 500, patience = 5)
+  expect_identical(stopped$stop_reason, "patience")
+  expect_lt(stopped$best_epoch, nrow(stopped$history))
+  kept <- stopped$history[stopped$best_epoch, ]
+  expect_output(print(stopped), paste("loss", format(kept$loss, digits = 4)))
+  expect_output(print(stopped), paste("ELBO:", format(32 * kept$elbo, digits = 6)))
+  expect_equal(summary(stopped)$elbo[["elbo"]], 32 * kept$elbo)
+  ended <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, estimator = "local", epochs = 50,
+                        callback = function(epoch, row) epoch == 30)
+  expect_identical(ended$best_epoch, 30L)
+})
