@@ -234,7 +234,8 @@ beyond_words <- function(n, of) {
   if (n) sprintf("%s of %s rows beyond the edges", format(n, big.mark = ","), format(of, big.mark = ","))
 }
 
-# Small print on the line of the horizontal axis's name, to the left and right of it, or below it in a narrow picture.
+# Small print on the line of the horizontal axis's name, to the left and right of it, or below it in a narrow picture;
+# none where it could not be read.
 axis_notes <- function(left, right, dots) {
   notes <- list(left, right)
   shown <- lengths(notes) > 0
@@ -248,7 +249,8 @@ axis_notes <- function(left, right, dots) {
     line <- line + 1.1
     size <- (width / sum(shown) - 0.1) / longest
   }
-  for (i in which(shown)) side_text(notes[[i]], 1, line, max(0.4, min(0.75, size)), adj = i - 1, col = "grey25")
+  if (size < 0.45) return(invisible())
+  for (i in which(shown)) side_text(notes[[i]], 1, line, min(0.75, size), adj = i - 1, col = "grey25")
 }
 
 # Small print on the right of panels.
