@@ -54,7 +54,7 @@
 #' on them before they know how uncertain they are.
 #'
 #' @section Defaults:
-#' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 33
+#' The default prior and the start of training were chosen by predictive log-likelihood in cross-validation over 34
 #' data sets that ship with R, with 16 and 50 hidden units, by the script `tools/bayes.R` of the package's repository;
 #' the prior with the greatest ELBO, `prior_normal("auto")`, switches off more units than predictions like.
 #'

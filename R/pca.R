@@ -88,9 +88,7 @@ compare_pca.varnn_ae <- function(object, newdata = NULL, ...) {
 # x (without gaps) and y as both methods see them, and the codes.
 comparison_data <- function(fit, rows, is_training = TRUE) {
   k <- seq_len(ncol(rows$y))
-  scaling <- fit$scaling
-  x <- (rows$x[, k, drop = FALSE] - rep(scaling$center[k], each = nrow(rows$x))) / rep(scaling$scale[k],
-                                                                                       each = nrow(rows$x))
+  x <- standardised(rows$x[, k, drop = FALSE], lapply(fit$scaling[c("center", "scale")], `[`, k))
   y <- replace(x, is.na(rows$y), NA)
   dimnames(x) <- dimnames(y) <- list(NULL, fit$design$columns[k])
   list(x = x, y = y, z = rows$z, w = if (is_training) case_weights(fit) else rep(1, nrow(x)))
