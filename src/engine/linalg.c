@@ -12,7 +12,8 @@
  *   16 bytes   4, 2                     2 x 4             8 of 16 (SSE2 needs one for each product, too)
  *   plain C    1, 1                     2 x 4             as compilers like
  *
- * Tiles are built for 1 .. ROWS vectors and for 1, 2, 4 .. columns, from one function whose loops the compiler unrolls.
+ * Tiles are built for 1 .. ROWS vectors, and for one of half the size for what is left of the rows, and for 1, 2, 4 ..
+ * columns, from one function (tile.h) whose loops the compiler unrolls.
  *
  *            n: COLUMNS at a time
  *          +---+---+---+-+
@@ -20,14 +21,14 @@
  *   C m    +---+---+---+-+
  *          |   |   |   | |
  *          +---+---+---+-+
- *          |...|...|...|.|  the last strip: its last vector is not full
+ *          |...|...|...|.|  the last strip: its last vector, or half, is not full
  *
  * k is cut into blocks of at most BLOCK, so that a strip of A stays in cache, and for each block C is done strip by strip.
  * A and B are read where they are: copying them first to where the next number is always the neighbour of the last was
  * measured, and never paid. But a transposed A, and a strip whose last vector is not full, are copied to the panel: column
- * after column of op(A), each filled up with zeros to whole vectors. A strip that is not full leaves its tiles in a buffer,
- * of which the rows that exist are copied to C. The lines of C that a tile is written to, and the next lines of a transposed
- * A, are asked for ahead: they are far apart, and the processor does not guess them.
+ * after column of op(A), each filled up with zeros to the strip's height. A strip that is not full leaves its tiles in a
+ * buffer, of which the rows that exist are copied to C. The lines of C that a tile is written to, and the next lines of a
+ * transposed A, are asked for ahead: they are far apart, and the processor does not guess them.
  *
  * Every number of C is the sum over p in order, block by block, added to what was there before. It does not depend on the
  * tile or strip that the number is in, nor on the thread: with several, each computes a part of the rows or columns of C. */
@@ -52,13 +53,6 @@ enum { ROWS = 2, COLUMNS = 4 };
 #endif
 enum { BLOCK = 320, THREADS_FROM = 1 << 20, AHEAD = 8, LINE = 64 / sizeof(real) };
 
-#ifdef __GNUC__
-typedef real vector __attribute__((vector_size(NN_VECTOR_BYTES)));
-typedef real loose_vector /* in memory: aligned as a number is */
-    __attribute__((vector_size(NN_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
-#else
-typedef real vector, loose_vector;
-#endif
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
 #define NN_SHUFFLE __builtin_shufflevector
 typedef real quad __attribute__((vector_size(4 * sizeof(real))));
@@ -72,7 +66,13 @@ typedef real loose_quad
 #else
 #define NN_UNROLL
 #endif
-enum { LANES = sizeof(vector) / sizeof(real), HEIGHT = ROWS * LANES, PANEL = HEIGHT * BLOCK };
+#ifdef __GNUC__
+enum { LANES = NN_VECTOR_BYTES / sizeof(real) };
+#else
+enum { LANES = 1 };
+#endif
+enum { HALF = NN_VECTOR_BYTES > 16 ? LANES / 2 : 0 };
+enum { HEIGHT = ROWS * LANES, PANEL = HEIGHT * BLOCK };
 
 /* A strip of C, or the rest of one: n columns; of each matrix, where it begins and the distance of its columns. Of B, also
  * that of its rows. */
@@ -83,62 +83,45 @@ typedef struct {
   real *c;
 } strip;
 
-NN_INLINE void tile(const int rows, const int columns, const strip *s) {
-  const real *a = s->a, *b = s->b;
-  const size_t a_step = s->a_step, b_row = s->b_row, b_step = s->b_step;
-  vector sum[ROWS][COLUMNS];
-  NN_UNROLL
-  for (int j = 0; j < columns; j++) {
-    NN_UNROLL
-    for (int i = 0; i < rows; i++) {
-      sum[i][j] = (vector){0};
-      NN_PREFETCH(s->c + (size_t)j * s->c_step + i * LANES, 1);
-    }
-  }
-  for (int p = 0; p < s->k; p++, a += a_step, b += b_row) {
-    NN_UNROLL
-    for (int j = 0; j < columns; j++) {
-      NN_UNROLL
-      for (int i = 0; i < rows; i++)
-        sum[i][j] += *(const loose_vector *)(a + i * LANES) * b[(size_t)j * b_step];
-    }
-  }
-  const real *start = s->start;
-  NN_UNROLL
-  for (int j = 0; j < columns; j++) {
-    NN_UNROLL
-    for (int i = 0; i < rows; i++) {
-      const size_t at = (size_t)i * LANES;
-      if (start) sum[i][j] += *(const loose_vector *)(start + (size_t)j * s->start_step + at);
-      *(loose_vector *)(s->c + (size_t)j * s->c_step + at) = sum[i][j];
-    }
-  }
-}
-
-#define TILE(rows, columns)                                                                        \
-  static void tile_##rows##_##columns(const strip *s) { tile(rows, columns, s); }
-// clang-format off
-TILE(1, 1) TILE(1, 2) TILE(1, 4)
-TILE(2, 1) TILE(2, 2) TILE(2, 4)
+#define TILE tile
+#define TILE_LANES LANES
+#include "tile.h"
 #if NN_VECTOR_BYTES > 16
-TILE(3, 1) TILE(3, 2) TILE(3, 4)
-#endif
-#if NN_VECTOR_BYTES > 32
-TILE(1, 8) TILE(2, 8) TILE(3, 8)
+#define TILE half_tile
+#define TILE_LANES HALF
+#include "tile.h"
 #endif
 
-/* [rows - 1][log2(columns)] */
-static void (*const tiles[ROWS][4])(const strip *s) = {
+#define BUILD(tile, rows, columns)                                                                 \
+  static void tile##_##rows##_##columns(const strip *s) { tile(rows, columns, s); }
+// clang-format off
+BUILD(tile, 1, 1) BUILD(tile, 1, 2) BUILD(tile, 1, 4)
+BUILD(tile, 2, 1) BUILD(tile, 2, 2) BUILD(tile, 2, 4)
+#if NN_VECTOR_BYTES > 16
+BUILD(half_tile, 1, 1) BUILD(half_tile, 1, 2) BUILD(half_tile, 1, 4)
+BUILD(tile, 3, 1) BUILD(tile, 3, 2) BUILD(tile, 3, 4)
+#endif
 #if NN_VECTOR_BYTES > 32
+BUILD(half_tile, 1, 8)
+BUILD(tile, 1, 8) BUILD(tile, 2, 8) BUILD(tile, 3, 8)
+#endif
+
+/* [vectors, 0 for half a one][log2(columns)] */
+static void (*const tiles[ROWS + 1][4])(const strip *s) = {
+#if NN_VECTOR_BYTES > 32
+    {half_tile_1_1, half_tile_1_2, half_tile_1_4, half_tile_1_8},
     {tile_1_1, tile_1_2, tile_1_4, tile_1_8},
     {tile_2_1, tile_2_2, tile_2_4, tile_2_8},
     {tile_3_1, tile_3_2, tile_3_4, tile_3_8},
-#else
+#elif NN_VECTOR_BYTES > 16
+    {half_tile_1_1, half_tile_1_2, half_tile_1_4},
     {tile_1_1, tile_1_2, tile_1_4},
     {tile_2_1, tile_2_2, tile_2_4},
-#if NN_VECTOR_BYTES > 16
     {tile_3_1, tile_3_2, tile_3_4},
-#endif
+#else
+    {NULL},
+    {tile_1_1, tile_1_2, tile_1_4},
+    {tile_2_1, tile_2_2, tile_2_4},
 #endif
 };
 // clang-format on
@@ -152,15 +135,20 @@ static void copy_tile(const strip *s, int rows, int columns, const real *buffer)
   }
 }
 
+/* The height of a strip of some rows: half a vector, or whole ones. */
+static int strip_height(int rows) {
+  return rows <= HALF ? HALF : (rows + LANES - 1) / LANES * LANES;
+}
+
 /* A strip of some rows, tile by tile. */
 static void strip_product(strip s, int rows) {
-  const int vectors = (rows + LANES - 1) / LANES, is_full = rows % LANES == 0;
+  const int height = strip_height(rows), is_full = rows == height;
   real buffer[HEIGHT * COLUMNS];
   for (int width = COLUMNS, log2 = COLUMNS == 8 ? 3 : 2; s.n > 0; width /= 2, log2--)
     for (; s.n >= width; s.n -= width) {
       strip whole = s;
       whole.start = NULL, whole.c = buffer, whole.c_step = HEIGHT;
-      tiles[vectors - 1][log2](is_full ? &s : &whole);
+      tiles[height / LANES][log2](is_full ? &s : &whole);
       if (!is_full) copy_tile(&s, rows, width, buffer);
       s.b += (size_t)width * s.b_step, s.c += (size_t)width * s.c_step;
       if (s.start) s.start += (size_t)width * s.start_step;
@@ -217,9 +205,9 @@ static void pack(const real *a, size_t row_step, size_t column_step, int rows, i
 
 /* Rows of the next strip: as many vectors as a tile has, but two and two of the last four. */
 static int strip_rows(int left) {
-  int vectors = (left + LANES - 1) / LANES;
-  if (vectors > ROWS) vectors = vectors == ROWS + 1 ? (vectors + 1) / 2 : ROWS;
-  return left < vectors * LANES ? left : vectors * LANES;
+  const int is_four = left > HEIGHT + HALF && left <= HEIGHT + LANES,
+            rows = is_four ? (ROWS + 2) / 2 * LANES : HEIGHT;
+  return left < rows ? left : rows;
 }
 
 /* Rows [from, to) and columns [left, right) of C. */
@@ -238,7 +226,7 @@ static void block_product(const nn_product *p, window c, int first, int k, real 
   const real *start = first ? p->c : p->start;
   for (int i = c.from, rows; i < c.to; i += rows) {
     rows = strip_rows(c.to - i);
-    int height = (rows + LANES - 1) / LANES * LANES, packs = p->a_transposed || height > rows;
+    const int height = strip_height(rows), packs = p->a_transposed || height > rows;
     const real *a = p->a + (size_t)i * row + (size_t)first * column;
     if (packs) pack(a, row, column, rows, height, k, panel);
     s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : m;
