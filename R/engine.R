@@ -39,7 +39,8 @@ engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("
   if (is.null(threads) || !identical(own_process$id, Sys.getpid())) threads <- 1
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
   list(single = as.integer(precision == "single"), threads = as.integer(threads),
-       fast_rng = as.integer(identical(rng, "fast")), blas_from = blas_from)
+       fast_rng = as.integer(identical(rng, "fast")), inversion = as.integer(RNGkind()[2] == "Inversion"),
+       blas_from = blas_from)
 }
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
@@ -135,6 +136,8 @@ engine_mixture <- function(mean, sd, probs) {
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
 engine_kernels <- function() .Call(C_kernels)
+# The numbers of rnorm(n), to rounding, and of its stream, in half the time.
+engine_normals <- function(n) .Call(C_normals, as.double(n), list(compute = engine_compute("double")))
 
 # op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.
 engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transposed = FALSE, ...) {
@@ -145,6 +148,9 @@ engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transpose
 
 # An elementary function of the engine at x. For tests.
 engine_math <- function(x, name, ...) .Call(C_math, x, list(`function` = name, compute = engine_compute(...)))
+
+# Standard normal quantiles of p in (0, 1). For tests.
+engine_quantiles <- function(p) .Call(C_quantiles, p)
 
 # Numbers of the engine's generator: "words" of blocks, "uniform" or "normal"; `first` is a number of 32 or, as two, of
 # 64 bits. For tests.

@@ -5,6 +5,7 @@
 #include "engine/vmath.c"
 #include "engine/moments.c"
 #include "engine/mixture.c"
+#include "engine/quantile.c"
 #include "engine/random.c"
 #include "engine/linalg.c"
 #include "engine/activation.c"
@@ -21,9 +22,10 @@
 #include "engine/train.c"
 #include "engine/run.c"
 
-const nn_engine NN_ENGINE = {model_bytes, model_build, model_describe, model_leaf, model_term,
-                             train,       run,         gradient,       product,    math,
-                             random_draw, moments,     mixture,        all_finite};
+const nn_engine NN_ENGINE = {
+    model_bytes, model_build, model_describe, model_leaf, model_term,
+    train,       run,         gradient,       product,    math,
+    random_draw, moments,     mixture,        all_finite, normal_quantiles};
 
 #else
 typedef int nn_no_such_build;

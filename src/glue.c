@@ -9,15 +9,30 @@
 
 /* The engine's host: closures of R, and R's random numbers. */
 typedef struct {
-  SEXP poll, epoch; /* calls; R_NilValue: none */
+  SEXP poll, epoch;                                        /* calls; R_NilValue: none */
+  void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
 } r_host;
 
+/* Normals of R's stream, as norm_rand() gives them, to rounding. By inversion, R's default, each is the quantile of two
+ * uniforms, of which the first has 27 bits. */
 static void normal(void *context, void *out, size_t n, size_t real_bytes) {
-  (void)context;
-  if (real_bytes == sizeof(double))
-    for (size_t i = 0; i < n; i++) ((double *)out)[i] = norm_rand();
-  else
-    for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)norm_rand();
+  enum { PIECE = 256 };
+  const r_host *h = (const r_host *)context;
+  const double big = 134217728;
+  double p[PIECE], z[PIECE];
+  for (size_t done = 0; done < n; done += PIECE) {
+    const size_t left = n - done < PIECE ? n - done : PIECE;
+    for (size_t i = 0; !h->quantiles && i < left; i++) z[i] = norm_rand();
+    for (size_t i = 0; h->quantiles && i < left; i++) {
+      const double high = (int)(big * unif_rand());
+      p[i] = (high + unif_rand()) / big;
+    }
+    if (h->quantiles) h->quantiles(left, p, z);
+    if (real_bytes == sizeof(double))
+      memcpy((double *)out + done, z, left * sizeof(double));
+    else
+      for (size_t i = 0; i < left; i++) ((float *)out)[done + i] = (float)z[i];
+  }
 }
 
 static void uniform(void *context, void *out, size_t n, size_t real_bytes) {
@@ -67,7 +82,20 @@ static nn_compute compute_of(SEXP options) {
   return compute;
 }
 
+static const nn_engine *build_of(int single) {
+  const char *asked = getenv("VARNN_KERNEL");
+  const nn_engine *engine = nn_engine_of(asked && *asked ? asked : NULL, single);
+  if (!engine) Rf_error("VARNN_KERNEL is '%s': this machine has no such kernel", asked);
+  return engine;
+}
+
+static const nn_engine *engine_of(SEXP options) {
+  return build_of(field_int(list_get(options, "compute"), "single", 0, 1));
+}
+
 static nn_host host_of(r_host *h, SEXP options) {
+  if (field_int(list_get(options, "compute"), "inversion", 0, 1))
+    h->quantiles = build_of(0)->normal_quantiles;
   nn_host host = {.context = h,
                   .normal = normal,
                   .uniform = uniform,
@@ -135,15 +163,6 @@ static nn_source source_of(SEXP data, const nn_spec *spec, const nn_info *info, 
   return s;
 }
 
-/* The engine for this processor, or the one that the environment asks for. */
-static const nn_engine *engine_of(SEXP options) {
-  const char *asked = getenv("VARNN_KERNEL");
-  const nn_engine *engine = nn_engine_of(asked && *asked ? asked : NULL,
-                                         field_int(list_get(options, "compute"), "single", 0, 1));
-  if (!engine) Rf_error("VARNN_KERNEL is '%s': this machine has no such kernel", asked);
-  return engine;
-}
-
 /* A copy of parameters, checked. */
 static SEXP copy_parameters(SEXP theta, size_t n, const char *name) {
   if (TYPEOF(theta) != REALSXP || (size_t)Rf_xlength(theta) != n)
@@ -204,7 +223,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   j.train = source_of(train, &s, &info, 1, 1);
   if (valid != R_NilValue) j.valid = source_of(valid, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations to train on");
-  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch")};
+  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch"), NULL};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(list_get(hooks, "poll"), "poll")));
   if (list_get(hooks, "poll") != R_NilValue) h.poll = poll_call;
   j.host = host_of(&h, job);
@@ -248,7 +267,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
       Rf_error("'z' must be a numeric matrix of %d columns", info.z_rows);
     r.z = REAL(z);
   }
-  r_host h = {R_NilValue, R_NilValue};
+  r_host h = {R_NilValue, R_NilValue, NULL};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(poll_function, "poll")));
   if (poll_function != R_NilValue) h.poll = poll_call;
   r.host = host_of(&h, options);
@@ -284,7 +303,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   nn_job j = job_of(job);
   j.train = source_of(data, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations");
-  r_host h = {R_NilValue, R_NilValue};
+  r_host h = {R_NilValue, R_NilValue, NULL};
   j.host = host_of(&h, job);
   static const char *const fields[] = {"loss", "gradient"};
   SEXP out = PROTECT(named_list(fields, 2));
@@ -362,6 +381,30 @@ SEXP C_math(SEXP x, SEXP options) {
   size_t n = (size_t)Rf_xlength(x);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, Rf_xlength(x)));
   engine->math(row, n, REAL(x), REAL(out), R_alloc(engine->math(row, n, NULL, NULL, NULL), 1));
+  UNPROTECT(1);
+  return out;
+}
+
+/* n numbers as of rnorm(n). */
+SEXP C_normals(SEXP n, SEXP options) {
+  r_host h = {R_NilValue, R_NilValue, NULL};
+  nn_host host = host_of(&h, options);
+  if (TYPEOF(n) != REALSXP || Rf_xlength(n) != 1 ||
+      !(REAL(n)[0] >= 0 && REAL(n)[0] <= 4503599627370496.0))
+    Rf_error("'n' must be a count");
+  SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)REAL(n)[0]));
+  begin_noise(&host);
+  normal(&h, REAL(out), (size_t)Rf_xlength(out), sizeof(double));
+  PutRNGstate();
+  UNPROTECT(1);
+  return out;
+}
+
+/* Standard normal quantiles of p, numbers in (0, 1), for tests. */
+SEXP C_quantiles(SEXP p) {
+  if (TYPEOF(p) != REALSXP) Rf_error("'p' must be numeric");
+  SEXP out = PROTECT(Rf_allocVector(REALSXP, Rf_xlength(p)));
+  build_of(0)->normal_quantiles((size_t)Rf_xlength(p), REAL(p), REAL(out));
   UNPROTECT(1);
   return out;
 }

@@ -190,6 +190,8 @@ typedef struct nn_engine {
   void (*moments)(size_t n, const double *x, const double *weight, nn_moments *out);
   size_t (*mixture)(const nn_mixture *mixture, void *memory);
   int (*all_finite)(size_t n, const double *x);
+  /* Of n numbers in (0, 1), for a host whose normals are quantiles; in double alone, else NULL. */
+  void (*normal_quantiles)(size_t n, const double *p, double *z);
 } nn_engine;
 
 /* The builds of the engine: by precision, and by what the processor must have (target.h). */
