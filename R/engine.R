@@ -136,8 +136,11 @@ engine_mixture <- function(mean, sd, probs) {
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
 engine_kernels <- function() .Call(C_kernels)
-# The numbers of rnorm(n), to rounding, and of its stream, in half the time.
-engine_normals <- function(n) .Call(C_normals, as.double(n), list(compute = engine_compute("double")))
+# matrix(rnorm(rows * columns, 0, sd), rows), to rounding, in less than half the time.
+engine_normals <- function(rows, columns, sd) {
+  .Call(C_normals, list(rows = as.integer(rows), columns = as.integer(columns), sd = as.double(sd),
+                        compute = engine_compute("double")))
+}
 
 # op(a) op(b) + start, as the engine computes it; start has all columns, one or none. For tests.
 engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transposed = FALSE, ...) {

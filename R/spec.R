@@ -92,8 +92,9 @@ start_leaf <- function(leaf, log_sigma, free) {
   n <- leaf$rows * leaf$cols
   if (leaf$part == 1) return(rep(log_sigma, n))
   if (leaf$part == 2) return(numeric(n))
-  if (leaf$part == 3) return(exp(log_sigma) / sqrt(leaf$rows) * engine_normals(n)) # at 0 their slope is 0
+  normals <- function(sd) engine_normals(leaf$rows, leaf$cols, sd)
+  if (leaf$part == 3) return(normals(exp(log_sigma) / sqrt(leaf$rows))) # at 0 their slope is 0
   variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
-  switch(leaf$role, weight = matrix(sqrt(variance) * engine_normals(n), leaf$rows), gain = rep(1, n),
+  switch(leaf$role, weight = normals(sqrt(variance)), gain = rep(1, n),
          noise = rep(free, length.out = n), numeric(n))
 }

@@ -168,8 +168,8 @@ static SEXP copy_parameters(SEXP theta, size_t n, const char *name) {
   if (TYPEOF(theta) != REALSXP || (size_t)Rf_xlength(theta) != n)
     Rf_error("the model is damaged: '%s' must be numeric of length %.0f, and is of length %.0f",
              name, (double)n, (double)Rf_xlength(theta));
-  for (size_t i = 0; i < n; i++)
-    if (!R_FINITE(REAL(theta)[i])) Rf_error("the model is damaged: '%s' is not finite", name);
+  if (!build_of(0)->all_finite(n, REAL(theta)))
+    Rf_error("the model is damaged: '%s' is not finite", name);
   return Rf_duplicate(theta);
 }
 
@@ -385,17 +385,19 @@ SEXP C_math(SEXP x, SEXP options) {
   return out;
 }
 
-/* n numbers as of rnorm(n). */
-SEXP C_normals(SEXP n, SEXP options) {
+/* A matrix of numbers of rnorm(), times sd: list(rows, columns, sd, compute). */
+SEXP C_normals(SEXP options) {
   r_host h = {R_NilValue, R_NilValue, NULL};
   nn_host host = host_of(&h, options);
-  if (TYPEOF(n) != REALSXP || Rf_xlength(n) != 1 ||
-      !(REAL(n)[0] >= 0 && REAL(n)[0] <= 4503599627370496.0))
-    Rf_error("'n' must be a count");
-  SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)REAL(n)[0]));
+  int rows = field_int(options, "rows", 0, 2147483647),
+      columns = field_int(options, "columns", 0, 2147483647);
+  double sd = field_number(options, "sd", 0, INFINITY);
+  SEXP out = PROTECT(Rf_allocMatrix(REALSXP, rows, columns));
+  size_t n = (size_t)Rf_xlength(out);
   begin_noise(&host);
-  normal(&h, REAL(out), (size_t)Rf_xlength(out), sizeof(double));
+  normal(&h, REAL(out), n, sizeof(double));
   PutRNGstate();
+  for (size_t i = 0; i < n; i++) REAL(out)[i] *= sd;
   UNPROTECT(1);
   return out;
 }

@@ -35,7 +35,7 @@ SEXP C_draw(SEXP options);
 SEXP C_math(SEXP x, SEXP options);
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
 SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options);
-SEXP C_normals(SEXP n, SEXP options);
+SEXP C_normals(SEXP options);
 SEXP C_quantiles(SEXP p);
 
 #endif

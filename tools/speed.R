@@ -6,10 +6,12 @@
 #   memory     the most that the call took beyond what was there before, over the size of the data (Linux)
 # Then a network and a variational autoencoder on 784 columns with one thread and with several, in turns: the best times
 # of each on the clock, and of the thread that had most to do, which other work on the machine changes least.
-# Threads share products, the optimizer's step, likelihoods and the reading of data. Of the autoencoder these are 77 %
-# of the time of one thread in single precision (products 64, optimizer 9) and 88 % in double (74 and 8), by perf; the
-# rest is R's (the random weights of the start, checks, memory) and its generator's. So two threads can be 1.63 and
-# 1.78 times as fast. Beyond 1e6 rows time per row grows by what the system takes to clear new memory alone.
+# Threads share products, the optimizer's step, likelihoods and the reading of data; R's part (random weights of the start,
+# checks, memory) and its generator's are one thread's. The optimizer's step waits for memory, 28 or 56 bytes a parameter,
+# and takes two threads as long as one. So of what perf shows of one thread two can halve, in single precision, 80 % for
+# the network (products 79, optimizer 8) and 74 % for the autoencoder (products 70, likelihood and data 5, optimizer 8),
+# and be 1.66 and 1.59 times as fast; in double (79, 12) and (74, 5, 10) the bounds are 1.66 to 1.84 and 1.65 to 1.81,
+# with and without the optimizer's part.
 
 Sys.setenv(OMP_WAIT_POLICY = "passive", GOMP_SPINCOUNT = "0") # threads that wait take no time
 

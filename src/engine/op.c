@@ -4,9 +4,6 @@
 #include "op.h"
 #include "vmath.h"
 
-/* Numbers of a likelihood from which threads share it. */
-enum { NLL_THREADS_FROM = 20000 };
-
 /* y [out, n] = W [out, in] x [in, n] + b [out] 1'; transposed (option): W' [in, out] in its place */
 static void dense_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
@@ -295,7 +292,7 @@ static void nll_forward(nn_tape *t, nn_node *n) {
     return;
   }
   size_t n_obs = (size_t)t->n_obs;
-  int threads = n_obs * b.n_responses < NLL_THREADS_FROM ? 1 : t->linalg.wish.threads;
+  const int threads = tape_threads(t, n_obs * b.n_responses);
   if (threads == 1) {
     f->nll(&b);
     return;
@@ -315,23 +312,35 @@ static void put_multiple(int n, real d, const real *from, real *to) {
 }
 
 /* deta = d slope, for the rows of eta that are this block's own, and so of the variance; the same for the covariance, which is
- * this block's alone; dfree += d slope */
-static void nll_backward(nn_tape *t, nn_node *n) {
-  nn_nll b = nll_of(t, n);
-  int rows = n->n_responses * nn_families[n->option].eta_per_response, k = n->n_responses;
-  real *d_eta = grad_of(t, n, 0), *d_second = n->input[1] < 0 ? NULL : grad_of(t, n, 1),
-       *d_variance = n->input[2] < 0 ? NULL : grad_of(t, n, 2);
-  if (b.n_free && d_second && is_fresh(t, n, 1)) memset(d_second, 0, b.n_free * sizeof(real));
-  for (int i = 0; i < t->n_obs; i++) {
-    real d = n->grad[i];
-    size_t at = (size_t)i * b.eta_stride + n->eta_row;
-    if (d_eta) put_multiple(rows, d, b.slope + (size_t)i * rows, d_eta + at);
-    if (d_variance) put_multiple(rows, d, b.variance_slope + (size_t)i * rows, d_variance + at);
-    if (d_second && b.covariance)
-      put_multiple(k, d, b.covariance_slope + (size_t)i * k, d_second + (size_t)i * k);
-    for (int j = 0; d_second && j < b.n_free; j++)
-      d_second[j] += d * b.free_slope[(size_t)i * b.n_free + j];
+ * this block's alone: of the observations from `first` to `end` */
+static void nll_slopes(nn_tape *t, const nn_node *n, const nn_nll *b, size_t first, size_t end) {
+  const int k = n->n_responses, rows = k * nn_families[n->option].eta_per_response;
+  real *d_eta = grad_of(t, n, 0), *d_covariance = b->covariance ? grad_of(t, n, 1) : NULL,
+       *d_variance = b->variance ? grad_of(t, n, 2) : NULL;
+  for (size_t i = first; i < end; i++) {
+    const real d = n->grad[i];
+    const size_t at = i * (size_t)b->eta_stride + n->eta_row;
+    if (d_eta) put_multiple(rows, d, b->slope + i * rows, d_eta + at);
+    if (d_variance) put_multiple(rows, d, b->variance_slope + i * rows, d_variance + at);
+    if (d_covariance) put_multiple(k, d, b->covariance_slope + i * k, d_covariance + i * k);
   }
+}
+
+/* The slopes, and dfree += d slope */
+static void nll_backward(nn_tape *t, nn_node *n) {
+  const nn_nll b = nll_of(t, n);
+  const size_t n_obs = (size_t)t->n_obs;
+  const int threads = tape_threads(t, n_obs * n->n_responses);
+  real *d_free = b.n_free ? fresh_grad(t, n, 1) : NULL;
+  for (size_t i = 0; d_free && i < n_obs; i++)
+    for (int j = 0; j < b.n_free; j++) d_free[j] += n->grad[i] * b.free_slope[i * b.n_free + j];
+  if (threads == 1) {
+    nll_slopes(t, n, &b, 0, n_obs);
+    return;
+  }
+  NN_PARALLEL(threads)
+  for (int i = 0; i < threads; i++)
+    nll_slopes(t, n, &b, part_begin(i, threads, n_obs, 1), part_begin(i + 1, threads, n_obs, 1));
 }
 
 static const nn_op nn_ops[NN_N_OPS] = {

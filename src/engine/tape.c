@@ -14,6 +14,12 @@ static size_t columns_of(const nn_tape *t, const nn_node *n) {
 }
 static size_t size_of(const nn_tape *t, const nn_node *n) { return n->rows * columns_of(t, n); }
 
+/* How many threads share work on so many numbers of a chunk. */
+static int tape_threads(const nn_tape *t, size_t numbers) {
+  enum { SHARED_FROM = 20000 };
+  return numbers < SHARED_FROM ? 1 : t->linalg.wish.threads;
+}
+
 /* Input k of a node; and its gradient, or NULL when none is wanted. */
 static nn_node *input_of(nn_tape *t, const nn_node *n, int k) {
   return n->input[k] < 0 ? NULL : &t->node[n->input[k]];

@@ -80,28 +80,52 @@ enum {
   FETCH_AHEAD = 8
 }; /* columns: their order is random, so that the processor cannot guess the next */
 
-/* Columns of the data (those `row` names, from its first'th), `copies` of each, become the chunk that the tape works on. */
-static void gather(trainer *s, const nn_data *d, const size_t *row, size_t first, int n,
-                   int copies) {
+/* Which columns of the data make the chunk: `copies` of each that `row` names, from its first'th. */
+typedef struct {
+  const nn_data *data;
+  const size_t *row; /* NULL: all, in order */
+  size_t first, copies, n;
+} selection;
+
+static size_t selected(const selection *s, size_t i) {
+  const size_t at = s->first + i / s->copies;
+  return s->row ? s->row[at] : at;
+}
+
+/* Columns `from` to `end` of the chunk. */
+static void gather_part(trainer *s, const selection *c, size_t from, size_t end) {
+  const nn_data *d = c->data;
   nn_tape *t = s->tape;
   real *x = t->node[s->model->x].value;
   real *offset = d->n_offset ? t->node[s->model->offset].value : NULL;
-  size_t nx = (size_t)d->n_x, ny = (size_t)d->n_y, no = (size_t)d->n_offset;
-  n *= copies;
-  for (size_t i = 0; i < (size_t)n; i++) {
-    size_t at = first + i / (size_t)copies, from = row ? row[at] : at;
-    if (row && i + FETCH_AHEAD < (size_t)n)
-      arena_prefetch(nx * sizeof(real),
-                     d->x + row[first + (i + FETCH_AHEAD) / (size_t)copies] * nx);
-    memcpy(x + i * nx, d->x + from * nx, nx * sizeof(real));
-    if (d->y != d->x) memcpy(s->y + i * ny, d->y + from * ny, ny * sizeof(real));
-    if (no) memcpy(offset + i * no, d->offset + from * no, no * sizeof(real));
-    double weight = d->weight ? d->weight[from] * (double)d->n / d->total_weight : 1;
-    s->weight[i] = (real)(weight / copies);
+  const size_t nx = (size_t)d->n_x, ny = (size_t)d->n_y, no = (size_t)d->n_offset;
+  for (size_t i = from; i < end; i++) {
+    const size_t at = selected(c, i);
+    if (c->row && i + FETCH_AHEAD < end)
+      arena_prefetch(nx * sizeof(real), d->x + selected(c, i + FETCH_AHEAD) * nx);
+    memcpy(x + i * nx, d->x + at * nx, nx * sizeof(real));
+    if (d->y != d->x) memcpy(s->y + i * ny, d->y + at * ny, ny * sizeof(real));
+    if (no) memcpy(offset + i * no, d->offset + at * no, no * sizeof(real));
+    const double weight = d->weight ? d->weight[at] * (double)d->n / d->total_weight : 1;
+    s->weight[i] = (real)(weight / (double)c->copies);
   }
-  t->n_obs = n;
-  t->y = d->y == d->x ? x : s->y;
-  t->first_obs = first * (size_t)copies;
+}
+
+/* These columns become the chunk that the tape works on. */
+static void gather(trainer *s, selection c) {
+  nn_tape *t = s->tape;
+  const size_t n = c.n * c.copies;
+  const int threads = tape_threads(t, n * (size_t)c.data->n_x);
+  t->n_obs = (int)n;
+  t->y = c.data->y == c.data->x ? t->node[s->model->x].value : s->y;
+  t->first_obs = c.first * c.copies;
+  if (threads == 1) {
+    gather_part(s, &c, 0, n);
+    return;
+  }
+  NN_PARALLEL(threads)
+  for (int i = 0; i < threads; i++)
+    gather_part(s, &c, part_begin(i, threads, n, 1), part_begin(i + 1, threads, n, 1));
 }
 
 /* Adds share * sum_i weight_i term_i to the parts of one kind of term, per observation or of the weights, and when
@@ -174,7 +198,7 @@ static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t
       double share = 1.0 / ((double)n * draws);
       now = (size_t)chunk_of(t, n - done, copies);
       t->first_chunk = done == 0;
-      gather(s, &s->train, row, first + done, (int)now, copies);
+      gather(s, (selection){&s->train, row, first + done, (size_t)copies, now});
       tape_forward(t, 0, last, 0);
       if (copies > 1) weigh_copies(s, share);
       take_terms(s, 0, share, 1);
@@ -201,7 +225,7 @@ static double validation_loss(trainer *s) {
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   tape_forward(t, 0, last, 1);
   for (size_t done = 0; done < s->valid.n; done += (size_t)t->n_obs) {
-    gather(s, &s->valid, NULL, done, chunk_of(t, s->valid.n - done, 1), 1);
+    gather(s, (selection){&s->valid, NULL, done, 1, (size_t)chunk_of(t, s->valid.n - done, 1)});
     tape_forward(t, 0, last, 0);
     take_terms(s, 0, 1.0 / (double)s->valid.n, 0);
   }
@@ -420,10 +444,12 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
 }
 
 static void copy_in(size_t n, const double *from, real *to) {
+  NN_SIMD
   for (size_t i = 0; i < n; i++) to[i] = (real)from[i];
 }
 
 static void copy_out(size_t n, const real *from, double *to) {
+  NN_SIMD
   for (size_t i = 0; i < n; i++) to[i] = (double)from[i];
 }
 
