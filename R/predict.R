@@ -78,7 +78,7 @@ training_eta <- function(fit, envir) {
 predicted <- function(fit, eta, offset, type) {
   several <- length(fit$blocks) > 1
   one <- function(block, columns) {
-    e <- eta[, columns, drop = FALSE]
+    e <- if (length(columns) < ncol(eta)) eta[, columns, drop = FALSE] else eta
     if (type == "default") type <- if (block$type == "factor") "class" else "response"
     switch(type,
            response = named_columns(block_mean(block, e, offset), block_labels(block, several)),
@@ -87,7 +87,7 @@ predicted <- function(fit, eta, offset, type) {
            class = block_class(block, block_prob(block, e)))
   }
   parts <- Map(one, fit$blocks, block_slices(fit$blocks, eta_rows))
-  if (length(parts) == 1) return(if (is.matrix(parts[[1]]) && ncol(parts[[1]]) == 1) parts[[1]][, 1] else parts[[1]])
+  if (length(parts) == 1) return(without_dim(parts[[1]]))
   names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
   if (type == "default") parts <- lapply(parts, function(p) if (is.matrix(p)) p[, 1] else p)
   if (type %in% c("class", "default")) return(data.frame(parts, check.names = FALSE))
@@ -106,7 +106,17 @@ block_link <- function(block, eta, offset, several) {
 }
 
 # R's functions take the dimensions from a matrix without rows.
-named_columns <- function(m, names) matrix(m, ncol = length(names), dimnames = list(NULL, names))
+named_columns <- function(m, names) {
+  dim(m) <- c(length(m) %/% length(names), length(names))
+  dimnames(m) <- list(NULL, names)
+  m
+}
+
+# A matrix of one column as a vector, and what else there is as it is.
+without_dim <- function(x) {
+  if (is.matrix(x) && ncol(x) == 1) dim(x) <- NULL
+  x
+}
 
 # Probabilities of a block's levels.
 block_prob <- function(block, eta) {
