@@ -6,11 +6,12 @@
 #   memory     the most that the call took beyond what was there before, over the size of the data (Linux)
 # Then a network and a variational autoencoder on 784 columns with one thread and with several, in turns: the best times
 # of each on the clock, and of the thread that had most to do, which other work on the machine changes least.
-# Threads share products, the optimizer's step, likelihoods and the reading of data; the rest is R's (random weights of the
-# start, checks, memory) and its generator's. By perf the shared part of one thread's time is, in single precision, 88 % for
-# the network (products 78, optimizer 9) and 83 % for the autoencoder (70, 7), and 92 and 91 % in double: two threads can
-# be 1.79, 1.71, 1.86 and 1.83 times as fast. They halve the products; the optimizer's step waits for memory, and is 1.5
-# times as fast on the network's 2.4 million weights; and threads wait for each other in a twentieth of the time.
+# Threads share products, the optimizer's step, likelihoods and the reading of data; the rest is R's (random weights of
+# the start, checks, memory) and its generator's. By perf the shared part of one thread's time is, in single precision,
+# 88 % for the network (products 78, optimizer 9) and 83 % for the autoencoder (70, 7), and 92 and 91 % in double: two
+# threads can be 1.79, 1.71, 1.86 and 1.83 times as fast. They halve the products; the optimizer's step waits for
+# memory, and is 1.5 times as fast on the network's 2.4 million weights; and threads wait for each other in a twentieth
+# of the time.
 
 Sys.setenv(OMP_WAIT_POLICY = "passive", GOMP_SPINCOUNT = "0") # threads that wait take no time
 
