@@ -1,8 +1,9 @@
 # How good are the defaults of fit_bayes_nn()?
-# Rscript tools/bayes.R uci FOLDER [sets=boston,yacht splits=20 argument=value ...]
-#   the published benchmark: one hidden layer of 50 relu units, the given 20 splits, one call per split, no tuning; a
-#   table of root mean squared error and mean log-likelihood on the test rows beside what was published. FOLDER has
-#   uci-NAME.rds: list(x, y, test = list of row numbers, mc_dropout = list(rmse, loglik) by split).
+# Rscript tools/bayes.R uci FOLDER [sets=boston,yacht splits=20 seeds=1 argument=value ...]
+#   the published benchmark: one hidden layer of 50 relu units, the given 20 splits, one call per split (or the mean of
+#   several, from other random starts), no tuning; a table of root mean squared error and mean log-likelihood on the
+#   test rows beside what was published. FOLDER has uci-NAME.rds: list(x, y, test = list of row numbers,
+#   mc_dropout = list(rmse, loglik) by split).
 # Rscript tools/bayes.R priors [hidden=16 folds=3 start=random argument=value ...]
 #   the experiment that chose the default prior and start: log-likelihood on held-out rows, and error relative to the
 #   linear model, on the numeric responses of the data sets of tools/defaults.R; with start=random from random weights
@@ -37,9 +38,9 @@ log_score <- function(fit, x, y, draws = 1000) {
 published <- list(boston = c(pbp = 3.01, pbp_ll = -2.57, dvi_ll = -2.41), energy = c(1.80, -2.04, -1.01),
                   power = c(4.12, -2.84, -2.80), yacht = c(1.02, -1.63, -0.47))
 
-one_split <- function(d, split, given) {
+one_split <- function(d, split, seed, given) {
   test <- d$test[[split]]
-  set.seed(split)
+  set.seed(1000 * (seed - 1) + split)
   seconds <- system.time(
     fit <- do.call(fit_bayes_nn, c(list(d$x[-test, ], d$y[-test], hidden = 50, activation = "relu"), given))
   )[[3]]
@@ -48,13 +49,14 @@ one_split <- function(d, split, given) {
     cover = mean(d$y[test] >= p[, "lwr"] & d$y[test] <= p[, "upr"]), seconds = seconds)
 }
 
-run_uci <- function(folder, sets, splits, given) {
+run_uci <- function(folder, sets, splits, seeds, given) {
   mean_se <- function(x) sprintf("%7.3f (%.3f)", mean(x), stats::sd(x) / sqrt(length(x)))
   cat(sprintf("%-7s %-15s %-15s %5s %6s | PBP %13s | DVI %5s | minus MC dropout: %-8s %s\n", "", "RMSE", "log-lik.",
               "cover", "sec.", "", "", "RMSE", "log-lik."))
   for (name in sets) {
     d <- readRDS(file.path(folder, paste0("uci-", name, ".rds")))
-    r <- vapply(seq_len(splits), function(k) one_split(d, k, given), numeric(4))
+    of_split <- function(k) rowMeans(vapply(seq_len(seeds), function(seed) one_split(d, k, seed, given), numeric(4)))
+    r <- vapply(seq_len(splits), of_split, numeric(4))
     ref <- published[[name]]
     other <- lapply(d$mc_dropout, `[`, seq_len(splits))
     cat(sprintf("%-7s %s %s %5.3f %6.2f | %5.2f %11.2f | %9.2f | %s %s\n", name, mean_se(r["rmse", ]),
@@ -153,7 +155,7 @@ compare_ways <- function(train, test, ways) {
 
 switch(arguments[1],
        uci = run_uci(arguments[2], strsplit(take("sets", "boston,energy,power,yacht"), ",")[[1]], take("splits", 20),
-                     given),
+                     take("seeds", 1), given),
        priors = run_priors(take("hidden", 16), take("folds", 3), take("start", "plain"), given),
        rotate = run_rotate(take("hidden", 50), take("folds", 5)),
        stop("the first argument is uci, priors or rotate"))
