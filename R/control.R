@@ -25,12 +25,14 @@
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
 #' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In
-#'   training they share large products and long optimizer steps, in predictions the rows. They wait for each other
-#'   after each product: more of them than there are idle processors make training slower than one. Only one is used in
-#'   a fork of the process that loaded the package, as by `parallel::mclapply()`. R's BLAS has threads of its own.
-#' @param rng `"R"`: all noise is drawn from R's generator. `"fast"`: the noise of dropout and of random weights, layers
-#'   and latents comes from Philox (Salmon et al., 2011), which takes its key from R's generator at the start of each
-#'   training and prediction, and costs a tenth. With both [set.seed()] reproduces a fit bit for bit.
+#'   training they share large products, likelihoods and batches, and long optimizer steps, in predictions the rows.
+#'   They wait for each other after each product: more of them than there are idle processors make training slower than
+#'   one. Only one is used in a fork of the process that loaded the package, as by `parallel::mclapply()`. R's BLAS has
+#'   threads of its own.
+#' @param rng `"R"`: all noise is drawn from R's generator, normals as by [rnorm()] (to rounding). `"fast"`: the noise
+#'   of dropout and of random weights, layers and latents comes from Philox (Salmon et al., 2011), which takes its key
+#'   from R's generator at the start of each training and prediction, and costs an eighth in single precision and a
+#'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops.
