@@ -34,7 +34,7 @@ fitted.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   out <- training_predictions(object, parent.frame())
-  stats::napredict(object$na.action, with_rows(out, fit_rows(object)))
+  as_trained(object, out)
 }
 
 #' Residuals of a network
@@ -339,11 +339,17 @@ simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...
     sims <- lapply(seq_len(nsim), function(k) {
       rows$place(simulated(block, rows$eta[, columns, drop = FALSE], free, rows$offset, trials))
     })
-    structure(stats::setNames(sims, paste0("sim_", seq_len(nsim))), class = "data.frame", row.names = rows$names)
+    simulation_frame(sims, rows$names)
   }
   out <- Map(draw, object$blocks, block_slices(object$blocks, eta_rows), free)
   out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
   structure(out, seed = state$seed)
+}
+
+# As of simulate.lm(): a column per simulation.
+simulation_frame <- function(sims, rows) {
+  structure(stats::setNames(sims, paste0("sim_", seq_along(sims))), class = "data.frame",
+            row.names = if (anyDuplicated(rows)) seq_along(rows) else rows)
 }
 
 # eta of the rows to simulate for, their names, and how to put a draw in their places.

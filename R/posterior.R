@@ -54,7 +54,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   if (!"categorical" %in% object$family) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
-  else stats::napredict(object$na.action, with_rows(out, fit_rows(object)))
+  else as_trained(object, out)
 }
 
 # A factor's default is its class, for which nobody asked.
@@ -209,7 +209,7 @@ simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NUL
   out <- Map(function(block, y) {
     sims <- lapply(seq_len(nsim), function(k) as_response(block, y[k, ]))
     names <- if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows
-    structure(stats::setNames(sims, paste0("sim_", seq_len(nsim))), class = "data.frame", row.names = names)
+    simulation_frame(sims, names)
   }, object$blocks, drawn)
   out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
   structure(out, seed = state$seed)

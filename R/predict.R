@@ -48,7 +48,7 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   if (missing(newdata) || is.null(newdata)) {
     found <- training_eta(object, parent.frame())
     out <- predicted(object, found$eta, found$offset, type)
-    return(stats::napredict(object$na.action, with_rows(out, fit_rows(object))))
+    return(as_trained(object, out))
   }
   rows <- design_rows(object$design, newdata)
   eta <- model_eta(object, rows, threads = threads)
@@ -135,7 +135,15 @@ spread <- function(x, ok) {
   if (all(ok)) return(x)
   place <- rep(NA_integer_, length(ok))
   place[ok] <- seq_len(sum(ok))
-  if (length(dim(x)) == 2) x[place, , drop = FALSE] else x[place]
+  in_places(x, place)
+}
+
+# Values or rows of x; NA where place is.
+in_places <- function(x, place) {
+  if (length(dim(x)) != 2) return(x[place])
+  x <- x[place, , drop = FALSE]
+  if (is.data.frame(x)) row.names(x) <- NULL
+  x
 }
 
 # Names of the training rows; by formula, rows without names have their numbers, as in lm().
@@ -143,10 +151,19 @@ fit_rows <- function(fit) {
   if (is.null(fit$rows) && !is.null(fit$terms)) as.character(seq_len(fit$n_obs)) else fit$rows
 }
 
+# Row names must differ in a data frame, as those of a matrix need not.
 with_rows <- function(x, rows) {
   if (is.null(rows)) return(x)
-  if (is.data.frame(x)) row.names(x) <- rows
+  if (is.data.frame(x)) row.names(x) <- if (!anyDuplicated(rows)) rows
   if (is.matrix(x)) rownames(x) <- rows
   if (is.null(dim(x))) names(x) <- rows
   x
+}
+
+# What belongs to the rows of training, with their names; NA for the rows that na.exclude left out.
+as_trained <- function(fit, x) {
+  rows <- fit_rows(fit)
+  if (!is.data.frame(x)) return(stats::napredict(fit$na.action, with_rows(x, rows)))
+  place <- stats::napredict(fit$na.action, with_rows(seq_len(nrow(x)), rows))
+  with_rows(in_places(x, place), names(place))
 }

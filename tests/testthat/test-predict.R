@@ -216,3 +216,34 @@ test_that("predictions draw no random numbers and need no option", {
   expect_identical(.Random.seed, before)
   expect_identical(predict(fit, mtcars), first)
 })
+
+test_that("data frames of predictions have the rows that na.exclude left out, and any row names of a matrix", {
+  x <- as.matrix(iris[3:4])
+  x[2, 1] <- NA
+  y <- iris[c("Sepal.Length", "Species")]
+  drawn <- function(...) {
+    set.seed(2)
+    predict(...)
+  }
+  for (fit in list(fit_nn, fit_bayes_nn)) {
+    set.seed(1)
+    excluded <- fit(x, y, na.action = na.exclude, epochs = 2, hidden = 3)
+    set.seed(1)
+    omitted <- fit(x, y, na.action = na.omit, epochs = 2, hidden = 3)
+    p <- drawn(excluded)
+    expect_equal(p[-2, ], drawn(omitted), ignore_attr = "row.names")
+    expect_true(all(is.na(p[2, ])))
+    expect_identical(row.names(p), as.character(1:150))
+    expect_equal(drawn(omitted, x), p)
+    named <- x[-2, ]
+    rownames(named) <- rep(c("a", "b"), length.out = 149)
+    set.seed(1)
+    again <- fit(named, y[-2, ], epochs = 2, hidden = 3)
+    expect_equal(drawn(again), drawn(omitted), ignore_attr = "row.names")
+    expect_equal(drawn(again, named), drawn(again))
+    set.seed(1)
+    single <- fit(named, y[-2, 1], epochs = 2, hidden = 3)
+    expect_named(drawn(single, named), rownames(named))
+    expect_identical(anyDuplicated(rownames(simulate(single, 2))), 0L)
+  }
+})
