@@ -1,0 +1,85 @@
+# Training goes on, and methods find the training data again.
+
+#' Train a fit further
+#'
+#' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in
+#' contrast fits anew, as it does for `lm`.
+#'
+#' @param object a fit.
+#' @param epochs number of further epochs.
+#' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
+#'   else `list(x = , y = )`.
+#' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
+#' @return The fit after training on; its history goes on where it ended. L-BFGS starts with an empty memory.
+#' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20)
+#' fit <- continue(fit, 30)
+#' nrow(fit$history)
+#' @export
+continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
+
+#' @rdname continue
+#' @export
+continue.varnn <- function(object, epochs, data = NULL, ...) {
+  check_fit(object)
+  if (missing(epochs)) stop_user("`epochs` is missing: say for how many epochs to train on.")
+  given <- list(...)
+  check_known(given, names(formals(nn_control)))
+  train <- training_data(object, data, parent.frame())
+  control <- object$control
+  control[names(given)] <- NULL
+  control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given))
+  control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  control$objective <- object$control$objective
+  train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
+  layout <- spec_layout(object$spec)
+  if ("kl_latent" %in% layout$terms$term) check_stochastic(control, "A variational autoencoder")
+  control <- resolve_control(control, object$n_obs, layout)
+  train$scaling <- object$scaling
+  sets <- training_sets(train, object$blocks, control$validation)
+  keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
+  trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
+                        if (keeps_state) object$state)
+  trained <- with_shares(trained, object$blocks, sets)
+  trained$continued <- TRUE
+  object$theta <- trained$theta
+  object$state <- trained$state
+  object$control <- control
+  object <- close_noise(add_training(object, trained), sets$train)
+  object$held_out <- train$held_out
+  remember(object, train)
+}
+
+# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same.
+training_data <- function(fit, data = NULL, envir = parent.frame()) {
+  not_found <- function(e) {
+    stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
+              sub("[.]$", "", conditionMessage(e)))
+  }
+  train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
+  if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
+  if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
+  same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
+    isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
+    isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE))
+  if (!same)
+    stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
+  train
+}
+
+refound_data <- function(fit, data, envir) {
+  if (fit$design$kind == "columns") return(refound_columns(fit, data, envir))
+  if (!is.null(fit$terms)) {
+    call <- fit$call
+    call$formula <- fit$terms
+    if (!is.null(data)) call$data <- quote(data)
+    envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
+    return(data_from_frame(call_frame(call, envir), fit$design$contrasts))
+  }
+  call <- fit$call
+  part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
+  if (is.null(data)) data <- list(x = part("x"), y = part("y"))
+  data_from_xy(data$x, data$y, part("weights"), na.action = part("na.action"))
+}

@@ -1,0 +1,206 @@
+# How training goes: defaults that depend on the data, the rows held out, random starts, the choice of epochs.
+
+# ---- defaults that depend on the data
+
+learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005,
+                 adamw = 0.005, lbfgs = 1)
+
+resolve_control <- function(control, n, layout) {
+  full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
+  if (is.null(control$batch_size)) control$batch_size <- default_batch(n)
+  control$batch_size <- if (full) n else min(control$batch_size, n)
+  is_vae <- "kl_latent" %in% layout$terms$term
+  if (is.null(control$clip_norm)) control$clip_norm <- if (is_vae) 100 else Inf
+  if (is.null(control$learn_rate)) control$learn_rate <- c(stats::na.omit(learn_rates[control$optimizer]), 0.005)[[1]] *
+    if (is_vae) 0.4 else 1
+  if (full && is.null(control$epochs)) control$epochs <- 1000
+  control
+}
+
+# Between 32 and 256 rows, about 60 steps an epoch.
+default_batch <- function(n) 2^min(8, max(5, floor(log2(n / 60))))
+
+# Parameters, gradient, best and slots, the copies in R included, against what the machine has, where it tells.
+check_memory <- function(n_par, control) {
+  slots <- registry()$optimizer_slots[match(control$optimizer, registry()$optimizer)]
+  needed <- n_par * 8 * (2 * slots + 6)
+  available <- available_memory()
+  if (needed > available) stop_user(
+    "The network has %s parameters and would need %s GB, more than there is (%s GB): make `hidden` smaller.",
+    format(n_par, big.mark = ","), format(needed / 1e9, digits = 3), format(available / 1e9, digits = 3))
+}
+
+available_memory <- function() {
+  info <- if (file.exists("/proc/meminfo")) readLines("/proc/meminfo") else character()
+  line <- grep("^MemAvailable:", info, value = TRUE)
+  if (length(line)) 1024 * as.numeric(gsub("[^0-9]", "", line[1])) else 2^36
+}
+
+# ---- training and validation data
+
+# The rows held out, chosen before anything is learned from the data, with the moments' weights: none for these rows.
+hold_out <- function(train, validation, n = nrow(train$x)) {
+  train$moment_weights <- train$weights
+  rows <- if (is.list(validation)) NULL else held_out_rows(validation, n)
+  if (!length(rows)) return(train)
+  train$held_out <- rows
+  train$moment_weights <- replace(if (is.null(train$weights)) rep(1, n) else train$weights, rows, 0)
+  if (!sum(train$moment_weights) > 0) stop_user("`validation` holds out every row that has a weight.")
+  train
+}
+
+# The engine's y: a response as its blocks have it, or columns that are their own response.
+training_y <- function(train, blocks) {
+  if (is.null(train$y)) blocks_y(blocks, train$response, train$offset) else train$y
+}
+
+# list(train, valid) for the engine; valid is NULL when nothing is held out.
+training_sets <- function(train, blocks, validation) {
+  y <- training_y(train, blocks)
+  offset <- engine_offset(blocks, train$offset)
+  same <- isTRUE(train$is_own_response)
+  part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row, same)
+  if (is.list(validation)) return(list(train = part(), valid = held_out_data(train, blocks, validation)))
+  rows <- train$held_out
+  if (!length(rows)) return(list(train = part(), valid = NULL))
+  list(train = part(setdiff(seq_len(nrow(train$x)), rows)), valid = part(rows))
+}
+
+# What training found, with what it takes to read its history.
+with_shares <- function(trained, blocks, sets) {
+  c(trained, list(present = present_share(sets$train, blocks), valid_present = present_share(sets$valid, blocks)))
+}
+
+held_out_rows <- function(validation, n) {
+  if (length(validation) == 1 && validation < 1) {
+    k <- round(validation * n)
+    if (validation > 0 && (k < 1 || k >= n))
+      stop_user("`validation` = %s of %d rows leaves no rows to validate, or none to train.", format(validation), n)
+    return(sort(sample.int(n, k)))
+  }
+  if (any(validation > n)) stop_user("`validation` has row %s, but %d rows are used.", format(max(validation)), n)
+  if (anyDuplicated(validation)) stop_user("`validation` has row %s twice.",
+                                           format(validation[duplicated(validation)][1]))
+  if (length(validation) >= n) stop_user("`validation` holds out every row: none is left to train on.")
+  as.integer(validation)
+}
+
+held_out_data <- function(train, blocks, validation) {
+  if (train$design$kind == "columns") {
+    if (!is.data.frame(validation) && !is.null(validation$x)) validation <- validation$x
+    new <- columns_rows(train$design, validation, "`validation`")
+    if (!new$n) stop_user("The held-out data have no rows.")
+    return(engine_data(new$x, new$y, train$scaling))
+  }
+  new <- new_response(train$design, train$terms, validation)
+  if (!nrow(new$x)) stop_user("The held-out data have no row without missing values.")
+  check_like(blocks, new$response, nrow(new$x))
+  if (all(is.na(new$response))) stop_user("The response of the held-out data has no value that is not missing.")
+  engine_data(new$x, blocks_y(blocks, new$response, new$offset), train$scaling, NULL, engine_offset(blocks, new$offset))
+}
+
+# x and response of new data that have both: a data frame for a formula, list(x, y) otherwise.
+new_response <- function(design, terms, newdata, what = "the held-out data") {
+  if (is.null(terms)) {
+    if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
+      stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
+    rows <- design_rows(design, newdata$x)
+    if (NROW(newdata$y) != length(rows$ok))
+      stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
+    return(list(x = rows$x, offset = rows$offset, response = take_rows(newdata$y, rows$ok)))
+  }
+  if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
+  rows <- design_rows(design, newdata)
+  frame <- tryCatch(stats::model.frame(terms, newdata, na.action = stats::na.pass),
+                    error = function(e) stop_user("The response is not in %s: %s.", what, conditionMessage(e)))
+  list(x = rows$x, offset = rows$offset, response = take_rows(stats::model.response(frame), rows$ok))
+}
+
+take_rows <- function(x, rows) if (length(dim(x)) == 2) x[rows, , drop = FALSE] else x[rows]
+
+# ---- starts and epochs
+
+# The best of several random starts.
+best_start <- function(control, spec, layout, blocks, sets, epochs = control$epochs) {
+  control$epochs <- epochs
+  best <- NULL
+  for (i in seq_len(control$starts)) {
+    theta <- start_of(spec, layout, blocks, sets$train, control)
+    one <- train_from(theta, spec, layout, sets$train, sets$valid, control)
+    one$score <- start_score(one, spec, sets)
+    if (is.null(best) || one$score < best$score) best <- one
+    if (one$status %in% c("interrupted", "callback")) {
+      best$status <- one$status
+      break
+    }
+  }
+  with_shares(best, blocks, sets)
+}
+
+# Trains from a start; not where the user has interrupted the way to it.
+train_from <- function(theta, spec, layout, train, valid, control) {
+  is_over <- isTRUE(control$is_interrupted) || isTRUE(attr(theta, "interrupted"))
+  if (is_over) control$epochs <- 0L
+  out <- engine_fit(spec, layout, train, valid, control, as.vector(theta))
+  if (is_over) out$status <- "interrupted"
+  out
+}
+
+start_score <- function(one, spec, sets) {
+  if (one$epochs == 0) return(Inf)
+  if (is.null(sets$valid)) return(one$history[one$epochs, "loss"])
+  if (spec$weights == "point") min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
+}
+
+# When rows are held out anyway, or patience was asked for, these decide how long to train, else cross-validation: in 5
+# folds, three times over up to 2,000 rows, and beyond 10,000 rows one of the folds is enough.
+choose_epochs <- function(control, spec, layout, blocks, sets) {
+  if (!is.null(control$epochs)) return(control)
+  n <- sets$train$n
+  control$epochs <- most_epochs(n, control$batch_size)
+  if (!is.null(sets$valid)) {
+    if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
+    return(control)
+  }
+  if (is.finite(control$patience) || n < 10) return(control)
+  folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
+  if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
+  curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
+  control$is_interrupted <- is.null(curves)
+  if (control$is_interrupted) return(control)
+  control$epochs <- fewest_epochs(curves)
+  control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
+  control
+}
+
+# About 6,000 steps, 20 to 500 epochs.
+most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
+
+# Held-out loss [epochs, folds]; every five folds divide the rows anew. NULL when the user interrupts.
+held_out_curves <- function(control, spec, layout, blocks, train, folds) {
+  quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, patience = Inf), keep.null = TRUE)
+  whole <- train[names(train) != "row"]
+  fold <- replicate(ceiling(folds / 5), sample(rep_len(1:5, train$n)))
+  curves <- matrix(Inf, control$epochs, folds)
+  for (k in seq_len(folds)) {
+    out <- fold[, (k - 1) %/% 5 + 1] == (k - 1) %% 5 + 1
+    inside <- c(whole, list(row = as.double(which(!out))))
+    one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
+                      c(whole, list(row = as.double(which(out)))), quiet)
+    if (one$status == "interrupted") return(NULL)
+    curves[seq_len(one$epochs), k] <- one$history[, "val_loss"]
+  }
+  curves
+}
+
+# The fewest epochs, at least two, whose mean loss is above the least by at most half the standard error of the
+# difference (the folds of one division being the independent ones).
+fewest_epochs <- function(curves) {
+  mean_curve <- rowMeans(curves)
+  if (!any(is.finite(mean_curve))) return(nrow(curves))
+  least <- which.min(mean_curve)
+  above <- sweep(curves, 2, curves[least, ])
+  above[!is.finite(above)] <- 1e10
+  margin <- if (ncol(curves) > 1) apply(above, 1, stats::sd) / sqrt(5) / 2 else 0
+  max(2, which(rowMeans(above) <= margin)[1])
+}
