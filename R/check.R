@@ -2,6 +2,10 @@
 
 stop_user <- function(...) stop(sprintf(...), call. = FALSE)
 
+warn_user <- function(class, ...) {
+  warning(structure(class = c(class, "warning", "condition"), list(message = sprintf(...), call = NULL)))
+}
+
 # A value as a user would type it, shortened.
 shown <- function(x) {
   if (is.function(x)) return("a function")

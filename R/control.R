@@ -8,7 +8,8 @@
 #'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`; for Bayesian networks see [fit_bayes_nn()].
 #' @param batch_size observations per step. `NULL`: a power of 2 from 32 to 256 that makes about 60 steps an epoch.
 #' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all
-#'   others use random batches.
+#'   others use random batches. [fit_nn()] without hidden layers and [fit_bayes_nn()] take `"lbfgs"` by themselves where
+#'   it is the better one.
 #' @param learn_rate the learning rate; not used by `"lbfgs"`. `NULL`: 0.05 for `"sgd"` and `"adagrad"`, 0.01 for
 #'   `"momentum"` and `"nesterov"`, 0.003 for `"rmsprop"`, 0.005 for `"adam"` and `"adamw"`; of variational
 #'   autoencoders 0.4 times these.
@@ -20,8 +21,9 @@
 #' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or
 #'   a data frame (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0:
 #'   nothing.
-#' @param patience epochs without improvement (of the validation loss, or else of the loss) after which training
-#'   stops; `Inf`: never.
+#' @param patience epochs without improvement after which training stops; `Inf`: never. What is watched are the rows held
+#'   out by `validation`; without these, where cross-validation chooses `epochs`, the rows held out there (all rows are then
+#'   trained on for the epochs chosen); and where `epochs` is given, the loss.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
 #' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In

@@ -8,16 +8,18 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
   check_memory(layout$n_par, control)
   sets <- training_sets(train, blocks, control$validation)
   control <- choose_epochs(control, spec, layout, blocks, sets)
-  trained <- best_start(control, spec, layout, blocks, sets)
+  columns <- linear_columns(spec, sets$train, train$design$intercept)
+  trained <- train_linear(columns, control, spec, layout, blocks, sets)
   fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
               spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
               design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,
-              rank = linear_rank(train, spec), weights = train$weights, offset = train$offset,
+              rank = columns$rank, weights = train$weights, offset = train$offset,
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
   fit <- close_noise(add_training(structure(fit, class = c(class, "varnn")), trained), sets$train)
   if (keep_data) fit$data <- train
-  if (keeps_outputs(fit)) remember(fit, train) else fit
+  if (keeps_outputs(fit)) fit <- remember(fit, train)
+  finish_linear(fit, columns, train)
 }
 
 # The fit with its noise at the optimum, where that has a closed form given the rest.
@@ -37,13 +39,6 @@ remember.varnn <- function(fit, train) {
 
 # Outputs are kept unless the pass over the data would cost a tenth of the training, and be felt.
 keeps_outputs <- function(fit) !predicts_by_draws(fit) && (fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 2e8)
-
-# Of a model without hidden layers, the rank of its columns; NULL where that is too much work.
-linear_rank <- function(train, spec) {
-  if (length(spec$layer) > 1 || length(train$x) * ncol(train$x) > 1e9) return(NULL)
-  scaled <- standardised(train$x, train$scaling)
-  qr(if (train$design$intercept) cbind(1, scaled) else scaled)$rank
-}
 
 fit_version <- 1L
 
@@ -148,22 +143,19 @@ present_share <- function(data, blocks) {
 }
 
 warn_of_training <- function(fit, trained) {
-  warn <- function(class, ...) {
-    warning(structure(class = c(class, "warning", "condition"), list(message = sprintf(...), call = NULL)))
-  }
   loss <- fit$history$loss
   last <- length(loss)
   rate <- format(fit$control$learn_rate)
   if (trained$status == "diverged")
-    warn("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best",
+    warn_user("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best",
                                  "parameters before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
          last + 1L, rate)
   if (trained$status == "interrupted")
-    warn("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
+    warn_user("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
          if (last) paste("after epoch", last) else "before its first epoch ended",
          if (fit$best_epoch < last) "the best" else "the")
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
-    warn("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
+    warn_user("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
                                     "%s) or more epochs."),
          last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
 }

@@ -32,7 +32,13 @@
 #' weights that the output does not use yet. With dropout or layer normalisation, with a single unit, or where the
 #' linear model would cost more than a fifth of the training, all weights start at random.
 #'
-#' When `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000 rows;
+#' With `hidden = 0` the problem is convex: `"lbfgs"` solves it to convergence, whatever the random seed, unless an argument of
+#' [nn_control()] says how to train (`optimizer`, `batch_size`, `learn_rate`, `schedule`, `momentum`). The coefficients are
+#' then those of [lm()] and [glm()], with their standard errors: see [vcov.varnn_nn()]. Of columns that others determine, the
+#' last have coefficient 0. When a combination of columns separates the classes, so that no finite coefficients maximise
+#' the likelihood, a warning of class `varnn_separated` says so.
+#'
+#' Otherwise, when `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000 rows;
 #' beyond 10,000 rows one fold) finds the fewest epochs whose held-out loss is within half a standard error of the
 #' least, and the network is then trained on all rows for that long. `print()` says what was chosen. The choices were
 #' made by cross-validation over 35 data sets that ship with R, by the script `tools/defaults.R` of the package's
@@ -115,10 +121,11 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
                            standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
+  says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
   model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
-  nn_train(train, model, control, call, keep_data)
+  nn_train(train, model, control, says_how, call, keep_data)
 }
 
 #' @rdname fit_nn
@@ -128,10 +135,11 @@ fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 1
                               control = nn_control(), keep_data = FALSE, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
+  says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
   model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
-  nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, call, keep_data)
+  nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
 
 #' @rdname fit_nn
@@ -171,7 +179,7 @@ check_dropout <- function(dropout, n_layers) {
 }
 
 # Training data and arguments to a fit.
-nn_train <- function(train, model, control, call, keep_data) {
+nn_train <- function(train, model, control, says_how, call, keep_data) {
   check_flag(keep_data, "keep_data")
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
@@ -182,7 +190,7 @@ nn_train <- function(train, model, control, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)), model$penalty)
-  fit_model("varnn_nn", spec, blocks, train, model, control, call, keep_data)
+  fit_model("varnn_nn", spec, blocks, train, model, linear_control(control, says_how, spec), call, keep_data)
 }
 
 # glm()'s other way to write counts: the share of successes, with the numbers of trials as weights.

@@ -285,8 +285,9 @@ linear_coef <- function(fit) {
     leaf <- fit$layout[fit$layout$role == role, ]
     if (nrow(leaf)) leaf_matrix(fit, leaf) else NULL
   }
-  scale <- unlist(lapply(fit$blocks, function(b) rep(b$scale, eta_rows(b))))
-  center <- unlist(lapply(fit$blocks, function(b) rep(b$center, eta_rows(b))))
+  # an output that is the log of a standard deviation has no unit, and the log of the response's scale added
+  scale <- unlist(lapply(fit$blocks, function(b) c(rep(b$scale, b$n_responses), if (has_log_sd(b)) 1)))
+  center <- unlist(lapply(fit$blocks, function(b) c(rep(b$center, b$n_responses), if (has_log_sd(b)) log(b$scale))))
   w <- value("weight")
   slopes <- t(w * scale) / fit$scaling$scale
   bias <- value("bias")
@@ -295,17 +296,6 @@ linear_coef <- function(fit) {
   dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns),
                         unlist(lapply(fit$blocks, eta_labels)))
   if (ncol(out) == 1) stats::setNames(out[, 1], rownames(out)) else out
-}
-
-#' @export
-vcov.varnn_nn <- function(object, ...) stop_no_errors("vcov()")
-
-#' @export
-confint.varnn_nn <- function(object, parm, level = 0.95, ...) stop_no_errors("confint()")
-
-stop_no_errors <- function(what) {
-  stop_user("%s does not apply: the parameters of a network have no standard errors (hidden units can be exchanged).",
-            what)
 }
 
 #' Simulate responses from a network
@@ -399,12 +389,6 @@ use_seed <- function(seed) {
   set.seed(seed)
   list(seed = structure(seed, kind = as.list(RNGkind())),
        restore = function() assign(".Random.seed", now, envir = globalenv()))
-}
-
-#' @export
-extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
-  ll <- stats::logLik(fit)
-  c(attr(ll, "df"), -2 * c(ll) + k * attr(ll, "df"))
 }
 
 #' @export

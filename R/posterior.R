@@ -123,12 +123,7 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   tail <- (1 - level) / 2
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
   dimnames(out) <- list(q$name, paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
-  if (missing(parm)) return(out)
-  if (!is.character(parm) && !is.numeric(parm)) stop_user("`parm` must be names or numbers of parameters, not %s.",
-                                                          shown(parm))
-  unknown <- if (is.character(parm)) setdiff(parm, q$name) else setdiff(parm, seq_along(q$name))
-  if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
-  out[parm, , drop = FALSE]
+  if (missing(parm)) out else out[chosen_parameters(parm, q$name), , drop = FALSE]
 }
 
 # Of a linear model: the coefficients on the original scale are this matrix times the weights, and a constant.

@@ -26,13 +26,15 @@ check_finite_output <- function(x) {
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
 #'   level. The default is `"class"` for a factor response, else `"response"`.
 #' @param threads threads to use at most; see [nn_control()].
+#' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
+#'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
 #' @param ... not used; an argument here is an error.
-#' @return As many values as rows in `newdata`, in their order and with their names; a row with a missing value gives
+#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as many values as rows in `newdata`, in their order and with their names; a row with a missing value gives
 #'   `NA`. `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
 #'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
 #'   with a column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which
 #'   some are factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
-#' @seealso [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws, [calibration()] for
+#' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws, [calibration()] for
 #'   how good the predicted distributions are.
 #' @examples
 #' set.seed(1)
@@ -40,19 +42,27 @@ check_finite_output <- function(x) {
 #' predict(fit, iris[c(1, 51, 101), ])
 #' predict(fit, iris[c(1, 51, 101), ], type = "prob")
 #' @export
-predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, ...) {
+predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type", "threads"))
+  check_dots_empty(..., known = c("newdata", "type", "threads", "se.fit"))
   check_number(threads, "threads", 1, 1024, whole = TRUE)
+  check_flag(se.fit, "se.fit")
   type <- predict_type(object, type)
   if (missing(newdata) || is.null(newdata)) {
+    rows <- if (se.fit) training_data(object, NULL, parent.frame())
     found <- training_eta(object, parent.frame())
-    out <- predicted(object, found$eta, found$offset, type)
-    return(as_trained(object, out))
+    rows <- c(list(x = rows$x), found)
+    in_place <- function(x) as_trained(object, x)
+  } else {
+    rows <- design_rows(object$design, newdata)
+    rows$eta <- model_eta(object, rows, threads = threads)
+    in_place <- function(x) with_rows(spread(x, rows$ok), rows$rows)
   }
-  rows <- design_rows(object$design, newdata)
-  eta <- model_eta(object, rows, threads = threads)
-  with_rows(spread(predicted(object, eta, rows$offset, type), rows$ok), rows$rows)
+  out <- predicted(object, rows$eta, rows$offset, type)
+  if (!se.fit) return(in_place(out))
+  out <- prediction_errors(object, rows, type, out, parent.frame())
+  out[c("fit", "se.fit")] <- lapply(out[c("fit", "se.fit")], in_place)
+  out
 }
 
 predict_types <- c("response", "link", "class", "prob")

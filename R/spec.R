@@ -70,14 +70,15 @@ noise_leaf <- function(leaves, i) leaves[leaves$role == "noise" & leaves$layer =
 
 # Random weights by the initialisation that suits the activation which follows (0 Glorot & Bengio 2010, 1 He et al.
 # 2015, 2 LeCun et al. 1998); biases 0; weights independent, or nearly; a head of log_sigma starts
-# constant; the last bias at `eta`, the link of the mean.
-start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4) {
+# constant; the last bias at `eta`, the link of the mean. Weights that are not random are 0.
+start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), free = 0, log_sigma = -4,
+                        random = TRUE) {
   dense <- layout$leaves[layout$leaves$role %in% c("weight", "bias") & layout$leaves$part == 0, ]
   first <- dense$layer == min(dense$layer)
   last <- dense$layer == max(dense$layer)
   of_leaf <- function(i) {
     leaf <- layout$leaves[i, ]
-    value <- start_leaf(leaf, log_sigma, free)
+    value <- start_leaf(leaf, log_sigma, free, random)
     if (leaf$role == "weight" && leaf$part == 0) {
       if (leaf$layer == dense$layer[which(first)[1]] && length(constant_x)) value[, constant_x] <- 0
       if (leaf$layer == dense$layer[which(last)[1]] && length(scale_rows)) value[scale_rows, ] <- 0
@@ -88,11 +89,11 @@ start_theta <- function(layout, eta, constant_x = NULL, scale_rows = integer(), 
   unlist(lapply(seq_len(nrow(layout$leaves)), of_leaf)) # in the order of their offsets
 }
 
-start_leaf <- function(leaf, log_sigma, free) {
+start_leaf <- function(leaf, log_sigma, free, random) {
   n <- leaf$rows * leaf$cols
   if (leaf$part == 1) return(rep(log_sigma, n))
   if (leaf$part == 2) return(numeric(n))
-  normals <- function(sd) engine_normals(leaf$rows, leaf$cols, sd)
+  normals <- function(sd) if (random) engine_normals(leaf$rows, leaf$cols, sd) else matrix(0, leaf$rows, leaf$cols)
   if (leaf$part == 3) return(normals(exp(log_sigma) / sqrt(leaf$rows))) # at 0 their slope is 0
   variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
   switch(leaf$role, weight = normals(sqrt(variance)), gain = rep(1, n),

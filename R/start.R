@@ -10,7 +10,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(of_block(s), w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
-                       log_sigma = random_log_sigma)
+                       log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (spec$weights != "point")
     return(start_at_simpler(start_noise(theta, layout, blocks, y), spec, layout, blocks, data, control))

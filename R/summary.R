@@ -68,7 +68,14 @@ data_line <- function(fit) {
   constant <- sum(s$is_constant)
   paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
           if (scaled) paste0(count(scaled, "input"), " standardised", if (!is.null(s$rotation)) " and rotated"),
-          if (constant) paste(constant, "constant"), if (!is.null(fit$weights)) "case weights"), collapse = ", ")
+          if (constant) paste(constant, "constant"), rank_words(fit), if (!is.null(fit$weights)) "case weights"),
+        collapse = ", ")
+}
+
+# What a linear model's columns can tell, where that is less than there are coefficients.
+rank_words <- function(fit) {
+  size <- fit$spec$n_x + fit$design$intercept
+  if (!is.null(fit$rank) && fit$rank < size) sprintf("rank %d of %d", fit$rank, size)
 }
 
 training_line <- function(fit) {
@@ -109,7 +116,9 @@ result_line.varnn <- function(fit) {
 #' @param ... not used.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or
-#'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik` and `deviance`.
+#'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik`, `deviance` and, with
+#'   `hidden = 0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where
+#'   [vcov.varnn_nn()] does not apply.
 #' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
 #' @examples
 #' set.seed(1)
@@ -127,7 +136,7 @@ summary.varnn_nn <- function(object, ...) {
     fit_lines = fit_lines(object),
     layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols), norm = leaf_norms(object)),
     responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
-    deviance = stats::deviance(object)), class = "summary.varnn_nn")
+    deviance = stats::deviance(object), coefficients = coefficient_table(object, envir)), class = "summary.varnn_nn")
 }
 
 leaf_norms <- function(fit) {
@@ -180,6 +189,7 @@ print.summary.varnn_nn <- function(x, ...) {
   }
   cat("\nLog-likelihood ", format(c(x$log_lik), digits = 6), " (", attr(x$log_lik, "df"), " parameters), deviance ",
       format(x$deviance, digits = 5), "\n\n", sep = "")
-  print(x$layers, row.names = FALSE, digits = 4)
+  if (is.null(x$coefficients)) print(x$layers, row.names = FALSE, digits = 4)
+  else stats::printCoefmat(x$coefficients, has.Pvalue = TRUE)
   invisible(x)
 }

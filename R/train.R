@@ -152,8 +152,9 @@ start_score <- function(one, spec, sets) {
   if (spec$weights == "point") min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
 }
 
-# When rows are held out anyway, or patience was asked for, these decide how long to train, else cross-validation: in 5
-# folds, three times over up to 2,000 rows, and beyond 10,000 rows one of the folds is enough.
+# When rows are held out anyway, these decide how long to train, else cross-validation: in 5
+# folds, three times over up to 2,000 rows, and beyond 10,000 rows one of the folds is enough. Patience ends the folds: in
+# the training on all rows there is nothing held out that it could watch.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   n <- sets$train$n
@@ -162,13 +163,14 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
     return(control)
   }
-  if (is.finite(control$patience) || n < 10) return(control)
+  if (n < 10) return(control)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
   control$is_interrupted <- is.null(curves)
   if (control$is_interrupted) return(control)
   control$epochs <- fewest_epochs(curves)
+  control$patience <- Inf
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
@@ -178,7 +180,7 @@ most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / 
 
 # Held-out loss [epochs, folds]; every five folds divide the rows anew. NULL when the user interrupts.
 held_out_curves <- function(control, spec, layout, blocks, train, folds) {
-  quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, patience = Inf), keep.null = TRUE)
+  quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL), keep.null = TRUE)
   whole <- train[names(train) != "row"]
   fold <- replicate(ceiling(folds / 5), sample(rep_len(1:5, train$n)))
   curves <- matrix(Inf, control$epochs, folds)
@@ -188,9 +190,16 @@ held_out_curves <- function(control, spec, layout, blocks, train, folds) {
     one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
                       c(whole, list(row = as.double(which(out)))), quiet)
     if (one$status == "interrupted") return(NULL)
-    curves[seq_len(one$epochs), k] <- one$history[, "val_loss"]
+    curves[, k] <- held_out_curve(one, nrow(curves))
   }
   curves
+}
+
+# Held-out losses of a fold by epoch: after patience ended its training it stays what it was, after it diverged infinite.
+held_out_curve <- function(trained, n_epochs) {
+  loss <- trained$history[, "val_loss"]
+  after <- if (trained$status == "patience") loss[length(loss)] else Inf
+  c(loss, rep(after, n_epochs - length(loss)))
 }
 
 # The fewest epochs, at least two, whose mean loss is above the least by at most half the standard error of the

@@ -43,7 +43,8 @@ fit_rules <- list(
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
-          length(x$kind) == 1, isTRUE(design_rules[[x$kind]](x, fit, layout)))
+          is.logical(x$intercept), length(x$intercept) == 1, !is.na(x$intercept), length(x$kind) == 1,
+          isTRUE(design_rules[[x$kind]](x, fit, layout)))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) is_control(x, fit),
@@ -54,6 +55,14 @@ fit_rules <- list(
   n_epochs = is_epoch,
   best_epoch = is_epoch,
   rank = optional(function(x, fit, layout) is_finite_vector(x, 1)),
+  kept_columns = optional(function(x, fit, layout) {
+    every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
+  }),
+  information = optional(function(x, fit, layout) {
+    size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
+    every(!is.null(fit$kept_columns), is.matrix(x), identical(dim(x), as.integer(c(size, size))),
+          is_finite_vector(x, size^2))
+  }),
   family = function(x, fit, layout) is.character(x) && length(x) == length(fit$blocks),
   rows = optional(function(x, fit, layout) every(is.character(x), length(x) == fit$n_obs, !anyNA(x))),
   held_out = optional(function(x, fit, layout) every(is.numeric(x), all(x %in% seq_len(fit$n_obs)))),

@@ -53,7 +53,7 @@
 #' fit <- fit_vae(iris, epochs = 50)
 #' simulate(fit, 3)
 #' @keywords internal
-#' @importFrom stats anova coef confint deviance df.residual extractAIC family fitted formula logLik model.frame nobs
-#' @importFrom stats predict residuals sigma simulate terms variable.names vcov weights
+#' @importFrom stats AIC BIC anova coef confint deviance df.residual extractAIC family fitted formula logLik model.frame
+#' @importFrom stats nobs predict residuals sigma simulate terms variable.names vcov weights
 #' @useDynLib varnn, .registration = TRUE
 "_PACKAGE"

@@ -204,3 +204,27 @@ test_that("training on that diverges at once keeps the history, whatever its col
   expect_warning(after <- continue(fit, 2, learn_rate = 1e100), class = "varnn_diverged")
   expect_equal(after$history, fit$history)
 })
+
+test_that("patience alone watches the rows that cross-validation holds out", {
+  set.seed(5)
+  # noise alone: what is learned of it helps no new row, and the training loss falls for long
+  noise <- data.frame(matrix(rnorm(80 * 20), 80), y = rnorm(80))
+  set.seed(1)
+  watched <- fit_nn(y ~ ., noise, patience = 5)
+  expect_match(watched$control$epochs_by, "cross-validation")
+  set.seed(1)
+  chosen <- fit_nn(y ~ ., noise)
+  expect_lte(watched$n_epochs, max(chosen$n_epochs, 20))
+  expect_lt(watched$n_epochs, fit_nn(y ~ ., noise, patience = 5, epochs = 500)$n_epochs)
+  # with rows held out it is these that decide
+  held <- fit_nn(y ~ ., noise, patience = 3, validation = 0.3, epochs = 200)
+  expect_lte(held$n_epochs - held$best_epoch, 3)
+})
+
+test_that("a fold that patience ended keeps its loss, and one that diverged has none", {
+  curve <- asNamespace("varnn")$held_out_curve
+  trained <- function(status) list(history = cbind(val_loss = c(3, 2, 2.5)), status = status)
+  expect_equal(curve(trained("patience"), 5), c(3, 2, 2.5, 2.5, 2.5))
+  expect_equal(curve(trained("diverged"), 5), c(3, 2, 2.5, Inf, Inf))
+  expect_equal(curve(trained("finished"), 3), c(3, 2, 2.5))
+})

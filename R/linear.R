@@ -1,0 +1,423 @@
+# Networks without hidden layers: (generalised) linear models. Their training is a convex problem, solved in coordinates in
+# which the columns are uncorrelated; at its optimum they have an information matrix, and with it standard errors.
+
+is_linear <- function(spec) length(spec$layer) == 1 && spec$layer == "dense" && spec$weights == "point"
+
+# How to train a linear model where the user has not said.
+linear_control <- function(control, says_how, spec) {
+  if (is_linear(spec) && !says_how) control$optimizer <- "lbfgs"
+  control
+}
+
+# ---- the columns
+
+# The pivoted QR decomposition of the centred and standardised columns z of training, W^(1/2) (z - mean) = Q R, its columns
+# chosen as lm() does: list(rank, kept, r, mean). NULL where it would take too long.
+linear_columns <- function(spec, data, has_intercept) {
+  n <- as.double(data$n)
+  p <- spec$n_x
+  if (length(spec$layer) > 1 || p > 1000 || n * p^2 > 2e10) return(NULL)
+  z <- if (is.null(data$center)) data$x else standardised(data$x, data)
+  w <- if (is.null(data$weight)) rep(1, n) else data$weight
+  if (!is.null(data$row)) {
+    z <- z[data$row, , drop = FALSE]
+    w <- w[data$row]
+  }
+  mean <- if (has_intercept) colSums(z * w) / sum(w) else numeric(p)
+  z <- (z - rep(mean, each = nrow(z))) * sqrt(w)
+  found <- qr(if (n * p^2 > 1e9) square_root(crossprod(z)) else z)
+  kept <- found$pivot[seq_len(found$rank)]
+  list(rank = found$rank + has_intercept, kept = kept, mean = mean, total = sum(w),
+       r = qr.R(found)[seq_along(kept), seq_along(kept), drop = FALSE])
+}
+
+# A matrix B with B'B = s.
+square_root <- function(s) {
+  e <- eigen(s, symmetric = TRUE)
+  sqrt(pmax(e$values, 0)) * t(e$vectors)
+}
+
+# ---- training
+
+# Trains where the kept columns are u = sqrt(n) (z - mean) R^-1, whose covariance is the identity: L-BFGS then takes few
+# steps whatever their scales and correlations. With a penalty, which belongs to z, it trains on z itself.
+train_linear <- function(columns, control, spec, layout, blocks, sets) {
+  is_direct <- is.null(columns) || !is_linear(spec) || control$optimizer != "lbfgs" || spec$penalty > 0 || spec$n_x >= sets$train$n ||
+    !length(columns$kept)
+  if (is_direct) return(best_start(control, spec, layout, blocks, sets))
+  axes <- matrix(0, spec$n_x, spec$n_x)
+  at <- seq_along(columns$kept)
+  axes[columns$kept, at] <- backsolve(columns$r, diag(length(at))) * sqrt(columns$total)
+  turned <- function(data) {
+    if (is.null(data)) return(NULL)
+    z <- standardised(data$x, data)
+    data$x <- (z - rep(columns$mean, each = nrow(z))) %*% axes
+    data[c("center", "scale")] <- list(NULL)
+    data
+  }
+  trained <- best_start(control, spec, layout, blocks, list(train = turned(sets$train), valid = turned(sets$valid)))
+  trained$theta <- turned_back(trained$theta, layout$leaves, axes, columns$mean)
+  trained
+}
+
+# eta = W u + b = (W axes') (z - mean) + b
+turned_back <- function(theta, leaves, axes, mean) {
+  weight <- leaves[leaves$role == "weight", ]
+  bias <- leaves[leaves$role == "bias", ]
+  w <- tcrossprod(matrix(theta[leaf_index(weight)], weight$rows), axes)
+  theta[leaf_index(weight)] <- w
+  if (nrow(bias)) theta[leaf_index(bias)] <- theta[leaf_index(bias)] - w %*% mean
+  theta
+}
+
+# ---- the optimum
+
+# Why a fit is not at the maximum of the likelihood; NULL where it is.
+why_no_maximum <- function(fit) {
+  if (has_hidden(fit)) return("hidden units can be exchanged, and training stops before the optimum")
+  if (!is_linear(fit$spec)) return("the weights have a posterior, not a maximum")
+  if (fit$spec$penalty > 0) return("the `penalty` shrinks the coefficients")
+  if (fit$stop_reason != "converged" || length(fit$held_out) || !is.null(fit$history$val_loss))
+    return(sprintf("training did not end at the optimum (it was %s, %s): leave the arguments that control it out",
+                   fit$control$optimizer, stop_words[[fit$stop_reason]]))
+}
+
+stop_no_errors <- function(fit, what) {
+  why <- why_no_maximum(fit)
+  if (!has_hidden(fit)) stop_user("%s does not apply: %s.", what, why)
+  stop_user("%s does not apply: the parameters of a network have no standard errors (%s). fit_bayes_nn() %s.", what, why,
+            "says how sure a network is")
+}
+
+# The fit with its information matrix, where it has one; and the warning when it has a direction without information.
+finish_linear <- function(fit, columns, train) {
+  if (!is_linear(fit$spec) || is.null(columns) || !is.null(why_no_maximum(fit))) return(fit)
+  fit$kept_columns <- columns$kept
+  size <- (length(columns$kept) + 1) * sum(vapply(fit$blocks, eta_rows, 0))
+  if (size > 1000 || fit$n_obs * size^2 > 2e10) return(fit)
+  fit$information <- linear_information(fit, train, columns$kept)
+  warn_if_separated(fit, columns)
+  fit
+}
+
+# The curvature of the negative log-likelihood at each row in its outputs: expected Fisher information, as functions of the
+# pair (i, j) of outputs of a block, NULL where it is 0. A gaussian's dispersion is put in later.
+row_information <- list(
+  gaussian = function(part, i, j) if (i == j) 1,
+  gaussian_hetero = function(part, i, j) {
+    half <- ncol(part$eta) / 2
+    if (i != j) NULL else if (i <= half) exp(-2 * part$eta[, half + i]) else 2
+  },
+  huber = function(part, i, j) {
+    in_middle <- (2 * stats::pnorm(huber_k) - 1) * sqrt(2 * pi) / exp(huber_log_integral)
+    if (i == j) in_middle * exp(-2 * part$free[min(i, length(part$free))])
+  },
+  bernoulli = function(part, i, j) if (i == j) logit_variance(part$eta[, i]),
+  binomial = function(part, i, j) if (i == j) part$y[, 2] * logit_variance(part$eta[, i]),
+  categorical = function(part, i, j) {
+    p <- softmax(part$eta)
+    p[, i] * ((i == j) - p[, j])
+  },
+  poisson = function(part, i, j) if (i == j) exp(part$eta[, i]),
+  negative_binomial = function(part, i, j) {
+    mu <- exp(part$eta[, i])
+    if (i == j) mu / (1 + mu / exp(part$free[min(i, length(part$free))]))
+  }
+)
+
+logit_variance <- function(eta) stats::plogis(eta) * stats::plogis(-eta)
+
+# sum_i w_i J_i' A_i J_i on standardised columns, in the order of theta: weights of the kept columns, then biases.
+linear_information <- function(fit, train, kept) {
+  z <- standardised(train$x, fit$scaling)[, kept, drop = FALSE]
+  if (train$design$intercept) z <- cbind(z, 1)
+  if (is.null(fit$eta)) fit$eta <- model_eta(fit, train)
+  fit$offset <- train$offset
+  parts <- training_blocks(fit, NULL)
+  n_eta <- ncol(fit$eta)
+  out <- array(0, c(n_eta, ncol(z), n_eta, ncol(z)))
+  for (b in seq_along(parts)) {
+    at <- block_slices(fit$blocks, eta_rows)[[b]]
+    w <- case_weights(fit) * !is.na(parts[[b]]$y[, 1])
+    parts[[b]]$y[is.na(parts[[b]]$y)] <- 0
+    for (i in seq_along(at)) for (j in seq_len(i)) {
+      a <- row_information[[fit$blocks[[b]]$family]](parts[[b]], i, j)
+      if (is.null(a)) next
+      s <- crossprod(z, z * (w * a))
+      out[at[i], , at[j], ] <- s
+      out[at[j], , at[i], ] <- t(s)
+    }
+  }
+  matrix(out, n_eta * ncol(z))
+}
+
+# Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
+# information about it goes to 0.
+warn_if_separated <- function(fit, columns) {
+  families <- vapply(fit$blocks, function(b) b$family, "")
+  if (!all(families %in% c("bernoulli", "binomial", "categorical", "poisson"))) return(invisible())
+  n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
+  root <- backsolve(columns$r, diag(ncol(columns$r))) * sqrt(columns$total)
+  turn <- rbind(root, if (fit$design$intercept) -colSums(columns$mean[columns$kept] * root))
+  if (fit$design$intercept) turn <- cbind(turn, replace(numeric(nrow(turn)), nrow(turn), 1))
+  turn <- kronecker(turn, diag(n_eta))
+  values <- eigen(crossprod(turn, fit$information %*% turn) / n_cases(fit), TRUE, only.values = TRUE)$values
+  known <- length(values) - sum(families == "categorical") * length(values) / n_eta
+  if (values[known] > 1e-8) return(invisible())
+  warn_user("varnn_separated", paste(
+    "A combination of the columns separates the classes (or the zeros of counts) without error: the likelihood has no",
+    "maximum at finite coefficients, and those of the fit are where training ended. A `penalty` above 0 keeps them small."
+  ))
+}
+
+# ---- standard errors
+
+# The covariance of the estimates, on the scale of theta; of columns that others determine there is none.
+estimate_covariance <- function(fit, envir) {
+  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "vcov()")
+  if (is.null(fit$information)) {
+    train <- training_data(fit, NULL, envir)
+    if (is.null(fit$kept_columns)) stop_user("vcov() does not apply: the model has too many columns.")
+    fit$information <- linear_information(fit, train, fit$kept_columns)
+  }
+  has_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
+  inverse <- symmetric_inverse(fit$information)
+  if (!any(has_gaussian)) return(inverse)
+  n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
+  scale <- rep(1, n_eta)
+  at <- unlist(block_slices(fit$blocks, eta_rows)[has_gaussian])
+  scale[at] <- sigma.varnn(fit) / vapply(fit$blocks[has_gaussian], function(b) b$scale, 0)
+  share <- diag(n_eta)
+  if (all(has_gaussian) && !anyNA(fit$response) && n_eta > 1) {
+    # the errors of a row's responses are correlated, and so are their coefficients
+    first <- inverse[seq(1, nrow(inverse), n_eta), seq(1, nrow(inverse), n_eta)]
+    r <- do.call(cbind, lapply(training_blocks(fit, envir), function(part) part$y - part$eta))
+    share <- crossprod(r, r * case_weights(fit)) / (n_cases(fit) - fit$rank)
+    return(kronecker(first, share))
+  }
+  inverse * tcrossprod(rep(scale, length.out = nrow(inverse)))
+}
+
+# The inverse, or where softmax leaves a direction open the inverse orthogonal to it.
+symmetric_inverse <- function(m) {
+  d <- sqrt(pmax(diag(m), .Machine$double.xmin))
+  e <- eigen(m / tcrossprod(d), symmetric = TRUE)
+  use <- e$values > 1e-12 * e$values[1]
+  if (all(use)) return(tcrossprod(e$vectors %*% diag(1 / sqrt(e$values), length(d))) / tcrossprod(d))
+  e <- eigen(m, symmetric = TRUE)
+  use <- e$values > 1e-12 * e$values[1]
+  tcrossprod(e$vectors[, use, drop = FALSE] %*% diag(1 / sqrt(e$values[use]), sum(use)))
+}
+
+# Places in theta of the weights of the kept columns and of the biases.
+estimate_places <- function(fit) {
+  leaves <- fit$layout
+  weight <- matrix(leaf_index(leaves[leaves$role == "weight", ]), leaves$rows[leaves$role == "weight"])
+  bias <- leaves[leaves$role == "bias", ]
+  c(weight[, fit$kept_columns], if (nrow(bias)) leaf_index(bias))
+}
+
+#' Standard errors of a network without hidden layers
+#'
+#' A network without hidden layers is a (generalised) linear model. By default its training ends at the maximum of the
+#' likelihood, and its coefficients have the standard errors and intervals of [lm()] and [glm()]. The weights of a network
+#' with hidden layers have none: [fit_bayes_nn()] says how sure a network is.
+#'
+#' @param object a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged.
+#' @param complete whether coefficients of columns that others determine are included, as `NA`.
+#' @param parm names or numbers of the coefficients; by default all.
+#' @param level the probability that an interval covers.
+#' @param ... not used.
+#' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
+#'   `response:coefficient`), by the expected Fisher information. Of a categorical response it is that of coefficients which
+#'   sum to 0 over the levels. `confint()`: a matrix with a row for each coefficient and its lower and upper limit: of
+#'   gaussian responses by the t distribution as for [lm()]; of bernoulli, binomial and poisson responses by the profile of
+#'   the likelihood as for [glm()], which fits the model several times to the training data; of others by the normal
+#'   distribution.
+#' @references Venables and Ripley (2002) on profiles of the likelihood, \doi{10.1007/978-0-387-21706-2}, section 7.2.
+#' @seealso [summary.varnn_nn()] for a table of coefficients, [predict.varnn_nn()] with `se.fit = TRUE`,
+#'   [vcov.varnn_bayes_nn()] for Bayesian networks.
+#' @examples
+#' fit <- fit_nn(am ~ wt, mtcars, hidden = 0, family = "binomial")
+#' vcov(fit)
+#' confint(fit)
+#' @export
+vcov.varnn_nn <- function(object, complete = TRUE, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = "complete")
+  check_flag(complete, "complete")
+  inner <- estimate_covariance(object, parent.frame())
+  by <- coef_matrix(object)
+  at <- match(estimate_places(object), role_places(object$layout))
+  out <- by[, at, drop = FALSE] %*% inner %*% t(by[, at, drop = FALSE])
+  lost <- aliased_coefs(object)
+  out[lost, ] <- NA
+  out[, lost] <- NA
+  if (complete || !any(lost)) out else out[!lost, !lost, drop = FALSE]
+}
+
+# Of each coefficient as coef_matrix() has them, whether its column is one that others determine.
+aliased_coefs <- function(fit) {
+  is_lost <- !seq_along(fit$design$columns) %in% fit$kept_columns
+  rep(c(if (fit$design$intercept) FALSE, is_lost), sum(vapply(fit$blocks, eta_rows, 0)))
+}
+
+#' @rdname vcov.varnn_nn
+#' @export
+confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("parm", "level"))
+  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  if (!is.null(why_no_maximum(object))) stop_no_errors(object, "confint()")
+  v <- vcov.varnn_nn(object)
+  name <- rownames(v)
+  at <- if (missing(parm)) seq_along(name) else chosen_parameters(parm, name)
+  tail <- (1 - level) / 2
+  estimate <- as.vector(stats::coef(object))
+  se <- sqrt(diag(v))
+  families <- unique(vapply(object$blocks, function(b) b$family, ""))
+  out <- if (length(object$blocks) == 1 && families %in% names(profiled_families)) {
+    profile_limits(object, at, estimate, se, level, parent.frame())
+  } else {
+    q <- if (identical(families, "gaussian")) stats::qt(1 - tail, stats::df.residual(object)) else stats::qnorm(1 - tail)
+    estimate[at] + se[at] %o% c(-q, q)
+  }
+  dimnames(out) <- list(name[at], paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
+  out
+}
+
+# Numbers of the parameters that `parm` names.
+chosen_parameters <- function(parm, name) {
+  if (!is.character(parm) && !is.numeric(parm))
+    stop_user("`parm` must be names or numbers of parameters, not %s.", shown(parm))
+  unknown <- setdiff(parm, if (is.character(parm)) name else seq_along(name))
+  if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
+  if (is.character(parm)) match(parm, name) else as.integer(parm)
+}
+
+profiled_families <- list(bernoulli = stats::binomial(), binomial = stats::binomial(), poisson = stats::poisson())
+
+# Where the deviance, least over the other coefficients, is higher by the quantile of chi squared; NA where it never is.
+profile_limits <- function(fit, at, estimate, se, level, envir) {
+  train <- training_data(fit, NULL, envir)
+  if (is.null(fit$eta)) fit$eta <- model_eta(fit, train)
+  family <- profiled_families[[fit$blocks[[1]]$family]]
+  x <- if (fit$design$intercept) cbind(1, train$x) else train$x
+  keep <- !aliased_coefs(fit)
+  y <- block_y(fit$blocks[[1]], train$response)
+  trials <- if (ncol(y) == 2) y[, 2] else 1
+  w <- case_weights(fit) * trials
+  share <- ifelse(w > 0, y[, 1] / pmax(trials, 1), 0)
+  offset <- if (is.null(train$offset)) numeric(nrow(x)) else train$offset
+  deviance_at <- function(j, value) {
+    others <- setdiff(which(keep), j)
+    suppressWarnings(stats::glm.fit(x[, others, drop = FALSE], share, w, offset = offset + value * x[, j],
+                                    family = family, etastart = family$linkfun(fitted_mean(fit)), intercept = FALSE,
+                                    control = list(epsilon = 1e-12, maxit = 100))$deviance)
+  }
+  least <- stats::deviance(fit)
+  limit <- function(j, side) {
+    rise <- function(step) deviance_at(j, estimate[j] + side * step * se[j]) - least - stats::qchisq(level, 1)
+    reach <- stats::qnorm((1 + level) / 2)
+    tryCatch(estimate[j] + side * se[j] * stats::uniroot(rise, c(0, reach), extendInt = "upX", tol = 1e-7,
+                                                         maxiter = 60)$root, error = function(e) NA_real_)
+  }
+  out <- vapply(at, function(j) if (keep[j]) c(limit(j, -1), limit(j, 1)) else c(NA_real_, NA_real_), numeric(2))
+  t(out)
+}
+
+# The fitted means, within the open range of the family.
+fitted_mean <- function(fit) {
+  mu <- family_table[[fit$blocks[[1]]$family]]$mean(fit$eta)[, 1]
+  if (fit$blocks[[1]]$family == "poisson") pmax(mu, 1e-10) else pmin(pmax(mu, 1e-10), 1 - 1e-10)
+}
+
+# A table as that of summary.lm() and summary.glm(); NULL where there are no standard errors.
+coefficient_table <- function(fit, envir) {
+  if (!is.null(why_no_maximum(fit)) || is.null(fit$kept_columns)) return(NULL)
+  by_t <- all(vapply(fit$blocks, function(b) b$family == "gaussian", NA))
+  lost <- aliased_coefs(fit)
+  v <- vcov.varnn_nn(fit)
+  estimate <- as.vector(stats::coef(fit))
+  z <- estimate / sqrt(diag(v))
+  p <- 2 * if (by_t) stats::pt(-abs(z), stats::df.residual(fit)) else stats::pnorm(-abs(z))
+  out <- cbind(estimate, sqrt(diag(v)), z, p)
+  dimnames(out) <- list(rownames(v), c("Estimate", "Std. Error",
+                                       if (by_t) c("t value", "Pr(>|t|)") else c("z value", "Pr(>|z|)")))
+  out[!lost, , drop = FALSE]
+}
+
+# list(fit, se.fit, residual.scale) as predict.lm() and predict.glm() give it, by the delta method.
+prediction_errors <- function(fit, rows, type, predicted, envir) {
+  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
+  if (!type %in% c("link", "response", "prob"))
+    stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
+  inner <- estimate_covariance(fit, envir)
+  z <- standardised(rows$x, fit$scaling)[, fit$kept_columns, drop = FALSE]
+  if (fit$design$intercept) z <- cbind(z, 1)
+  eta <- rows$eta
+  n_eta <- ncol(eta)
+  covariance <- function(i, j) {
+    v <- inner[seq(i, nrow(inner), n_eta), seq(j, nrow(inner), n_eta), drop = FALSE]
+    rowSums((z %*% v) * z)
+  }
+  of_block <- function(block, at) mean_errors(block, eta[, at, drop = FALSE], type, function(i, j) covariance(at[i], at[j]))
+  se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows)))
+  if (!is.matrix(predicted)) se <- se[, ncol(se)]
+  is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
+  c(list(fit = predicted, se.fit = se), if (all(is_gaussian)) list(df = stats::df.residual(fit)),
+    list(residual.scale = if (all(is_gaussian)) sigma.varnn(fit) else 1))
+}
+
+# Standard errors of what is predicted of a block from the covariances of its outputs.
+mean_errors <- function(block, eta, type, covariance) {
+  each <- function(slope) vapply(seq_len(ncol(eta)), function(i) abs(slope[, i]) * sqrt(covariance(i, i)), eta[, 1])
+  as_columns <- function(m) matrix(m, nrow(eta))
+  if (block$family == "categorical" && type != "link") {
+    p <- softmax(eta)
+    slope <- function(k, i) p[, k] * ((i == k) - p[, i])
+    variance <- function(k) {
+      v <- 0
+      for (i in seq_len(ncol(p))) for (j in seq_len(ncol(p))) v <- v + slope(k, i) * slope(k, j) * covariance(i, j)
+      v
+    }
+    return(as_columns(vapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)), p[, 1])))
+  }
+  slope <- switch(block$family, gaussian = , huber = block$scale, gaussian_hetero = c(block$scale, 1),
+                  bernoulli = , binomial = if (type == "link") 1 else logit_variance(eta), if (type == "link") 1 else exp(eta))
+  slope <- if (length(slope) == length(eta)) slope else by_column(slope, eta)
+  out <- as_columns(each(slope))
+  if (block$family == "gaussian_hetero" && type == "response") out <- out[, seq_len(ncol(out) / 2), drop = FALSE]
+  if (type == "prob") cbind(out, out) else out
+}
+
+# ---- information criteria
+
+# Those that count parameters hold at the maximum of the likelihood alone.
+warn_no_criterion <- function(fit, what) {
+  why <- why_no_maximum(fit)
+  if (is.null(why)) return(invisible())
+  warn_user("varnn_no_criterion", paste(
+    "%s counts parameters, which holds at the maximum of the likelihood alone; here %s. Another seed gives another number.",
+    "Compare models by the loss of held-out rows (`validation =`, or log scores by calibration() of new data)%s."
+  ), what, why, if (fit$spec$weights != "point") " or by elbo()" else "")
+}
+
+#' @export
+AIC.varnn <- function(object, ..., k = 2) {
+  for (fit in Filter(function(f) inherits(f, "varnn"), list(object, ...))) warn_no_criterion(fit, "AIC()")
+  NextMethod()
+}
+
+#' @export
+BIC.varnn <- function(object, ...) {
+  for (fit in Filter(function(f) inherits(f, "varnn"), list(object, ...))) warn_no_criterion(fit, "BIC()")
+  NextMethod()
+}
+
+#' @export
+extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
+  warn_no_criterion(fit, "AIC()")
+  ll <- stats::logLik(fit)
+  c(attr(ll, "df"), -2 * c(ll) + k * attr(ll, "df"))
+}

@@ -1,0 +1,261 @@
+# With no hidden layer a default call ends at the maximum of the likelihood, whatever the data look like: lm(), glm() and
+# nnet::multinom() say where that is, and how sure they are of it.
+
+same_table <- function(object, expected, tolerance = 1e-5) {
+  expect_same(unname(as.matrix(object)), unname(as.matrix(expected)), tolerance = tolerance)
+}
+
+test_that("the default call is lm()", {
+  for (formula in list(mpg ~ wt + hp, mpg ~ ., mpg ~ poly(wt, 5, raw = TRUE), mpg ~ factor(cyl) * wt - 1)) {
+    fit <- fit_nn(formula, mtcars, hidden = 0)
+    ols <- lm(formula, mtcars)
+    expect_same(coef(fit), coef(ols), tolerance = 1e-6)
+    expect_equal(fit$stop_reason, "converged")
+  }
+  expect_same(coef(fit_nn(Employed ~ ., longley, hidden = 0)), coef(lm(Employed ~ ., longley)), tolerance = 1e-6)
+})
+
+test_that("the default call is glm()", {
+  cases <- list(
+    list(case ~ age + parity + education + spontaneous + induced, infert, binomial),
+    list(breaks ~ wool * tension, warpbreaks, poisson),
+    list(cbind(ncases, ncontrols) ~ agegp + tobgp, esoph, binomial),
+    list(stations ~ ., quakes, poisson)
+  )
+  for (case in cases) {
+    fit <- fit_nn(case[[1]], case[[2]], hidden = 0, family = case[[3]]()$family)
+    reference <- glm(case[[1]], case[[3]], case[[2]], epsilon = 1e-14)
+    expect_same(coef(fit), coef(reference), tolerance = 1e-6)
+    expect_same(deviance(fit), deviance(reference), tolerance = 1e-8)
+  }
+})
+
+test_that("columns of very different scales do not keep it from the optimum", {
+  set.seed(2)
+  income <- rlnorm(4000, 10)
+  balance <- rnorm(4000, 800, 500)
+  default <- rbinom(4000, 1, plogis(-11 + 0.006 * balance + 2e-5 * income))
+  data <- data.frame(default, income, balance, student = rbinom(4000, 1, plogis(income / 1e4 - 2)))
+  fit <- fit_nn(default ~ ., data, hidden = 0, family = "binomial")
+  expect_same(coef(fit), coef(glm(default ~ ., binomial, data, epsilon = 1e-14)), tolerance = 1e-6)
+})
+
+test_that("the default call is multinom(), but for what softmax cannot tell", {
+  skip_if_not_installed("nnet")
+  data <- MASS::birthwt
+  data$race <- factor(data$race)
+  fit <- fit_nn(race ~ age + lwt + smoke, data, hidden = 0)
+  reference <- nnet::multinom(race ~ age + lwt + smoke, data, trace = FALSE, maxit = 1000, reltol = 1e-14, Hess = TRUE)
+  expect_same(predict(fit, type = "prob"), fitted(reference), tolerance = 1e-4, ignore_attr = TRUE)
+  expect_same(t(coef(fit)[, -1] - coef(fit)[, 1]), coef(reference), tolerance = 1e-3, ignore_attr = TRUE)
+  contrast <- function(k) kronecker(replace(c(-1, 0, 0), k, 1), diag(4))
+  both <- cbind(contrast(2), contrast(3))
+  expect_same(t(both) %*% vcov(fit) %*% both, vcov(reference), tolerance = 1e-3, ignore_attr = TRUE)
+})
+
+test_that("no random number is drawn, and none matters", {
+  set.seed(1)
+  one <- fit_nn(mpg ~ ., mtcars, hidden = 0)
+  before <- .Random.seed
+  two <- fit_nn(mpg ~ ., mtcars, hidden = 0)
+  expect_identical(.Random.seed, before)
+  expect_identical(one$theta, two$theta)
+})
+
+test_that("who says how to train is heard", {
+  for (given in list(list(optimizer = "adam"), list(batch_size = 8), list(control = nn_control(learn_rate = 0.1)))) {
+    fit <- do.call(fit_nn, c(list(mpg ~ wt, mtcars, hidden = 0, epochs = 3), given))
+    expect_equal(fit$control$optimizer, "adam")
+  }
+  expect_equal(fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 3)$control$optimizer, "adam")
+})
+
+test_that("a penalty gives ridge regression by default", {
+  y <- mtcars$mpg - mean(mtcars$mpg)
+  z <- scale(cars_x())
+  s <- sd(y)
+  b <- solve(crossprod(z) / 32 + diag(0.1, 2), crossprod(z, y / s) / 32)
+  fit <- fit_nn(cars_x(), mtcars$mpg, hidden = 0, penalty = 0.1)
+  expect_same(coef(fit)[-1] * attr(z, "scaled:scale") / s, b[, 1], tolerance = 1e-6)
+})
+
+test_that("vcov(), confint() and summary() are those of lm()", {
+  for (formula in list(mpg ~ wt + hp, mpg ~ factor(cyl) * wt - 1, mpg ~ I(wt^2) + offset(hp / 100))) {
+    fit <- fit_nn(formula, mtcars, hidden = 0, weights = carb)
+    ols <- lm(formula, mtcars, weights = carb)
+    cases <- lm(formula, mtcars[rep(1:32, mtcars$carb), ])
+    expect_same(vcov(fit), vcov(cases), tolerance = 1e-6)
+    expect_same(confint(fit, level = 0.9), confint(cases, level = 0.9), tolerance = 1e-6)
+    expect_equal(dimnames(confint(fit)), dimnames(confint(ols)))
+  }
+  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
+  ols <- lm(mpg ~ wt + hp, mtcars)
+  expect_same(confint(fit, "hp"), confint(ols, "hp"))
+  expect_same(confint(fit, 2:3), confint(ols, 2:3))
+  same_table(summary(fit)$coefficients, summary(ols)$coefficients)
+  expect_equal(dimnames(summary(fit)$coefficients), dimnames(summary(ols)$coefficients))
+  expect_output(print(summary(fit)), "Std. Error")
+})
+
+test_that("several responses have lm()'s covariances", {
+  fit <- fit_nn(cbind(mpg, qsec) ~ wt + hp, mtcars, hidden = 0)
+  reference <- lm(cbind(mpg, qsec) ~ wt + hp, mtcars)
+  expect_same(vcov(fit), vcov(reference), tolerance = 1e-6)
+})
+
+test_that("vcov(), confint() and summary() are those of glm()", {
+  cases <- list(
+    list(am ~ wt, mtcars, binomial()), list(breaks ~ wool * tension, warpbreaks, poisson()),
+    list(cbind(ncases, ncontrols) ~ agegp + tobgp, esoph, binomial()),
+    list(carb ~ wt + offset(log(hp)), mtcars, poisson())
+  )
+  for (case in cases) {
+    fit <- fit_nn(case[[1]], case[[2]], hidden = 0, family = case[[3]])
+    reference <- glm(case[[1]], case[[3]], case[[2]], epsilon = 1e-14)
+    expect_same(vcov(fit), vcov(reference), tolerance = 1e-5)
+    same_table(summary(fit)$coefficients, summary(reference)$coefficients)
+    expect_equal(dimnames(summary(fit)$coefficients), dimnames(summary(reference)$coefficients))
+  }
+})
+
+test_that("intervals of glm() are by the profile of the likelihood", {
+  skip_if_not_installed("MASS")
+  for (case in list(list(am ~ wt, mtcars, binomial()), list(breaks ~ wool + tension, warpbreaks, poisson()))) {
+    fit <- fit_nn(case[[1]], case[[2]], hidden = 0, family = case[[3]])
+    reference <- suppressMessages(confint(glm(case[[1]], case[[3]], case[[2]])))
+    expect_same(confint(fit), reference, tolerance = 2e-3)
+    # exactly: the deviance there is higher by the quantile
+    limit <- confint(fit, 2)[1, 2]
+    held <- update(case[[1]], as.formula(paste("~ 1 + offset(", limit, "* m[, 2]) + m[, -(1:2)]")))
+    m <- model.matrix(case[[1]], case[[2]])
+    environment(held) <- environment()
+    at <- glm(if (ncol(m) > 2) held else update(held, ~ . - m[, -(1:2)]), case[[3]], case[[2]], epsilon = 1e-14)
+    expect_same(deviance(at) - deviance(fit), qchisq(0.95, 1), tolerance = 1e-5)
+  }
+})
+
+test_that("negative binomial and robust regression have standard errors, too", {
+  skip_if_not_installed("MASS")
+  fit <- fit_nn(Days ~ Sex + Age + Lrn, MASS::quine, hidden = 0, family = "negative_binomial")
+  reference <- MASS::glm.nb(Days ~ Sex + Age + Lrn, MASS::quine)
+  expect_same(vcov(fit), vcov(reference), tolerance = 1e-4)
+  set.seed(1)
+  # the share of times that a 95 % interval has the true slope, of data with huber's own errors
+  x <- rnorm(200)
+  hits <- replicate(60, {
+    y <- 1 + 2 * x + asNamespace("varnn")$random_huber(200)
+    limits <- confint(fit_nn(y ~ x, hidden = 0, family = "huber"), "x")
+    limits[1] < 2 && 2 < limits[2]
+  })
+  expect_gt(mean(hits), 0.85)
+})
+
+test_that("weighted least squares with variances that depend on x has the information's inverse", {
+  set.seed(4)
+  x <- runif(400)
+  y <- 1 + x + exp(-1 + 1.5 * x) * rnorm(400)
+  fit <- fit_nn(y ~ x, hidden = 0, family = "gaussian_hetero")
+  b <- coef(fit)
+  X <- cbind(1, x)
+  expect_same(X %*% b, predict(fit, type = "link"), ignore_attr = TRUE)
+  s <- drop(exp(X %*% b[, 2]))
+  expect_same(vcov(fit)[1:2, 1:2], solve(crossprod(X / s)), tolerance = 1e-6, ignore_attr = TRUE)
+  expect_same(vcov(fit)[3:4, 3:4], solve(2 * crossprod(X)), tolerance = 1e-6, ignore_attr = TRUE)
+})
+
+test_that("predictions have the standard errors of lm() and glm()", {
+  new <- data.frame(wt = c(2, NA, 4), hp = c(100, 100, 250))
+  fit <- predict(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0), new, se.fit = TRUE)
+  reference <- predict(lm(mpg ~ wt + hp, mtcars), new, se.fit = TRUE)
+  expect_same(fit$fit, reference$fit)
+  expect_same(fit$se.fit, reference$se.fit, ignore_attr = TRUE)
+  expect_same(fit$residual.scale, reference$residual.scale)
+  expect_equal(fit$df, reference$df)
+  model <- fit_nn(am ~ wt, mtcars, hidden = 0, family = "binomial")
+  glm_model <- glm(am ~ wt, binomial, mtcars, epsilon = 1e-14)
+  for (type in c("link", "response")) {
+    fit <- predict(model, new, type = type, se.fit = TRUE)
+    reference <- predict(glm_model, new, type = type, se.fit = TRUE)
+    expect_same(fit$fit, reference$fit)
+    expect_same(fit$se.fit, reference$se.fit, ignore_attr = TRUE)
+    expect_same(predict(model, type = type, se.fit = TRUE)$se.fit,
+                predict(glm_model, type = type, se.fit = TRUE)$se.fit, ignore_attr = TRUE)
+  }
+  prob <- predict(fit_nn(Species ~ Sepal.Width, iris, hidden = 0), iris[c(1, 60), ], type = "prob", se.fit = TRUE)
+  expect_equal(dim(prob$se.fit), c(2, 3))
+  # the standard errors of shares that depend on nothing are those of shares
+  set.seed(1)
+  noise <- data.frame(y = gl(3, 40), x = rnorm(120))
+  at_mean <- predict(fit_nn(y ~ x, noise, hidden = 0), data.frame(x = mean(noise$x)), type = "prob", se.fit = TRUE)
+  expect_same(unname(at_mean$se.fit[1, ]), rep(sqrt(1 / 3 * 2 / 3 / 120), 3), tolerance = 0.02)
+})
+
+test_that("columns that others determine are told, and have no standard error", {
+  cars <- transform(mtcars, again = 2 * wt - 3, hp2 = hp^2)
+  fit <- fit_nn(mpg ~ wt + hp2 + again, cars, hidden = 0)
+  ols <- lm(mpg ~ wt + hp2 + again, cars)
+  expect_same(fitted(fit), fitted(ols))
+  expect_equal(fit$stop_reason, "converged")
+  expect_equal(df.residual(fit), df.residual(ols))
+  expect_equal(is.na(diag(vcov(fit))), c("(Intercept)" = FALSE, wt = FALSE, hp2 = FALSE, again = TRUE))
+  expect_same(vcov(fit), vcov(ols))
+  expect_same(vcov(fit, complete = FALSE), vcov(ols, complete = FALSE))
+  expect_same(coef(fit)[1:3], coef(ols)[1:3])
+  expect_output(print(fit), "rank 3 of 4")
+  new <- cars[3:5, ]
+  expect_same(predict(fit, new, se.fit = TRUE)$se.fit, suppressWarnings(predict(ols, new, se.fit = TRUE))$se.fit,
+              ignore_attr = TRUE)
+})
+
+test_that("classes that a line separates are told", {
+  data <- data.frame(x = c(1:10, 21:30), y = rep(0:1, each = 10) == 1)
+  expect_warning(fit <- fit_nn(y ~ x, data, hidden = 0), class = "varnn_separated", "separate")
+  expect_true(all(is.finite(coef(fit))))
+  expect_equal(predict(fit, data) > 0.5, data$y, ignore_attr = TRUE)
+  expect_no_warning(fit_nn(y ~ x, data, hidden = 0, penalty = 0.01))
+  expect_no_warning(fit_nn(y ~ x, transform(data, y = replace(y, 3, TRUE)), hidden = 0))
+  expect_warning(fit_nn(Species ~ ., iris, hidden = 0), class = "varnn_separated")
+})
+
+test_that("standard errors that there are not are refused in words that fit", {
+  expect_refused(vcov(quick(mpg ~ wt, mtcars)), "hidden units")
+  expect_refused(confint(quick(mpg ~ wt, mtcars)), "hidden units")
+  expect_refused(predict(quick(mpg ~ wt, mtcars), se.fit = TRUE), "hidden units.*fit_bayes_nn")
+  expect_refused(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, penalty = 1)), "penalty")
+  expect_refused(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, optimizer = "adam", epochs = 3)), "did not end at the optimum")
+  for (fit in list(fit_nn(mpg ~ wt, mtcars, hidden = 0, penalty = 1),
+                   fit_nn(mpg ~ wt, mtcars, hidden = 0, optimizer = "adam", epochs = 3))) {
+    said <- tryCatch(vcov(fit), error = conditionMessage)
+    expect_no_match(said, "hidden units can be exchanged")
+  }
+  expect_refused(predict(fit_nn(am == 1 ~ wt, mtcars, hidden = 0), type = "class", se.fit = TRUE), "se.fit")
+})
+
+test_that("information criteria are given for maximum likelihood alone", {
+  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
+  ols <- lm(mpg ~ wt + hp, mtcars)
+  expect_no_warning(criteria <- c(AIC(fit), BIC(fit), extractAIC(fit)))
+  expect_same(criteria[1:2], c(AIC(ols), BIC(ols)))
+  expect_same(AIC(fit, k = 3), AIC(ols, k = 3))
+  stopped <- list(quick(mpg ~ wt + hp, mtcars), fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, penalty = 0.1))
+  for (fit in stopped) {
+    expect_warning(AIC(fit), class = "varnn_no_criterion")
+    expect_warning(BIC(fit), class = "varnn_no_criterion")
+    expect_warning(extractAIC(fit), class = "varnn_no_criterion")
+    said <- capture_warnings(drop1(fit))
+    expect_match(said, "maximum of the likelihood")
+  }
+  expect_warning(AIC(fit_vae(iris[1:4], epochs = 2)), class = "varnn_no_criterion")
+  said <- capture_warnings(both <- AIC(stopped[[1]], fit))
+  expect_match(said, "held-out")
+  expect_equal(dim(both), c(2L, 2L))
+})
+
+test_that("step() and drop1() are those of lm()", {
+  fit <- fit_nn(mpg ~ wt + hp + qsec, mtcars, hidden = 0)
+  ols <- lm(mpg ~ wt + hp + qsec, mtcars)
+  ours <- drop1(fit)
+  # lm()'s criterion lacks a constant
+  expect_same(ours$AIC - ours$AIC[1], drop1(ols)$AIC - drop1(ols)$AIC[1])
+  expect_equal(formula(step(fit, trace = 0)), formula(step(ols, trace = 0)), ignore_attr = TRUE)
+})
