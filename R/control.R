@@ -21,9 +21,9 @@
 #' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or
 #'   a data frame (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0:
 #'   nothing.
-#' @param patience epochs without improvement after which training stops; `Inf`: never. What is watched are the rows held
-#'   out by `validation`; without these, where cross-validation chooses `epochs`, the rows held out there (all rows are then
-#'   trained on for the epochs chosen); and where `epochs` is given, the loss.
+#' @param patience epochs without improvement after which training stops; `Inf`: never. What is watched are the rows
+#'   held out by `validation`; without these, where cross-validation chooses `epochs`, the rows held out there (all rows
+#'   are then trained on for the epochs chosen); and where `epochs` is given, the loss.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
 #' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In

@@ -147,15 +147,16 @@ warn_of_training <- function(fit, trained) {
   last <- length(loss)
   rate <- format(fit$control$learn_rate)
   if (trained$status == "diverged")
-    warn_user("varnn_diverged", paste("Training diverged in epoch %d: the loss was no longer finite. The fit has the best",
-                                 "parameters before; try a smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
-         last + 1L, rate)
+    warn_user("varnn_diverged", paste(
+      "Training diverged in epoch %d: the loss was no longer finite. The fit has the best parameters before; try a",
+      "smaller `learn_rate` (it was %s) or `clip_norm = 1`."
+    ), last + 1L, rate)
   if (trained$status == "interrupted")
     warn_user("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
          if (last) paste("after epoch", last) else "before its first epoch ended",
          if (fit$best_epoch < last) "the best" else "the")
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
-    warn_user("varnn_no_progress", paste("The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was",
-                                    "%s) or more epochs."),
-         last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
+    warn_user("varnn_no_progress", paste(
+      "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."
+    ), last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
 }

@@ -32,14 +32,14 @@
 #' weights that the output does not use yet. With dropout or layer normalisation, with a single unit, or where the
 #' linear model would cost more than a fifth of the training, all weights start at random.
 #'
-#' With `hidden = 0` the problem is convex: `"lbfgs"` solves it to convergence, whatever the random seed, unless an argument of
-#' [nn_control()] says how to train (`optimizer`, `batch_size`, `learn_rate`, `schedule`, `momentum`). The coefficients are
-#' then those of [lm()] and [glm()], with their standard errors: see [vcov.varnn_nn()]. Of columns that others determine, the
-#' last have coefficient 0. When a combination of columns separates the classes, so that no finite coefficients maximise
-#' the likelihood, a warning of class `varnn_separated` says so.
+#' With `hidden = 0` the problem is convex: `"lbfgs"` solves it to convergence, whatever the random seed, unless an
+#' argument of [nn_control()] says how to train (`optimizer`, `batch_size`, `learn_rate`, `schedule`, `momentum`). The
+#' coefficients are then those of [lm()] and [glm()], with their standard errors: see [vcov.varnn_nn()]. Of columns that
+#' others determine, the last have coefficient 0. When a combination of columns separates the classes, so that no finite
+#' coefficients maximise the likelihood, a warning of class `varnn_separated` says so.
 #'
-#' Otherwise, when `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000 rows;
-#' beyond 10,000 rows one fold) finds the fewest epochs whose held-out loss is within half a standard error of the
+#' Otherwise, when `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000
+#' rows; beyond 10,000 rows one fold) finds the fewest epochs whose held-out loss is within half a standard error of the
 #' least, and the network is then trained on all rows for that long. `print()` says what was chosen. The choices were
 #' made by cross-validation over 35 data sets that ship with R, by the script `tools/defaults.R` of the package's
 #' repository.

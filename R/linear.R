@@ -1,5 +1,5 @@
-# Networks without hidden layers: (generalised) linear models. Their training is a convex problem, solved in coordinates in
-# which the columns are uncorrelated; at its optimum they have an information matrix, and with it standard errors.
+# Networks without hidden layers: (generalised) linear models. Their training is a convex problem, solved in coordinates
+# in which the columns are uncorrelated; at its optimum they have an information matrix, and with it standard errors.
 
 is_linear <- function(spec) length(spec$layer) == 1 && spec$layer == "dense" && spec$weights == "point"
 
@@ -11,8 +11,8 @@ linear_control <- function(control, says_how, spec) {
 
 # ---- the columns
 
-# The pivoted QR decomposition of the centred and standardised columns z of training, W^(1/2) (z - mean) = Q R, its columns
-# chosen as lm() does: list(rank, kept, r, mean). NULL where it would take too long.
+# The pivoted QR decomposition of the centred and standardised columns z of training, W^(1/2) (z - mean) = Q R, its
+# columns chosen as lm() does: list(rank, kept, r, mean). NULL where it would take too long.
 linear_columns <- function(spec, data, has_intercept) {
   n <- as.double(data$n)
   p <- spec$n_x
@@ -42,9 +42,9 @@ square_root <- function(s) {
 # Trains where the kept columns are u = sqrt(n) (z - mean) R^-1, whose covariance is the identity: L-BFGS then takes few
 # steps whatever their scales and correlations. With a penalty, which belongs to z, it trains on z itself.
 train_linear <- function(columns, control, spec, layout, blocks, sets) {
-  is_direct <- is.null(columns) || !is_linear(spec) || control$optimizer != "lbfgs" || spec$penalty > 0 || spec$n_x >= sets$train$n ||
-    !length(columns$kept)
-  if (is_direct) return(best_start(control, spec, layout, blocks, sets))
+  turns <- is_linear(spec) && !is.null(columns) && length(columns$kept) && control$optimizer == "lbfgs" &&
+    spec$penalty == 0 && spec$n_x < sets$train$n
+  if (!turns) return(best_start(control, spec, layout, blocks, sets))
   axes <- matrix(0, spec$n_x, spec$n_x)
   at <- seq_along(columns$kept)
   axes[columns$kept, at] <- backsolve(columns$r, diag(length(at))) * sqrt(columns$total)
@@ -85,8 +85,8 @@ why_no_maximum <- function(fit) {
 stop_no_errors <- function(fit, what) {
   why <- why_no_maximum(fit)
   if (!has_hidden(fit)) stop_user("%s does not apply: %s.", what, why)
-  stop_user("%s does not apply: the parameters of a network have no standard errors (%s). fit_bayes_nn() %s.", what, why,
-            "says how sure a network is")
+  stop_user(paste("%s does not apply: the parameters of a network have no standard errors (%s). fit_bayes_nn() says",
+                  "how sure a network is."), what, why)
 }
 
 # The fit with its information matrix, where it has one; and the warning when it has a direction without information.
@@ -100,8 +100,8 @@ finish_linear <- function(fit, columns, train) {
   fit
 }
 
-# The curvature of the negative log-likelihood at each row in its outputs: expected Fisher information, as functions of the
-# pair (i, j) of outputs of a block, NULL where it is 0. A gaussian's dispersion is put in later.
+# The curvature of the negative log-likelihood at each row in its outputs: expected Fisher information, as functions of
+# the pair (i, j) of outputs of a block, NULL where it is 0. A gaussian's dispersion is put in later.
 row_information <- list(
   gaussian = function(part, i, j) if (i == j) 1,
   gaussian_hetero = function(part, i, j) {
@@ -166,7 +166,8 @@ warn_if_separated <- function(fit, columns) {
   if (values[known] > 1e-8) return(invisible())
   warn_user("varnn_separated", paste(
     "A combination of the columns separates the classes (or the zeros of counts) without error: the likelihood has no",
-    "maximum at finite coefficients, and those of the fit are where training ended. A `penalty` above 0 keeps them small."
+    "maximum at finite coefficients, and those of the fit are where training ended. A `penalty` above 0 keeps them",
+    "small."
   ))
 }
 
@@ -187,7 +188,6 @@ estimate_covariance <- function(fit, envir) {
   scale <- rep(1, n_eta)
   at <- unlist(block_slices(fit$blocks, eta_rows)[has_gaussian])
   scale[at] <- sigma.varnn(fit) / vapply(fit$blocks[has_gaussian], function(b) b$scale, 0)
-  share <- diag(n_eta)
   if (all(has_gaussian) && !anyNA(fit$response) && n_eta > 1) {
     # the errors of a row's responses are correlated, and so are their coefficients
     first <- inverse[seq(1, nrow(inverse), n_eta), seq(1, nrow(inverse), n_eta)]
@@ -220,8 +220,8 @@ estimate_places <- function(fit) {
 #' Standard errors of a network without hidden layers
 #'
 #' A network without hidden layers is a (generalised) linear model. By default its training ends at the maximum of the
-#' likelihood, and its coefficients have the standard errors and intervals of [lm()] and [glm()]. The weights of a network
-#' with hidden layers have none: [fit_bayes_nn()] says how sure a network is.
+#' likelihood, and its coefficients have the standard errors and intervals of [lm()] and [glm()]. The weights of a
+#' network with hidden layers have none: [fit_bayes_nn()] says how sure a network is.
 #'
 #' @param object a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged.
 #' @param complete whether coefficients of columns that others determine are included, as `NA`.
@@ -229,11 +229,11 @@ estimate_places <- function(fit) {
 #' @param level the probability that an interval covers.
 #' @param ... not used.
 #' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
-#'   `response:coefficient`), by the expected Fisher information. Of a categorical response it is that of coefficients which
-#'   sum to 0 over the levels. `confint()`: a matrix with a row for each coefficient and its lower and upper limit: of
-#'   gaussian responses by the t distribution as for [lm()]; of bernoulli, binomial and poisson responses by the profile of
-#'   the likelihood as for [glm()], which fits the model several times to the training data; of others by the normal
-#'   distribution.
+#'   `response:coefficient`), by the expected Fisher information. Of a categorical response it is that of coefficients
+#'   which sum to 0 over the levels. `confint()`: a matrix with a row for each coefficient and its lower and upper
+#'   limit: of gaussian responses by the t distribution as for [lm()]; of bernoulli, binomial and poisson responses by
+#'   the profile of the likelihood as for [glm()], which fits the model several times to the training data; of others by
+#'   the normal distribution.
 #' @references Venables and Ripley (2002) on profiles of the likelihood, \doi{10.1007/978-0-387-21706-2}, section 7.2.
 #' @seealso [summary.varnn_nn()] for a table of coefficients, [predict.varnn_nn()] with `se.fit = TRUE`,
 #'   [vcov.varnn_bayes_nn()] for Bayesian networks.
@@ -279,7 +279,8 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   out <- if (length(object$blocks) == 1 && families %in% names(profiled_families)) {
     profile_limits(object, at, estimate, se, level, parent.frame())
   } else {
-    q <- if (identical(families, "gaussian")) stats::qt(1 - tail, stats::df.residual(object)) else stats::qnorm(1 - tail)
+    df <- if (identical(families, "gaussian")) stats::df.residual(object) else Inf
+    q <- stats::qt(1 - tail, df)
     estimate[at] + se[at] %o% c(-q, q)
   }
   dimnames(out) <- list(name[at], paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
@@ -361,7 +362,9 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     v <- inner[seq(i, nrow(inner), n_eta), seq(j, nrow(inner), n_eta), drop = FALSE]
     rowSums((z %*% v) * z)
   }
-  of_block <- function(block, at) mean_errors(block, eta[, at, drop = FALSE], type, function(i, j) covariance(at[i], at[j]))
+  of_block <- function(block, at) {
+    mean_errors(block, eta[, at, drop = FALSE], type, function(i, j) covariance(at[i], at[j]))
+  }
   se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows)))
   if (!is.matrix(predicted)) se <- se[, ncol(se)]
   is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
@@ -383,8 +386,9 @@ mean_errors <- function(block, eta, type, covariance) {
     }
     return(as_columns(vapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)), p[, 1])))
   }
+  of_mean <- switch(block$family, bernoulli = , binomial = logit_variance(eta), exp(eta))
   slope <- switch(block$family, gaussian = , huber = block$scale, gaussian_hetero = c(block$scale, 1),
-                  bernoulli = , binomial = if (type == "link") 1 else logit_variance(eta), if (type == "link") 1 else exp(eta))
+                  if (type == "link") 1 else of_mean)
   slope <- if (length(slope) == length(eta)) slope else by_column(slope, eta)
   out <- as_columns(each(slope))
   if (block$family == "gaussian_hetero" && type == "response") out <- out[, seq_len(ncol(out) / 2), drop = FALSE]
@@ -398,8 +402,9 @@ warn_no_criterion <- function(fit, what) {
   why <- why_no_maximum(fit)
   if (is.null(why)) return(invisible())
   warn_user("varnn_no_criterion", paste(
-    "%s counts parameters, which holds at the maximum of the likelihood alone; here %s. Another seed gives another number.",
-    "Compare models by the loss of held-out rows (`validation =`, or log scores by calibration() of new data)%s."
+    "%s counts parameters, which holds at the maximum of the likelihood alone; here %s. Another seed gives another",
+    "number. Compare models by the loss of held-out rows (`validation =`, or log scores by calibration() of new",
+    "data)%s."
   ), what, why, if (fit$spec$weights != "point") " or by elbo()" else "")
 }
 

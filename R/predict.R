@@ -29,13 +29,14 @@ check_finite_output <- function(x) {
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
 #' @param ... not used; an argument here is an error.
-#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as many values as rows in `newdata`, in their order and with their names; a row with a missing value gives
-#'   `NA`. `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
-#'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
-#'   with a column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which
-#'   some are factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
-#' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws, [calibration()] for
-#'   how good the predicted distributions are.
+#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as
+#'   many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
+#'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels
+#'   of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a
+#'   column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which some are
+#'   factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
+#' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws,
+#'   [calibration()] for how good the predicted distributions are.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(Species ~ ., iris, epochs = 50)

@@ -152,9 +152,9 @@ start_score <- function(one, spec, sets) {
   if (spec$weights == "point") min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
 }
 
-# When rows are held out anyway, these decide how long to train, else cross-validation: in 5
-# folds, three times over up to 2,000 rows, and beyond 10,000 rows one of the folds is enough. Patience ends the folds: in
-# the training on all rows there is nothing held out that it could watch.
+# When rows are held out anyway, these decide how long to train, else cross-validation: in 5 folds, three times over up
+# to 2,000 rows, and beyond 10,000 rows one of the folds is enough. Patience ends the folds: in the training on all rows
+# there is nothing held out that it could watch.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   n <- sets$train$n
@@ -195,7 +195,8 @@ held_out_curves <- function(control, spec, layout, blocks, train, folds) {
   curves
 }
 
-# Held-out losses of a fold by epoch: after patience ended its training it stays what it was, after it diverged infinite.
+# Held-out losses of a fold by epoch: after patience ended its training it stays what it was, after it diverged
+# infinite.
 held_out_curve <- function(trained, n_epochs) {
   loss <- trained$history[, "val_loss"]
   after <- if (trained$status == "patience") loss[length(loss)] else Inf
