@@ -66,7 +66,7 @@
 #'   `which = "history"` for the result.
 #' @examples
 #' nn_control(optimizer = "lbfgs", epochs = 200)
-#' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs")
+#' fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
 #' @export
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
                        momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,

@@ -130,7 +130,7 @@ deviance.varnn <- function(object, ...) {
 #'   included; it is no measure of a network's complexity when training stopped early.
 #' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
 #' @examples
-#' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))
 #' logLik(lm(mpg ~ wt + hp, mtcars))
 #' @export
 logLik.varnn <- function(object, ...) {
@@ -165,7 +165,7 @@ block_log_lik <- function(part, w) {
 #'   response; one number per gaussian response.
 #' @seealso [sigma.varnn_vae()], [summary.varnn_nn()].
 #' @examples
-#' sigma(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' sigma(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))
 #' sigma(lm(mpg ~ wt + hp, mtcars))
 #' @export
 sigma.varnn <- function(object, ...) {
@@ -251,7 +251,7 @@ family.varnn <- function(object, ...) {
 #'   columns, on the scale of the standardised data.
 #' @seealso [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "network"`.
 #' @examples
-#' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0, optimizer = "lbfgs"))
+#' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))
 #' coef(lm(mpg ~ wt + hp, mtcars))
 #' @export
 coef.varnn <- function(object, ...) {
