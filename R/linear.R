@@ -408,20 +408,37 @@ warn_no_criterion <- function(fit, what) {
   ), what, why, if (fit$spec$weights != "point") " or by elbo()" else "")
 }
 
+# Several fits, of this package or others, are compared as by the default method.
+check_criterion <- function(object, ..., what) {
+  check_fit(object)
+  if (length(...names()) && any(nzchar(...names()))) check_known_names(...names(), ...length(), character())
+  fits <- Filter(function(f) inherits(f, "varnn"), list(object, ...))
+  lapply(fits, check_fit)
+  for (other in list(...)) {
+    is_fit <- tryCatch(inherits(stats::logLik(other), "logLik"), error = function(e) FALSE)
+    if (!is_fit) stop_user("%s compares fits that have a logLik(), not %s.", what, shown(other))
+  }
+  for (fit in fits) warn_no_criterion(fit, what)
+}
+
 #' @export
 AIC.varnn <- function(object, ..., k = 2) {
-  for (fit in Filter(function(f) inherits(f, "varnn"), list(object, ...))) warn_no_criterion(fit, "AIC()")
+  check_number(k, "k")
+  check_criterion(object, ..., what = "AIC()")
   NextMethod()
 }
 
 #' @export
 BIC.varnn <- function(object, ...) {
-  for (fit in Filter(function(f) inherits(f, "varnn"), list(object, ...))) warn_no_criterion(fit, "BIC()")
+  check_criterion(object, ..., what = "BIC()")
   NextMethod()
 }
 
 #' @export
 extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
+  check_fit(fit)
+  check_dots_empty(...)
+  check_number(k, "k")
   warn_no_criterion(fit, "AIC()")
   ll <- stats::logLik(fit)
   c(attr(ll, "df"), -2 * c(ll) + k * attr(ll, "df"))
