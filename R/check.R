@@ -1,6 +1,12 @@
 # One wording per kind of mistake: the argument, what was given, what would be right.
 
-stop_user <- function(...) stop(sprintf(...), call. = FALSE)
+stop_user <- function(...) stop(said(...), call. = FALSE)
+
+# sprintf() of words and whole numbers, these of any size.
+said <- function(format, ...) {
+  whole <- function(x) if (is.numeric(x) && is.null(oldClass(x))) base::format(x, scientific = FALSE, trim = TRUE) else x
+  do.call(sprintf, c(list(gsub("%d", "%s", format, fixed = TRUE)), lapply(list(...), whole)))
+}
 
 warn_user <- function(class, ...) {
   warning(structure(class = c(class, "warning", "condition"), list(message = sprintf(...), call = NULL)))
@@ -10,12 +16,12 @@ warn_user <- function(class, ...) {
 shown <- function(x) {
   if (is.function(x)) return("a function")
   if (isS4(x)) return(sprintf("an object of class \"%s\"", class(x)[1]))
-  if (is.data.frame(x)) return(sprintf("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
+  if (is.data.frame(x)) return(said("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
   if (is.matrix(x)) return(shown_matrix(x))
   if (length(dim(x)) > 2) return(sprintf("an array of %d dimensions", length(dim(x))))
   if (is.list(x)) return("a list")
   if (is.raw(x)) return("a raw vector")
-  if (is.atomic(x) && length(x) > 3) return(sprintf("a vector of length %d", length(x)))
+  if (is.atomic(x) && length(x) > 3) return(said("a vector of length %d", length(x)))
   text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
   if (nchar(text) > 60) paste0(substr(text, 1, 57), "...") else text
 }

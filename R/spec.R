@@ -56,10 +56,12 @@ spec_layout <- function(spec) {
   head <- ifelse(l$head > 0, ".log_sigma", "")
   part <- c("", ".log_sigma", ".factor", ".factor")[l$part + 1L]
   role <- ifelse(l$role == "log_sigma", "weight", l$role)
-  leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part, recycle0 = TRUE)), rows = l$rows,
-                       cols = l$cols, offset = l$offset, role = l$role, layer = l$layer + 1L, part = l$part,
-                       head = l$head, init = l$init)
-  list(leaves = leaves, n_par = l$n_par, n_eta = l$n_eta, n_y = l$n_y, z_rows = l$z_rows,
+  # sizes are doubles: products of integers end at 2^31
+  leaves <- data.frame(name = make.unique(paste0(base, head, ".", role, part, recycle0 = TRUE)),
+                       rows = as.double(l$rows), cols = as.double(l$cols), offset = l$offset, role = l$role,
+                       layer = l$layer + 1L, part = l$part, head = l$head, init = l$init)
+  list(leaves = leaves, n_par = l$n_par, n_eta = as.double(l$n_eta), n_y = as.double(l$n_y),
+       z_rows = as.double(l$z_rows),
        terms = data.frame(term = l$term, source = l$source))
 }
 

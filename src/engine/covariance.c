@@ -69,7 +69,7 @@ static void marginal_forward(nn_tape *t, nn_node *n) {
     n->aux[i] = sum;
     at += (size_t)count;
   }
-  vmath_sqrt((int)size, n->aux, n->aux);
+  vmath_sqrt(size, n->aux, n->aux);
   for (size_t i = 0; i < size; i++) n->value[i] = vmath_log(n->aux[i]);
 }
 

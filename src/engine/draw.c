@@ -173,7 +173,7 @@ static void local_forward(nn_tape *t, nn_node *n) {
   real *eps = n->aux, *sd = n->aux + size;
   standard_draws(t, n, eps);
   for (size_t i = 0; i < size; i++) sd[i] = positive(v[i]);
-  vmath_sqrt((int)size, sd, sd);
+  vmath_sqrt(size, sd, sd);
   NN_SIMD
   for (size_t i = 0; i < size; i++) n->value[i] = m[i] + sd[i] * eps[i];
 }
@@ -203,7 +203,7 @@ static void relu_mean_forward(nn_tape *t, nn_node *n) {
   const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
   real *restrict cdf = n->aux, *restrict half = n->aux + size, *restrict value = n->value;
   for (size_t i = 0; i < size; i++) half[i] = positive(v[i]);
-  vmath_sqrt((int)size, half, half);
+  vmath_sqrt(size, half, half);
   NN_SIMD
   for (size_t i = 0; i < size; i++) {
     real inverse = 1 / half[i], u = m[i] * inverse, e;

@@ -96,7 +96,7 @@ static int push_joint(nn_model *m, nn_leaf leaf, const int *part, double sd) {
   int kl[2], draw = push_draw(&m->tape, part), value = joint_draw(&m->tape, part, &m->joint, draw);
   joint_kl(&m->tape, part, &m->spec->prior, sd, &m->joint, draw, value, kl);
   for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, kl[k], leaf.layer);
-  m->joint.start += leaf.rows * leaf.cols;
+  m->joint.start += m->is_bad ? 0 : (int)((size_t)leaf.rows * (size_t)leaf.cols);
   return value;
 }
 
@@ -163,7 +163,7 @@ static int push_joint_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has
   int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, b_unpacked = -1, k = weight.cols + has_bias;
   int layer = weight.layer, w_unpacked = push_unpacked(m, weight, k, w);
   nn_joint at_weight = m->joint;
-  m->joint.start += weight.rows * weight.cols;
+  m->joint.start += m->is_bad ? 0 : (int)((size_t)weight.rows * (size_t)weight.cols);
   if (has_bias) b_unpacked = push_unpacked(m, bias, k, b);
   int mean = push_product(m, layer, input, w[0], b[0]);
   nn_node group = {.op = OP_GROUP, .rows = weight.rows, .input = {-1, -1, -1}};

@@ -68,7 +68,7 @@ static void adam(const nn_step *s) {
       m[i] = b1 * m[i] + (1 - b1) * g[i];
       v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
     }
-    vmath_sqrt(n, v, root);
+    vmath_sqrt((size_t)n, v, root);
     NN_SIMD
     for (int i = 0; i < n; i++)
       theta[i] = shrink * theta[i] - rate * m[i] / (root[i] * unbias + (real)1e-8);

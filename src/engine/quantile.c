@@ -57,7 +57,7 @@ static void quantiles(int n, const double *p, double *z) {
   for (int k = 0; k < n_tails; k++) r[k] = p[tail[k]] < 0.5 ? p[tail[k]] : 0.5 - p[tail[k]] + 0.5;
   NN_SIMD
   for (int k = 0; k < n_tails; k++) r[k] = -vmath_log_normal(r[k]);
-  vmath_sqrt(n_tails, r, r);
+  vmath_sqrt((size_t)n_tails, r, r);
   NN_SIMD
   for (int k = 0; k < n_tails; k++) far[k] = quantile_tail(r[k]);
   for (int k = 0; k < n_tails; k++) {

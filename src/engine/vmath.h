@@ -267,8 +267,8 @@ NN_INLINE void vmath_roots(const real *x, real *root) {
 #endif
 }
 
-NN_INLINE void vmath_sqrt(int n, const real *x, real *root) {
-  int i = 0;
+NN_INLINE void vmath_sqrt(size_t n, const real *x, real *root) {
+  size_t i = 0;
   for (; i + NN_ROOTS <= n; i += NN_ROOTS) vmath_roots(x + i, root + i);
   for (; i < n; i++) root[i] = SQRT(x[i]);
 }
