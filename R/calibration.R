@@ -53,7 +53,9 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   if (length(object$blocks) > 1) stop_user("calibration() is for a model with one response; this one has %d.",
                                            length(object$blocks))
   rows <- rows_with_response(object, newdata, y, parent.frame())
-  known <- stats::complete.cases(rows$y)
+  w <- if (is.null(newdata)) case_weights(object) else rep(1, nrow(rows$y))
+  known <- stats::complete.cases(rows$y) & w > 0
+  w <- w[known]
   if (!any(known)) stop_user("There is no row with a response and no missing value.")
   rows$x <- rows$x[known, , drop = FALSE]
   rows$y <- rows$y[known, , drop = FALSE]
@@ -61,10 +63,10 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   block <- object$blocks[[1]]
   is_class <- block$type %in% c("factor", "logical")
   p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)
-  out <- if (is_class) class_calibration(block, rows$y, p$values, bins)
-  else number_calibration(observed_values_of(block, rows), p$values)
+  out <- if (is_class) class_calibration(block, rows$y, p$values, bins, w)
+  else number_calibration(observed_values_of(block, rows), p$values, w)
   structure(c(list(kind = if (is_class) "class" else "number", response = block$columns, n = sum(known),
-                   log_score = mean(p$log_score)), out), class = "varnn_calibration")
+                   log_score = stats::weighted.mean(p$log_score, w)), out), class = "varnn_calibration")
 }
 
 # By rows: `values` of draws from the predictive distribution, and its log density at y.
@@ -119,12 +121,12 @@ observed_values_of <- function(block, rows) {
 
 coverage_levels <- c(0.5, 0.8, 0.9, 0.95, 0.99)
 
-number_calibration <- function(y, drawn) {
+number_calibration <- function(y, drawn, w) {
   pit <- rowMeans(drawn < y) + stats::runif(length(y)) * rowMeans(drawn == y)
-  observed <- vapply(coverage_levels, function(level) mean(abs(pit - 0.5) <= level / 2), 0)
+  observed <- vapply(coverage_levels, function(level) stats::weighted.mean(abs(pit - 0.5) <= level / 2, w), 0)
   list(coverage = data.frame(level = coverage_levels, observed = observed,
                              se = sqrt(coverage_levels * (1 - coverage_levels) / length(y))),
-       pit = pit, crps = mean(sample_crps(y, drawn)))
+       pit = pit, crps = stats::weighted.mean(sample_crps(y, drawn), w))
 }
 
 # E|Y - y| - E|Y - Y'| / 2 of each row of draws, from their order statistics.
@@ -135,18 +137,18 @@ sample_crps <- function(y, drawn) {
   rowMeans(abs(drawn - y)) - drop(sorted %*% (2 * seq_len(d) - d - 1)) / (d * max(1, d - 1))
 }
 
-class_calibration <- function(block, y, p, bins) {
+class_calibration <- function(block, y, p, bins, w) {
   hit <- if (block$family == "categorical") y else cbind(1 - y, y)
   levels <- if (is.null(block$levels)) c("0", "1") else block$levels
   shown <- if (length(levels) == 2) 2L else seq_along(levels)
   reliability <- do.call(rbind, lapply(shown, function(k) {
     bin <- pmin(bins, 1 + floor(p[, k] * bins))
-    by_bin <- function(x) as.vector(tapply(x, bin, mean))
+    by_bin <- function(x) as.vector(tapply(w * x, bin, sum) / tapply(w, bin, sum))
     data.frame(class = levels[k], predicted = by_bin(p[, k]), observed = by_bin(hit[, k]),
-               n = as.vector(table(bin)))
+               n = as.vector(tapply(w, bin, sum)))
   }))
-  list(reliability = reliability, brier = mean(rowSums((p - hit)^2)),
-       accuracy = mean(max.col(p, "first") == max.col(hit, "first")),
+  list(reliability = reliability, brier = stats::weighted.mean(rowSums((p - hit)^2), w),
+       accuracy = stats::weighted.mean(max.col(p, "first") == max.col(hit, "first"), w),
        error = stats::weighted.mean(abs(reliability$predicted - reliability$observed), reliability$n))
 }
 
@@ -204,7 +206,8 @@ plot_reliability <- function(x, dots) {
   empty_plot(dots, list(x = c(0, 1), y = with_key_room(c(0, 1), look, label), las = 1, xlab = "predicted probability",
                         ylab = "observed share"))
   graphics::abline(0, 1, lty = 2, col = "grey45")
-  right <- vapply(c(0.025, 0.975), function(p) stats::qbinom(p, r$n, r$predicted) / r$n, numeric(nrow(r)))
+  cases <- pmax(1, round(r$n))
+  right <- vapply(c(0.025, 0.975), function(p) stats::qbinom(p, cases, r$predicted) / cases, numeric(nrow(r)))
   right <- matrix(right, ncol = 2)
   graphics::segments(r$predicted, right[, 1], r$predicted, right[, 2], col = "grey80", lwd = 3, lend = 1)
   if (is_one) graphics::lines(r$predicted, r$observed, col = look$col, lwd = given_or(dots, list(lwd = 1.8))$lwd)

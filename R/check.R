@@ -52,7 +52,7 @@ every <- function(...) {
 }
 
 check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE, below = FALSE) {
-  is_right <- every(is.numeric(x), length(x) == 1, is.finite(x), if (above) x > low else x >= low,
+  is_right <- every(is.numeric(x), is_plain_vector(x), length(x) == 1, is.finite(x), if (above) x > low else x >= low,
                     if (below) x < high else x <= high, !whole || x == round(x))
   if (is_right) return(as.double(x))
   what <- paste(if (whole) "a whole number" else "a number", range_words(low, high, above, below))

@@ -53,7 +53,7 @@ columns_from_x <- function(x, weights = NULL, na.action = NULL) {
     if (!nrow(x)) stop_user("Every row has a missing value: there is nothing to train on.")
   }
   list(data = if (is.matrix(x)) x else as.list(x), n = nrow(x), terms = NULL, weights = weights, na.action = omitted,
-       rows = if (is.matrix(x) || .row_names_info(x) > 0) rownames(x))
+       rows = named_rows(if (is.matrix(x) || .row_names_info(x) > 0) rownames(x)))
 }
 
 check_present <- function(weights, na.action = NULL) {
@@ -80,6 +80,7 @@ column_names <- function(data) {
 
 column_values <- function(data, j) {
   v <- if (is.matrix(data)) data[, j] else data[[j]]
+  if (inherits(v, "integer64")) v <- integer64_values(v)
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
 }
 
@@ -104,8 +105,8 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   raw <- raw_values(columns, train$data, train$n)
   m <- column_moments(raw, train$moment_weights)
   for (j in seq_along(columns)) {
-    columns[[j]] <- check_column_moments(columns[[j]], m, train$n)
-    columns[[j]] <- scale_column(columns[[j]], m, raw, standardize)
+    check_column_moments(columns[[j]], m, train$n)
+    columns[[j]] <- scale_column(columns[[j]], m, raw, standardize, train)
   }
   train$blocks <- lapply(place$blocks, columns_block, columns)
   inputs <- input_names(columns)
@@ -159,9 +160,7 @@ new_column <- function(v, name, family, numeric) {
 check_column_class <- function(v, name) {
   if (!every(is.atomic(v) || is.factor(v), length(dim(v)) < 2, !is.complex(v), !is.raw(v)))
     stop_user("Column `%s` is %s: columns must be numeric, logical, factor or character.", name, shown(v))
-  if (inherits(v, c("Date", "POSIXct", "difftime", "Surv")))
-    stop_user("Column `%s` is of class \"%s\", which no family fits: make it a number, as by as.numeric().", name,
-              class(v)[1])
+  plain_values(v, column_what(name))
 }
 
 check_column_levels <- function(v, name) {
@@ -174,8 +173,6 @@ check_column_moments <- function(column, m, n) {
   at <- column$at[1]
   if (m$n[at] + m$n_missing[at] < n) stop_user("Column `%s` has infinite values.", column$name)
   if (!is.finite(m$min[at])) stop_user("Column `%s` has no value that is not missing: leave it out.", column$name)
-  column$has_indicator <- m$n_missing[at] > 0
-  column
 }
 
 # The columns' places in y, block after block: list(columns, blocks), blocks as numbers of their columns.
@@ -194,17 +191,22 @@ place_columns <- function(columns) {
 
 is_count_family <- function(family) family %in% c("poisson", "negative_binomial")
 
-scale_column <- function(column, m, raw, standardize) {
+scale_column <- function(column, m, raw, standardize, train) {
   at <- column$at
+  own <- raw[, at[1]]
+  if (any(train$weights == 0)) own <- own[train$weights > 0]
+  column$has_indicator <- m$n_missing[at[1]] > 0 && anyNA(own)
   column$fill <- m$mean[at]
-  if (is_count_family(column$family)) column$fill <- mean(log1p(raw[, at]), na.rm = TRUE)
+  if (is_count_family(column$family))
+    column$fill <- weighted_means(log1p(raw[, at, drop = FALSE]), train$moment_weights)
   if (is_gaussian(column) && m$is_constant[at]) {
-    there <- raw[!is.na(raw[, at]), at]
+    there <- own[!is.na(own)]
     column$is_constant <- all(there == there[1]) # of the rows held out, too
     if (column$is_constant) column$fill <- there[1]
   }
+  if (is_gaussian(column)) check_spread(lapply(m, `[`, at), column$name)
+  if (is_gaussian(column)) check_largest(raw[, at], column$name)
   if (!is_gaussian(column) || !standardize) return(column)
-  check_spread(lapply(m, `[`, at), column$name)
   column$center <- m$mean[at]
   if (!m$is_constant[at]) column$scale <- m$sd[at]
   column
@@ -301,6 +303,7 @@ new_columns <- function(design, newdata, what) {
   if (is.numeric(newdata) && is.null(dim(newdata)))
     stop_user("%s must be a %s of %d columns, not a vector; for one row: matrix(x, 1).", what,
               if (design$is_matrix) "matrix" else "data frame", length(names))
+  if (is.matrix(newdata)) newdata <- plain_values(newdata, what)
   if (is.matrix(newdata) && is.null(design$terms)) return(new_matrix(design, names, newdata, what))
   if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
   if (!is.data.frame(newdata)) stop_user("%s must be a data frame, not %s.", what, shown(newdata))
@@ -317,7 +320,7 @@ named_part <- function(newdata, names, what) {
 # The columns of a fit by formula, which may be functions of those of newdata.
 term_part <- function(design, newdata, names, what) {
   named_part(newdata, setdiff(all.vars(design$terms), ls_formula(design$terms)), what)
-  frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass),
+  frame <- tryCatch(stats::model.frame(design$terms, without_integer64(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("%s does not fit the model: %s.", what, conditionMessage(e)))
   as.list(frame)[names]
 }
@@ -339,6 +342,7 @@ new_matrix <- function(design, names, newdata, what) {
 check_new_column <- function(column, v, what) {
   refuse <- function(...) stop_user("Column `%s` of %s %s", column$name, what, sprintf(...))
   if (all(is.na(v))) return(invisible())
+  plain_values(v, sprintf("Column `%s` of %s", column$name, what))
   kind <- if (column$type %in% c("double", "integer")) "numeric" else column$type
   is_kind <- switch(kind, numeric = is.numeric(v), logical = is.logical(v), is.factor(v) || is.character(v))
   if (!is_kind) refuse("must be %s as in training, not %s.", kind, class(v)[1])

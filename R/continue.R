@@ -36,7 +36,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
   layout <- spec_layout(object$spec)
   if ("kl_latent" %in% layout$terms$term) check_stochastic(control, "A variational autoencoder")
-  control <- resolve_control(control, object$n_obs, layout)
+  control <- resolve_control(control, row_counts(object$n_obs, object$weights), layout)
   train$scaling <- object$scaling
   sets <- training_sets(train, object$blocks, control$validation)
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"

@@ -13,36 +13,62 @@ call_frame <- function(call, envir, na.action = NULL) {
   frame_call$drop.unused.levels <- TRUE
   if (!is.null(na.action)) frame_call$na.action <- na.action
   frame_call[[1L]] <- quote(stats::model.frame)
-  frame <- tryCatch(eval(frame_call, envir), error = function(e) stop_user("%s", conditionMessage(e)))
+  frame <- tryCatch({
+    if (!is.null(call$data)) frame_call["data"] <- list(without_integer64(eval(call$data, envir)))
+    eval(frame_call, envir)
+  }, error = function(e) stop_user("%s%s", conditionMessage(e), frame_hint(e)))
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   frame
+}
+
+# R says "invalid type (list) for variable 'name'".
+frame_hint <- function(e) {
+  if (!grepl("invalid type (list)", conditionMessage(e), fixed = TRUE)) return("")
+  ": it must be numeric, logical, a factor or character; a POSIXlt becomes a number by as.POSIXct()"
 }
 
 data_from_frame <- function(frame, contrasts = NULL) {
   terms <- attr(frame, "terms")
   has_intercept <- attr(terms, "intercept") == 1
   x_terms <- stats::delete.response(terms)
-  predictors <- frame[names(frame) %in% term_variables(x_terms)]
+  is_predictor <- names(frame) %in% setdiff(term_variables(x_terms), offset_names(terms))
+  times <- frame_times(frame[is_predictor])
+  frame <- with_values(frame, names(frame)[is_predictor], times)
+  predictors <- frame[is_predictor]
   check_frame_columns(predictors)
   refuse_missing(names(predictors), vapply(predictors, anyNA, NA))
   xlevels <- stats::.getXlevels(terms, frame)
   x <- frame_matrix(x_terms, frame, contrasts)
   if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
   design <- list(kind = "frame", terms = x_terms, xlevels = xlevels, contrasts = attr(x, "contrasts"),
-                 intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"))
-  list(design = design, x = as_double(x), response = stats::model.response(frame),
-       weights = check_weights(stats::model.weights(frame), nrow(frame)),
-         offset = check_offset(stats::model.offset(frame)),
-       na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame),
-       response_name = if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]]))
+                 intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"), times = times)
+  name <- if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]])
+  list(design = design, x = as_double(x), response = response_values(stats::model.response(frame), name),
+       weights = check_weights(stats::model.weights(frame), nrow(frame)), offset = frame_offset(frame),
+       na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame), response_name = name)
 }
 
 # Row names, where they say more than the row's number.
 kept_rows <- function(frame) if (.row_names_info(frame) > 0 || !is.null(attr(frame, "na.action"))) row.names(frame)
 
-check_offset <- function(offset) {
-  if (!is.null(offset) && !all(is.finite(offset))) stop_user("`offset` has values that are not finite.")
-  offset
+offset_names <- function(terms) term_variables(terms)[attr(terms, "offset")]
+
+# The sum of a frame's offsets, or NULL; those of new data may be missing.
+frame_offset <- function(frame, passes_missing = FALSE) {
+  names <- offset_names(attr(frame, "terms"))
+  if (!length(names)) return(NULL)
+  Reduce(`+`, lapply(names, function(name) check_offset(frame[[name]], name, passes_missing)))
+}
+
+check_offset <- function(v, name, passes_missing) {
+  v <- plain_values(v, sprintf("`%s`", name))
+  if (length(dim(v)) == 1 || length(dim(v)) == 2 && isTRUE(ncol(v) == 1)) v <- as.vector(v)
+  if (!is.null(dim(v)) || !is.numeric(v)) stop_user("`%s` must be a number for each row, not %s.", name, shown(v))
+  v <- as.double(v)
+  known <- if (passes_missing) v[!is.na(v)] else v
+  if (!all(is.finite(known))) stop_user("`%s` has values that are not finite.", name)
+  if (any(abs(known) > largest_value)) stop_user("`%s` has values too large: change its unit.", name)
+  v
 }
 
 term_variables <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
@@ -77,7 +103,9 @@ refuse_missing <- function(names, has_missing) {
 
 check_predictor <- function(v, name, levels) {
   if (!is.data.frame(v) && typeof(v) %in% c("list", "complex", "raw"))
-    stop_user("Column `%s` is a %s: predictors must be numeric, logical, factor or character.", name, typeof(v))
+    stop_user("Column `%s` is a %s: predictors must be numeric, logical, factor or character%s.", name,
+              if (is.null(oldClass(v)) || inherits(v, "AsIs")) typeof(v) else class(v)[1],
+              if (inherits(v, "POSIXlt")) "; as.POSIXct() makes a number of it" else "")
   is_discrete <- is.factor(v) || is.character(v)
   if (levels && is_discrete && length(unique(v[!is.na(v)])) < 2)
     stop_user("Column `%s` has a single level, \"%s\": leave it out.", name, as.character(v[!is.na(v)][1]))
@@ -86,7 +114,8 @@ check_predictor <- function(v, name, levels) {
 # ---- the interface with x and y
 
 data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
-  y <- check_y(y)
+  y <- response_values(check_y(y), "y")
+  x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
   if (NROW(y) != nrow(x)) stop_user("`y` has %d rows and `x` has %d: they must be the same.", NROW(y), nrow(x))
@@ -98,9 +127,11 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
     weights <- weights[-omitted]
     if (!nrow(x)) stop_user("Every row has a missing value: there is nothing to train on.")
   }
-  rows <- rownames(x)
+  rows <- named_rows(rownames(x))
   if (is.data.frame(x)) {
     frame <- stats::model.frame(design$terms, x, na.action = stats::na.pass, drop.unused.levels = TRUE)
+    design$times <- frame_times(frame)
+    frame <- with_values(frame, names(frame), design$times)
     check_frame_columns(frame)
     refuse_missing(names(frame), vapply(frame, anyNA, NA))
     terms <- attr(frame, "terms")
@@ -114,7 +145,6 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
 }
 
 check_y <- function(y) {
-  if (is.array(y) && length(dim(y)) == 1) y <- as.vector(y)
   ok <- is.data.frame(y) || (is.atomic(y) || is.factor(y)) && !is.null(y) && !is.raw(y) && length(dim(y)) <= 2
   if (!ok) stop_user("`y` must be a vector, factor, matrix or data frame, not %s.", shown(y))
   y
@@ -145,7 +175,8 @@ omitted_rows <- function(x, y, weights, na.action) {
   if (!length(missing)) return(NULL)
   if (action == "na.fail") stop_user("There are missing values in %d rows, and `na.action` is na.fail.",
                                      length(missing))
-  structure(missing, class = if (action == "na.exclude") "exclude" else "omit")
+  names <- if (is.null(rownames(x))) as.character(missing) else named_rows(rownames(x))[missing]
+  structure(missing, names = names, class = if (action == "na.exclude") "exclude" else "omit")
 }
 
 na_name <- function(f) {
@@ -173,11 +204,13 @@ as_double <- function(x) {
 
 check_weights <- function(w, n) {
   if (is.null(w)) return(NULL)
+  w <- plain_values(w, "`weights`")
   if (!is.numeric(w) || length(w) != n) stop_user("`weights` must be a number for each of the %d rows.", n)
   if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1],
                                           format(w[which(w < 0)[1]]))
   if (!isTRUE(sum(w, na.rm = TRUE) <= 1e90)) stop_user("`weights` must be finite, and their sum at most 1e90.")
   if (!sum(w, na.rm = TRUE) > 0) stop_user("`weights` are all zero.")
+  if (!sum(w, na.rm = TRUE) >= 1e-90) stop_user("`weights` have a sum below 1e-90: multiply them by a number.")
   as.double(w)
 }
 
@@ -189,8 +222,8 @@ design_rows <- function(design, newdata) {
   if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
   if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
   frame <- new_frame(design, newdata)
-  offset <- stats::model.offset(frame)
-  check_offset(offset[!is.na(offset)])
+  offset <- frame_offset(frame, passes_missing = TRUE)
+  frame <- with_values(frame, setdiff(names(frame), offset_names(design$terms)), design$times, " of `newdata`")
   ok <- stats::complete.cases(frame)
   if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok,
                                 rows = row.names(newdata)))
@@ -207,10 +240,11 @@ new_frame <- function(design, newdata) {
   missing <- setdiff(needed, c(names(newdata), ls_formula(design$terms)))
   if (length(missing)) stop_user("`newdata` has no column `%s`, which the model needs.", missing[1])
   check_new_levels(design$xlevels, newdata)
+  newdata <- without_integer64(newdata)
   newdata[] <- lapply(newdata, function(v) if (is.logical(v) && all(is.na(v))) as.numeric(v) else v)
   frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
                     error = function(e) stop_user("`newdata` does not fit the model: %s.", conditionMessage(e)))
-  check_new_classes(attr(design$terms, "dataClasses"), frame)
+  check_new_classes(attr(design$terms, "dataClasses"), frame[setdiff(names(frame), names(design$times))])
   frame
 }
 
@@ -246,10 +280,13 @@ matrix_rows <- function(design, newdata) {
   p <- length(design$columns)
   if (is.data.frame(newdata)) {
     columns <- if (is.null(design$names)) names(newdata) else intersect(design$names, names(newdata))
-    newdata <- as.matrix(newdata[columns])
+    newdata <- without_integer64(newdata[columns])
+    for (name in columns) plain_values(newdata[[name]], column_what(name, " of `newdata`"))
+    newdata <- as.matrix(newdata)
   }
   if (is.numeric(newdata) && is.null(dim(newdata)))
     stop_user("`newdata` must be a matrix of %d columns, not a vector; for one row: matrix(x, 1).", p)
+  if (is.matrix(newdata)) newdata <- plain_values(newdata, "`newdata`")
   if (!is.matrix(newdata) || !(is.numeric(newdata) || is.logical(newdata)))
     stop_user("`newdata` must be a numeric matrix of %d columns, not %s.", p, shown(newdata))
   if (!is.null(design$names) && !is.null(colnames(newdata))) {
@@ -284,9 +321,20 @@ column_moments <- function(x, weights = NULL) {
   m
 }
 
+# Squares of larger numbers, and sums of many, are not finite.
+largest_value <- 1e80
+
+# Of all rows, those that moments leave out included.
+check_largest <- function(v, name) {
+  if (any(abs(v) > largest_value, na.rm = TRUE)) stop_user("Column `%s` has values too large: change its unit.", name)
+}
+
+# Row names of a matrix may be missing.
+named_rows <- function(rows) if (anyNA(rows)) replace(rows, is.na(rows), "NA") else rows
+
 # A spread that squares to 0 or to infinity.
 check_spread <- function(m, names) {
-  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > 1e90) | abs(m$mean) > 1e90)
+  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > largest_value) | abs(m$mean) > largest_value)
   if (length(bad)) stop_user("Column `%s` has values too %s to be standardised: change its unit.", names[bad[1]],
                              if (m$sd[bad[1]] == 0) "small" else "large")
 }
@@ -304,6 +352,8 @@ x_scaling <- function(train, standardize, rotate = FALSE) {
   m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
   refuse_missing(train$design$columns, m$n_missing > 0)
   check_spread(m, train$design$columns)
+  if (!is.null(train$moment_weights))
+    for (j in seq_len(ncol(train$x))) check_largest(train$x[, j], train$design$columns[j])
   as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
   use_center <- standardize && train$design$intercept
   out <- list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),

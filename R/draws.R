@@ -198,7 +198,7 @@ rows_with_response <- function(fit, newdata, y, envir) {
       rows <- design_rows(fit$design, newdata)
       if (NROW(y) != length(rows$ok))
         stop_user("`y` has %d rows and `newdata` has %d: they must be the same.", NROW(y), length(rows$ok))
-      response <- take_rows(y, rows$ok)
+      response <- take_rows(response_values(y, "y"), rows$ok)
     } else {
       if (!is.null(y)) stop_user("`y` is only for a model that was fitted to x and y: put the response in `newdata`.")
       rows <- design_rows(fit$design, newdata)

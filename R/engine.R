@@ -56,7 +56,7 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
        mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
        batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
-       patience = if (is.finite(control$patience)) as.integer(control$patience) else 0L,
+       patience = if (is.finite(control$patience)) as.integer(min(control$patience, .Machine$integer.max)) else 0L,
        learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
        clip_norm = if (isTRUE(is.finite(control$clip_norm))) as.double(control$clip_norm) else 0,
        tolerance = if (control$precision == "single") 1e-4 else 1e-10)
@@ -93,6 +93,8 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
   colnames(history) <- columns
   out$history <- history
   out$status <- statuses[out$status + 1L]
+  # The state of a divergence leads to the next one: training goes on with a fresh one.
+  if (out$status == "diverged" || !engine_all_finite(out$state)) out["state"] <- list(NULL)
   out
 }
 

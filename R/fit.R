@@ -4,9 +4,9 @@
 # continue().
 fit_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
   layout <- spec_layout(spec)
-  control <- resolve_control(control, nrow(train$x), layout)
-  check_memory(layout$n_par, control)
-  sets <- training_sets(train, blocks, control$validation)
+  control <- resolve_control(control, train_counts(train), layout)
+  check_memory(layout, control)
+  sets <- training_sets(train, blocks, control$validation, control$precision == "single")
   control <- choose_epochs(control, spec, layout, blocks, sets)
   columns <- linear_columns(spec, sets$train, train$design$intercept)
   trained <- train_linear(columns, control, spec, layout, blocks, sets)

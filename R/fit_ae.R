@@ -39,7 +39,7 @@
 #'
 #' @param x a one-sided formula such as `~ .`, a numeric matrix, or a data frame.
 #' @param formula,data,weights,subset,na.action as in [lm()], but that missing entries pass by default. `weights` are
-#'   case weights: a row of weight 2 counts as two such rows.
+#'   case weights: a row of weight 2 counts as two such rows, and a row of weight 0 as none.
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of units of the bottleneck.
@@ -266,12 +266,12 @@ summary.varnn_ae <- function(object, ...) {
   mean_of <- function(e) colSums(w * e, na.rm = TRUE) / colSums(w * !is.na(e))
   error <- mean_of(errors)
   constant <- mean_of(constant_errors(object, rows$y, w))[names(error)]
-  moments <- stats::cov.wt(rows$z, w / sum(w), cor = all(apply(rows$z, 2, stats::sd) > 0))
+  moments <- stats::cov.wt(rows$z, w / sum(w), cor = all(apply(rows$z, 2, stats::sd) > 0), method = "ML")
   structure(list(
     fit_lines = fit_lines(object),
     variables = data.frame(family = vapply(object$design$variables, function(c) c$family, ""), error = error,
                            explained = ifelse(constant > 0, 1 - error / constant, NA), row.names = names(error)),
-    codes = list(sd = sqrt(diag(moments$cov)), correlation = moments$cor),
+    codes = list(sd = sqrt(diag(moments$cov) * sum(w) / unbiased_total(w)), correlation = moments$cor),
     layers = data.frame(name = object$layout$name, size = paste(object$layout$rows, "x", object$layout$cols),
                         norm = leaf_norms(object))), class = "summary.varnn_ae")
 }
@@ -368,7 +368,9 @@ sigma.varnn_ae <- function(object, ...) {
   is_number <- vapply(object$design$variables, function(c) is_gaussian(c), NA)
   if (!any(is_number)) stop_user("sigma() needs numeric columns.")
   names <- vapply(object$design$variables[is_number], function(c) c$name, "")
-  sqrt(colMeans(r[, names, drop = FALSE]^2, na.rm = TRUE))
+  r <- r[, names, drop = FALSE]
+  w <- stats::naresid(object$na.action, case_weights(object))
+  sqrt(colSums(w * r^2, na.rm = TRUE) / colSums(w * !is.na(r), na.rm = TRUE))
 }
 
 #' @export

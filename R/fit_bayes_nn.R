@@ -172,11 +172,14 @@ check_rotate <- function(rotate, standardize, posterior) {
   rotate
 }
 
+# Its square, and what it is divided by, are finite.
+least_sigma <- 1e-80
+
 check_noise_sd <- function(sigma) {
   if (is.character(sigma)) return(check_choice(sigma, c("learned", "hetero"), "sigma"))
   if (!is.numeric(sigma)) stop_user("`sigma` must be \"learned\", \"hetero\" or a number above 0, not %s.",
                                     shown(sigma))
-  check_number(sigma, "sigma", 0, 1e100, above = TRUE)
+  check_number(sigma, "sigma", least_sigma, 1 / least_sigma)
 }
 
 # Training data and arguments to a fit.
@@ -251,7 +254,7 @@ bayes_covariance <- function(spec) {
 most_covariances <- 5e6
 
 check_covariances <- function(covariance, spec) {
-  rows <- layer_units(spec)[spec$layer == "dense"]
+  rows <- as.double(layer_units(spec)[spec$layer == "dense"])
   cols <- c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias")
   weights <- sum(rows * cols)
   last <- length(rows)
@@ -291,14 +294,15 @@ rotates <- function(model, spec, control) {
 # Nothing is drawn in training: the objective is a function.
 is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
 
-# How to train where the user has not said, of n rows.
-bayes_training <- function(control, says_how, spec, n) {
+# How to train where the user has not said, of so many rows and cases.
+bayes_training <- function(control, says_how, spec, counts) {
+  n <- counts$cases
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   if (!is.null(control$epochs)) return(control)
   if (control$optimizer == "lbfgs") {
     control$epochs <- lbfgs_epochs(n)
   } else {
-    control$epochs <- bayes_epochs(n, control$batch_size)
+    control$epochs <- bayes_epochs(counts, control$batch_size)
     if (!says_how) control$schedule <- "cosine"
   }
   control
@@ -309,7 +313,7 @@ bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
-  control <- bayes_training(control, says_how, spec, nrow(train$x) - length(train$held_out))
+  control <- bayes_training(control, says_how, spec, row_counts(nrow(train$x), train$moment_weights))
   total <- if (is.null(train$moment_weights)) nrow(train$x) else sum(train$moment_weights)
   control$objective <- list(coefficient = c(kl_weights = 1 / total), mc_samples = model$mc_samples)
   control
@@ -319,7 +323,7 @@ bayes_control <- function(control, says_how, spec, train, model) {
 lbfgs_epochs <- function(n) as.integer(min(3000, max(1000, 1.5e6 / n)))
 
 # About 20,000 steps, 20 to 5,000 epochs.
-bayes_epochs <- function(n, batch_size) {
-  batch_size <- min(n, if (is.null(batch_size)) default_batch(n) else batch_size)
-  as.integer(min(5000, max(20, ceiling(20000 / ceiling(n / batch_size)))))
+bayes_epochs <- function(counts, batch_size) {
+  batch_size <- min(counts$rows, if (is.null(batch_size)) default_rows(counts) else batch_size)
+  as.integer(min(5000, max(20, ceiling(20000 / ceiling(counts$rows / batch_size)))))
 }

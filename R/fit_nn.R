@@ -26,6 +26,12 @@
 #' it, and with it the part in which residuals count as those of a normal distribution: it is less robust than
 #' [MASS::rlm()], which takes the scale from the median absolute residual.
 #'
+#' @section Classes of columns:
+#' Predictors are numeric, logical, factors or characters. Dates and times (`Date`, `POSIXct`) are read as the numbers
+#' that [lm()] reads, differences in time (`difftime`) in their unit in the training data, whatever the unit of new data
+#' is, and 64-bit integers (of the package bit64) as their values. Columns of other classes, whose numbers may mean
+#' something else (units, survival times, labelled values), are an error that names them.
+#'
 #' @section Defaults that look at the data:
 #' A network of dense layers alone starts as a linear model, so that training can only add to it: two units carry each
 #' direction of the (generalised) linear model with penalty p / n (p predictors, n rows), the other units have random
@@ -46,7 +52,9 @@
 #'
 #' @param x a formula, a numeric matrix, or a data frame of predictors.
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()]; `offset()` in the formula too. `weights` are
-#'   case weights: a row of weight 2 counts as two such rows.
+#'   case weights: a row of weight 2 counts as two such rows, and a row of weight 0 is absent: it has predictions and
+#'   nothing else, as in [lm()]. Whole numbers count as that many rows in the defaults, too; of other weights these look
+#'   at the number of rows.
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
@@ -202,6 +210,6 @@ proportions_to_counts <- function(train, family) {
                     all(abs(w * y - round(w * y)) < 1e-6))
   if (!is_share) return(train)
   train$response <- cbind(round(w * y), w - round(w * y))
-  train$weights <- NULL
+  train$weights <- if (any(w == 0)) as.double(w > 0) # rows without trials are absent
   train
 }

@@ -29,7 +29,8 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
   check_number(rows, "rows", 1, whole = TRUE)
   check_number(parameters, "parameters", 1, whole = TRUE)
   train <- training_data(object, data, parent.frame())
-  use <- unique(round(seq(1, nrow(train$x), length.out = min(rows, nrow(train$x)))))
+  use <- which(case_weights(object) > 0)
+  use <- use[unique(round(seq(1, length(use), length.out = min(rows, length(use)))))]
   offset <- engine_offset(object$blocks, train$offset)
   source <- engine_data(train$x, training_y(train, object$blocks), object$scaling, train$weights,
                         offset, use)
@@ -47,6 +48,7 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
 
 gradient_table <- function(at, theta, which, layout) {
   here <- at(theta)
+  if (!is.finite(here$loss)) stop_user("The loss is not finite at the fit's parameters: it has no derivatives there.")
   analytic <- here$gradient
   central <- function(i, shrink) {
     h <- .Machine$double.eps^(1 / 3) * max(1, abs(theta[i])) * shrink
@@ -60,9 +62,9 @@ gradient_table <- function(at, theta, which, layout) {
   }
   numerical <- vapply(which, central, 0, 1)
   error <- error_of(numerical)
-  kink <- error > 1e-6
+  kink <- is.finite(error) & error > 1e-6
   again <- vapply(which[kink], central, 0, 0.01)
-  better <- error_of(replace(numerical, kink, again)) < error
+  better <- which(error_of(replace(numerical, kink, again)) < error)
   numerical[better] <- replace(numerical, kink, again)[better]
   error <- error_of(numerical)
   leaf <- findInterval(which - 1, layout$offset)

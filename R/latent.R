@@ -167,7 +167,8 @@ decoded <- function(fit, z, rows, whole = FALSE, given = NULL) {
 }
 
 check_codes <- function(z, latent) {
-  if (is.data.frame(z)) z <- as.matrix(z)
+  if (is.data.frame(z)) z <- as.matrix(without_integer64(z))
+  if (is.numeric(z)) z <- plain_values(z, "`z`")
   if (is.numeric(z) && is.null(dim(z)))
     z <- if (length(z) == latent) matrix(z, 1) else if (latent == 1) matrix(z) else z
   if (!is.matrix(z) || !is.numeric(z) || ncol(z) != latent)
@@ -273,8 +274,17 @@ anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
   structure(rows$finish(out), threshold = threshold)
 }
 
-# quantile() of sorted values that stand for w rows each.
+# quantile() of values, without those that are missing, that stand for w rows each.
+weighted_quantiles <- function(x, w, probs) {
+  by <- order(x, na.last = NA)
+  vapply(probs, function(p) weighted_quantile(x[by], w[by], p), 0)
+}
+
+# The same of sorted values.
 weighted_quantile <- function(x, w, p) {
+  x <- x[w > 0]
+  w <- w[w > 0]
+  w <- w * (row_counts(length(w), w)$total / sum(w))
   rank <- (sum(w) - 1) * p
   at <- function(rank) x[min(length(x), 1 + findInterval(rank, cumsum(w)))]
   at(floor(rank)) + (rank - floor(rank)) * (at(floor(rank) + 1) - at(floor(rank)))

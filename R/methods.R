@@ -100,7 +100,14 @@ nobs.varnn <- function(object, ...) {
 }
 
 # Observations as the case weights count them: a weight of 2 is two rows.
-n_cases <- function(fit) if (is.null(fit$weights)) fit$n_obs else sum(fit$weights)
+n_cases <- function(fit) row_counts(fit$n_obs, fit$weights)$total
+
+# What weighted squares are divided by for an unbiased variance that has lost so many degrees of freedom: the cases less
+# these or, where weights only say how rows compare, the same share of the rows.
+unbiased_total <- function(w, lost = 1) {
+  n <- sum(w > 0)
+  max(sum(w) - lost, sum(w) * (n - lost) / max(1, n))
+}
 
 #' @export
 weights.varnn <- function(object, ...) {
@@ -176,7 +183,7 @@ sigma.varnn <- function(object, ...) {
   w <- case_weights(object)
   lost <- if (is.null(object$rank)) 0 else object$rank
   out <- vapply(parts, function(p) {
-    p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / (sum(w[!is.na(p$y[, 1])]) - lost))
+    p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / unbiased_total(w[!is.na(p$y[, 1])], lost))
   }, 0)
   if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
   out
@@ -363,6 +370,8 @@ simulation_free <- function(fit) {
   profiled <- vapply(fit$blocks, has_profiled_sigma, NA)
   if (any(profiled)) {
     s <- sigma.varnn(fit)
+    if (!all(is.finite(s)))
+      stop_user("The noise is not known: there are no more rows than coefficients, or no response is there.")
     free[profiled] <- Map(function(b, s) log(s / b$scale), fit$blocks[profiled], s)
   }
   free

@@ -104,12 +104,12 @@ mean_squared <- function(a, b, w) {
 
 # prcomp() of rows with case weights: the eigenvectors of their covariance matrix.
 weighted_pca <- function(x, w, k) {
-  if (all(w == w[1])) return(stats::prcomp(x, center = TRUE, rank. = k))
+  if (all(w == 1)) return(stats::prcomp(x, center = TRUE, rank. = k))
   moments <- stats::cov.wt(x, w / sum(w), method = "ML")
   axes <- eigen(moments$cov, symmetric = TRUE)
   rotation <- axes$vectors[, seq_len(k), drop = FALSE]
   dimnames(rotation) <- list(colnames(x), paste0("PC", seq_len(k)))
-  sdev <- sqrt(pmax(axes$values, 0) * sum(w) / (sum(w) - 1))
+  sdev <- sqrt(pmax(axes$values, 0) * sum(w) / unbiased_total(w))
   scores <- sweep(x, 2, moments$center) %*% rotation
   structure(list(sdev = sdev, rotation = rotation, center = moments$center, scale = FALSE, x = scores),
             class = "prcomp")

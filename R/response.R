@@ -26,11 +26,13 @@ is_trials <- function(response, family) {
 }
 
 response_columns <- function(response, name) {
+  if (!NCOL(response)) stop_user("The response `%s` has no columns.", name)
   if (is.data.frame(response)) return(as.list(response))
   if (!is.matrix(response)) return(stats::setNames(list(response), name))
   if (ncol(response) == 1) return(stats::setNames(list(response[, 1]), name))
   names <- colnames(response)
   if (is.null(names)) names <- rep("", ncol(response))
+  names[is.na(names)] <- ""
   names[names == ""] <- paste0("Y", seq_along(names))[names == ""]
   stats::setNames(lapply(seq_along(names), function(j) response[, j]), names)
 }
@@ -52,10 +54,10 @@ response_rules <- list(
     if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && is_within(y, 0, 1)
   }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
   binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
-                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0, not all 0,"),
+                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0, at most 1e15, not all 0,"),
   categorical = list(is = function(y) is.factor(y), what = "a factor"),
-  poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0"),
-  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0")
+  poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0, at most 1e15,"),
+  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0, at most 1e15,")
 )
 # Responses of other data than those of training, against the blocks that training made.
 check_like <- function(blocks, response, n, what = "the held-out data") {
@@ -69,7 +71,7 @@ check_like_block <- function(block, y, n, what) {
   refuse <- function(...) stop_user("The response `%s` of %s %s.", block$columns, what, sprintf(...))
   if (NROW(y) != n) refuse("has %d values, not %d", NROW(y), n)
   if (all(is.na(y))) return(invisible())
-  is_kind <- switch(block$type, factor = is.factor(y) || is.character(y), logical = is.logical(y), is.numeric(y))
+  is_kind <- switch(block$type, factor = is.factor(y) || is.atomic(y) && !is.complex(y), logical = is.logical(y), is.numeric(y))
   if (!is_kind) refuse("must be %s as in training", block$type)
   if (is.numeric(y) && any(is.infinite(y))) refuse("has infinite values")
   new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))
@@ -77,12 +79,15 @@ check_like_block <- function(block, y, n, what) {
 }
 
 is_within <- function(y, low, high) min(y, low, na.rm = TRUE) >= low && max(y, high, na.rm = TRUE) <= high
-is_count <- function(y) all(y >= 0 & y == round(y), na.rm = TRUE)
+is_count <- function(y) all(y >= 0 & y == round(y) & y <= largest_count, na.rm = TRUE)
+
+# Whole numbers are exact up to 2^53.
+largest_count <- 1e15
 
 auto_family <- function(y, name) {
   if (is.logical(y)) return("bernoulli")
   if (is.factor(y)) return(if (nlevels(y) == 2) "bernoulli" else "categorical")
-  if (is.numeric(y) && !inherits(y, c("Date", "POSIXct", "difftime", "Surv"))) return("gaussian")
+  if (is.numeric(y)) return("gaussian")
   stop_user("The response `%s` is of class \"%s\": it must be numeric, logical, a factor or character.", name,
             class(y)[1])
 }
@@ -94,7 +99,10 @@ make_block <- function(piece, standardize, train) {
   check_response(y, piece$name)
   family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
   if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
-  if (family == "categorical" && !is.factor(y)) y <- factor(y)
+  if (family == "categorical" && !is.factor(y)) {
+    y <- factor(y)
+    check_response(y, piece$name)
+  }
   rule <- response_rules[[family]]
   if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
   block <- list(family = family, columns = piece$name, type = block_type(y, family),
@@ -106,7 +114,11 @@ make_block <- function(piece, standardize, train) {
 }
 
 check_response <- function(y, name) {
+  if (!(is.atomic(y) || is.factor(y)))
+    stop_user("The response `%s` is %s: it must be numeric, logical, a factor or character.", name, shown(y))
   if (is.numeric(y) && any(is.infinite(y))) stop_user("The response `%s` has infinite values.", name)
+  if (is.numeric(y) && any(abs(y) > largest_value, na.rm = TRUE))
+    stop_user("The response `%s` has values too large: change its unit.", name)
   if (all(is.na(y))) stop_user("The response `%s` has no value that is not missing.", name)
   if (is.factor(y) && nlevels(y) < 2)
     stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", name, levels(y))
@@ -156,7 +168,6 @@ blocks_y <- function(blocks, response, offset = NULL) {
 # The offset on eta [n, rows of eta] for all but the gaussians, or NULL.
 engine_offset <- function(blocks, offset) {
   if (is.null(offset) || all(vapply(blocks, is_gaussian, NA))) return(NULL)
-  if (!is.null(dim(offset))) stop_user("`offset` must be a vector.")
   if (any(vapply(blocks, function(b) b$family == "categorical", NA)))
     stop_user("An offset has no meaning for the family categorical: it would be the same for all levels.")
   do.call(cbind, lapply(blocks, function(b) matrix(if (is_gaussian(b)) 0 else offset, length(offset), eta_rows(b))))

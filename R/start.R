@@ -8,13 +8,13 @@ start_of <- function(spec, layout, blocks, data, control) {
   slices <- block_slices(blocks, y_rows)
   of_block <- function(s) if (length(s) < ncol(y)) y[, s, drop = FALSE] else y
   eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(of_block(s), w), blocks, slices))
-  if (!is.null(data$offset)) eta <- eta - colMeans(data$offset[rows, , drop = FALSE])
+  if (!is.null(data$offset)) eta <- eta - weighted_means(data$offset[rows, , drop = FALSE], w)
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (spec$weights != "point")
-    return(start_at_simpler(start_noise(theta, layout, blocks, y), spec, layout, blocks, data, control))
-  if (is_quick(spec, layout, data$n, control)) linear_start(theta, spec, layout, data) else theta
+    return(start_at_simpler(start_noise(theta, layout, blocks, y, w), spec, layout, blocks, data, control))
+  if (is_quick(spec, layout, row_counts(data$n, data$weight)$rows, control)) linear_start(theta, spec, layout, data) else theta
 }
 
 # Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs), as
@@ -92,16 +92,16 @@ linear_fit <- function(theta, spec, layout, data) {
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
   if (length(rows) > 10000) rows <- rows[sample.int(length(rows), 10000)]
   data$row <- as.double(rows)
-  total <- if (is.null(data$weight)) length(rows) else sum(data$weight[rows])
+  counts <- row_counts(length(rows), data$weight[rows])
   layers <- c("layer", "size", "option", "setting")
   spec[layers] <- lapply(spec[layers], utils::tail, 1)
-  spec$penalty <- spec$penalty + spec$n_x / total
+  spec$penalty <- spec$penalty + spec$n_x / counts$total
   linear <- spec_layout(spec)
   weight <- linear$leaves[linear$leaves$role == "weight", ]
-  if (!total > 0 || prod(weight$rows, weight$cols, min(weight$rows, weight$cols)) > 1e8) return(NULL) # a slow svd()
+  if (prod(weight$rows, weight$cols, min(weight$rows, weight$cols)) > 1e8) return(NULL) # a slow svd()
   size <- weight$rows * weight$cols
   after <- linear$n_par - size # the last bias, and what the families need: the same as in theta, and last in both
-  control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), length(rows), linear)
+  control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), counts, linear)
   trained <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))
   found <- trained$theta
   if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after),

@@ -3,10 +3,11 @@
 # Random weights start nearly as points, and a learned noise small: of a large one the network would learn little.
 random_log_sigma <- -3
 
-start_noise <- function(theta, layout, blocks, y) {
+start_noise <- function(theta, layout, blocks, y, w) {
   columns <- block_slices(blocks, y_rows)
   for (i in which(vapply(blocks, function(b) b$family == "gaussian" && b$noise == "each", NA))) {
-    sd <- sqrt(mean((y[, columns[[i]]] - mean(y[, columns[[i]]], na.rm = TRUE))^2, na.rm = TRUE))
+    own <- y[, columns[[i]], drop = FALSE]
+    sd <- sqrt(mean(weighted_means((own - by_column(weighted_means(own, w), own))^2, w)))
     theta[leaf_index(noise_leaf(layout$leaves, i))] <- log(0.3 * if (sd > 0) sd else 1)
   }
   theta

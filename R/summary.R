@@ -166,7 +166,7 @@ block_summary <- function(part, w) {
   list(measures = c(rmse = sqrt(ss / sum(w[!is.na(r)])), r_squared = share_explained(ss,
                                                                                      sum(w * (y - center)^2,
                                                                                          na.rm = TRUE))),
-       residuals = stats::quantile(r, na.rm = TRUE, names = FALSE))
+       residuals = weighted_quantiles(r, w, seq(0, 1, 0.25)))
 }
 
 share_explained <- function(ss, total) if (total > 0) 1 - ss / total else NA_real_

@@ -5,10 +5,23 @@
 learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005,
                  adamw = 0.005, lbfgs = 1)
 
-resolve_control <- function(control, n, layout) {
+# How many rows there are, those of weight 0 being absent; how much they stand for: a row of weight 2 is two rows, but
+# weights of a mean below 1 say how rows compare, not that there are fewer; and the cases by which defaults are chosen:
+# weights that are whole numbers count rows that are the same, others may have any unit.
+row_counts <- function(n, weights = NULL) {
+  if (is.null(weights)) return(list(rows = n, total = n, cases = n))
+  rows <- sum(weights > 0)
+  total <- max(rows, sum(weights))
+  list(rows = rows, total = total, cases = if (all(weights == round(weights))) total else rows)
+}
+
+# Of the rows to train on, those held out included.
+train_counts <- function(train) row_counts(nrow(train$x), train$weights)
+
+resolve_control <- function(control, counts, layout) {
   full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
-  if (is.null(control$batch_size)) control$batch_size <- default_batch(n)
-  control$batch_size <- if (full) n else min(control$batch_size, n)
+  if (is.null(control$batch_size)) control$batch_size <- default_rows(counts)
+  control$batch_size <- if (full) counts$rows else min(control$batch_size, counts$rows)
   is_vae <- "kl_latent" %in% layout$terms$term
   if (is.null(control$clip_norm)) control$clip_norm <- if (is_vae) 100 else Inf
   if (is.null(control$learn_rate)) control$learn_rate <- c(stats::na.omit(learn_rates[control$optimizer]), 0.005)[[1]] *
@@ -20,11 +33,24 @@ resolve_control <- function(control, n, layout) {
 # Between 32 and 256 rows, about 60 steps an epoch.
 default_batch <- function(n) 2^min(8, max(5, floor(log2(n / 60))))
 
-# Parameters, gradient, best and slots, the copies in R included, against what the machine has, where it tells.
-check_memory <- function(n_par, control) {
+# As many rows as make the default batch of their cases, but 32 at least: fewer would make steps of much noise.
+default_rows <- function(counts) {
+  batch <- default_batch(counts$cases)
+  min(counts$rows, max(32, round(batch * counts$rows / counts$cases)))
+}
+
+# Parameters, gradient, best and slots, the copies in R included, against what the machine has, where it tells; and the
+# history, its copies included.
+check_memory <- function(layout, control) {
   slots <- registry()$optimizer_slots[match(control$optimizer, registry()$optimizer)]
+  n_par <- layout$n_par
   needed <- n_par * 8 * (2 * slots + 6)
   available <- available_memory()
+  history <- 24 * (3 + 2 * nrow(layout$terms)) * as.double(max(0, control$epochs))
+  if (history > available)
+    stop_user("The history of %s epochs would need %s GB, more than there is (%s GB): make `epochs` smaller.",
+              format(control$epochs, big.mark = ",", scientific = FALSE), format(history / 1e9, digits = 3),
+              format(available / 1e9, digits = 3))
   if (needed > available) stop_user(
     "The network has %s parameters and would need %s GB, more than there is (%s GB): make `hidden` smaller.",
     format(n_par, big.mark = ","), format(needed / 1e9, digits = 3), format(available / 1e9, digits = 3))
@@ -39,13 +65,18 @@ available_memory <- function() {
 # ---- training and validation data
 
 # The rows held out, chosen before anything is learned from the data, with the moments' weights: none for these rows.
+# A proportion is one of the rows that have a weight.
 hold_out <- function(train, validation, n = nrow(train$x)) {
   train$moment_weights <- train$weights
-  rows <- if (is.list(validation)) NULL else held_out_rows(validation, n)
+  has_weight <- if (is.null(train$weights)) seq_len(n) else which(train$weights > 0)
+  is_share <- length(validation) == 1 && !is.list(validation) && validation < 1
+  rows <- if (is_share) has_weight[held_out_rows(validation, length(has_weight))]
+  else if (!is.list(validation)) held_out_rows(validation, n)
   if (!length(rows)) return(train)
+  if (!any(rows %in% has_weight)) stop_user("`validation` holds out no row that has a weight.")
+  if (all(has_weight %in% rows)) stop_user("`validation` holds out every row that has a weight.")
   train$held_out <- rows
   train$moment_weights <- replace(if (is.null(train$weights)) rep(1, n) else train$weights, rows, 0)
-  if (!sum(train$moment_weights) > 0) stop_user("`validation` holds out every row that has a weight.")
   train
 }
 
@@ -54,16 +85,41 @@ training_y <- function(train, blocks) {
   if (is.null(train$y)) blocks_y(blocks, train$response, train$offset) else train$y
 }
 
-# list(train, valid) for the engine; valid is NULL when nothing is held out.
-training_sets <- function(train, blocks, validation) {
+# list(train, valid) for the engine, without the rows of weight 0; valid is NULL when nothing is held out.
+training_sets <- function(train, blocks, validation, is_single = FALSE) {
   y <- training_y(train, blocks)
+  if (is_single) check_single(train, y, blocks[[1]]$columns)
   offset <- engine_offset(blocks, train$offset)
   same <- isTRUE(train$is_own_response)
-  part <- function(row = NULL) engine_data(train$x, y, train$scaling, train$weights, offset, row, same)
-  if (is.list(validation)) return(list(train = part(), valid = held_out_data(train, blocks, validation)))
+  w <- relative_weights(train$weights)
+  part <- function(row = NULL) engine_data(train$x, y, train$scaling, w, offset, row, same)
+  has_weight <- if (is.null(w)) seq_len(nrow(train$x)) else which(w > 0)
+  all <- if (length(has_weight) < nrow(train$x)) has_weight
+  if (is.list(validation)) return(list(train = part(all), valid = held_out_data(train, blocks, validation)))
   rows <- train$held_out
-  if (!length(rows)) return(list(train = part(), valid = NULL))
-  list(train = part(setdiff(seq_len(nrow(train$x)), rows)), valid = part(rows))
+  if (!length(rows)) return(list(train = part(all), valid = NULL))
+  list(train = part(setdiff(has_weight, rows)), valid = part(intersect(rows, has_weight)))
+}
+
+# The weights, or where these are so large or small that sums of them or single precision would lose them, multiples
+# that are not. Rows of less than 1e-30 of the largest are absent: they change no sum.
+relative_weights <- function(w) {
+  if (is.null(w)) return(NULL)
+  w[w < 1e-30 * max(w)] <- 0
+  if (max(w) > 1e6 || max(w) < 1e-6) w / mean(w[w > 0]) else w
+}
+
+# In single precision squares of numbers beyond 1e19 are infinite; `x` is standardised by its scaling.
+check_single <- function(train, y, columns) {
+  check <- function(m, center, scale, names) {
+    largest <- pmax(abs(m$min - center), abs(m$max - center)) / scale
+    bad <- which(is.finite(largest) & largest > 1e15)
+    if (length(bad)) stop_user("%s values too large for `precision` = \"single\": use \"double\", or change the unit.",
+                               names[bad[1]])
+  }
+  s <- train$scaling
+  check(engine_moments(train$x), s$center, s$scale, sprintf("Column `%s` has", train$design$columns))
+  check(engine_moments(y), 0, 1, rep(sprintf("The response `%s` has", columns[1]), ncol(y)))
 }
 
 # What training found, with what it takes to read its history.
@@ -107,13 +163,14 @@ new_response <- function(design, terms, newdata, what = "the held-out data") {
     rows <- design_rows(design, newdata$x)
     if (NROW(newdata$y) != length(rows$ok))
       stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
-    return(list(x = rows$x, offset = rows$offset, response = take_rows(newdata$y, rows$ok)))
+    return(list(x = rows$x, offset = rows$offset, response = take_rows(response_values(newdata$y, "y"), rows$ok)))
   }
   if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
-  frame <- tryCatch(stats::model.frame(terms, newdata, na.action = stats::na.pass),
+  frame <- tryCatch(stats::model.frame(terms, without_integer64(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("The response is not in %s: %s.", what, conditionMessage(e)))
-  list(x = rows$x, offset = rows$offset, response = take_rows(stats::model.response(frame), rows$ok))
+  response <- response_values(stats::model.response(frame), names(frame)[1])
+  list(x = rows$x, offset = rows$offset, response = take_rows(response, rows$ok))
 }
 
 take_rows <- function(x, rows) if (length(dim(x)) == 2) x[rows, , drop = FALSE] else x[rows]
@@ -157,20 +214,29 @@ start_score <- function(one, spec, sets) {
 # there is nothing held out that it could watch.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
-  n <- sets$train$n
-  control$epochs <- most_epochs(n, control$batch_size)
+  counts <- row_counts(sets$train$n, sets$train$weight)
+  n <- counts$cases
+  control$epochs <- most_epochs(counts$rows, control$batch_size)
   if (!is.null(sets$valid)) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
     return(control)
   }
+<<<<<<< HEAD
   if (n < 10) return(control)
+=======
+  if (is.finite(control$patience) || n < 10 || counts$rows < 5) return(control)
+>>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
   control$is_interrupted <- is.null(curves)
   if (control$is_interrupted) return(control)
+<<<<<<< HEAD
   control$epochs <- fewest_epochs(curves)
   control$patience <- Inf
+=======
+  control$epochs <- fewest_epochs(curves, attr(curves, "weight"))
+>>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
@@ -178,21 +244,29 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
-# Held-out loss [epochs, folds]; every five folds divide the rows anew. NULL when the user interrupts.
+# Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. NULL when the
+# user interrupts.
 held_out_curves <- function(control, spec, layout, blocks, train, folds) {
   quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL), keep.null = TRUE)
   whole <- train[names(train) != "row"]
-  fold <- replicate(ceiling(folds / 5), sample(rep_len(1:5, train$n)))
+  rows <- if (is.null(train$row)) as.double(seq_len(train$n)) else train$row
+  fold <- replicate(ceiling(folds / 5), sample(rep_len(1:5, length(rows))))
   curves <- matrix(Inf, control$epochs, folds)
+  weight <- numeric(folds)
   for (k in seq_len(folds)) {
     out <- fold[, (k - 1) %/% 5 + 1] == (k - 1) %% 5 + 1
-    inside <- c(whole, list(row = as.double(which(!out))))
+    inside <- c(whole, list(row = rows[!out]))
     one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
-                      c(whole, list(row = as.double(which(out)))), quiet)
+                      c(whole, list(row = rows[out])), quiet)
     if (one$status == "interrupted") return(NULL)
+<<<<<<< HEAD
     curves[, k] <- held_out_curve(one, nrow(curves))
+=======
+    curves[seq_len(one$epochs), k] <- one$history[, "val_loss"]
+    weight[k] <- if (is.null(train$weight)) sum(out) else sum(train$weight[rows[out]])
+>>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
   }
-  curves
+  structure(curves, weight = weight)
 }
 
 # Held-out losses of a fold by epoch: after patience ended its training it stays what it was, after it diverged
@@ -204,13 +278,16 @@ held_out_curve <- function(trained, n_epochs) {
 }
 
 # The fewest epochs, at least two, whose mean loss is above the least by at most half the standard error of the
-# difference (the folds of one division being the independent ones).
-fewest_epochs <- function(curves) {
-  mean_curve <- rowMeans(curves)
+# difference (the folds of one division being the independent ones). Each fold counts by the cases in it.
+fewest_epochs <- function(curves, weight = rep(1, ncol(curves))) {
+  share <- weight / sum(weight)
+  mean_curve <- drop(curves %*% share)
   if (!any(is.finite(mean_curve))) return(nrow(curves))
   least <- which.min(mean_curve)
   above <- sweep(curves, 2, curves[least, ])
   above[!is.finite(above)] <- 1e10
-  margin <- if (ncol(curves) > 1) apply(above, 1, stats::sd) / sqrt(5) / 2 else 0
-  max(2, which(rowMeans(above) <= margin)[1])
+  mean_above <- drop(above %*% share)
+  k <- ncol(curves)
+  margin <- if (k > 1) sqrt(drop((above - mean_above)^2 %*% share) * k / (k - 1)) / sqrt(5) / 2 else 0
+  max(2, which(mean_above <= margin)[1])
 }

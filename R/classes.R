@@ -1,0 +1,122 @@
+# Vectors whose class says what their numbers mean: dates, times, 64-bit integers, units. What a model reads of them is
+# decided here, the same for training and for new data; a class that is not known here is refused by its name.
+
+# Of these the doubles, codes or words are what they show.
+plain_classes <- c("AsIs", "numeric", "integer", "double", "logical", "character", "factor", "ordered", "matrix",
+                   "array", "table", "ts", "zoo", "xts", "yearmon", "yearqtr", "roman", "noquote", "glue", "labelled",
+                   "haven_labelled", "haven_labelled_spss", "vctrs_vctr")
+
+# Matrices of other classes are bases, as of splines, but for these.
+measured_classes <- c("Surv", "integer64", "units", "mixed_units", "Date", "POSIXct", "difftime", "errors", "quantities")
+
+is_plain_vector <- function(v) {
+  class <- oldClass(v)
+  if (is.null(class)) return(TRUE)
+  if (has_value_labels(v)) return(FALSE)
+  if (isS4(v) || typeof(v) == "list") return(FALSE)
+  is.character(v) || all(class %in% plain_classes) || is.matrix(v) && !any(class %in% measured_classes)
+}
+
+# A factor in disguise, or numbers among which some mean that they are missing.
+has_value_labels <- function(v) {
+  inherits(v, c("labelled", "haven_labelled")) &&
+    (!is.null(attr(v, "labels")) || !is.null(attr(v, "na_values")) || !is.null(attr(v, "na_range")))
+}
+
+# The values of a vector or matrix as R's own types; `what` names it in an error.
+plain_values <- function(v, what) {
+  if (inherits(v, "integer64")) return(integer64_values(v))
+  if (is_plain_vector(v)) return(v)
+  stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
+}
+
+class_hint <- function(v) {
+  if (inherits(v, "Surv")) return(", and no family fits survival times")
+  if (has_value_labels(v))
+    return(" with value labels: make it a factor, as by haven::as_factor(), or a number, as by haven::zap_labels()")
+  if (inherits(v, "POSIXlt")) return(": make it a time that is a number, by as.POSIXct()")
+  ", whose numbers may mean something else: make it a number, as by as.numeric(), a factor or a character"
+}
+
+column_what <- function(name, where = "") sprintf("Column `%s`%s", name, where)
+
+# bit64 keeps 64-bit integers in the bits of doubles; the least of them is NA. Exact up to 2^53.
+integer64_values <- function(v) {
+  piece <- 1e7
+  bits <- as.vector(unclass(v))
+  out <- v
+  attributes(out) <- attributes(v)[setdiff(names(attributes(v)), "class")]
+  for (first in seq(1, length(bits), by = piece)[length(bits) > 0]) {
+    at <- seq(first, min(length(bits), first + piece - 1))
+    half <- matrix(readBin(writeBin(bits[at], raw(), endian = "little"), "integer", 2 * length(at), endian = "little"), 2)
+    low <- ifelse(is.na(half[1, ]), 2^31, half[1, ] %% 2^32) # the integer of these bits is R's NA
+    high <- ifelse(is.na(half[2, ]), -2^31, half[2, ])
+    out[at] <- ifelse(high == -2^31 & low == 0, NA, high * 2^32 + low)
+  }
+  out
+}
+
+# A data frame or list whose 64-bit integers are numbers: R's own functions drop their class.
+without_integer64 <- function(data) {
+  if (!is.list(data)) return(data)
+  for (j in which(vapply(data, inherits, NA, "integer64"))) data[[j]] <- integer64_values(data[[j]])
+  for (j in which(vapply(data, has_lost_class, NA)))
+    stop_user(paste("Column `%s` has no value above 2e-308: if these are 64-bit integers that have lost their class, load",
+                    "the package bit64 before rows are taken; else change the unit."), names(data)[j])
+  data
+}
+
+# Small 64-bit integers are subnormal as doubles.
+has_lost_class <- function(v) {
+  if (!is.double(v) || is.object(v)) return(FALSE)
+  largest <- max(abs(range(0, v, na.rm = TRUE)))
+  largest > 0 && largest < .Machine$double.xmin
+}
+
+# ---- dates and times, which are predictors by what they count
+
+span_units <- c("secs", "mins", "hours", "days", "weeks")
+
+# What a column counts: "Date", "POSIXct" or the unit of a difference in time; NULL of others.
+time_of <- function(v) {
+  if (length(dim(v)) > 1) return(NULL)
+  if (inherits(v, "Date")) return("Date")
+  if (inherits(v, "POSIXct")) return("POSIXct")
+  if (inherits(v, "difftime") && isTRUE(attr(v, "units") %in% span_units)) attr(v, "units")
+}
+
+# The times among the columns of a frame, by name.
+frame_times <- function(frame) unlist(lapply(as.list(frame), time_of))
+
+# A predictor as numbers, factor or words; `time` is what it counted in training.
+predictor_values <- function(v, name, time, where = "") {
+  if (is.null(time)) return(plain_values(v, column_what(name, where)))
+  if (all(is.na(v))) return(rep(NA_real_, length(v)))
+  if (time %in% span_units && inherits(v, "difftime")) return(as.double(v, units = time))
+  if (!identical(time_of(v), time))
+    stop_user("%s must be of class \"%s\" as in training, not %s.", column_what(name, where),
+              if (time %in% span_units) "difftime" else time, class(v)[1])
+  as.double(unclass(v))
+}
+
+# A model frame with these of its columns as predictor_values() has them.
+with_values <- function(frame, names, times, where = "") {
+  for (name in names) {
+    v <- frame[[name]]
+    time <- if (name %in% names(times)) times[[name]]
+    if (is.object(v) && !is.factor(v) || !is.null(time)) frame[[name]] <- predictor_values(v, name, time, where)
+  }
+  frame
+}
+
+# ---- responses
+
+# A response as training has it: each column of R's own types, an array of one dimension as a vector.
+response_values <- function(y, name) {
+  if (is.data.frame(y)) {
+    y[] <- Map(response_values, as.list(y), names(y))
+    return(y)
+  }
+  y <- plain_values(y, sprintf("The response `%s`", name))
+  if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
+}

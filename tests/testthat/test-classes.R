@@ -1,0 +1,201 @@
+# Classes whose numbers are not their doubles: read rightly, the same in training and new data, or refused by name.
+
+# 64-bit integers as bit64 makes them, from whole numbers below 2^31 and NA.
+int64 <- function(x) {
+  halves <- ifelse(is.na(x), 0L, as.integer(x))
+  high <- ifelse(is.na(x), NA_integer_, ifelse(x < 0, -1L, 0L)) # NA is the least integer
+  bits <- writeBin(as.integer(rbind(halves, high)), raw(), endian = "little")
+  structure(readBin(bits, "double", length(x), endian = "little"), class = "integer64")
+}
+
+timed <- function() {
+  data <- data.frame(x = cos(1:40), count = 3 * (1:40) - 50)
+  data$day <- as.Date("2020-01-01") + c(1, 5, 2, 9) * (1:40)
+  data$at <- as.POSIXct("2020-01-01", tz = "UTC") + 3600 * (1:40)^1.1
+  data$wait <- as.difftime(sqrt(1:40), units = "hours")
+  data$y <- sin(1:40) + data$x + (1:40) / 20
+  data
+}
+
+test_that("64-bit integers have the values of bit64", {
+  expect_identical(integer64_values(int64(c(5, -7, 0, NA, .Machine$integer.max))),
+                   c(5, -7, 0, NA, .Machine$integer.max))
+  # 2^32 + 2^31, 2^53, -(2^40) + 1, -2^63 + 2^31
+  halves <- c(NA, 1L, 0L, 2097152L, 1L, -256L, NA, NA)
+  bits <- readBin(writeBin(halves, raw(), endian = "little"), "double", 4, endian = "little")
+  expect_identical(integer64_values(structure(bits, class = "integer64")),
+                   c(2^32 + 2^31, 2^53, -2^40 + 1, -2^63 + 2^31))
+  skip_if_not_installed("bit64")
+  x <- bit64::as.integer64(c("-9007199254740991", "123456789012", NA, "0"))
+  expect_identical(integer64_values(x), as.double(x))
+})
+
+test_that("64-bit integers are the numbers that they show: predictor, response, weights, offset, new data", {
+  data <- timed()
+  wide <- data
+  wide$count <- int64(data$count)
+  wide$w <- int64(rep(1:2, 20))
+  data$w <- rep(1:2, 20)
+  expect_equal(predict(linear(y ~ count, wide), wide), predict(linear(y ~ count, data)))
+  fit <- linear(y ~ count, data)
+  expect_equal(predict(fit, wide), predict(fit))
+  expect_equal(coef(linear(count ~ x, wide)), coef(linear(count ~ x, data)))
+  expect_equal(coef(linear(y ~ x, wide, weights = w)), coef(linear(y ~ x, data, weights = w)))
+  expect_equal(coef(linear(y ~ x + offset(count), wide)), coef(linear(y ~ x + offset(count), data)))
+  expect_equal(coef(linear(wide["count"], data$y)), coef(linear(data["count"], data$y)))
+  expect_equal(coef(linear(data["x"], int64(data$count))), coef(linear(data["x"], data$count)))
+  by_matrix <- linear(as.matrix(data["count"]), data$y)
+  expect_equal(unname(predict(by_matrix, wide)), unname(predict(by_matrix)))
+  expect_equal(calibration(fit_nn(count ~ x, data, epochs = 2), wide, draws = 10)$n, 40)
+})
+
+test_that("missing 64-bit integers are missing", {
+  data <- timed()
+  wide <- data
+  data$count[3] <- NA
+  wide$count <- int64(data$count)
+  expect_equal(coef(linear(y ~ count, wide)), coef(linear(y ~ count, data)))
+  expect_equal(is.na(unname(predict(linear(y ~ count, data), wide))), seq_len(40) == 3)
+})
+
+test_that("64-bit integers are columns of autoencoders", {
+  data <- timed()[c("x", "count", "y")]
+  wide <- data
+  wide$count <- int64(data$count)
+  of <- function(data) {
+    set.seed(1)
+    fit_ae(data, hidden = 0, latent = 1, epochs = 5)
+  }
+  fit <- of(wide)
+  expect_identical(fit$theta, of(data)$theta)
+  expect_equal(encode(fit, wide), encode(fit, data))
+  expect_equal(encode(fit_vae(~ x + count, wide, latent = 1, epochs = 2), wide)[, 1] * 0, numeric(40))
+})
+
+test_that("64-bit integers that have lost their class are seen", {
+  data <- timed()
+  fit <- linear(y ~ count, data)
+  data$count <- unclass(int64(1:40))
+  expect_refused(predict(fit, data), "`count` has no value above 2e-308.*bit64")
+  expect_refused(linear(y ~ count, data), "`count` has no value above 2e-308.*bit64")
+})
+
+test_that("dates and times are predictors as in lm()", {
+  data <- timed()
+  for (formula in list(y ~ day, y ~ at, y ~ wait, y ~ x + day + wait)) {
+    fit <- linear(formula, data)
+    truth <- lm(formula, data)
+    expect_equal(predict(fit, data), predict(truth, data), tolerance = 1e-6, label = deparse1(formula))
+    expect_equal(predict(fit, data[5:7, ]), predict(truth, data[5:7, ]), tolerance = 1e-6)
+    expect_equal(predict(fit), fitted(truth), tolerance = 1e-6)
+  }
+  x <- data[c("day", "wait")]
+  expect_equal(unname(predict(linear(x, data$y), x)), unname(fitted(lm(y ~ day + wait, data))), tolerance = 1e-6)
+})
+
+test_that("differences in time are counted in the unit of training", {
+  data <- timed()
+  fit <- linear(y ~ wait, data)
+  for (unit in c("secs", "mins", "days", "weeks")) {
+    other <- data
+    units(other$wait) <- unit
+    expect_equal(predict(fit, other), predict(fit), label = unit)
+  }
+})
+
+test_that("a date stands for no number, a number for no date, nor a time for a date", {
+  data <- timed()
+  other <- function(name, value) replace(data, name, list(value))
+  expect_refused(predict(linear(y ~ day, data), other("day", as.numeric(data$day))), "`day` of `newdata` .*\"Date\"")
+  expect_refused(predict(linear(y ~ day, data), other("day", data$at)), "`day` of `newdata` .*\"Date\".*POSIXct")
+  expect_refused(predict(linear(y ~ at, data), other("at", data$day)), "`at` of `newdata` .*\"POSIXct\".*Date")
+  expect_refused(predict(linear(y ~ wait, data), other("wait", 1:40)), "`wait` of `newdata` .*\"difftime\"")
+  expect_refused(predict(linear(y ~ x, data), other("x", data$wait)), "`x` of `newdata`.*numeric")
+  expect_refused(predict(linear(y ~ x, data), other("x", data$day)), "`x` of `newdata`.*numeric")
+  expect_true(all(is.na(predict(linear(y ~ day, data), other("day", NA)))))
+})
+
+# Doubles of classes that this package knows nothing of, or that are none of its numbers.
+odd_classes <- function() {
+  list(units = structure(1:40 + 0, units = "m", class = "units"),
+       strange = structure(1:40 + 0, class = "strange"),
+       haven_labelled = structure(rep(1:2, 20) + 0, labels = c(man = 1, woman = 2),
+                                  class = c("haven_labelled", "vctrs_vctr", "double")))
+}
+
+test_that("other classes are refused by the name of the column, wherever they are", {
+  odd <- odd_classes()
+  for (class in names(odd)) {
+    data <- timed()[c("x", "y")]
+    data$v <- odd[[class]]
+    says <- function(what) sprintf("%s.*class \"%s\"", what, class)
+    plain <- replace(data, "v", list(as.numeric(1:40)))
+    expect_refused(linear(y ~ v, data), says("`v`"))
+    expect_refused(linear(data["v"], data$y), says("`v`"))
+    expect_refused(linear(v ~ x, data), says("`v`"))
+    expect_refused(linear(v ~ x, data, family = "gaussian"), says("`v`"))
+    expect_refused(linear(data["x"], data$v), says("`y`"))
+    expect_refused(linear(y ~ x, data, weights = v), says("`weights`"))
+    expect_refused(linear(y ~ x + offset(v), data), says("`offset\\(v\\)`"))
+    expect_refused(fit_bayes_nn(y ~ v, data, epochs = 1), says("`v`"))
+    expect_refused(fit_ae(~ x + v, data), says("`v`"))
+    expect_refused(fit_ae(data), says("`v`"))
+    expect_refused(fit_vae(data), says("`v`"))
+    expect_refused(fit_vae(x ~ v, data), says("`v`"))
+    expect_refused(predict(linear(y ~ v, plain), data), says("`v`"))
+    expect_refused(predict(linear(as.matrix(plain["v"]), data$y), data), says("`v`"))
+    expect_refused(encode(fit_ae(plain, epochs = 1), data), says("`v`"))
+    expect_refused(calibration(quick(v ~ x, plain), data), says("`v`"))
+  }
+})
+
+test_that("numbers that are arguments have no class", {
+  for (one in list(int64(1), structure(1, class = "units"))) {
+    expect_refused(fit_nn(mpg ~ wt, mtcars, penalty = one), "`penalty`")
+    expect_refused(nn_control(epochs = one), "`epochs`")
+  }
+})
+
+test_that("dates and times are no responses, weights or offsets", {
+  data <- timed()
+  for (name in c("day", "at", "wait")) {
+    data$v <- data[[name]]
+    class <- class(data$v)[1]
+    expect_refused(linear(v ~ x, data), paste0("`v`.*", class))
+    expect_refused(linear(v ~ x, data, family = "poisson"), paste0("`v`.*", class))
+    expect_refused(linear(y ~ x, data, weights = v), "weights")
+    expect_refused(linear(y ~ x + offset(v), data), paste0("offset.*", class))
+    expect_refused(fit_ae(~ x + v, data), paste0("`v`.*", class))
+  }
+})
+
+test_that("lists in the shape of vectors are refused with what to do", {
+  data <- timed()
+  expect_refused(linear(y ~ as.POSIXlt(at), data), "as.POSIXlt\\(at\\).*as.POSIXct\\(\\)")
+  expect_refused(linear(data.frame(at = I(as.POSIXlt(data$at))), data$y), "`at`.*as.POSIXct\\(\\)")
+  data$v <- numeric_version(rep("1.2", 40))
+  expect_refused(linear(y ~ v, data), "v.*numeric, logical, a factor or character")
+})
+
+test_that("survival times are refused at the door", {
+  skip_if_not_installed("survival")
+  data <- timed()
+  data$time <- survival::Surv(data$x + 2, rep(0:1, 20))
+  for (family in c("auto", "gaussian", "poisson")) {
+    expect_refused(linear(time ~ x, data, family = family), "`time`.*\"Surv\".*no family")
+    expect_refused(linear(data["x"], data$time, family = family), "`y`.*\"Surv\".*no family")
+  }
+  expect_refused(linear(y ~ time, data), "`time`.*\"Surv\"")
+})
+
+test_that("classes whose doubles are their numbers are taken as they are", {
+  data <- timed()
+  truth <- coef(linear(y ~ x, data))
+  data$series <- stats::ts(data$x, start = 1990)
+  data$label <- structure(data$x, label = "a label", class = c("labelled", "numeric"))
+  data$kept <- I(data$x)
+  for (name in c("series", "label", "kept"))
+    expect_equal(unname(coef(linear(stats::reformulate(name, "y"), data))), unname(truth), label = name)
+  expect_equal(predict(linear(y ~ splines::ns(x, 3), data), data),
+               predict(lm(y ~ splines::ns(x, 3), data), data), tolerance = 1e-5)
+})
