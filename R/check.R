@@ -4,8 +4,10 @@ stop_user <- function(...) stop(said(...), call. = FALSE)
 
 # sprintf() of words and whole numbers, these of any size.
 said <- function(format, ...) {
-  whole <- function(x) if (is.numeric(x) && is.null(oldClass(x))) base::format(x, scientific = FALSE, trim = TRUE) else x
-  do.call(sprintf, c(list(gsub("%d", "%s", format, fixed = TRUE)), lapply(list(...), whole)))
+  as_words <- function(x) {
+    if (is.numeric(x) && is.null(oldClass(x))) base::format(x, scientific = FALSE, trim = TRUE) else x
+  }
+  do.call(sprintf, c(list(gsub("%d", "%s", format, fixed = TRUE)), lapply(list(...), as_words)))
 }
 
 warn_user <- function(class, ...) {
@@ -57,6 +59,12 @@ check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above =
   if (is_right) return(as.double(x))
   what <- paste(if (whole) "a whole number" else "a number", range_words(low, high, above, below))
   stop_user("`%s` must be %s, not %s.", name, trimws(what), shown(x))
+}
+
+# A number above 0 that is neither so small nor so large that what is made of it would not be finite.
+check_positive <- function(x, name, least) {
+  check_number(x, name, 0, above = TRUE)
+  check_number(x, name, least, 1 / least)
 }
 
 range_words <- function(low, high, above, below) {

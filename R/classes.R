@@ -7,7 +7,8 @@ plain_classes <- c("AsIs", "numeric", "integer", "double", "logical", "character
                    "haven_labelled", "haven_labelled_spss", "vctrs_vctr")
 
 # Matrices of other classes are bases, as of splines, but for these.
-measured_classes <- c("Surv", "integer64", "units", "mixed_units", "Date", "POSIXct", "difftime", "errors", "quantities")
+measured_classes <- c("Surv", "integer64", "units", "mixed_units", "Date", "POSIXct", "difftime", "errors",
+                      "quantities")
 
 is_plain_vector <- function(v) {
   class <- oldClass(v)
@@ -48,7 +49,8 @@ integer64_values <- function(v) {
   attributes(out) <- attributes(v)[setdiff(names(attributes(v)), "class")]
   for (first in seq(1, length(bits), by = piece)[length(bits) > 0]) {
     at <- seq(first, min(length(bits), first + piece - 1))
-    half <- matrix(readBin(writeBin(bits[at], raw(), endian = "little"), "integer", 2 * length(at), endian = "little"), 2)
+    bytes <- writeBin(bits[at], raw(), endian = "little")
+    half <- matrix(readBin(bytes, "integer", 2 * length(at), endian = "little"), 2)
     low <- ifelse(is.na(half[1, ]), 2^31, half[1, ] %% 2^32) # the integer of these bits is R's NA
     high <- ifelse(is.na(half[2, ]), -2^31, half[2, ])
     out[at] <- ifelse(high == -2^31 & low == 0, NA, high * 2^32 + low)
@@ -61,8 +63,8 @@ without_integer64 <- function(data) {
   if (!is.list(data)) return(data)
   for (j in which(vapply(data, inherits, NA, "integer64"))) data[[j]] <- integer64_values(data[[j]])
   for (j in which(vapply(data, has_lost_class, NA)))
-    stop_user(paste("Column `%s` has no value above 2e-308: if these are 64-bit integers that have lost their class, load",
-                    "the package bit64 before rows are taken; else change the unit."), names(data)[j])
+    stop_user(paste("Column `%s` has no value above 2e-308: if these are 64-bit integers that have lost their class,",
+                    "load the package bit64 before rows are taken; else change the unit."), names(data)[j])
   data
 }
 

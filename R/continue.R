@@ -38,7 +38,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   if ("kl_latent" %in% layout$terms$term) check_stochastic(control, "A variational autoencoder")
   control <- resolve_control(control, row_counts(object$n_obs, object$weights), layout)
   train$scaling <- object$scaling
-  sets <- training_sets(train, object$blocks, control$validation)
+  sets <- training_sets(train, object$blocks, control$validation, control$precision == "single")
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
   trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
                         if (keeps_state) object$state)

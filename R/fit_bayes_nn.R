@@ -179,7 +179,7 @@ check_noise_sd <- function(sigma) {
   if (is.character(sigma)) return(check_choice(sigma, c("learned", "hetero"), "sigma"))
   if (!is.numeric(sigma)) stop_user("`sigma` must be \"learned\", \"hetero\" or a number above 0, not %s.",
                                     shown(sigma))
-  check_number(sigma, "sigma", least_sigma, 1 / least_sigma)
+  check_positive(sigma, "sigma", least_sigma)
 }
 
 # Training data and arguments to a fit.

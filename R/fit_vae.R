@@ -34,7 +34,8 @@
 #'
 #' @param x a formula (`~ .`, or `a + b ~ given`), a numeric matrix, or a data frame.
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()], but that missing entries of modelled columns
-#'   pass by default. `weights` are case weights: a row of weight 2 counts as two such rows, and a row of weight 0 as none.
+#'   pass by default. `weights` are case weights: a row of weight 2 counts as two such rows, and a row of weight 0
+#'   as none.
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of latent dimensions.
@@ -137,8 +138,8 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, m
 }
 
 check_sigma <- function(sigma) {
-  if (is.numeric(sigma) && is_plain_vector(sigma) && length(sigma) && all(is.finite(sigma)) && all(sigma > 0)) {
-    for (one in unname(sigma)) check_number(one, "sigma", least_sigma, 1 / least_sigma)
+  if (is.numeric(sigma) && is_plain_vector(sigma) && length(sigma)) {
+    for (one in unname(sigma)) check_positive(one, "sigma", least_sigma)
     if (length(sigma) == 1 || !is.null(names(sigma))) return(sigma)
     stop_user("`sigma` of several numbers needs the names of their columns.")
   }

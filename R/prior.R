@@ -72,7 +72,7 @@ check_prior_mean <- function(mean) {
               shown(mean))
 }
 
-check_prior_sd <- function(sd, name) check_number(sd, name, 1e-100, 1e100)
+check_prior_sd <- function(sd, name) check_positive(sd, name, 1e-100)
 
 check_prior <- function(prior) {
   if (inherits(prior, "varnn_prior") || identical(prior, "auto")) return(prior)

@@ -54,10 +54,12 @@ response_rules <- list(
     if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && is_within(y, 0, 1)
   }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
   binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
-                  what = "a matrix of two columns, successes and failures, whole numbers of at least 0, at most 1e15, not all 0,"),
+                  what = paste("a matrix of two columns, successes and failures, whole numbers of at least 0,",
+                               "at most 1e15, not all 0,")),
   categorical = list(is = function(y) is.factor(y), what = "a factor"),
   poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0, at most 1e15,"),
-  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0, at most 1e15,")
+  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y),
+                           what = "whole numbers of at least 0, at most 1e15,")
 )
 # Responses of other data than those of training, against the blocks that training made.
 check_like <- function(blocks, response, n, what = "the held-out data") {
@@ -71,7 +73,8 @@ check_like_block <- function(block, y, n, what) {
   refuse <- function(...) stop_user("The response `%s` of %s %s.", block$columns, what, sprintf(...))
   if (NROW(y) != n) refuse("has %d values, not %d", NROW(y), n)
   if (all(is.na(y))) return(invisible())
-  is_kind <- switch(block$type, factor = is.factor(y) || is.atomic(y) && !is.complex(y), logical = is.logical(y), is.numeric(y))
+  is_kind <- switch(block$type, factor = is.factor(y) || is.atomic(y) && !is.complex(y), logical = is.logical(y),
+                    is.numeric(y))
   if (!is_kind) refuse("must be %s as in training", block$type)
   if (is.numeric(y) && any(is.infinite(y))) refuse("has infinite values")
   new <- if (block$type == "factor") setdiff(as.character(y), c(block$levels, NA))

@@ -14,7 +14,8 @@ start_of <- function(spec, layout, blocks, data, control) {
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (spec$weights != "point")
     return(start_at_simpler(start_noise(theta, layout, blocks, y, w), spec, layout, blocks, data, control))
-  if (is_quick(spec, layout, row_counts(data$n, data$weight)$rows, control)) linear_start(theta, spec, layout, data) else theta
+  n <- row_counts(data$n, data$weight)$rows
+  if (is_quick(spec, layout, n, control)) linear_start(theta, spec, layout, data) else theta
 }
 
 # Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs), as

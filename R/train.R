@@ -221,22 +221,14 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
     return(control)
   }
-<<<<<<< HEAD
-  if (n < 10) return(control)
-=======
-  if (is.finite(control$patience) || n < 10 || counts$rows < 5) return(control)
->>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
+  if (n < 10 || counts$rows < 5) return(control)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
   control$is_interrupted <- is.null(curves)
   if (control$is_interrupted) return(control)
-<<<<<<< HEAD
-  control$epochs <- fewest_epochs(curves)
-  control$patience <- Inf
-=======
   control$epochs <- fewest_epochs(curves, attr(curves, "weight"))
->>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
+  control$patience <- Inf
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
@@ -259,12 +251,8 @@ held_out_curves <- function(control, spec, layout, blocks, train, folds) {
     one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
                       c(whole, list(row = rows[out])), quiet)
     if (one$status == "interrupted") return(NULL)
-<<<<<<< HEAD
     curves[, k] <- held_out_curve(one, nrow(curves))
-=======
-    curves[seq_len(one$epochs), k] <- one$history[, "val_loss"]
     weight[k] <- if (is.null(train$weight)) sum(out) else sum(train$weight[rows[out]])
->>>>>>> 295c53c (Weights count rows in every default and moment; classes of columns are read or refused; odd inputs are refused at the door)
   }
   structure(curves, weight = weight)
 }

@@ -17,7 +17,8 @@ is_finite_vector <- function(x, length) {
 design_rules <- list(
   matrix = function(x, fit, layout) TRUE,
   frame = function(x, fit, layout) {
-    inherits(x$terms, "terms") && (is.null(x$times) || is.character(x$times)) && (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
+    inherits(x$terms, "terms") && (is.null(x$times) || is.character(x$times)) &&
+      (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
   },
   columns = function(x, fit, layout) is_columns_design(x, fit, layout)
 )

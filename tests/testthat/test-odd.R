@@ -125,7 +125,8 @@ one_of <- function(...) {
 odd_numbers <- function(n) {
   one_of(stats::rnorm(n), stats::rnorm(n) * one_of(1e-300, 1e-100, 1e-20, 1e20, 1e79, 1e100), rep(3, n),
          rep(c(0, 1), length.out = n), seq_len(n), 1e15 + seq_len(n), c(1e60, rep(0, n - 1)),
-         replace(stats::rnorm(n), 1, NA), replace(stats::rnorm(n), 2, Inf), stats::rexp(n)^20, .Machine$double.xmin * 1:n,
+         replace(stats::rnorm(n), 1, NA), replace(stats::rnorm(n), 2, Inf), stats::rexp(n)^20,
+         .Machine$double.xmin * seq_len(n),
          -seq_len(n), stats::rnorm(n) + 1e12)
 }
 
@@ -162,7 +163,8 @@ kinds <- list(
     penalty = penalties, activation = list("relu", "tanh", "selu"), layer_norm = list(TRUE, FALSE),
     family = as.list(families()))),
   bayes = list(fit = fit_bayes_nn, methods = bayes_methods, has_y = TRUE, of = list(
-    family = as.list(families()), sigma = list(1e-80, 1, 1e80, "hetero"), posterior = list("lowrank", "last_layer", "full"),
+    family = as.list(families()), sigma = list(1e-80, 1, 1e80, "hetero"),
+    posterior = list("lowrank", "last_layer", "full"),
     prior = list(prior_normal(0, 1e-90), prior_normal(0, 1e90), prior_laplace(0, 2), prior_mixture(),
                  prior_normal("auto")), estimator = list("weight", "local"), kl = list("mc"))),
   autoencoder = list(fit = fit_ae, methods = ae_methods, has_y = FALSE, of = list(
