@@ -13,6 +13,7 @@
 #include "engine/prior.c"
 #include "engine/op.h"
 #include "engine/tape.c"
+#include "engine/shape.c"
 #include "engine/draw.c"
 #include "engine/covariance.c"
 #include "engine/op.c"

@@ -237,7 +237,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, width, j.epochs));
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1)),
   j.history = REAL(VECTOR_ELT(out, 2));
-  void *memory = R_alloc(engine->train(model, &j, NULL, NULL), 1);
+  void *memory = allocate(engine->train(model, &j, NULL, NULL));
   begin_noise(&j.host);
   engine->train(model, &j, memory, &status);
   PutRNGstate();
@@ -262,6 +262,8 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   r.data = source_of(data, &s, &info, z == R_NilValue, r.want == NN_WANT_TERMS);
   if ((z != R_NilValue || r.want == NN_WANT_Z || r.want == NN_WANT_SD) && !info.z_rows)
     Rf_error("the model has no latent layer");
+  if (r.want == NN_WANT_SD && !info.z_has_sd)
+    Rf_error("the codes of the model are points: they have no standard deviation");
   if (z != R_NilValue) {
     if (TYPEOF(z) != REALSXP || (double)Rf_xlength(z) != (double)r.data.n * info.z_rows)
       Rf_error("'z' must be a numeric matrix of %d columns", info.z_rows);
@@ -286,7 +288,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
   if (size > 4503599627370496.0) Rf_error("%.3g numbers are more than any memory holds", size);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)size));
   r.out = REAL(out);
-  void *memory = R_alloc(engine->run(model, &r, NULL, NULL), 1);
+  void *memory = allocate(engine->run(model, &r, NULL, NULL));
   begin_noise(&r.host);
   engine->run(model, &r, memory, &status);
   PutRNGstate();
@@ -311,7 +313,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   j.theta = REAL(checked);
   SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, 1));
   SET_VECTOR_ELT(out, 1, Rf_allocVector(REALSXP, (R_xlen_t)info.n_par));
-  void *memory = R_alloc(engine->gradient(model, &j, NULL, NULL, NULL), 1);
+  void *memory = allocate(engine->gradient(model, &j, NULL, NULL, NULL));
   begin_noise(&j.host);
   engine->gradient(model, &j, memory, REAL(VECTOR_ELT(out, 0)), REAL(VECTOR_ELT(out, 1)));
   PutRNGstate();
@@ -351,7 +353,7 @@ SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options) {
     Rf_error("the matrices do not fit each other");
   SEXP out = PROTECT(Rf_allocMatrix(REALSXP, x.m, x.n));
   x.c = REAL(out);
-  engine->product(&x, &compute, R_alloc(engine->product(&x, &compute, NULL), 1));
+  engine->product(&x, &compute, allocate(engine->product(&x, &compute, NULL)));
   UNPROTECT(1);
   return out;
 }
@@ -368,7 +370,7 @@ SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options) {
   for (size_t j = 0; j < m.n_p; j++) z[j] = qnorm(REAL(p)[j], 0, 1, 1, 0);
   SEXP out = PROTECT(Rf_allocMatrix(REALSXP, (int)m.rows, (int)m.n_p));
   m.sd = REAL(sd), m.p = REAL(p), m.z = z, m.out = REAL(out);
-  engine->mixture(&m, R_alloc(engine->mixture(&m, NULL), 1));
+  engine->mixture(&m, allocate(engine->mixture(&m, NULL)));
   UNPROTECT(1);
   return out;
 }
@@ -380,7 +382,7 @@ SEXP C_math(SEXP x, SEXP options) {
   if (TYPEOF(x) != REALSXP) Rf_error("'x' must be numeric");
   size_t n = (size_t)Rf_xlength(x);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, Rf_xlength(x)));
-  engine->math(row, n, REAL(x), REAL(out), R_alloc(engine->math(row, n, NULL, NULL, NULL), 1));
+  engine->math(row, n, REAL(x), REAL(out), allocate(engine->math(row, n, NULL, NULL, NULL)));
   UNPROTECT(1);
   return out;
 }

@@ -20,6 +20,8 @@ int field_row(SEXP list, const char *name, const char *table);
 
 /* Reads R's specification, every field checked; its memory is R_alloc's. */
 nn_spec spec_read(SEXP spec);
+/* R_alloc's memory, or an error that says how much was asked for. */
+char *allocate(size_t bytes);
 /* Builds its model, in R_alloc's memory. */
 void *spec_build(const nn_engine *engine, const nn_spec *spec, nn_info *info);
 

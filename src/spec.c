@@ -63,6 +63,14 @@ static int layer_option(int kind, const char *option) {
   return registry_row(table, option);
 }
 
+/* There is one layer of the kind at most. */
+static void check_once(const nn_layer_spec *layer, int n, const char *kind) {
+  const int row = registry_row("layer", kind);
+  int count = 0;
+  for (int i = 0; i < n; i++) count += layer[i].kind == row;
+  if (count > 1) Rf_error("the model is damaged: it has more than one layer '%s'", kind);
+}
+
 /* A tied layer names an earlier dense or latent one. */
 static void check_tied(nn_layer_spec *layer, int i) {
   int of = --layer[i].size;
@@ -76,11 +84,11 @@ static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   SEXP kind = field_of(spec, "layer", STRSXP, -1);
   if (Rf_xlength(kind) < 1 || Rf_xlength(kind) > MAX_LAYERS)
     Rf_error("the model is damaged: it has no layers or too many");
-  int n = *n_layers = (int)Rf_xlength(kind), n_latent = 0;
+  int n = *n_layers = (int)Rf_xlength(kind);
   SEXP size = field_of(spec, "size", INTSXP, n), option = field_of(spec, "option", STRSXP, n);
   SEXP setting = field_of(spec, "setting", REALSXP, n);
   nn_layer_spec *layer = (nn_layer_spec *)R_alloc(n, sizeof *layer);
-  int latent = registry_row("layer", "latent"), tied = registry_row("layer", "tied");
+  int tied = registry_row("layer", "tied");
   for (int i = 0; i < n; i++) {
     layer[i].kind = registry_row("layer", CHAR(STRING_ELT(kind, i)));
     layer[i].option = layer_option(layer[i].kind, CHAR(STRING_ELT(option, i)));
@@ -89,9 +97,9 @@ static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
     if (!(layer[i].setting >= 0 && layer[i].setting < nn_layer_below(layer[i].kind)))
       Rf_error("the model is damaged: 'setting' is not in its range");
     if (layer[i].kind == tied) check_tied(layer, i);
-    n_latent += layer[i].kind == latent;
   }
-  if (n_latent > 1) Rf_error("the model is damaged: it has more than one latent layer");
+  check_once(layer, n, "latent");
+  check_once(layer, n, "contract");
   return layer;
 }
 
@@ -145,15 +153,21 @@ nn_spec spec_read(SEXP spec) {
   return s;
 }
 
+char *allocate(size_t bytes) {
+  if ((double)bytes > 4503599627370496.0)
+    Rf_error("the model needs %.3g bytes, more than any memory holds", (double)bytes);
+  return R_alloc(bytes, 1);
+}
+
 void *spec_build(const nn_engine *engine, const nn_spec *spec, nn_info *info) {
   enum { ALIGN = 64 };
-  char *memory = R_alloc(engine->model_bytes(spec) + ALIGN, 1);
+  char *memory = allocate(engine->model_bytes(spec) + ALIGN);
   memory += (ALIGN - (size_t)memory % ALIGN) % ALIGN;
-  if (engine->build(memory, spec) != NN_OK)
-    Rf_error("the model is damaged: its last layer does not fit its responses");
+  const int status = engine->build(memory, spec);
+  if (status == NN_TOO_LARGE) Rf_error("the model has more parameters than any memory holds");
+  if (status != NN_OK)
+    Rf_error("the model is damaged: its layers do not fit each other or its responses");
   engine->describe(memory, info);
-  if (info->n_par > (size_t)1 << 48)
-    Rf_error("the model has %.3g parameters, more than any memory holds", (double)info->n_par);
   return memory;
 }
 

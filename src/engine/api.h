@@ -13,7 +13,8 @@ typedef enum {
   NN_STOPPED,
   NN_INTERRUPTED,
   NN_DIVERGED,
-  NN_BAD_SPEC
+  NN_BAD_SPEC, /* a layer or block does not fit the others */
+  NN_TOO_LARGE /* sizes beyond what the engine counts */
 } nn_status;
 /* Random variables at their means; drawn, and the noise of layers too (training); drawn, without that noise. */
 typedef enum { NN_MODE_MEAN, NN_MODE_SAMPLE, NN_MODE_DRAW } nn_mode;
@@ -165,7 +166,8 @@ typedef struct {
 
 typedef struct {
   size_t n_par;
-  int n_leaves, n_terms, n_eta, n_y, z_rows, z_node;
+  int n_leaves, n_terms, n_eta, n_y, z_rows;
+  int z_has_sd; /* the code is random */
 } nn_info;
 
 /* Of the finite numbers of a column: how many, and how many are missing; weighted mean and sum of squares about it; least,

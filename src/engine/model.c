@@ -37,11 +37,15 @@ enum {
 };
 static const nn_layer nn_layers[NN_N_LAYERS];
 
+/* Factors of a covariance; parameters. */
 enum { NN_MOST_FACTORS = 100000000 };
+static const double nn_most_parameters = 281474976710656.0; /* 2^48 */
+
+static void refuse(nn_model *m, nn_status why) { tape_refuse(&m->tape, why); }
 
 static void push_term(nn_model *m, int kind, int node, int source) {
   nn_term term = {kind, node, source};
-  if (node >= 0) m->tape.term[m->tape.n_terms++] = term;
+  if (node >= 0) tape_push_term(&m->tape, term);
 }
 
 /* A leaf of theta [rows, cols]. */
@@ -52,10 +56,28 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
                   .cols = leaf.cols,
                   .needs_grad = 1,
                   .offset = m->n_par};
+  const int place = tape_push(&m->tape, node);
+  if ((size_t)m->n_leaves >= m->leaf_room) refuse(m, NN_BAD_SPEC);
+  if ((double)m->n_par + (double)leaf.rows * leaf.cols > nn_most_parameters)
+    refuse(m, NN_TOO_LARGE);
+  if (m->tape.status != NN_OK) return 0;
   leaf.offset = m->n_par;
-  m->n_par += (size_t)leaf.rows * leaf.cols;
+  m->n_par += (size_t)leaf.rows * (size_t)leaf.cols;
   m->leaf[m->n_leaves++] = leaf;
-  return tape_push(&m->tape, node);
+  return place;
+}
+
+/* A weight matrix or bias, for copies of its layer to use again. */
+static int keep_weight(nn_model *m, int node) {
+  if ((size_t)m->n_weights >= m->leaf_room) refuse(m, NN_BAD_SPEC);
+  if (m->tape.status == NN_OK) m->weight[m->n_weights++] = node;
+  return node;
+}
+
+/* The next one that a copy uses. */
+static int used_again(nn_model *m) {
+  if (m->replay >= m->n_weights) refuse(m, NN_BAD_SPEC);
+  return m->tape.status == NN_OK ? m->weight[m->replay++] : 0;
 }
 
 /* Whether the weights of a layer depend on each other. */
@@ -75,7 +97,7 @@ static int push_factor_leaf(nn_model *m, nn_leaf leaf) {
     j->noise = tape_push(&m->tape, shared);
   }
   double size = (double)leaf.rows * leaf.cols, n = c->is_shared ? size : joint_factors(j, size);
-  if (j->start + size > NN_MOST_FACTORS || n > NN_MOST_FACTORS) m->is_bad = 1, n = 1;
+  if (j->start + size > NN_MOST_FACTORS || n > NN_MOST_FACTORS) refuse(m, NN_TOO_LARGE), n = 1;
   leaf.part = c->is_shared ? 3 : 2;
   leaf.rows = c->is_shared ? m->spec->rank : (int)n, leaf.cols = c->is_shared ? (int)n : 1;
   return n > 0 ? push_leaf(m, leaf) : -1;
@@ -96,16 +118,16 @@ static int push_joint(nn_model *m, nn_leaf leaf, const int *part, double sd) {
   int kl[2], draw = push_draw(&m->tape, part), value = joint_draw(&m->tape, part, &m->joint, draw);
   joint_kl(&m->tape, part, &m->spec->prior, sd, &m->joint, draw, value, kl);
   for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, kl[k], leaf.layer);
-  m->joint.start += m->is_bad ? 0 : (int)((size_t)leaf.rows * (size_t)leaf.cols);
+  m->joint.start += tape_times(&m->tape, leaf.rows, leaf.cols);
   return value;
 }
 
 /* A weight matrix or bias as its variational family has it. */
 static int push_weight(nn_model *m, nn_leaf leaf) {
-  if (m->replay >= 0) return m->weight[m->replay++];
+  if (m->replay >= 0) return used_again(m);
   int part[NN_MAX_PARTS], kl;
   double sd = push_parts(m, leaf, part);
-  if (is_joint(m, leaf.layer)) return m->weight[m->n_weights++] = push_joint(m, leaf, part, sd);
+  if (is_joint(m, leaf.layer)) return keep_weight(m, push_joint(m, leaf, part, sd));
   int value = nn_variationals[m->spec->weights].push(&m->tape, part, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, leaf.layer);
   if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && kl < 0) {
@@ -116,21 +138,24 @@ static int push_weight(nn_model *m, nn_leaf leaf) {
                        .setting = m->spec->penalty};
     push_term(m, NN_PENALTY, tape_push(&m->tape, penalty), leaf.layer);
   }
-  m->weight[m->n_weights++] = value;
-  return value;
+  return keep_weight(m, value);
 }
 
 static int rows_of(const nn_model *m, int node) { return m->tape.node[node].rows; }
 
 /* An op with as many rows and columns as its first input. */
-static int push_like(nn_model *m, int op, int first, int second, int aux_per_row) {
+static nn_node node_like(const nn_model *m, int op, int first, int second, int aux_per_row) {
   const nn_node *like = &m->tape.node[first];
   nn_node node = {.op = op,
                   .input = {first, second, -1},
                   .rows = like->rows,
                   .cols = like->cols,
                   .aux_rows = aux_per_row * like->rows};
-  return tape_push(&m->tape, node);
+  return node;
+}
+
+static int push_like(nn_model *m, int op, int first, int second, int aux_per_row) {
+  return tape_push(&m->tape, node_like(m, op, first, second, aux_per_row));
 }
 
 static int push_product(nn_model *m, int layer, int x, int weight, int bias) {
@@ -150,8 +175,8 @@ static int push_unpacked(nn_model *m, nn_leaf leaf, int k, int *part) {
   nn_joint *j = &m->joint;
   int kl[2];
   double sd = push_parts(m, leaf, part);
-  int node = push_factors(&m->tape, OP_UNPACK, part, j, part[1]);
-  m->tape.node[node].rows = leaf.rows * k, m->tape.node[node].aux_rows = 0;
+  int node =
+      push_factors(&m->tape, OP_UNPACK, part, j, part[1], tape_times(&m->tape, leaf.rows, k));
   joint_kl(&m->tape, part, &m->spec->prior, sd, j, -1, -1, kl);
   for (int i = 0; i < 2; i++) push_term(m, NN_KL_WEIGHTS, kl[i], leaf.layer);
   return node;
@@ -163,14 +188,14 @@ static int push_joint_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has
   int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, b_unpacked = -1, k = weight.cols + has_bias;
   int layer = weight.layer, w_unpacked = push_unpacked(m, weight, k, w);
   nn_joint at_weight = m->joint;
-  m->joint.start += m->is_bad ? 0 : (int)((size_t)weight.rows * (size_t)weight.cols);
+  m->joint.start += tape_times(&m->tape, weight.rows, weight.cols);
   if (has_bias) b_unpacked = push_unpacked(m, bias, k, b);
   int mean = push_product(m, layer, input, w[0], b[0]);
   nn_node group = {.op = OP_GROUP, .rows = weight.rows, .input = {-1, -1, -1}};
   group.input[0] = push_product(m, layer, input, w_unpacked, b_unpacked);
   int variance = tape_push(&m->tape, group);
   if (m->variance >= 0) {
-    int marginal = push_factors(&m->tape, OP_MARGINAL, w, &at_weight, w[1]);
+    int marginal = push_factors(&m->tape, OP_MARGINAL, w, &at_weight, w[1], weight.rows);
     int of_weights = push_like(m, OP_VARIANCE, marginal, -1, 1);
     int more = push_product(m, layer, m->variance, of_weights, -1);
     variance = push_spread(m, layer, push_like(m, OP_ADD, variance, more, 0), w[0]);
@@ -240,17 +265,19 @@ static int push_dense(nn_model *m, const nn_layer_spec *l, int layer, int input)
 /* The moments of units after relu; after the identity they are what they were. */
 static int push_relu_moments(nn_model *m, int option, int input) {
   if (strcmp(nn_activations[option].name, "linear") == 0) return input;
-  if (strcmp(nn_activations[option].name, "relu") != 0) m->is_bad = 1;
+  if (strcmp(nn_activations[option].name, "relu") != 0) refuse(m, NN_BAD_SPEC);
   int mean = push_like(m, OP_RELU_MEAN, input, m->variance, 2);
-  m->second = push_like(m, OP_RELU_SECOND, input, m->variance, 0);
-  m->tape.node[m->second].option = mean;
+  nn_node second = node_like(m, OP_RELU_SECOND, input, m->variance, 0);
+  second.option = mean;
+  m->second = tape_push(&m->tape, second);
   m->variance = push_like(m, OP_CENTER, m->second, mean, 0);
   return mean;
 }
 
 static int push_activate(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   if (m->variance >= 0) return push_relu_moments(m, l->option, input);
-  int after = m->tape.node[input].op, replaces = after == OP_DENSE || after == OP_LAYER_NORM;
+  int after = m->tape.node[input].op, is_last = input == m->tape.n_nodes - 1,
+      replaces = (after == OP_DENSE || after == OP_LAYER_NORM) && is_last && input != m->contracted;
   nn_node node = {.op = OP_ACTIVATE,
                   .input = {input, -1, -1},
                   .rows = rows_of(m, input),
@@ -261,12 +288,8 @@ static int push_activate(nn_model *m, const nn_layer_spec *l, int layer, int inp
 }
 
 static int push_dropout(nn_model *m, const nn_layer_spec *l, int layer, int input) {
-  int rows = rows_of(m, input);
-  nn_node node = {.op = OP_DROPOUT,
-                  .input = {input, -1, -1},
-                  .rows = rows,
-                  .aux_rows = rows,
-                  .setting = l->setting};
+  nn_node node = node_like(m, OP_DROPOUT, input, -1, 1);
+  node.setting = l->setting, node.option = l->kind == LAYER_MASK;
   (void)layer;
   return tape_push(&m->tape, node);
 }
@@ -302,6 +325,7 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
     part[k] = tape_push(&m->tape, head);
   }
   m->z = family->push(&m->tape, part, &m->latent_prior, 1, &kl);
+  if (kl >= 0 && m->replay >= 0) refuse(m, NN_BAD_SPEC); /* its KL would count twice */
   push_term(m, NN_KL_LATENT, kl, layer);
   if (kl >= 0 && l->setting > 0) {
     nn_node floor = {.op = OP_KL_FREE,
@@ -317,8 +341,13 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
 
 /* A dense layer with the transposed weights of layer `size`, and a bias of its own. */
 static int push_tied(nn_model *m, const nn_layer_spec *l, int layer, int input) {
-  int of = 0;
-  while (m->tape.node[of].op != OP_DENSE || m->tape.node[of].layer != l->size) of++;
+  int of = 0, n_nodes = m->tape.n_nodes;
+  while (of < n_nodes && (m->tape.node[of].op != OP_DENSE || m->tape.node[of].layer != l->size))
+    of++;
+  if (of == n_nodes) {
+    refuse(m, NN_BAD_SPEC);
+    return 0;
+  }
   int weight = m->tape.node[of].input[1], rows = m->tape.node[weight].cols;
   nn_leaf bias = {.role = NN_BIAS, .rows = rows, .cols = 1, .layer = layer};
   nn_node node = {
@@ -334,30 +363,25 @@ static int push_noise(nn_model *m, const nn_layer_spec *l, int layer, int input)
   return tape_push(&m->tape, node);
 }
 
-static int push_mask(nn_model *m, const nn_layer_spec *l, int layer, int input) {
-  int node = push_dropout(m, l, layer, input);
-  m->tape.node[node].option = 1;
-  return node;
-}
-
 /* The last `size` columns of x beside the input: what a conditional model is given. */
 static int push_given(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   nn_node node = {.op = OP_CONCAT, .input = {input, m->x, -1}, .rows = rows_of(m, input) + l->size};
   (void)layer;
-  if (l->size > m->spec->n_x) m->is_bad = 1, node.rows = rows_of(m, input);
   return tape_push(&m->tape, node);
 }
 
 /* A term of the loss: setting * sum |z|. */
 static int push_sparse(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   nn_node node = {.op = OP_ABSOLUTE, .input = {input, -1, -1}, .rows = 1, .setting = l->setting};
+  if (m->replay >= 0) return input;
   push_term(m, NN_SPARSITY, tape_push(&m->tape, node), layer);
   return input;
 }
 
 static int push_contract(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   (void)l;
-  m->contract = layer;
+  if (m->contract >= 0) refuse(m, NN_BAD_SPEC);
+  m->contract = layer, m->contracted = input;
   return input;
 }
 
@@ -369,7 +393,8 @@ static void push_contraction(nn_model *m, int z) {
   nn_layer_spec shift = {.setting = small};
   int node = push_noise(m, &shift, 0, m->x), mark = m->z, decoder = m->decoder;
   m->replay = 0;
-  for (int i = 0; i < m->contract; i++) node = nn_layers[l[i].kind].push(m, &l[i], i, node);
+  for (int i = 0; i < m->contract && m->tape.status == NN_OK; i++)
+    node = nn_layers[l[i].kind].push(m, &l[i], i, node);
   m->replay = -1, m->z = mark, m->decoder = decoder;
   nn_node distance = {.op = OP_DISTANCE,
                       .input = {node, z, -1},
@@ -386,7 +411,7 @@ static const nn_layer nn_layers[NN_N_LAYERS] = {
     [LAYER_LATENT] = {"latent", "variational", 1e100, push_latent},
     [LAYER_TIED] = {"tied", "", 1e100, push_tied},
     [LAYER_NOISE] = {"noise", "", 1e100, push_noise},
-    [LAYER_MASK] = {"mask", "", 1, push_mask},
+    [LAYER_MASK] = {"mask", "", 1, push_dropout},
     [LAYER_SPARSE] = {"sparse", "", 1e100, push_sparse},
     [LAYER_CONTRACT] = {"contract", "", 1e100, push_contract},
     [LAYER_GIVEN] = {"given", "", 1e100, push_given},
@@ -418,7 +443,6 @@ static void push_block(nn_model *m, int block, int *eta_row) {
                  .y_row = m->n_y,
                  .aux_rows = m->variance < 0 ? eta_rows : 2 * eta_rows + b->n_responses,
                  .setting = b->fixed};
-  if (m->variance >= 0 && !family->expected) m->is_bad = 1;
   if (family->has_free && b->noise != NN_FIXED) {
     nn_leaf noise = {.role = NN_NOISE, .rows = n_free, .cols = 1, .layer = -1 - block};
     nll.input[1] = push_leaf(m, noise);
@@ -442,6 +466,8 @@ static size_t model_place(nn_model *m, const nn_spec *s) {
   if (m) {
     memset(head, 0, sizeof *head);
     head->tape.node = node, head->tape.term = term, head->leaf = leaf, head->weight = weight;
+    head->tape.node_room = node_bound(s), head->tape.term_room = term_bound(s);
+    head->leaf_room = leaf_bound(s);
   }
   return arena_bytes(&a);
 }
@@ -461,46 +487,57 @@ static int fits_estimator(const nn_spec *s) {
   return 1;
 }
 
-/* `memory` has model_bytes(spec) bytes aligned to NN_ALIGN; the spec must stay where it is. */
-static int model_build(void *memory, const nn_spec *spec) {
-  nn_model *m = (nn_model *)memory;
+/* The marks that are not there yet. */
+static void model_begin(nn_model *m, const nn_spec *spec) {
   model_place(m, spec);
   m->spec = spec;
-  m->z = m->offset = m->contract = m->replay = m->variance = m->second = m->spread = -1;
-  m->is_bad = !fits_estimator(spec);
+  m->z = m->offset = m->contract = m->contracted = m->replay = -1;
+  m->variance = m->second = m->spread = -1;
   m->joint = (nn_joint){.noise = -1, .gram = -1};
   for (int i = 0; i < spec->n_layers; i++)
     if (spec->layer[i].kind == LAYER_DENSE) m->last_dense = i;
   m->latent_prior = (nn_prior){.sd = 1, .mc = spec->latent_mc};
-  nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = spec->n_x};
+  if (!fits_estimator(spec)) refuse(m, NN_BAD_SPEC);
+}
+
+/* x and the layers; what dependent weights owe to the factors that all share. */
+static int push_layers(nn_model *m) {
+  const nn_spec *s = m->spec;
+  nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = s->n_x};
   int node = m->x = tape_push(&m->tape, x);
-  int contracted = -1;
-  for (int i = 0; i < spec->n_layers; i++) {
-    node = nn_layers[spec->layer[i].kind].push(m, &spec->layer[i], i, node);
-    if (m->contract == i) contracted = node;
-  }
-  if (m->joint.gram >= 0) {
-    int k = spec->rank;
-    nn_node log_det = {.op = OP_LOG_DET,
-                       .input = {m->joint.gram, -1, -1},
-                       .rows = 1,
-                       .cols = 1,
-                       .aux_rows = k * k};
-    push_term(m, NN_KL_WEIGHTS, tape_push(&m->tape, log_det), spec->n_layers - 1);
-  }
-  if (spec->has_offset) {
-    nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = rows_of(m, node)};
-    m->offset = tape_push(&m->tape, offset);
-    nn_node add = {.op = OP_ADD, .input = {node, m->offset, -1}, .rows = offset.rows};
-    node = tape_push(&m->tape, add);
-  }
-  m->eta = node;
+  for (int i = 0; i < s->n_layers && m->tape.status == NN_OK; i++)
+    node = nn_layers[s->layer[i].kind].push(m, &s->layer[i], i, node);
+  if (m->joint.gram < 0 || m->tape.status != NN_OK) return node;
+  nn_node log_det = {.op = OP_LOG_DET,
+                     .input = {m->joint.gram, -1, -1},
+                     .rows = 1,
+                     .cols = 1,
+                     .aux_rows = s->rank * s->rank};
+  push_term(m, NN_KL_WEIGHTS, tape_push(&m->tape, log_det), s->n_layers - 1);
+  return node;
+}
+
+static int push_offset(nn_model *m, int node) {
+  nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = rows_of(m, node)};
+  m->offset = tape_push(&m->tape, offset);
+  return push_like(m, OP_ADD, node, m->offset, 0);
+}
+
+/* `memory` has model_bytes(spec) bytes aligned to NN_ALIGN; the spec must stay where it is. Building stops at the first layer
+ * or block that does not fit. */
+static int model_build(void *memory, const nn_spec *spec) {
+  nn_model *m = (nn_model *)memory;
+  model_begin(m, spec);
+  if (m->tape.status != NN_OK) return m->tape.status;
+  m->eta = push_layers(m);
+  if (m->tape.status == NN_OK && spec->has_offset) m->eta = push_offset(m, m->eta);
   int eta_rows = 0;
-  for (int i = 0; i < spec->n_blocks; i++) push_block(m, i, &eta_rows);
-  if (contracted >= 0) push_contraction(m, contracted);
+  for (int i = 0; i < spec->n_blocks && m->tape.status == NN_OK; i++) push_block(m, i, &eta_rows);
+  if (m->tape.status == NN_OK && eta_rows != rows_of(m, m->eta)) refuse(m, NN_BAD_SPEC);
+  if (m->tape.status == NN_OK && m->contracted >= 0) push_contraction(m, m->contracted);
   m->tape.y_stride = m->n_y;
-  tape_mark_writers(&m->tape);
-  return eta_rows == rows_of(m, m->eta) && !m->is_bad ? NN_OK : NN_BAD_SPEC;
+  if (m->tape.status == NN_OK) tape_mark_writers(&m->tape);
+  return m->tape.status;
 }
 
 static void model_describe(const void *model, nn_info *info) {
@@ -511,7 +548,7 @@ static void model_describe(const void *model, nn_info *info) {
                    .n_eta = rows_of(m, m->eta),
                    .n_y = m->n_y,
                    .z_rows = m->z < 0 ? 0 : rows_of(m, m->z),
-                   .z_node = m->z};
+                   .z_has_sd = m->z >= 0 && m->tape.node[m->z].op == OP_DRAW};
   *info = found;
 }
 

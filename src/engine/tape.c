@@ -1,7 +1,31 @@
 /* Building, placing and running a tape. Knows nothing of any op but its row in the table. */
 #include "tape.h"
 
+/* Rows and columns of a node are fewer, so that a few times their number is an int. */
+enum { MOST_ROWS = 250000000 };
+
+static int is_shape(const nn_node *n) {
+  return n->rows >= 1 && n->rows <= MOST_ROWS && n->cols >= 0 && n->cols <= MOST_ROWS &&
+         n->aux_rows >= 0;
+}
+
+static int has_inputs(const nn_tape *t, const nn_node *n) {
+  for (int k = 0; k < NN_MAX_INPUTS; k++)
+    if (n->input[k] < -1 || n->input[k] >= t->n_nodes) return 0;
+  return 1;
+}
+
+/* The tape is no good; of several reasons the first one counts. */
+static void tape_refuse(nn_tape *t, nn_status why) {
+  if (t->status == NN_OK) t->status = why;
+}
+
+/* The place of a node that fits. On a tape that is no good that of the first node: then there is always one to look at. */
 static int tape_push(nn_tape *t, nn_node node) {
+  if (!is_shape(&node)) tape_refuse(t, node.rows > 0 ? NN_TOO_LARGE : NN_BAD_SPEC);
+  if ((size_t)t->n_nodes >= t->node_room || !has_inputs(t, &node)) tape_refuse(t, NN_BAD_SPEC);
+  if (t->status == NN_OK && !nn_ops[node.op].fits(t, &node)) tape_refuse(t, NN_BAD_SPEC);
+  if (t->status != NN_OK) return 0;
   node.needs_grad = node.needs_grad != 0;
   for (int k = 0; k < NN_MAX_INPUTS; k++)
     if (node.input[k] >= 0) node.needs_grad |= t->node[node.input[k]].needs_grad;
@@ -9,10 +33,25 @@ static int tape_push(nn_tape *t, nn_node node) {
   return t->n_nodes++;
 }
 
+static void tape_push_term(nn_tape *t, nn_term term) {
+  if ((size_t)t->n_terms >= t->term_room) tape_refuse(t, NN_BAD_SPEC);
+  if (t->status == NN_OK) t->term[t->n_terms++] = term;
+}
+
+/* a b as a number of rows or columns; a tape whose nodes would be larger is no good. */
+static int tape_times(nn_tape *t, int a, int b) {
+  const double product = (double)a * b;
+  if (product <= MOST_ROWS) return (int)product;
+  tape_refuse(t, NN_TOO_LARGE);
+  return 1;
+}
+
 static size_t columns_of(const nn_tape *t, const nn_node *n) {
   return n->cols ? (size_t)n->cols : (size_t)t->n_obs;
 }
-static size_t size_of(const nn_tape *t, const nn_node *n) { return n->rows * columns_of(t, n); }
+static size_t size_of(const nn_tape *t, const nn_node *n) {
+  return (size_t)n->rows * columns_of(t, n);
+}
 
 /* How many threads share work on so many numbers of a chunk. */
 static int tape_threads(const nn_tape *t, size_t numbers) {
@@ -85,7 +124,7 @@ static void place_node(nn_tape *t, nn_node *n, nn_arena *a, int with_grad, real 
               : is_parameter ? (grad ? grad + n->offset : NULL)
                              : arena_reals(a, size);
   }
-  n->aux = n->aux_rows ? arena_reals(a, n->aux_rows * columns_of(t, n)) : NULL;
+  n->aux = n->aux_rows ? arena_reals(a, (size_t)n->aux_rows * columns_of(t, n)) : NULL;
 }
 
 /* Places all nodes. The tape's host is known. */

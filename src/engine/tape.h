@@ -38,7 +38,9 @@ typedef struct {
   nn_node *node;
   nn_term *term;
   int n_nodes, n_terms;
-  int n_obs, max_obs; /* columns of this chunk; the most it can have */
+  size_t node_room, term_room; /* how many there are places for */
+  nn_status status;            /* not NN_OK: a node did not fit, and the tape is no good */
+  int n_obs, max_obs;          /* columns of this chunk; the most it can have */
   nn_mode mode;
   int first_draw, first_chunk; /* of a step: gradients are written, not added to */
   unsigned pass;               /* of the weights' part, from 0 */
@@ -49,8 +51,11 @@ typedef struct {
   nn_linalg linalg;
 } nn_tape;
 
+/* What the kernels of an op rely on is looked at when it is pushed, so that they need not look. */
 typedef struct {
   const char *name;
+  int (*fits)(const nn_tape *t,
+              const nn_node *n); /* its shape, that of its inputs, its work space */
   void (*forward)(nn_tape *t, nn_node *n);
   void (*backward)(nn_tape *t, nn_node *n);
 } nn_op;

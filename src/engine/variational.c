@@ -29,21 +29,21 @@ static int push_draw(nn_tape *t, const int *part) {
   return tape_push(t, draw);
 }
 
-/* sigma: the node that has it; draw: that of a draw, where the KL is one draw's. */
+/* sigma: the node that has it; draw: the value at a draw, where the KL is one draw's, -1 to make one; then sigma's node has
+ * its eps, too. */
 static int push_kl(nn_tape *t, const int *part, const nn_prior *prior, double sd, int sigma,
                    int draw) {
   const nn_node *mu = &t->node[part[0]];
   int is_mc = prior->mc || !nn_priors[prior->kind].kl;
+  if (is_mc && draw < 0) sigma = draw = push_draw(t, part);
   nn_node kl = {.op = is_mc ? OP_KL_MC : OP_KL,
-                .input = {part[0], part[1], -1},
+                .input = {part[0], part[1], is_mc ? draw : -1},
                 .rows = 1,
                 .cols = mu->cols > 0,
                 .option = sigma,
+                .aux_rows = is_mc ? tape_times(t, mu->rows, mu->cols > 0 ? mu->cols : 1) : 0,
                 .setting = sd,
                 .prior = prior};
-  if (!is_mc) return tape_push(t, kl);
-  kl.option = kl.input[2] = draw >= 0 ? draw : push_draw(t, part);
-  kl.aux_rows = mu->rows * (mu->cols > 0 ? mu->cols : 1);
   return tape_push(t, kl);
 }
 
@@ -66,27 +66,27 @@ static int gaussian_moments(nn_tape *t, const int *part, const nn_prior *prior, 
   return node;
 }
 
-/* An op on the factors of a leaf, whose parts are mu, log_sigma and F. */
-static int push_factors(nn_tape *t, int op, const int *part, const nn_joint *j, int first) {
+/* An op on the factors of a leaf, whose parts are mu, log_sigma and F, with this many rows. */
+static int push_factors(nn_tape *t, int op, const int *part, const nn_joint *j, int first,
+                        int rows) {
   const nn_node *mu = &t->node[part[0]];
   nn_node node = {.op = op,
                   .input = {first, part[2], -1},
-                  .rows = mu->rows,
+                  .rows = rows,
                   .cols = mu->cols,
+                  .aux_rows = op == OP_MARGINAL ? rows : 0,
                   .start = j->start,
                   .stride = j->stride};
   if (op == OP_MIX) {
     node.option = j->noise;
-    node.aux_rows = j->stride ? j->start / mu->cols + 1 + mu->rows : 0;
-  } else {
-    node.aux_rows = mu->rows;
+    node.aux_rows = j->stride && mu->cols ? j->start / mu->cols + 1 + rows : 0;
   }
   return tape_push(t, node);
 }
 
 /* The node of dependent weights; draw: that of independent ones, of which they are made. */
 static int joint_draw(nn_tape *t, const int *part, nn_joint *j, int draw) {
-  int mix = push_factors(t, OP_MIX, part, j, draw);
+  int mix = push_factors(t, OP_MIX, part, j, draw, t->node[part[0]].rows);
   if (j->stride) j->noise = mix;
   return mix;
 }
@@ -104,10 +104,9 @@ static void joint_kl(nn_tape *t, const int *part, const nn_prior *prior, double 
   if (prior->mc || !nn_priors[prior->kind].kl) {
     if (draw < 0) draw = push_draw(t, part), mix = joint_draw(t, part, j, draw);
     kl[0] = push_kl(t, part, prior, sd, draw, mix);
-    t->node[kl[0]].option = draw;
     return;
   }
-  int marginal[] = {part[0], push_factors(t, OP_MARGINAL, part, j, part[1])};
+  int marginal[] = {part[0], push_factors(t, OP_MARGINAL, part, j, part[1], t->node[part[0]].rows)};
   nn_node gap = {.op = OP_GAP, .input = {marginal[1], part[1], -1}, .rows = 1, .cols = 1};
   kl[0] = push_kl(t, marginal, prior, sd, marginal[1], -1);
   kl[1] = tape_push(t, gap);
