@@ -417,8 +417,8 @@ is_columns_design <- function(design, fit, layout) {
         identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
         layout$n_y + sum(vapply(columns, function(c) c$has_indicator,
                                 NA)) + length(design$given$columns) == fit$spec$n_x,
-        is.null(design$given) || inherits(design$given$terms, "terms"),
-        is.logical(design$is_matrix), is.null(design$terms) || inherits(design$terms, "terms"))
+        is.null(design$given) || is_terms(design$given$terms),
+        is.logical(design$is_matrix), is.null(design$terms) || is_terms(design$terms))
 }
 
 column_types <- c("double", "integer", "logical", "factor", "character")

@@ -30,7 +30,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   train <- training_data(object, data, parent.frame())
   control <- object$control
   control[names(given)] <- NULL
-  control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given))
+  control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given),
+                     quote = TRUE)
   control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
   control$objective <- object$control$objective
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
@@ -52,13 +53,16 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   remember(object, train)
 }
 
-# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same.
+# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same. Without `envir`
+# they are not searched for: what only describes a fit evaluates nothing that stands in it.
 training_data <- function(fit, data = NULL, envir = parent.frame()) {
   not_found <- function(e) {
     stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
               sub("[.]$", "", conditionMessage(e)))
   }
   train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
+  if (is.null(train) && is.null(envir))
+    stop_user("The fit has not kept its training data, which this needs: fit with `keep_data = TRUE`.")
   if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
   if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
   same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&

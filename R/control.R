@@ -123,10 +123,11 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
   if (!inherits(control, "varnn_control")) {
     if (!is.list(control)) stop_user("`control` must be made by nn_control(), not %s.", shown(control))
     check_known(control, names(formals(nn_control)))
-    control <- do.call(nn_control, control)
+    control <- do.call(nn_control, control, quote = TRUE)
   }
   check_known(unclass(control), names(formals(nn_control)))
-  structure(do.call(nn_control, utils::modifyList(unclass(control), given, keep.null = TRUE)), given = NULL)
+  given <- utils::modifyList(unclass(control), given, keep.null = TRUE)
+  structure(do.call(nn_control, given, quote = TRUE), given = NULL)
 }
 
 #' @export

@@ -17,10 +17,12 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
   fit <- close_noise(add_training(structure(fit, class = c(class, "varnn")), trained), sets$train)
-  if (keep_data) fit$data <- train
-  if (keeps_outputs(fit)) fit <- remember(fit, train)
+  if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
+  if (is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)) fit <- remember(fit, train)
   finish_linear(fit, columns, train)
 }
+
+check_keep_data <- function(keep_data) if (!is.null(keep_data)) check_flag(keep_data, "keep_data")
 
 # The fit with its noise at the optimum, where that has a closed form given the rest.
 close_noise <- function(fit, data) UseMethod("close_noise")
@@ -37,8 +39,14 @@ remember.varnn <- function(fit, train) {
   fit
 }
 
-# Outputs are kept unless the pass over the data would cost a tenth of the training, and be felt.
-keeps_outputs <- function(fit) !predicts_by_draws(fit) && (fit$n_epochs >= 5 || fit$n_obs * fit$n_par < 2e8)
+# What summary(), residuals() and their like ask of the training data is kept in the fit: its outputs, or the data, where
+# these are what is described, or the outputs are draws, or are not cheap.
+needs_data <- function(fit) fit$design$kind == "columns" || !is_cheap_to_run(fit)
+
+# Outputs are computed unless they are draws, or the pass over the data would cost a tenth of the training, and be felt.
+is_cheap_to_run <- function(fit) {
+  !predicts_by_draws(fit) && (fit$n_epochs >= 5 || is_linear(fit$spec) || fit$n_obs * fit$n_par < 2e8)
+}
 
 fit_version <- 1L
 

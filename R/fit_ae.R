@@ -49,7 +49,9 @@
 #' @param noise,sparsity,contractive,tied,loss see Kinds of autoencoder.
 #' @param standardize centre and scale numeric columns? Undone in all output.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
-#' @param keep_data keep the training data in the fit?
+#' @param keep_data keep the training data in the fit? By default they are, for [summary()], [residuals()] and their
+#'   like. With `FALSE` they are not, and such methods say so; methods that take `newdata` look for the data where the
+#'   call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_ae", "varnn")`, a list as that of [fit_nn()], with the training data's `codes`
@@ -88,7 +90,7 @@ fit_ae.default <- function(x, ...) {
 #' @export
 fit_ae.formula <- function(formula, data, weights, subset, na.action, hidden = 32, latent = 2, activation = "silu",
                            family = "auto", penalty = 0, noise = 0, sparsity = 0, contractive = 0, tied = FALSE,
-                           loss = "squared", standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
+                           loss = "squared", standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_ae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_ae.formula)))
@@ -101,7 +103,7 @@ fit_ae.formula <- function(formula, data, weights, subset, na.action, hidden = 3
 #' @export
 fit_ae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = 2, activation = "silu",
                               family = "auto", penalty = 0, noise = 0, sparsity = 0, contractive = 0, tied = FALSE,
-                              loss = "squared", standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
+                              loss = "squared", standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_ae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_ae.data.frame)))
@@ -183,7 +185,7 @@ tied_layers <- function(dense, activation) {
 }
 
 ae_train <- function(train, model, control, call, keep_data) {
-  check_flag(keep_data, "keep_data")
+  check_keep_data(keep_data)
   train <- hold_out(train, control$validation, train$n)
   train <- add_columns(train, model$family, model$standardize, if (model$loss == "huber") "huber" else "gaussian")
   if (model$tied) train <- without_indicators(train)
@@ -260,7 +262,7 @@ result_line.varnn_ae <- function(fit) {
 summary.varnn_ae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
+  rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   errors <- entry_errors(object, rows$y, rows$z, rows$x)
   w <- case_weights(object)
   mean_of <- function(e) colSums(w * e, na.rm = TRUE) / colSums(w * !is.na(e))
@@ -309,7 +311,7 @@ print.summary.varnn_ae <- function(x, ...) {
 fitted.varnn_ae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  reconstructed(object, NULL, parent.frame())
+  reconstructed(object, NULL, NULL)
 }
 
 #' Residuals of an autoencoder
@@ -331,7 +333,7 @@ residuals.varnn_ae <- function(object, type = "response", ...) {
   check_fit(object)
   check_dots_empty(..., known = "type")
   check_choice(type, c("response", "standardized"), "type")
-  coder_residuals(object, type, parent.frame())
+  coder_residuals(object, type, NULL)
 }
 
 coder_residuals <- function(object, type, envir) {
@@ -351,7 +353,7 @@ coder_residuals <- function(object, type, envir) {
 deviance.varnn_ae <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
+  rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   sum(case_weights(object) * entry_errors(object, rows$y, rows$z, rows$x), na.rm = TRUE)
 }
 
@@ -364,7 +366,7 @@ logLik.varnn_ae <- function(object, ...) {
 sigma.varnn_ae <- function(object, ...) {
   check_dots_empty(...)
   check_fit(object)
-  r <- coder_residuals(object, "response", parent.frame())
+  r <- coder_residuals(object, "response", NULL)
   is_number <- vapply(object$design$variables, function(c) is_gaussian(c), NA)
   if (!any(is_number)) stop_user("sigma() needs numeric columns.")
   names <- vapply(object$design$variables[is_number], function(c) c$name, "")
@@ -375,6 +377,7 @@ sigma.varnn_ae <- function(object, ...) {
 
 #' @export
 variable.names.varnn_ae <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(...)
   vapply(object$design$variables, function(c) c$name, "")
 }

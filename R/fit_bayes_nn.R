@@ -115,7 +115,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
                                  activation = "relu", family = "auto", prior = "auto",
                                  posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
                                  mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
-                                 control = nn_control(), keep_data = FALSE, ...) {
+                                 control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -132,7 +132,7 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
                                     family = "auto", prior = "auto",
                                     posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
                                     mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
-                                    control = nn_control(), keep_data = FALSE, ...) {
+                                    control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -184,7 +184,7 @@ check_noise_sd <- function(sigma) {
 
 # Training data and arguments to a fit.
 bayes_train <- function(train, model, control, says_how, call, keep_data) {
-  check_flag(keep_data, "keep_data")
+  check_keep_data(keep_data)
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
   train <- hold_out(train, control$validation)

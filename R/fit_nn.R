@@ -67,7 +67,11 @@
 #' @param standardize centre and scale numeric predictors, but for 0/1 columns, and gaussian responses? Undone in all
 #'   output.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
-#' @param keep_data keep the training data in the fit?
+#' @param keep_data keep the training data in the fit? By default they are where [summary()], [residuals()] and their
+#'   like need them: else the fit has what these need, the outputs for the training data. The data are kept when a pass
+#'   over them for the outputs would be long beside the training, and when predictions are means over draws. With
+#'   `FALSE` they are never kept; a method that needs them says so, or, where it takes `newdata`, looks for them where
+#'   the call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_nn", "varnn")`, a list that can be saved with [saveRDS()]. Its elements
@@ -126,7 +130,7 @@ fit_nn.default <- function(x, ...) {
 #' @export
 fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                            activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
-                           standardize = TRUE, control = nn_control(), keep_data = FALSE, ...) {
+                           standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -140,7 +144,7 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 #' @export
 fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                               family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
-                              control = nn_control(), keep_data = FALSE, ...) {
+                              control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -188,7 +192,7 @@ check_dropout <- function(dropout, n_layers) {
 
 # Training data and arguments to a fit.
 nn_train <- function(train, model, control, says_how, call, keep_data) {
-  check_flag(keep_data, "keep_data")
+  check_keep_data(keep_data)
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)

@@ -52,7 +52,9 @@
 #' @param importance number of draws of the importance-weighted bound; 1: the ELBO.
 #' @param standardize centre and scale numeric columns? Undone in all output, likelihoods included.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
-#' @param keep_data keep the training data in the fit?
+#' @param keep_data keep the training data in the fit? By default they are, for [summary()], [residuals()] and their
+#'   like. With `FALSE` they are not, and such methods say so; methods that take `newdata` look for the data where the
+#'   call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_vae", "varnn")`, a list as that of [fit_nn()]; `history` has `loss` (the
@@ -93,7 +95,7 @@ fit_vae.default <- function(x, ...) {
 fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 32, latent = 2,
                             activation = "silu", family = "auto", sigma = "learned", beta = 1, kl = "exact",
                             mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
-                            control = nn_control(), keep_data = FALSE, ...) {
+                            control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_vae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.formula)))
@@ -107,7 +109,7 @@ fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts
 fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = 2, activation = "silu",
                                family = "auto", sigma = "learned", beta = 1, kl = "exact", mc_samples = 1,
                                kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
-                               control = nn_control(), keep_data = FALSE, ...) {
+                               control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_vae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.data.frame)))
@@ -155,7 +157,7 @@ vae_objective <- function(model) {
 }
 
 vae_train <- function(train, model, control, call, keep_data) {
-  check_flag(keep_data, "keep_data")
+  check_keep_data(keep_data)
   check_stochastic(control, "A variational autoencoder")
   train <- hold_out(train, control$validation, train$n)
   given <- train$given

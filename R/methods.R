@@ -33,7 +33,7 @@ has_profiled_sigma <- function(block) {
 fitted.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  out <- training_predictions(object, parent.frame())
+  out <- training_predictions(object, NULL)
   as_trained(object, out)
 }
 
@@ -58,7 +58,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance"),
   type <- check_choice(if (identical(type, c("response", "pearson", "deviance"))) "response" else type,
                        c("response", "pearson", "deviance"), "type")
   several <- length(object$blocks) > 1
-  parts <- lapply(training_blocks(object, parent.frame()), block_residuals, type, case_weights(object), several)
+  parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)
   out <- do.call(cbind, parts)
   if (ncol(out) == 1) out <- out[, 1]
   stats::naresid(object$na.action, with_rows(out, fit_rows(object)))
@@ -95,6 +95,7 @@ family_variance <- function(part, mu) {
 
 #' @export
 nobs.varnn <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(..., known = "use.fallback") # as step() and drop1() ask
   if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
 }
@@ -111,6 +112,7 @@ unbiased_total <- function(w, lost = 1) {
 
 #' @export
 weights.varnn <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(...)
   stats::naresid(object$na.action, object$weights)
 }
@@ -120,7 +122,7 @@ deviance.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   w <- case_weights(object)
-  sum(vapply(training_blocks(object, parent.frame()), function(part) {
+  sum(vapply(training_blocks(object, NULL), function(part) {
     d <- family_table[[part$block$family]]$deviance(part$y, part$eta, part$free)
     sum(w * d, na.rm = TRUE) * if (part$block$family == "gaussian") part$block$scale^2 else 1
   }, 0))
@@ -144,7 +146,7 @@ logLik.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
   w <- case_weights(object)
-  parts <- training_blocks(object, parent.frame())
+  parts <- training_blocks(object, NULL)
   structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = n_cases(object),
             df = n_parameters(object) + sum(vapply(object$blocks, has_profiled_sigma, NA)))
 }
@@ -178,7 +180,7 @@ block_log_lik <- function(part, w) {
 sigma.varnn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, parent.frame()))
+  parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, NULL))
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
   lost <- if (is.null(object$rank)) 0 else object$rank
@@ -201,12 +203,14 @@ n_parameters <- function(fit) {
 
 #' @export
 df.residual.varnn <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(...)
   n_cases(object) - if (is.null(object$rank)) object$n_par else object$rank
 }
 
 #' @export
 formula.varnn <- function(x, ...) {
+  check_fit(x)
   check_dots_empty(...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no formula.")
   stats::formula(x$terms)
@@ -214,6 +218,7 @@ formula.varnn <- function(x, ...) {
 
 #' @export
 terms.varnn <- function(x, ...) {
+  check_fit(x)
   check_dots_empty(...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no terms.")
   x$terms
@@ -221,6 +226,7 @@ terms.varnn <- function(x, ...) {
 
 #' @export
 model.frame.varnn <- function(formula, ...) {
+  check_fit(formula)
   if (is.null(formula$terms)) stop_user("The model was fitted to x and y: it has no model frame.")
   call <- formula$call
   call$formula <- formula$terms
@@ -230,12 +236,14 @@ model.frame.varnn <- function(formula, ...) {
 
 #' @export
 variable.names.varnn <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(...)
   c(if (object$design$intercept) "(Intercept)", object$design$columns)
 }
 
 #' @export
 family.varnn <- function(object, ...) {
+  check_fit(object)
   check_dots_empty(...)
   families <- lapply(object$blocks, function(b) {
     switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),

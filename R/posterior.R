@@ -39,7 +39,8 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   is_new <- !missing(newdata) && !is.null(newdata)
-  rows <- found_rows(object, if (is_new) newdata, parent.frame())
+  has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
+  rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (!is.null(type)) check_choice(type, c(predict_types, "draws"), "type")
   if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
@@ -50,7 +51,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
     check_interval(object, interval)
     return(interval_of(object, rows, interval, level, draws))
   }
-  eta <- if (is_new || is.null(object$eta)) posterior_eta(object, row_data(object, rows), draws) else object$eta
+  eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
   if (!"categorical" %in% object$family) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)

@@ -51,8 +51,7 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   type <- predict_type(object, type)
   if (missing(newdata) || is.null(newdata)) {
     rows <- if (se.fit) training_data(object, NULL, parent.frame())
-    found <- training_eta(object, parent.frame())
-    rows <- c(list(x = rows$x), found)
+    rows <- c(list(x = rows$x), training_eta(object, NULL))
     in_place <- function(x) as_trained(object, x)
   } else {
     rows <- design_rows(object$design, newdata)

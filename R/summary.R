@@ -127,9 +127,8 @@ result_line.varnn <- function(fit) {
 summary.varnn_nn <- function(object, ...) {
   check_fit(object)
   check_dots_empty(...)
-  envir <- parent.frame()
-  if (is.null(object$eta)) object$eta <- training_eta(object, envir)$eta
-  parts <- training_blocks(object, envir)
+  if (is.null(object$eta)) object$eta <- training_eta(object, NULL)$eta
+  parts <- training_blocks(object, NULL)
   names(parts) <- vapply(object$blocks, function(b) b$columns, "")
   leaves <- object$layout
   structure(list(

@@ -273,7 +273,7 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("newdata", "k"))
   k <- check_number(k, "k", 1, 1e9, whole = TRUE)
-  rows <- latent_rows(object, newdata, parent.frame(), needs_data = TRUE)
+  rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
   n <- nrow(rows$z)
   top <- rep(-Inf, n)
   sum <- squares <- numeric(n)
@@ -491,7 +491,7 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 summary.varnn_vae <- function(object, draws = 20, ...) {
   check_fit(object)
   check_dots_empty(..., known = "draws")
-  rows <- latent_rows(object, NULL, parent.frame(), needs_data = TRUE)
+  rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   sd <- code_sds(object, rows$x)
   w <- case_weights(object) / sum(case_weights(object))
   log_lik <- 0

@@ -1,11 +1,44 @@
-# A fit read from a file may be anything: what the methods rely on is checked before they start.
+# A fit read from a file may be anything: what the methods rely on is checked before they start. The engine looks at
+# the specification by itself; here it must go with the class, and each field with the specification.
 check_fit <- function(fit) {
+  damaged <- function(...) stop_user("The fit is damaged: %s.", sprintf(...))
+  holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE))
+  if (!holds(is_record(fit, names(fit_rules)))) damaged("it is no list of fields with names of their own")
+  if (!holds(is_class(fit))) damaged("its class, %s, is not as it was made", quoted(oldClass(fit)))
   layout <- tryCatch(spec_layout(fit$spec),
-                     error = function(e) stop_user("The fit is damaged: %s.", conditionMessage(e)))
+                     error = function(e) damaged("%s", sub("^the model is damaged: ", "", conditionMessage(e))))
+  if (!holds(goes_with_class(fit))) damaged("its class is %s, and its specification is another one's", oldClass(fit)[1])
   for (field in names(fit_rules))
-    if (!isTRUE(tryCatch(fit_rules[[field]](fit[[field]], fit, layout), error = function(e) FALSE)))
-      stop_user("The fit is damaged: `%s` is not as it was made.", field)
+    if (!holds(fit_rules[[field]](fit[[field]], fit, layout))) damaged("`%s` is not as it was made", field)
   invisible(fit)
+}
+
+# A list whose fields `$` finds by their whole names: none is there twice, or in place of one that is absent.
+is_record <- function(x, known) {
+  names <- names(x)
+  every(is.list(x), !isS4(x), is.character(names), !anyNA(names), !anyDuplicated(names),
+        !any(vapply(setdiff(known, names), function(field) any(startsWith(names, field)), NA)))
+}
+
+# What models of each class are made of: their weights, their codes (none: no latent layer), and how they read data.
+class_rules <- list(
+  varnn_nn = list(weights = "point", codes = character(), design = c("frame", "matrix")),
+  varnn_bayes_nn = list(weights = "gaussian", codes = character(), design = c("frame", "matrix")),
+  varnn_ae = list(weights = "point", codes = "point", design = "columns"),
+  varnn_vae = list(weights = "point", codes = "gaussian", design = "columns")
+)
+
+# One of these classes, "varnn" behind it; a user's own may stand in front.
+is_class <- function(fit) {
+  last <- utils::tail(oldClass(fit), 2)
+  every(length(last) == 2, last[1] %in% names(class_rules), last[2] == "varnn",
+        !any(utils::head(oldClass(fit), -2) %in% c(names(class_rules), "varnn")))
+}
+
+goes_with_class <- function(fit) {
+  rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
+  every(identical(fit$spec$weights, rule$weights),
+        identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
 # No number of a fit is beyond 1e100: products of two are still finite.
@@ -17,7 +50,7 @@ is_finite_vector <- function(x, length) {
 design_rules <- list(
   matrix = function(x, fit, layout) TRUE,
   frame = function(x, fit, layout) {
-    inherits(x$terms, "terms") && (is.null(x$times) || is.character(x$times)) &&
+    is_terms(x$terms) && (is.null(x$times) || is.character(x$times)) &&
       (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
   },
   columns = function(x, fit, layout) is_columns_design(x, fit, layout)
@@ -44,17 +77,22 @@ fit_rules <- list(
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
-          is.logical(x$intercept), length(x$intercept) == 1, !is.na(x$intercept), length(x$kind) == 1,
-          isTRUE(design_rules[[x$kind]](x, fit, layout)))
+          isTRUE(x$intercept) || isFALSE(x$intercept), isTRUE(design_rules[[x$kind]](x, fit, layout)))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) is_control(x, fit),
-  arguments = function(x, fit, layout) is.list(x) && (fit$spec$weights == "point" || are_bayes_arguments(x)),
+  arguments = function(x, fit, layout) {
+    every(is.list(x), fit$spec$weights == "point" || are_bayes_arguments(x),
+          !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
+  },
   history = function(x, fit, layout) {
-    every(is.data.frame(x), all(c("epoch", "loss") %in% names(x)), all(vapply(x, is.numeric, NA)))
+    of_class <- list(point = character(), gaussian = c("kl_weights", "elbo"))[[fit$spec$weights]]
+    if ("gaussian" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
+    every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(vapply(x, is.numeric, NA)),
+          nrow(x) == fit$n_epochs)
   },
   n_epochs = is_epoch,
-  best_epoch = is_epoch,
+  best_epoch = function(x, fit, layout) every(is_epoch(x), x <= fit$n_epochs),
   rank = optional(function(x, fit, layout) is_finite_vector(x, 1)),
   kept_columns = optional(function(x, fit, layout) {
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
@@ -68,7 +106,8 @@ fit_rules <- list(
   rows = optional(function(x, fit, layout) every(is.character(x), length(x) == fit$n_obs, !anyNA(x))),
   held_out = optional(function(x, fit, layout) every(is.numeric(x), all(x %in% seq_len(fit$n_obs)))),
   data = optional(function(x, fit, layout) is_training_data(x, fit)),
-  stop_reason = function(x, fit, layout) length(x) == 1 && x %in% statuses,
+  stop_reason = function(x, fit, layout) is_one_of(x, statuses),
+  converged = function(x, fit, layout) isTRUE(x) || isFALSE(x),
   eta = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
   }),
@@ -82,16 +121,36 @@ fit_rules <- list(
   errors = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
   weights = optional(function(x, fit, layout) every(is_finite_vector(x, fit$n_obs), all(x >= 0))),
   offset = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
+  na.action = optional(function(x, fit, layout) {
+    every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
+          all(x <= fit$n_obs + length(x)))
+  }),
   call = function(x, fit, layout) is.call(x),
-  terms = function(x, fit, layout) is.null(x) || inherits(x, "terms")
+  terms = optional(function(x, fit, layout) is_terms(x)),
+  state = optional(function(x, fit, layout) is.double(x)),
+  version = function(x, fit, layout) is_finite_vector(x, 1)
 )
 
-# A control that nn_control() makes again, with what depends on the data.
+# A formula that stats::terms() has read.
+is_terms <- function(x) {
+  every(is.call(x), inherits(x, "terms"), inherits(x, "formula"), identical(x[[1]], quote(`~`)),
+        is.environment(environment(x)), is.call(attr(x, "variables")), is.character(attr(x, "term.labels")),
+        attr(x, "intercept") %in% 0:1, attr(x, "response") %in% 0:1)
+}
+
+# A control that nn_control() makes again, with what depends on the data: of values alone, none is an expression.
 is_control <- function(x, fit) {
-  known <- intersect(names(x), names(formals(nn_control)))
-  do.call(nn_control, unclass(x)[known], quote = TRUE)
+  arguments <- unclass(x)[intersect(names(x), names(formals(nn_control)))]
+  known <- names(arguments)
+  if (!all(vapply(arguments, is_value, NA))) return(FALSE)
+  do.call(nn_control, arguments, quote = TRUE)
   every(all(c("precision", "optimizer", "schedule") %in% known), is_finite_vector(x$batch_size, 1),
         is_finite_vector(x$learn_rate, 1), is_objective(x$objective, fit))
+}
+
+# Numbers, strings, a data frame or list of these, a callback.
+is_value <- function(x) {
+  if (is.list(x)) all(vapply(unclass(x), is_value, NA)) else is.null(x) || is.atomic(x) || is.function(x)
 }
 
 are_bayes_arguments <- function(x) {
@@ -111,7 +170,9 @@ is_objective <- function(x, fit) {
 # Training data that are kept in a fit.
 is_training_data <- function(x, fit) {
   is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
-  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, is_vector(x$weights), is_vector(x$offset))
+  is_y <- function(y) is.null(y) || every(is.matrix(y), is.double(y), nrow(y) == fit$n_obs)
+  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, is_y(x$y), is_vector(x$weights),
+        is_vector(x$offset))
 }
 
 block_types <- c("numeric", "logical", "factor", "counts")

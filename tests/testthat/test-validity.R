@@ -1,0 +1,123 @@
+# A fit is checked as a whole before any method starts.
+
+some_fits <- function(...) {
+  set.seed(1)
+  cars <- mtcars[1:15, c("mpg", "wt", "hp")]
+  list(nn = fit_nn(mpg ~ ., cars, hidden = 2, epochs = 5, ...), ae = fit_ae(iris[1:20, 1:4], epochs = 5, ...),
+       vae = fit_vae(iris[1:20, 1:4], epochs = 5, ...),
+       bayes = fit_bayes_nn(mpg ~ ., cars, hidden = 2, epochs = 5, ...))
+}
+
+# Every S3 method of the package for a fit: a generic's name and the method.
+fit_methods <- function(class) {
+  registered <- readLines(system.file("NAMESPACE", package = "varnn"))
+  found <- regmatches(registered, regexec("^S3method\\((?:rstantools::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$", registered,
+                                         perl = TRUE))
+  of_class <- Filter(function(m) length(m) && m[3] %in% c(class, "varnn"), found)
+  stats::setNames(lapply(of_class, function(m) getS3method(m[2], m[3], envir = asNamespace("varnn"))),
+                  vapply(of_class, function(m) m[2], ""))
+}
+
+# Methods that say the same of any fit, and the steps of others, which have checked it.
+say_no <- c("anova", "vcov", "confint", "logLik", "extractAIC")
+steps <- c("close_noise", "remember", "model_title", "result_line")
+
+test_that("every method refuses a damaged fit in the package's words", {
+  damages <- list(theta = function(f) {
+    f$theta <- f$theta[-1]
+    f
+  }, estimator = function(f) {
+    f$spec$estimator <- "local"
+    f
+  }, class = function(f) {
+    class(f)[1] <- setdiff(c("varnn_nn", "varnn_ae", "varnn_vae", "varnn_bayes_nn"), class(f)[1])[1]
+    f
+  })
+  for (fit in some_fits()) {
+    own <- class(fit)[1]
+    methods <- fit_methods(own)
+    methods <- methods[!names(methods) %in% steps]
+    expect_gt(length(methods), 20)
+    for (name in names(methods)) for (how in names(damages)) {
+      arguments <- c(list(damages[[how]](fit)), if (name == "decode") list(z = matrix(0, 1, 2)),
+                     if (name == "continue") list(epochs = 1))
+      if (how == "estimator" && own == "varnn_bayes_nn") next
+      answer <- tryCatch(do.call(methods[[name]], arguments, quote = TRUE), error = function(e) e)
+      says_no <- name %in% say_no && grepl("does not apply", conditionMessage(answer))
+      expect_true(says_no || grepl("^The fit is damaged", conditionMessage(answer)),
+                  label = paste(own, name, how, if (inherits(answer, "error")) conditionMessage(answer) else "no error"))
+    }
+  }
+})
+
+test_that("the class of a fit goes with its specification", {
+  fits <- some_fits()
+  for (name in names(fits)) for (class in setdiff(names(class_rules), class(fits[[name]]))) {
+    changed <- fits[[name]]
+    class(changed)[1] <- class
+    expect_error(check_fit(changed), "its class is", label = paste(name, class))
+  }
+  fit <- fits$nn
+  own <- structure(fit, class = c("mine", class(fit)))
+  expect_identical(predict(own), predict(fit))
+  expect_error(nobs.varnn(structure(unclass(fit), class = "varnn")), "its class")
+  expect_error(check_fit(structure(list(), class = class(fit))), "damaged")
+  expect_error(check_fit(structure(sum, class = class(fit))), "damaged")
+})
+
+test_that("no field stands in for another one by its first letters", {
+  fit <- some_fits()$nn
+  names(fit)[names(fit) == "eta"] <- "etas"
+  expect_error(summary(fit), "The fit is damaged")
+  twice <- unclass(some_fits()$nn)
+  expect_error(check_fit(structure(c(twice, twice["theta"]), class = c("varnn_nn", "varnn"))), "The fit is damaged")
+})
+
+test_that("nothing that stands in a fit is evaluated by what describes it", {
+  for (fit in c(some_fits(), some_fits(keep_data = TRUE), some_fits(keep_data = FALSE))) {
+    is_coder <- inherits(fit, c("varnn_ae", "varnn_vae"))
+    fit$call <- quote(fit(data = stop("evaluated"), x = stop("evaluated"), y = stop("evaluated"),
+                          formula = stop("evaluated"), weights = stop("evaluated"), na.action = stop("evaluated")))
+    describe <- list(print = function(f) capture.output(print(f)), summary = summary, residuals = residuals,
+                     deviance = deviance, sigma = sigma, fitted = fitted, nobs = nobs, weights = weights,
+                     family = family, variable.names = variable.names,
+                     logLik = if (!inherits(fit, "varnn_ae")) logLik,
+                     predict = if (!is_coder) function(f) predict(f))
+    for (name in names(Filter(Negate(is.null), describe))) {
+      answer <- tryCatch(describe[[name]](fit), error = conditionMessage)
+      no_data <- is_coder && is.null(fit$data) && identical(grepl("keep_data = TRUE", answer), TRUE)
+      expect_true(no_data || !is.character(answer) || name %in% c("print", "variable.names"),
+                  label = paste(class(fit)[1], name, answer[1]))
+    }
+  }
+})
+
+test_that("a control of expressions is damage, and is not evaluated", {
+  fit <- some_fits(keep_data = TRUE)$nn
+  for (field in names(formals(nn_control))) {
+    changed <- fit
+    changed$control[[field]] <- quote(stop("evaluated"))
+    expect_error(print(changed), "`control` is not as it was made", label = field)
+    expect_error(continue(changed, 1), "`control` is not as it was made", label = field)
+    given <- c(list(fit, epochs = 1), stats::setNames(list(quote(stop("evaluated"))), field))
+    if (field != "epochs") expect_error(do.call(continue, given, quote = TRUE), "`", label = field)
+  }
+})
+
+test_that("summary() and its like need neither the data nor the variable that held them", {
+  cars <- mtcars[1:20, ]
+  set.seed(1)
+  fits <- list(fit_nn(mpg ~ wt + hp, cars, hidden = 2, epochs = 5), fit_ae(cars[1:4], epochs = 5),
+               fit_vae(~ mpg + wt, cars, epochs = 5),
+               fit_bayes_nn(mpg ~ wt, cars, hidden = 2, activation = "tanh", epochs = 5))
+  describe <- function(f) list(stats::deviance(f), stats::residuals(f), stats::sigma(f), stats::fitted(f))
+  kept <- lapply(fits, function(f) {
+    set.seed(2)
+    describe(f)
+  })
+  cars[] <- 0
+  expect_identical(lapply(fits, function(f) {
+    set.seed(2)
+    describe(f)
+  }), kept)
+})
