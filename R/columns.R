@@ -414,11 +414,20 @@ refound_columns <- function(fit, data, envir) {
 is_columns_design <- function(design, fit, layout) {
   columns <- design$variables
   every(is.list(columns), length(columns) >= 1, all(vapply(columns, is_column, NA)),
+        are_column_names(columns, design, fit$blocks),
         identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
         layout$n_y + sum(vapply(columns, function(c) c$has_indicator,
                                 NA)) + length(design$given$columns) == fit$spec$n_x,
         is.null(design$given) || is_terms(design$given$terms),
-        is.logical(design$is_matrix), is.null(design$terms) || is_terms(design$terms))
+        isTRUE(design$is_matrix) || isFALSE(design$is_matrix), is.null(design$terms) || is_terms(design$terms))
+}
+
+# Of its blocks and of its design, where a factor of several levels has a column per level.
+are_column_names <- function(columns, design, blocks) {
+  names <- vapply(columns, function(c) c$name, "")
+  several <- vapply(columns, function(c) c$family == "categorical", NA)
+  every(!anyDuplicated(names), setequal(names, unlist(lapply(blocks, function(b) b$columns))),
+        all(names[!several] %in% design$columns))
 }
 
 column_types <- c("double", "integer", "logical", "factor", "character")

@@ -67,7 +67,8 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
   if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
   same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
     isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
-    isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE))
+    isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE)) &&
+    (is.null(train$y) || !any(abs(train$y) > 1e100, na.rm = TRUE))
   if (!same)
     stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train

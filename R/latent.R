@@ -46,6 +46,8 @@ entry_errors <- function(fit, y, z, x = NULL) {
   }
   errors <- do.call(cbind, Map(of_block, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows),
                                block_slices(fit$blocks, y_rows)))
+  if (any(is.infinite(errors)))
+    stop_user("What the codes decode to is not finite: they are too far from those of the data.")
   of_blocks <- unlist(lapply(fit$blocks, function(b) b$columns))
   names <- vapply(fit$design$variables, function(c) c$name, "")
   colnames(errors) <- of_blocks

@@ -89,7 +89,7 @@ fit_rules <- list(
     of_class <- list(point = character(), gaussian = c("kl_weights", "elbo"))[[fit$spec$weights]]
     if ("gaussian" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
     every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(vapply(x, is.numeric, NA)),
-          nrow(x) == fit$n_epochs)
+          nrow(x) <= fit$n_epochs)
   },
   n_epochs = is_epoch,
   best_epoch = function(x, fit, layout) every(is_epoch(x), x <= fit$n_epochs),
@@ -164,7 +164,7 @@ is_objective <- function(x, fit) {
   if (is.null(x)) return(fit$spec$weights == "point")
   every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs)),
         fit$spec$weights == "point" || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
-        is.null(x$mc_samples) || is_finite_vector(x$mc_samples, 1))
+        all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_finite_vector, NA, 1)))
 }
 
 # Training data that are kept in a fit.

@@ -1,5 +1,5 @@
-# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "bayes", "engine" or a file to
-# run.
+# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "coders", "bayes", "engine" or a
+# file to run.
 # Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: parameters in
 # every way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what
 # else happens is a line that starts with "BAD". The line before a crash says what was being done.
@@ -68,7 +68,7 @@ is_sound <- function(x) {
 }
 
 n_calls <- 0
-is_fit <- arguments[3] %in% c("fits", "bayes") # errors of the package have no call, those of R and of the engine have
+is_fit <- arguments[3] %in% c("fits", "coders", "bayes") # errors of the package have no call, those of R and of the engine have
 # Calls f() and looks at what comes back.
 call_one <- function(what, f) {
   n_calls <<- n_calls + 1
@@ -99,6 +99,44 @@ damage_all <- function(x, label, readers) {
   }
 }
 
+# Fits of another class, and fits with layers that do not fit, or fit what they are no part of.
+reshaped <- function(fit) {
+  classes <- c("varnn_nn", "varnn_bayes_nn", "varnn_ae", "varnn_vae")
+  of_class <- function(class) {
+    class(fit)[1] <- class
+    fit
+  }
+  with_layers <- function(at, kind, size = 1L, times = 1L, setting = 0.5, option = "") {
+    fit$spec$layer <- append(fit$spec$layer, rep(kind, times), at)
+    fit$spec$size <- append(fit$spec$size, rep(as.integer(size), times), at)
+    fit$spec$option <- append(fit$spec$option, rep(option, times), at)
+    fit$spec$setting <- append(fit$spec$setting, rep(setting, times), at)
+    fit
+  }
+  last <- length(fit$spec$layer)
+  out <- c(lapply(stats::setNames(classes, classes), of_class),
+           list(class_twice = structure(fit, class = c("varnn_ae", class(fit)))))
+  for (kind in engine$registry()$layer) for (at in unique(c(0, 1, last - 1, last))) for (size in c(1, 2, 3, 100))
+    out[[paste(kind, at, size)]] <- with_layers(at, kind, size,
+                                                option = switch(kind, activate = "relu", latent = "point", "bias"))
+  for (times in c(2, 1000, 4294, 9000)) for (kind in c("given", "contract", "sparse", "layer_norm"))
+    out[[paste(times, kind)]] <- with_layers(last - 1, kind, fit$spec$n_x, times)
+  for (field in c("estimator", "covariance", "weights", "prior"))
+    for (row in engine$registry()[[sub("weights", "variational", field)]]) {
+      changed <- fit
+      changed$spec[[field]] <- row
+      out[[paste(field, row)]] <- changed
+    }
+  out
+}
+
+# Calls a random share of the readers with fits of other shapes.
+reshape_all <- function(fit, label, readers) {
+  shapes <- reshaped(fit)
+  for (how in names(shapes)) for (reader in names(readers))
+    if (stats::runif(1) < max(share, 0.1)) call_one(paste(label, how, reader), function() readers[[reader]](shapes[[how]]))
+}
+
 quietly <- function(expr) utils::capture.output(force(expr))
 
 fit_readers <- function(data) {
@@ -117,12 +155,34 @@ damage_fits <- function() {
   cars$cyl <- factor(cars$cyl)
   network <- fit_nn(mpg ~ ., cars, hidden = 2, layer_norm = TRUE, dropout = 0.1, epochs = 6, validation = 0.2)
   damage_all(network, "network", fit_readers(cars))
+  reshape_all(network, "network", fit_readers(cars))
   damage_all(fit_nn(mpg ~ disp + hp, cars, hidden = 0, optimizer = "lbfgs"), "linear", fit_readers(cars))
   flowers <- iris[c(1:4, 51:54, 101:104), ]
   damage_all(fit_nn(Species ~ ., flowers, hidden = 2, epochs = 6), "classes", fit_readers(flowers))
   x <- as.matrix(cars[3:4])
   damage_all(fit_nn(x, cars$mpg, hidden = 2, epochs = 6, optimizer = "momentum", keep_data = TRUE), "matrix",
              fit_readers(list(x = x, y = cars$mpg))[-1])
+}
+
+damage_coders <- function() {
+  flowers <- iris[c(1:4, 51:54, 101:104), 2:5]
+  readers <- list(
+    encode = function(fit) encode(fit, flowers), kept_codes = function(fit) encode(fit),
+    print = function(fit) quietly(print(fit)), summary = function(fit) quietly(print(summary(fit))),
+    reconstruct = function(fit) reconstruct(fit, flowers), predict = function(fit) predict(fit, flowers),
+    deviance = function(fit) stats::deviance(fit), residuals = function(fit) stats::residuals(fit),
+    sigma = function(fit) stats::sigma(fit), anomaly = function(fit) anomaly(fit)$score,
+    continue = function(fit) continue(fit, 1)$theta
+  )
+  of_vae <- list(sd = function(fit) encode(fit, sd = TRUE), elbo = function(fit) elbo(fit),
+                 impute = function(fit) impute(fit, k = 2), log_lik = function(fit) stats::logLik(fit, k = 2))
+  coders <- list(ae = fit_ae(flowers, hidden = 3, epochs = 5),
+                 tied = fit_ae(flowers[1:3], hidden = 3, tied = TRUE, contractive = 0.1, sparsity = 0.1, epochs = 5),
+                 vae = fit_vae(flowers, hidden = 3, epochs = 5))
+  for (name in names(coders)) {
+    damage_all(coders[[name]], name, c(readers, of_vae))
+    reshape_all(coders[[name]], name, c(readers, of_vae))
+  }
 }
 
 damage_bayes <- function() {
@@ -196,6 +256,6 @@ damage_engine <- function() {
 }
 
 set.seed(1)
-switch(arguments[3], fits = damage_fits(), bayes = damage_bayes(), engine = damage_engine(),
+switch(arguments[3], fits = damage_fits(), coders = damage_coders(), bayes = damage_bayes(), engine = damage_engine(),
        eval(parse(text = readLines(arguments[3]))))
 cat("DONE", n_calls, "\n")

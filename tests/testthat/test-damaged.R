@@ -5,6 +5,10 @@ test_that("damaged fits give errors or finite results", {
   expect_survived(run_damage("fits", repeats(0.12, 0.01)), repeats(2500, 100))
 })
 
+test_that("damaged autoencoders, fits of another class and of other layers give errors or finite results", {
+  expect_survived(run_damage("coders", repeats(0.01, 0.001)), repeats(800, 300))
+})
+
 test_that("damaged Bayesian fits give errors or finite results", {
   expect_survived(run_damage("bayes", repeats(0.01, 0.001)), repeats(1000, 50))
 })

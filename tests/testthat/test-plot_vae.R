@@ -262,7 +262,7 @@ test_that("counts are counted, many of them in intervals", {
 test_that("conditional models simulate given the training rows' values", {
   set.seed(1)
   data <- data.frame(g = factor(rep(c("a", "b"), each = 100)), y = rep(c(0, 100), each = 100) + stats::rnorm(200))
-  fit <- suppressWarnings(fit_vae(y ~ g, data, latent = 1, epochs = 60, subset = y < 101))
+  fit <- suppressWarnings(fit_vae(y ~ g, data, latent = 1, epochs = 60, subset = y < 101, keep_data = FALSE))
   columns <- simulation_picture(fit, environment(), NULL, NULL)$columns
   expect_gt(stats::cor(columns[[1]]$y)[2], 0.9) # both have the two peaks
   expect_silent(drawn(plot(fit, "simulation")))
