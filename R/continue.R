@@ -53,8 +53,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   remember(object, train)
 }
 
-# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same. Without `envir`
-# they are not searched for: what only describes a fit evaluates nothing that stands in it.
+# The training data again: kept, given, or found as model.frame() finds them; then checked to be the same. Without
+# `envir` they are not searched for: what only describes a fit evaluates nothing that stands in it.
 training_data <- function(fit, data = NULL, envir = parent.frame()) {
   not_found <- function(e) {
     stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",

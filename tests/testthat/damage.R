@@ -1,5 +1,5 @@
-# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "coders", "bayes", "engine" or a
-# file to run.
+# Run in an R of its own by test-damaged.R: Rscript damage.R LIB SHARE PART, PART "fits", "coders", "bayes", "engine" or
+# a file to run.
 # Damages fits and the arguments of the entry points, one field at a time, and calls what reads them: parameters in
 # every way, other fields in a random SHARE of these. Each call may end in an error or in finite numbers and NA; what
 # else happens is a line that starts with "BAD". The line before a crash says what was being done.
@@ -134,7 +134,8 @@ reshaped <- function(fit) {
 reshape_all <- function(fit, label, readers) {
   shapes <- reshaped(fit)
   for (how in names(shapes)) for (reader in names(readers))
-    if (stats::runif(1) < max(share, 0.1)) call_one(paste(label, how, reader), function() readers[[reader]](shapes[[how]]))
+    if (stats::runif(1) < max(share, 0.1))
+      call_one(paste(label, how, reader), function() readers[[reader]](shapes[[how]]))
 }
 
 quietly <- function(expr) utils::capture.output(force(expr))
@@ -175,7 +176,8 @@ damage_coders <- function() {
     continue = function(fit) continue(fit, 1)$theta
   )
   of_vae <- list(sd = function(fit) encode(fit, sd = TRUE), elbo = function(fit) elbo(fit),
-                 impute = function(fit) impute(fit, k = 2), log_lik = function(fit) stats::logLik(fit, k = 2))
+                 impute = function(fit) impute(fit, k = 2),
+                 log_lik = function(fit) stats::logLik(fit, k = 2))
   coders <- list(ae = fit_ae(flowers, hidden = 3, epochs = 5),
                  tied = fit_ae(flowers[1:3], hidden = 3, tied = TRUE, contractive = 0.1, sparsity = 0.1, epochs = 5),
                  vae = fit_vae(flowers, hidden = 3, epochs = 5))

@@ -33,7 +33,8 @@ test_that("layers that do not fit each other are an error", {
     "                                   list(block(4))), \"more than one layer 'contract'\")",
     "ask(\"random\", engine$new_spec(4, list(layer(\"latent\", 2, \"gaussian\"), contract, layer(\"dense\", 4)),",
     "                              list(block(4))), \"do not fit\")",
-    "ask(\"given\", engine$new_spec(4, list(layer(\"given\", 5), layer(\"dense\", 4)), list(block(4))), \"do not fit\")",
+    "ask(\"given\", engine$new_spec(4, list(layer(\"given\", 5), layer(\"dense\", 4)), list(block(4))),",
+    "    \"do not fit\")",
     "ask(\"eta\", engine$new_spec(4, list(layer(\"dense\", 4)), list(block(2), block(3))), \"do not fit\")",
     "ask(\"family\", engine$new_spec(4, list(layer(\"dense\", 4)), list(block(4), block(1))), \"do not fit\")"
   ), 0)
@@ -69,7 +70,8 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "one <- function(x) sample(x, 1)",
     "any_layer <- function(i) {",
     "  kind <- one(r$layer)",
-    "  option <- switch(kind, activate = one(r$activation), latent = one(r$variational), dense = one(c(\"bias\", \"\")), \"\")",
+    "  option <- switch(kind, activate = one(r$activation), latent = one(r$variational),",
+    "                   dense = one(c(\"bias\", \"\")), \"\")",
     "  size <- if (kind == \"tied\") sample.int(max(i - 1, 1), 1) else one(4)",
     "  engine$layer(kind, size, option, stats::runif(1, 0, 0.9))",
     "}",

@@ -11,8 +11,8 @@ some_fits <- function(...) {
 # Every S3 method of the package for a fit: a generic's name and the method.
 fit_methods <- function(class) {
   registered <- readLines(system.file("NAMESPACE", package = "varnn"))
-  found <- regmatches(registered, regexec("^S3method\\((?:rstantools::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$", registered,
-                                         perl = TRUE))
+  pattern <- "^S3method\\((?:rstantools::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$"
+  found <- regmatches(registered, regexec(pattern, registered, perl = TRUE))
   of_class <- Filter(function(m) length(m) && m[3] %in% c(class, "varnn"), found)
   stats::setNames(lapply(of_class, function(m) getS3method(m[2], m[3], envir = asNamespace("varnn"))),
                   vapply(of_class, function(m) m[2], ""))
@@ -45,7 +45,7 @@ test_that("every method refuses a damaged fit in the package's words", {
       answer <- tryCatch(do.call(methods[[name]], arguments, quote = TRUE), error = function(e) e)
       says_no <- name %in% say_no && grepl("does not apply", conditionMessage(answer))
       expect_true(says_no || grepl("^The fit is damaged", conditionMessage(answer)),
-                  label = paste(own, name, how, if (inherits(answer, "error")) conditionMessage(answer) else "no error"))
+                  label = paste(own, name, how, if (inherits(answer, "error")) conditionMessage(answer)))
     }
   }
 })
