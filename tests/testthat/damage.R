@@ -68,7 +68,8 @@ is_sound <- function(x) {
 }
 
 n_calls <- 0
-is_fit <- arguments[3] %in% c("fits", "coders", "bayes") # errors of the package have no call, those of R and of the engine have
+# Errors of the package have no call, those of R and of the engine have.
+is_fit <- arguments[3] %in% c("fits", "coders", "bayes")
 # Calls f() and looks at what comes back.
 call_one <- function(what, f) {
   n_calls <<- n_calls + 1
