@@ -376,3 +376,43 @@ test_that("mistakes are named before any training", {
   expect_s3_class(fit_ae(iris[1, 1:4], epochs = 2), "varnn_ae")
   expect_identical(nrow(encode(fit, iris[0, ])), 0L)
 })
+
+test_that("rows with gaps are left out by na.omit, with their weights", {
+  set.seed(51)
+  x <- iris[1:4]
+  x[c(2, 5), 1] <- NA
+  w <- seq_len(150)
+  of <- function(x, ...) {
+    set.seed(1)
+    fit_ae(x, latent = 1, epochs = 3, ...)
+  }
+  expect_equal(of(x, weights = w, na.action = stats::na.omit)$theta, of(x[-c(2, 5), ], weights = w[-c(2, 5)])$theta)
+  expect_refused(of(transform(x, Sepal.Length = NA_real_), na.action = stats::na.omit), "[Ee]very row|no value|missing")
+})
+
+test_that("columns that an autoencoder cannot have are named", {
+  expect_refused(fit_ae(~ Sepal.Length + offset(Sepal.Width), iris), "offset")
+  expect_refused(fit_ae(~ 1, iris), "names no columns|no columns")
+  expect_refused(fit_ae(matrix(0, 5, 0)), "no columns")
+  expect_refused(fit_ae(data.frame(a = 1:5, a = 5:1, check.names = FALSE)), "two columns named `a`")
+  expect_refused(fit_ae(data.frame(a = 1:5, b = I(as.list(1:5)))), "`b`")
+  fit <- fit_ae(as.matrix(iris[1:4]), latent = 1, epochs = 2)
+  expect_refused(encode(fit, 1:4), "matrix\\(x, 1\\)")
+  expect_refused(encode(fit, as.matrix(iris[1:3])), "no column `Petal.Width`")
+  expect_refused(encode(fit, unname(as.matrix(iris[1:3]))), "3 columns.*4")
+  expect_refused(encode(fit, "a"), "must be a|matrix")
+  turned <- as.matrix(iris[4:1])
+  expect_equal(encode(fit, turned), encode(fit, as.matrix(iris[1:4])))
+  expect_equal(encode(fit, iris[1:4]), encode(fit, as.matrix(iris[1:4])), ignore_attr = TRUE)
+})
+
+test_that("held-out rows of an autoencoder may be a matrix, a data frame, or in a list", {
+  x <- as.matrix(iris[1:100, 1:4])
+  out <- as.matrix(iris[101:150, 1:4])
+  of <- function(validation) {
+    set.seed(1)
+    fit_ae(x, latent = 1, epochs = 4, validation = validation)$history$val_loss
+  }
+  expect_equal(of(list(x = out)), of(as.data.frame(out)))
+  expect_refused(of(list(x = out[0, ])), "no rows")
+})

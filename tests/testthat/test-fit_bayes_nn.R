@@ -882,3 +882,25 @@ test_that("what print() and summary() say of training belongs to the parameters"
                         callback = function(epoch, row) epoch == 30)
   expect_identical(ended$best_epoch, 30L)
 })
+
+test_that("with draws a fit trains for about 20,000 steps, 20 to 5,000 epochs", {
+  expect_identical(bayes_epochs(100, 32), 5000L) # 4 steps an epoch
+  expect_identical(bayes_epochs(2560, 64), 500L)
+  expect_identical(bayes_epochs(1e6, 100), 20L)
+  expect_identical(bayes_epochs(6400, NULL), 200L) # batches of 64, as 2^6 < 6400 / 60 < 2^7: 100 steps an epoch
+  spec <- list(estimator = "weight", kl_mc = 0)
+  chosen <- bayes_training(nn_control(), FALSE, spec, 2560)
+  expect_identical(chosen[c("optimizer", "schedule")], list(optimizer = "adam", schedule = "cosine"))
+  expect_identical(bayes_training(nn_control(), TRUE, spec, 2560)$schedule, "constant")
+})
+
+test_that("a prior is printed in words", {
+  expect_output(print(prior_normal(0, 2)), "^Prior of the weights: .*2")
+})
+
+test_that("the interface with x and y refuses what is no predictor and no response", {
+  x <- cars_x()
+  expect_refused(fit_bayes_nn("mpg ~ wt", mtcars), "first argument")
+  expect_refused(fit_bayes_nn(x), "`y` is missing")
+  expect_refused(fit_bayes_nn(x, mtcars$mpg, sigma = TRUE), "`sigma` must be")
+})

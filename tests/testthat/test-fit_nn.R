@@ -467,3 +467,39 @@ test_that("family huber is the maximum likelihood of Huber's density, and outlie
   robust <- linear(dist ~ speed, cars2, family = "huber")
   expect_lt(moved(predict(robust, cars)), moved(stats::predict(stats::lm(dist ~ speed, cars2), cars)) / 3)
 })
+
+test_that("Pearson residuals are divided by the root of the family's variance, as those of glm() and MASS", {
+  skip_if_not_installed("MASS")
+  set.seed(41)
+  d <- data.frame(x = stats::rnorm(60))
+  d$yes <- stats::runif(60) < stats::plogis(d$x)
+  d$n <- stats::rnbinom(60, 2, mu = exp(1 + d$x / 2))
+  d$wins <- stats::rbinom(60, 5, stats::plogis(d$x))
+  d$class <- factor(sample(c("a", "b", "c"), 60, TRUE))
+  pearson <- function(fit) unname(c(stats::residuals(fit, "pearson")))
+  expect_same(pearson(linear(yes ~ x, d)), pearson(stats::glm(yes ~ x, stats::binomial, d)), 1e-4)
+  trials <- linear(cbind(wins, 5 - wins) ~ x, d, family = "binomial")
+  expect_same(pearson(trials), pearson(stats::glm(cbind(wins, 5 - wins) ~ x, stats::binomial, d)), 1e-4)
+  expect_same(pearson(linear(n ~ x, d, family = "negative_binomial")), pearson(MASS::glm.nb(n ~ x, d)), 1e-3)
+  robust <- linear(x ~ n, d, family = "huber")
+  expect_equal(pearson(robust), d$x - unname(predict(robust)))
+  classes <- linear(class ~ x, d)
+  p <- predict(classes, type = "prob")
+  expect_equal(stats::residuals(classes, "pearson"), (nnet::class.ind(d$class) - p) / sqrt(p * (1 - p)),
+               ignore_attr = TRUE)
+})
+
+test_that("probabilities of several responses have the names of both", {
+  y <- data.frame(cyl = factor(mtcars$cyl), gear = factor(mtcars$gear))
+  p <- predict(quick(cars_x(), y), type = "prob")
+  expect_identical(colnames(p), c("cyl.4", "cyl.6", "cyl.8", "gear.3", "gear.4", "gear.5"))
+  expect_equal(rowSums(p[, 1:3]), rep(1, 32), ignore_attr = TRUE)
+  expect_equal(rowSums(p[, 4:6]), rep(1, 32), ignore_attr = TRUE)
+})
+
+test_that("extractAIC() is AIC with its own number of parameters and k, anova() a refusal", {
+  fit <- linear(mpg ~ wt + hp, mtcars)
+  ll <- stats::logLik(stats::lm(mpg ~ wt + hp, mtcars))
+  expect_equal(stats::extractAIC(fit, k = 3), c(4, -2 * c(ll) + 3 * 4), tolerance = 1e-6)
+  expect_refused(stats::anova(fit), "held-out loss")
+})

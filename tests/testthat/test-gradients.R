@@ -63,3 +63,10 @@ test_that("the slopes of the activations are those of their formulas, far out to
     }
   }
 })
+
+test_that("the report of the derivatives names the worst", {
+  checked <- check_gradients(quick(mpg ~ wt, mtcars))
+  table <- attr(checked, "table")
+  expect_output(print(checked), paste("of", nrow(table), "derivatives"))
+  expect_output(print(checked), table$parameter[which.max(table$error)], fixed = TRUE)
+})

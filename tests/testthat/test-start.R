@@ -62,20 +62,6 @@ test_that("a noise that depends on x starts at the network with constant noise",
   expect_lt(diff(range(eta[, 2])), 1e-12)
 })
 
-# Evaluates with another function in the package's place of one.
-with_function <- function(name, with, expr) {
-  package <- asNamespace("varnn")
-  of <- get(name, package)
-  put <- function(f) {
-    unlockBinding(name, package)
-    assign(name, f, package)
-    lockBinding(name, package)
-  }
-  on.exit(put(of))
-  put(with)
-  expr
-}
-
 test_that("an interrupt on the way to training ends it, and keeps the work", {
   skip_on_os("windows")
   train <- engine_fit
