@@ -1,6 +1,8 @@
 # One wording per kind of mistake: the argument, what was given, what would be right.
 
-stop_user <- function(...) stop(said(...), call. = FALSE)
+# The package's own errors are of class "varnn_error", its own warnings of "varnn_warning" and a class of their kind.
+stop_user <- function(...) stop(errorCondition(said(...), class = "varnn_error"))
+warn_user <- function(class, ...) warning(warningCondition(said(...), class = c(class, "varnn_warning")))
 
 # sprintf() of words and whole numbers, these of any size.
 said <- function(format, ...) {
@@ -8,10 +10,6 @@ said <- function(format, ...) {
     if (is.numeric(x) && is.null(oldClass(x))) base::format(x, scientific = FALSE, trim = TRUE) else x
   }
   do.call(sprintf, c(list(gsub("%d", "%s", format, fixed = TRUE)), lapply(list(...), as_words)))
-}
-
-warn_user <- function(class, ...) {
-  warning(structure(class = c(class, "warning", "condition"), list(message = sprintf(...), call = NULL)))
 }
 
 # A value as a user would type it, shortened.

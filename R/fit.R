@@ -161,8 +161,8 @@ warn_of_training <- function(fit, trained) {
     ), last + 1L, rate)
   if (trained$status == "interrupted")
     warn_user("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
-         if (last) paste("after epoch", last) else "before its first epoch ended",
-         if (fit$best_epoch < last) "the best" else "the")
+              if (last) paste("after epoch", last) else "before its first epoch ended",
+              if (fit$best_epoch < last) "the best" else "the")
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
     warn_user("varnn_no_progress", paste(
       "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."

@@ -209,9 +209,10 @@ without_indicators <- function(train) {
 
 warn_of_latent <- function(latent, n_columns) {
   if (latent <= n_columns) return(invisible())
-  warning(sprintf(paste("`latent` = %d is more than the %d columns: the bottleneck can copy them and need not learn",
-                        "anything. Use fewer, or a kind that regularises (`noise`, `sparsity`, `contractive`)."),
-                  latent, n_columns), call. = FALSE)
+  warn_user("varnn_latent",
+            paste("`latent` = %d is more than the %d columns: the bottleneck can copy them and need not learn",
+                  "anything. Use fewer, or a kind that regularises (`noise`, `sparsity`, `contractive`)."),
+            latent, n_columns)
 }
 
 # ---- what a fit keeps

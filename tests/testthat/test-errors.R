@@ -10,6 +10,17 @@ test_that("the first argument", {
   expect_refused(fit_nn(Matrix::Matrix(cars_x(), sparse = TRUE), mtcars$mpg), "as.matrix")
 })
 
+test_that("errors and warnings of the package have classes of their own, and no call", {
+  error <- tryCatch(fit_nn(mpg ~ wt, mtcars, hidden = "a"), error = identity)
+  expect_s3_class(error, "varnn_error")
+  expect_null(conditionCall(error))
+  warning <- tryCatch(fit_ae(cars_x(), hidden = 2, latent = 3, epochs = 1), warning = identity)
+  expect_s3_class(warning, c("varnn_latent", "varnn_warning"), exact = FALSE)
+  expect_null(conditionCall(warning))
+  warned <- tryCatch(fit_nn(mpg ~ wt, mtcars, learn_rate = 1e99, optimizer = "sgd", epochs = 5), warning = identity)
+  expect_s3_class(warned, c("varnn_diverged", "varnn_warning"), exact = FALSE)
+})
+
 test_that("`hidden`", {
   for (bad in list(-1, 1.5, "a", "16", 1e9, NA, Inf, c(3, 0), TRUE, list(3))) {
     expect_refused(fit_nn(mpg ~ wt, mtcars, hidden = bad), "`hidden`", label = deparse(bad))
