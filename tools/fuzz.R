@@ -98,7 +98,7 @@ title_of <- function(call) tryCatch(one_line(call$title()), error = function(e) 
 # What cannot be prepared is a mistake of this script, not of the package.
 prepare <- function(i) {
   set.seed(seed + i - 1L)
-  tryCatch(room$next_call(), error = function(e) {
+  tryCatch(suppressWarnings(room$next_call()), error = function(e) {
     writeLines(sprintf("seed %d cannot be prepared: %s in %s", seed + i - 1L, conditionMessage(e),
                        deparse(conditionCall(e))[1]), stderr())
     quit(save = "no", status = 3)

@@ -68,12 +68,13 @@ maker_arguments <- function(target) {
 }
 
 # One more evil argument: a value of the library, a changed sensible one, one that stops, or an argument of the dots.
+# Changed fits are the matter of fuzz_fits.R.
 add_evil <- function(arguments, target, chosen) {
   from_dots <- "..." %in% target$arguments && (chance(0.15) || !length(chosen))
   first <- length(chosen) > 1 && chance(0.8)
   name <- if (from_dots) one_of(dots) else if (length(chosen)) one_of(if (first) chosen[-1] else chosen) else return(arguments)
   given <- arguments[[name]]
-  value <- if (chance(0.01)) list(quote(stop_own())) else if (!is.null(given) && chance(0.6)) change(given) else evil_value()
+  value <- if (chance(0.01)) list(quote(stop_own())) else if (!is.null(given) && !any(grepl("varnn", class(given))) && chance(0.6)) change(given) else evil_value()
   arguments[name] <- value
   if (from_dots && chance(0.05)) names(arguments)[match(name, names(arguments))] <- ""
   arguments
@@ -88,6 +89,7 @@ as_typed <- function(target, arguments, frame) {
   }
   as_values <- chance(0.1)
   if (as_values) symbols <- lapply(arguments, function(a) if (is.language(a)) call("quote", a) else a)
+  if (length(symbols) && chance(0.01)) symbols[[sample.int(length(symbols), 1L)]] <- quote(expr = )
   as.call(c(as.name(target$generic), stats::setNames(symbols, names(arguments))))
 }
 

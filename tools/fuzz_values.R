@@ -81,7 +81,7 @@ odd_language <- function() {
     quote(x), quote(f(x)), quote(stop("evaluated")), quote(`if`(TRUE, 1)), expression(a, b), y ~ x, ~ a, ~ 1, ~ 0, ~ ., a ~ 0, y ~ y,
     a + b ~ ., mpg ~ offset(wt), mpg ~ wt:hp, mpg ~ poly(wt, 2), cbind(mpg, wt) ~ hp, ~ wt | hp, mpg ~ wt + wt, . ~ ., quote(~ x),
     mpg ~ log(wt), log(mpg) ~ ., mpg ~ factor(wt), mpg ~ I(wt^2), mpg ~ nothing_of_this_name, mpg ~ stop_own(), ~ wt - wt, NULL ~ wt,
-    mpg ~ wt - 1, mpg ~ "wt", "mpg" ~ wt, 1 ~ wt, mpg ~ 1, mpg ~ (wt + hp)^2, wt + hp ~ mpg, mpg ~ .^2, as.name("mpg"), quote(expr = )
+    mpg ~ wt - 1, mpg ~ "wt", "mpg" ~ wt, 1 ~ wt, mpg ~ 1, mpg ~ (wt + hp)^2, wt + hp ~ mpg, mpg ~ .^2, as.name("mpg")
   )
 }
 
