@@ -1,5 +1,6 @@
 # The worker of tools/fuzz, in an R of its own: fuzz.R TOOLS WORK ID KIND FROM TO SEED.
-# Does the calls numbered FROM to TO of a kind. Call i depends on the seed SEED + i - 1 alone. Before each call its number
+# Does the calls numbered FROM to TO of a kind. Call i depends on the seed SEED + i - 1 alone. Before each call its
+# number
 # is written to WORK/progress.ID; what is found is a line of WORK/findings.ID: key, seed, what was called.
 # With TO = FROM it says what it does and shows where an error came from; with TO < FROM it only says what it would do.
 
@@ -29,7 +30,8 @@ package_function <- function() {
 }
 
 # R's own words for a call that does not fit a function, and errors of code that the caller gave.
-rs_own <- "^(argument \".*\" is missing, with no default|unused argument|formal argument|argument .* matches multiple)"
+rs_own <- paste0("^(argument (\".*\" )?is missing, with no default|unused argument|formal argument|",
+                 "argument .* matches multiple)")
 of_caller <- function(e) {
   inherits(e, "fuzz_own") || grepl("the argument's own error", conditionMessage(e), fixed = TRUE) ||
     grepl(rs_own, conditionMessage(e)) || identical(conditionCall(e)[[1]], quote(mean.default))
@@ -55,7 +57,7 @@ session_before <- session()
 # Keys of what is wrong with a call.
 observe <- function(run, shows) {
   found <- character()
-  note <- function(what, class) function(condition) {
+  note <- function(what, class, condition) {
     f <- package_function()
     if (!is.null(f) && !is_own(condition, class)) found <<- c(found, key_of(condition, what, f))
     if (shows) {
@@ -65,7 +67,8 @@ observe <- function(run, shows) {
     }
     if (what == "warning") invokeRestart("muffleWarning")
   }
-  tryCatch(withCallingHandlers(run(), error = note("error", "varnn_error"), warning = note("warning", "varnn_warning"),
+  tryCatch(withCallingHandlers(run(), error = function(e) note("error", "varnn_error", e),
+                               warning = function(w) note("warning", "varnn_warning", w),
                                message = function(m) invokeRestart("muffleMessage")),
            error = function(e) NULL, interrupt = function(i) found <<- c(found, "an interrupt"))
   after <- session()
@@ -95,10 +98,12 @@ one_line <- function(x) substr(gsub("[[:space:]]+", " ", iconv(x, sub = "?")), 1
 
 title_of <- function(call) tryCatch(one_line(call$title()), error = function(e) call$where)
 
-# What cannot be prepared is a mistake of this script, not of the package.
+# What cannot be prepared is a mistake of this script, not of the package; what needs too much memory is left out.
 prepare <- function(i) {
   set.seed(seed + i - 1L)
   tryCatch(suppressWarnings(room$next_call()), error = function(e) {
+    if (grepl("memory exhausted|cannot allocate", conditionMessage(e)))
+      return(list(title = function() "nothing: it needs too much memory", run = function() NULL))
     writeLines(sprintf("seed %d cannot be prepared: %s in %s", seed + i - 1L, conditionMessage(e),
                        deparse(conditionCall(e))[1]), stderr())
     quit(save = "no", status = 3)
@@ -114,5 +119,6 @@ for (i in seq(range[1], range[2])) {
   call <- prepare(i)
   if (range[1] == range[2]) writeLines(title_of(call), stderr())
   found <- observe(call$run, range[1] == range[2])
-  if (length(found)) cat(paste(found, seed + i - 1L, title_of(call), sep = "\t"), sep = "\n", file = findings, append = TRUE)
+  if (length(found)) cat(paste(found, seed + i - 1L, title_of(call), sep = "\t"), sep = "\n", file = findings,
+                         append = TRUE)
 }

@@ -17,18 +17,25 @@ call_targets <- function() {
 
 # Sensible values by the name of the argument; an argument that is not here is left out, or evil.
 sensible <- list(
-  formula = alist(mpg ~ wt, mpg ~ ., ~ wt + hp), hidden = list(0, 2, c(2, 2)), latent = list(1), activation = list("tanh"),
-  epochs = list(1, 2), draws = list(2), n = list(2), level = list(0.9), type = list("response"), nsim = list(1), seed = list(1),
-  interval = list("confidence"), which = list("history", "fit"), bins = list(3), rows = list(1:3), m = list(1), k = list(2),
+  formula = alist(mpg ~ wt, mpg ~ ., ~ wt + hp), hidden = list(0, 2, c(2, 2)), latent = list(1),
+  activation = list("tanh"),
+  epochs = list(1, 2), draws = list(2), n = list(2), level = list(0.9), type = list("response"), nsim = list(1),
+  seed = list(1),
+  interval = list("confidence"), which = list("history", "fit"), bins = list(3), rows = list(1:3), m = list(1),
+  k = list(2),
   newdata = list(cars), data = list(cars), y = list(cars$mpg), z = list(matrix(0, 2, 2)), weights = list(rep(1, 9)),
-  batch_size = list(4), validation = list(0.3), starts = list(2), sigma = list(2), prior = list("auto"), family = list("gaussian"),
-  rank = list(1), control = list(list(epochs = 1)), threads = list(1), parameters = list(2), sd = list(1), share = list(0.5),
+  batch_size = list(4), validation = list(0.3), starts = list(2), sigma = list(2), prior = list("auto"),
+  family = list("gaussian"),
+  rank = list(1), control = list(list(epochs = 1)), threads = list(1), parameters = list(2), sd = list(1),
+  share = list(0.5),
   parm = list(1), verbose = list(FALSE), optimizer = list("sgd"), learn_rate = list(0.01)
 )
 
 # Arguments behind the dots that some method documents, and those that none does.
-dots <- unique(c(names(formals(nn_control)), "newdata", "se.fit", "na.action", "terms", "type", "scale", "dispersion", "complete",
-                 "correlation", "test", "digits", "main", "xlab", "xlim", "col", "pch", "ask", "draws", "level", "subset", "offset", "zz"))
+dots <- unique(c(names(formals(nn_control)), "newdata", "se.fit", "na.action", "terms", "type", "scale", "dispersion",
+                 "complete",
+                 "correlation", "test", "digits", "main", "xlab", "xlim", "col", "pch", "ask", "draws", "level",
+                 "subset", "offset", "zz"))
 
 is_maker <- function(target) startsWith(target$generic, "fit_")
 
@@ -72,9 +79,11 @@ maker_arguments <- function(target) {
 add_evil <- function(arguments, target, chosen) {
   from_dots <- "..." %in% target$arguments && (chance(0.15) || !length(chosen))
   first <- length(chosen) > 1 && chance(0.8)
-  name <- if (from_dots) one_of(dots) else if (length(chosen)) one_of(if (first) chosen[-1] else chosen) else return(arguments)
+  if (!from_dots && !length(chosen)) return(arguments)
+  name <- one_of(if (from_dots) dots else if (first) chosen[-1] else chosen)
   given <- arguments[[name]]
-  value <- if (chance(0.01)) list(quote(stop_own())) else if (!is.null(given) && !any(grepl("varnn", class(given))) && chance(0.6)) change(given) else evil_value()
+  value <- if (chance(0.01)) list(quote(stop_own())) else if (!is.null(given) && !any(grepl("varnn", class(given))) &&
+                                                              chance(0.6)) change(given) else evil_value()
   arguments[name] <- value
   if (from_dots && chance(0.05)) names(arguments)[match(name, names(arguments))] <- ""
   arguments
@@ -84,12 +93,13 @@ add_evil <- function(arguments, target, chosen) {
 as_typed <- function(target, arguments, frame) {
   symbols <- lapply(seq_along(arguments), function(i) as.name(paste0("argument_", i)))
   for (i in seq_along(arguments)) {
-    if (identical(arguments[[i]], quote(stop_own()))) delayedAssign(paste0("argument_", i), stop_own(), assign.env = frame)
+    if (identical(arguments[[i]], quote(stop_own()))) delayedAssign(paste0("argument_", i), stop_own(),
+                                                                    assign.env = frame)
     else assign(paste0("argument_", i), arguments[[i]], frame)
   }
   as_values <- chance(0.1)
   if (as_values) symbols <- lapply(arguments, function(a) if (is.language(a)) call("quote", a) else a)
-  if (length(symbols) && chance(0.01)) symbols[[sample.int(length(symbols), 1L)]] <- quote(expr = )
+  if (length(symbols) && chance(0.01)) symbols[[sample.int(length(symbols), 1L)]] <- quote(expr =)
   as.call(c(as.name(target$generic), stats::setNames(symbols, names(arguments))))
 }
 
@@ -97,7 +107,8 @@ call_room <- function(fits) {
   objects <- c(fits, fuzz_results(fits))
   targets <- call_targets()
   # plots take longer than all else
-  weight <- vapply(targets, function(t) if (t$generic == "plot") 2 else if (is_maker(t)) 5 else 1 + length(t$arguments) / 3, 0)
+  weight <- vapply(targets,
+                   function(t) if (t$generic == "plot") 2 else if (is_maker(t)) 5 else 1 + length(t$arguments) / 3, 0)
   list(targets = targets, next_call = function() {
     target <- one_of(targets[sample.int(length(targets), 1L, prob = weight)])
     frame <- new.env(parent = globalenv())
@@ -112,7 +123,8 @@ call_room <- function(fits) {
 described <- function(arguments) {
   one <- function(a) {
     if (inherits(a, "varnn") && is.list(a)) return(sprintf("<%s>", class(a)[1]))
-    if (is.data.frame(a)) return(sprintf("<data frame %s>", paste(vapply(unclass(a), function(v) class(v)[1], ""), collapse = ",")))
+    if (is.data.frame(a)) return(sprintf("<data frame %s>", paste(vapply(unclass(a), function(v) class(v)[1], ""),
+                                                                  collapse = ",")))
     if (length(a) > 20) return(sprintf("<%s of length %d>", class(a)[1], length(a)))
     text <- tryCatch(paste(deparse(a, nlines = 2L), collapse = " "), error = function(e) class(a)[1])
     substr(enc2utf8(text), 1, 60)

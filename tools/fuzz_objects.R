@@ -4,7 +4,8 @@ cars <- datasets::mtcars[1:9, c("mpg", "wt", "hp")]
 cars$cyl <- factor(datasets::mtcars$cyl[1:9])
 cars$manual <- datasets::mtcars$am[1:9] == 1
 flowers <- datasets::iris[c(1:3, 51:53, 101:103), ]
-counts <- data.frame(n = c(0, 3, 1, 4, 0, 2, 9, 5, 1), good = c(1, 0, 2, 3, 1, 0, 2, 2, 1), bad = c(1, 1, 1, 0, 2, 2, 0, 1, 0),
+counts <- data.frame(n = c(0, 3, 1, 4, 0, 2, 9, 5, 1), good = c(1, 0, 2, 3, 1, 0, 2, 2, 1), bad = c(1, 1, 1, 0, 2, 2,
+                                                                                                    0, 1, 0),
                      x = seq_len(9) / 9, z = rep_len(c("u", "v"), 9), stringsAsFactors = TRUE)
 gaps <- datasets::airquality[1:9, 1:4]
 numbers <- as.matrix(cars[c("wt", "hp")])
@@ -19,7 +20,8 @@ networks <- function() {
   fit <- typed("fit_nn", epochs = 2)
   list(
     nn = fit(mpg ~ ., cars, hidden = 2, layer_norm = TRUE, dropout = 0.1, validation = 0.3),
-    nn_deep = fit(mpg ~ wt + hp, cars, hidden = c(3, 2), activation = c("tanh", "gelu"), penalty = 0.1, weights = rep(1:3, 3)),
+    nn_deep = fit(mpg ~ wt + hp, cars, hidden = c(3, 2), activation = c("tanh", "gelu"), penalty = 0.1,
+                  weights = rep(1:3, 3)),
     nn_linear = fit_nn(mpg ~ wt + offset(hp / 100), cars, hidden = 0, optimizer = "lbfgs", epochs = 3),
     nn_none = fit_nn(mpg ~ wt - 1, cars, hidden = NULL, epochs = 2),
     nn_classes = fit(Species ~ ., flowers, hidden = 2),
@@ -87,6 +89,7 @@ of_class <- function(fits, class) if (class == "varnn") fits else Filter(functio
 # What print() and plot() have methods for, beside fits.
 fuzz_results <- function(fits) {
   results <- c(lapply(fits[c("nn", "bayes", "ae", "vae")], summary), list(
-    calibration(fits$bayes, draws = 2), compare_pca(fits$ae), check_gradients(fits$nn, cars), nn_control(), prior_mixture()))
+    calibration(fits$bayes, draws = 2), compare_pca(fits$ae), check_gradients(fits$nn, cars), nn_control(),
+    prior_mixture()))
   stats::setNames(results, rep("", length(results)))
 }

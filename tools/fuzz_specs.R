@@ -1,4 +1,5 @@
-# Random specifications into the engine: mostly right ones, some damaged; parameters and data likewise. This is evaluated
+# Random specifications into the engine: mostly right ones, some damaged; parameters and data likewise. This is
+# evaluated
 # after the helpers of the tests of the engine, where the package's own functions are seen.
 
 # A random number of layers of any kinds, then one that fits the responses.
@@ -39,7 +40,8 @@ random_model <- function() {
                       offset = if (made$spec$has_offset) matrix(stats::rnorm(n * n_eta, 0, 0.3), n),
                       row = if (chance(0.3)) sample.int(n, n, TRUE))
   is_right <- chance(0.5)
-  list(spec = if (is_right) made$spec else change(made$spec)[[1]], theta = NULL, z = if (chance(0.2)) matrix(stats::rnorm(2 * n), n),
+  list(spec = if (is_right) made$spec else change(made$spec)[[1]], theta = NULL,
+       z = if (chance(0.2)) matrix(stats::rnorm(2 * n), n),
        state = NULL, data = data, is_right = is_right)
 }
 
@@ -59,7 +61,8 @@ with_parameters <- function(model) {
 
 random_control <- function() {
   nn_control(epochs = sample(0:3, 1), batch_size = one_of(c(1, 3, 20)), learn_rate = one_of(c(0.01, 1, 1e5)),
-             optimizer = one_of(optimizers()), schedule = one_of(registry()$schedule), precision = one_of(c("double", "single")),
+             optimizer = one_of(optimizers()), schedule = one_of(registry()$schedule), precision = one_of(c("double",
+                                                                                                            "single")),
              rng = one_of(c("R", "fast")), clip_norm = one_of(c(1, Inf)), threads = one_of(1:2))
 }
 
@@ -87,8 +90,8 @@ spec_room <- function() {
     model <- random_model()
     control <- random_control()
     entry <- sample(names(entries), 1L, prob = c(1, 4, 3, 4, 0.3))
-    list(title = function() paste0(entry, ": ", paste(names(model$spec), vapply(model$spec, function(x) described(list(x)), ""),
-                                                      sep = " = ", collapse = ", ")),
+    fields <- vapply(model$spec, function(x) described(list(x)), "")
+    list(title = function() paste0(entry, ": ", paste(names(fields), fields, sep = " = ", collapse = ", ")),
          where = entry, run = function() entries[[entry]](with_parameters(model), control))
   })
 }
