@@ -99,7 +99,7 @@ as_typed <- function(target, arguments, frame) {
   }
   as_values <- chance(0.1)
   if (as_values) symbols <- lapply(arguments, function(a) if (is.language(a)) call("quote", a) else a)
-  if (length(symbols) && chance(0.01)) symbols[[sample.int(length(symbols), 1L)]] <- quote(expr =)
+  if (length(symbols) && chance(0.01)) symbols[[sample.int(length(symbols), 1L)]] <- formals(mean)$x # missing
   as.call(c(as.name(target$generic), stats::setNames(symbols, names(arguments))))
 }
 

@@ -43,8 +43,7 @@ fit_readers <- function() {
     elbo = function(fit, data) elbo(fit, data, draws = 2),
     impute = function(fit, data) impute(fit, data, m = 1, k = 2),
     spread = function(fit, data) encode(fit, data, sd = TRUE),
-    likelihood = function(fit, data) stats::logLik(fit, data,
-    k = 2),
+    likelihood = function(fit, data) stats::logLik(fit, data, k = 2),
     plot_grid = function(fit, data) plot(fit, "grid"),
     given = function(fit, data) decode(fit, matrix(0.1, 2, 1), data[1:2, ])
   )
@@ -58,8 +57,7 @@ fit_readers <- function() {
     prediction = function(fit, data) predict(fit, data, interval = "prediction", draws = 3),
     confidence = function(fit, data) predict(fit, data, interval = "confidence", draws = 3),
     epred = function(fit, data) posterior_epred(fit, data, draws = 2),
-    draws = function(fit, data) posterior_predict(fit, data,
-    draws = 2),
+    draws = function(fit, data) posterior_predict(fit, data, draws = 2),
     log_lik = function(fit, data) log_lik(fit, draws = 2),
     elbo = function(fit, data) elbo(fit, draws = 2),
     matrix = function(fit, data) as.matrix(fit, 2),
