@@ -10,7 +10,23 @@
 #' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
 #'   else `list(x = , y = )`.
 #' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
-#' @return The fit after training on; its history goes on where it ended. L-BFGS starts with an empty memory.
+#'
+#' @details
+#' Training in pieces is training in one run, bit for bit, where it uses all the rows in each step (`batch_size` at
+# least
+#' their number), draws nothing, holds nothing out and has a constant learning rate, with any optimizer but `"lbfgs"`.
+#' Otherwise a piece is as good a training as the other, but not the same:
+#' * batches are drawn anew, and so is the noise of dropout, random weights and latents;
+#' * a schedule of the learning rate starts again and runs over the epochs of the piece, which a message says;
+#' * where rows are held out a piece starts from the best parameters of the one before;
+#' * `patience` counts from the start of the piece;
+#' * L-BFGS starts with an empty memory.
+#'
+#' The warm-up of a variational autoencoder goes on where it was.
+#'
+#' @return The fit after training on; its history goes on where it ended. When it is interrupted or fails, what it has
+# so
+#'   far, as described for [nn_control()].
 #' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
 #' @examples
 #' set.seed(1)
@@ -40,17 +56,23 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control <- resolve_control(control, row_counts(object$n_obs, object$weights), layout)
   train$scaling <- object$scaling
   sets <- training_sets(train, object$blocks, control$validation, control$precision == "single")
+  if (control$schedule != "constant")
+    message(sprintf("The schedule \"%s\" starts again: this is not the same as training in one run.", control$schedule))
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
-  trained <- engine_fit(object$spec, layout, sets$train, sets$valid, control, object$theta,
-                        if (keeps_state) object$state)
-  trained <- with_shares(trained, object$blocks, sets)
-  trained$continued <- TRUE
-  object$theta <- trained$theta
-  object$state <- trained$state
-  object$control <- control
-  object <- close_noise(add_training(object, trained), sets$train)
   object$held_out <- train$held_out
-  remember(object, train)
+  keeping_work(fit_or_failure(trained_further(object, layout, sets, control, if (keeps_state) object$state, train)))
+}
+
+trained_further <- function(fit, layout, sets, control, state, train) {
+  trained <- engine_fit(fit$spec, layout, sets$train, sets$valid, control, fit$theta, state,
+                        epochs_before = fit$n_epochs)
+  trained <- with_shares(trained, fit$blocks, sets)
+  trained$continued <- TRUE
+  kept <- c("eta", "codes", "errors") # of the parameters before
+  fit[kept] <- NULL
+  fit[c("theta", "state")] <- trained[c("theta", "state")]
+  fit$control <- control
+  finished(add_training(fit, trained), sets$train, train, remembers = TRUE)
 }
 
 # The training data again: kept, given, or found as model.frame() finds them; then checked to be the same. Without

@@ -27,18 +27,34 @@
 #'   are then trained on for the epochs chosen); and where `epochs` is given, the loss.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
-#' @param threads threads to use at most, where the package was compiled with OpenMP. Results do not depend on it. In
-#'   training they share large products, likelihoods and batches, and long optimizer steps, in predictions the rows.
+#' @param threads threads to use at most, where the package was compiled with OpenMP; never more than there are processors,
+#'   than the environment variable `OMP_THREAD_LIMIT` allows or than the system can start. Results do not depend on it.
+#'   In training they share large products, likelihoods and batches, and long optimizer steps, in predictions the rows.
 #'   They wait for each other after each product: more of them than there are idle processors make training slower than
-#'   one. Only one is used in a fork of the process that loaded the package, as by `parallel::mclapply()`. R's BLAS has
-#'   threads of its own.
+#'   one. Only one is used in a process that was forked, as by `parallel::mclapply()`. R's BLAS has threads of its own.
 #' @param rng `"R"`: all noise is drawn from R's generator, normals as by [rnorm()] (to rounding). `"fast"`: the noise
 #'   of dropout and of random weights, layers and latents comes from Philox (Salmon et al., 2011), which takes its key
 #'   from R's generator at the start of each training and prediction, and costs an eighth in single precision and a
 #'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
-#'   scale); when it returns `TRUE` training stops.
+#'   scale); when it returns `TRUE` training stops. See below for errors in it.
+#'
+#' @section Interrupts, time limits and errors:
+#' An interrupt (Ctrl-C, Esc or the stop button) ends the training, and the fit with what it found is returned, with a
+#' warning of class `varnn_interrupted`. Of several `starts` it is the best so far. During the choice of epochs it ends
+#' the choice, and the network is trained for as many epochs as the folds before say. Before the first fold has ended
+#' the fit is not trained: it is where training starts.
+#'
+#' So in a loop such as `for (i in 1:100) fits[[i]] <- fit_nn(...)` one interrupt ends the training of one fit, and the
+#' loop goes on. A second one within two seconds ends all that runs, as an interrupt does elsewhere in R, without the fit
+#' that is being trained. With `options(varnn.interrupt = "stop")` the first one does. What has no training to keep, such
+#' as [predict()], [elbo()] or [plot()], is interrupted as all of R.
+#'
+#' A time limit, as by [setTimeLimit()], and an error in `callback` end the training with an error of class
+#' `varnn_error_in_training`, which has the classes and the message of the error that ended it, too. The condition has
+#' the fit so far as `fit` and that error as `parent`: `tryCatch(fit_nn(...), varnn_error_in_training = function(e)
+#' e$fit)` returns the fit.
 #'
 #' @section Precision:
 #' Single precision finds as good networks and is faster the larger they are. On the 35 data sets of the script

@@ -34,6 +34,7 @@ over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) 
   use_seed(NULL)
   start <- get(".Random.seed", envir = globalenv())
   own <- NULL
+  on.exit(if (!is.null(own)) assign(".Random.seed", own, envir = globalenv())) # where a chunk is interrupted
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
     if (!is.null(own)) assign(".Random.seed", start, envir = globalenv())

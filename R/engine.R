@@ -1,6 +1,6 @@
 # The only calls of the engine, beside the registry.
 
-statuses <- c("finished", "converged", "patience", "callback", "interrupted", "diverged")
+statuses <- c("finished", "converged", "patience", "callback", "interrupted", "diverged", "error")
 
 # What the engine reads of training data; NULL where absent. `same`: y is the scaled x, of which one copy is enough.
 engine_data <- function(x, y = NULL, scaling = NULL, weights = NULL, offset = NULL, row = NULL, same = FALSE) {
@@ -24,10 +24,6 @@ has_fast_blas <- local({
   }
 })
 
-# The process that loaded the package. A fork of it must not use threads: those of its parent are gone.
-own_process <- new.env(parent = emptyenv())
-.onLoad <- function(libname, pkgname) own_process$id <- Sys.getpid() # nolint: object_name_linter.
-
 # From how many multiplications on a fast BLAS is faster than the kernel of the engine.
 fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
   switch(if (nzchar(kernel)) kernel else engine_kernels()[1], avx512 = 2^28, avx2 = 2^26, 2^15)
@@ -36,9 +32,8 @@ fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
 # How the engine computes. In double, R's BLAS does the large products if it is a fast one, or those that the option
 # varnn.blas says: all (TRUE) or none (FALSE).
 engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas")) {
-  if (is.null(threads) || !identical(own_process$id, Sys.getpid())) threads <- 1
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
-  list(single = as.integer(precision == "single"), threads = as.integer(threads),
+  list(single = as.integer(precision == "single"), threads = usable_threads(threads),
        fast_rng = as.integer(identical(rng, "fast")), inversion = as.integer(RNGkind()[2] == "Inversion"),
        blas_from = blas_from)
 }
@@ -46,14 +41,14 @@ engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("
 # `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
 # keeps them in its control.
 engine_job <- function(control, coefficient = control$objective$coefficient,
-                       mc_samples = max(1L, control$objective$mc_samples)) {
+                       mc_samples = max(1L, control$objective$mc_samples), epochs_before = 0) {
   terms <- registry()$term
   of_terms <- stats::setNames(rep(1, length(terms)), terms)
   stopifnot(length(coefficient) == 0 || all(names(coefficient) %in% terms))
   of_terms[names(coefficient)] <- coefficient
   more <- control$objective
   list(compute = engine_compute(control$precision, control$threads, control$rng), coefficient = of_terms,
-       mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
+       mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup), epochs_before = as.integer(epochs_before),
        batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(min(control$patience, .Machine$integer.max)) else 0L,
@@ -62,33 +57,30 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
        tolerance = if (control$precision == "single") 1e-4 else 1e-10)
 }
 
-# Evaluates expr(poll), where poll() turns TRUE once the user has interrupted: the engine then ends with what it has.
-with_interrupts <- function(expr) {
-  interrupted <- FALSE
-  withCallingHandlers(expr(function() interrupted), interrupt = function(c) {
-    interrupted <<- TRUE
-    tryInvokeRestart("resume")
-  })
+# TRUE once training is to end with what it has.
+poll_training <- function() {
+  caught(.Call(C_poll))
+  was_interrupted()
 }
 
+# An error of the callback is kept: it ends training, too.
 epoch_hook <- function(control, columns) {
   if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
-  function(epoch, row) {
+  hook <- function(epoch, row) {
     names(row) <- columns
     if (isTRUE(control$verbose)) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
                                                                       signif(row[is.finite(row)], 5), collapse = "  ")))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
+  if (isTRUE(work$is_on)) function(epoch, row) caught(hook(epoch, row), otherwise = TRUE) else hook
 }
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
-  out <- with_interrupts(function(poll) {
-    .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state,
-          list(poll = poll, epoch = epoch_hook(control, columns)))
-  })
+  out <- .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state,
+               list(poll = if (isTRUE(work$is_on)) poll_training, epoch = epoch_hook(control, columns)))
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
   colnames(history) <- columns
   out$history <- history
@@ -98,6 +90,13 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
   out
 }
 
+# Jumps where a run is interrupted that a fit can do without.
+poll_run <- function() {
+  .Call(C_poll)
+  skip_if_interrupted()
+  FALSE
+}
+
 wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
@@ -105,8 +104,8 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE
                        rng = "R", threads = 1) {
   options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
                   compute = engine_compute(precision, threads, rng))
-  out <- with_interrupts(function(poll) .Call(C_run, spec, theta, data, z, options, poll))
-  if (is.null(out)) stop_user("Interrupted: nothing was predicted.")
+  skip_if_interrupted()
+  out <- .Call(C_run, spec, theta, data, z, options, if (isTRUE(work$skips)) poll_run)
   columns <- run_columns(spec, want)
   dim(out) <- if (draws > 1) c(data$n, columns, draws) else c(data$n, columns)
   out
@@ -137,6 +136,7 @@ engine_mixture <- function(mean, sd, probs) {
   .Call(C_mixture, mean, sd, as.double(probs), list(compute = engine_compute("double")))
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
+engine_threads <- function(wanted) .Call(C_threads, list(threads = as.integer(wanted)))
 engine_kernels <- function() .Call(C_kernels)
 # matrix(rnorm(rows * columns, 0, sd), rows), to rounding, in less than half the time.
 engine_normals <- function(rows, columns, sd) {

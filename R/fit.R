@@ -2,7 +2,9 @@
 
 # The common part of every fitting function. `arguments` are those that shape the model, kept for print() and
 # continue().
-fit_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
+fit_model <- function(...) keeping_work(fit_or_failure(trained_model(...)))
+
+trained_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
   layout <- spec_layout(spec)
   control <- resolve_control(control, train_counts(train), layout)
   check_memory(layout, control)
@@ -16,10 +18,17 @@ fit_model <- function(class, spec, blocks, train, arguments, control, call, keep
               rank = columns$rank, weights = train$weights, offset = train$offset,
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
-  fit <- close_noise(add_training(structure(fit, class = c(class, "varnn")), trained), sets$train)
+  fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
-  if (is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)) fit <- remember(fit, train)
-  finish_linear(fit, columns, train)
+  remembers <- is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)
+  fit <- finished(fit, sets$train, train, remembers)
+  unless_interrupted(finish_linear(fit, columns, train), fit)
+}
+
+# What is done to a fit after its training, as far as nobody interrupts it.
+finished <- function(fit, data, train, remembers) {
+  fit <- unless_interrupted(close_noise(fit, data), fit)
+  if (remembers) unless_interrupted(remember(fit, train), fit) else fit
 }
 
 check_keep_data <- function(keep_data) if (!is.null(keep_data)) check_flag(keep_data, "keep_data")
@@ -35,7 +44,8 @@ remember <- function(fit, train) UseMethod("remember")
 
 #' @exportS3Method
 remember.varnn <- function(fit, train) {
-  fit$eta <- model_eta(fit, train)
+  eta <- model_eta(fit, train)
+  if (is_finite_vector(eta, length(eta))) fit$eta <- eta
   fit
 }
 
@@ -60,6 +70,7 @@ fit_family <- function(blocks) {
 add_training <- function(fit, trained) {
   before <- NROW(fit$history)
   fit$history <- bind_history(fit$history, user_history(trained, fit, before))
+  if (!is.null(work$failure)) trained$status <- "error"
   fit$stop_reason <- trained$status
   fit$converged <- trained$status %in% c("converged", "patience")
   fit$n_epochs <- before + trained$epochs
@@ -156,15 +167,16 @@ warn_of_training <- function(fit, trained) {
   rate <- format(fit$control$learn_rate)
   if (trained$status == "diverged")
     warn_user("varnn_diverged", paste(
-      "Training diverged in epoch %d: the loss was no longer finite. The fit has the best parameters before; try a",
-      "smaller `learn_rate` (it was %s) or `clip_norm = 1`."
-    ), last + 1L, rate)
+      "Training diverged in epoch %d: the loss grew beyond all bounds. The fit has the best parameters before; try a",
+      "smaller `learn_rate` (it was %s) or `clip_norm = 1`."),
+      as.integer(last + (trained$epochs < fit$control$epochs)), rate)
   if (trained$status == "interrupted")
-    warn_user("varnn_interrupted", "Training was interrupted %s: the fit has %s parameters so far.",
-              if (last) paste("after epoch", last) else "before its first epoch ended",
-              if (fit$best_epoch < last) "the best" else "the")
+    warn_user("varnn_interrupted", paste(
+      "Training was interrupted %s: the fit has %s parameters so far. To end what calls it, too, interrupt twice within",
+      "%d seconds, or set options(varnn.interrupt = \"stop\")."),
+      after_epochs(last), if (fit$best_epoch < last) "the best" else "the", second_within)
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
     warn_user("varnn_no_progress", paste(
-      "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."
-    ), last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
+      "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."),
+      last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)
 }

@@ -63,7 +63,7 @@ linear_start <- function(theta, spec, layout, data) {
     theta[leaf_index(weight[i, ])] <- w
     if (i < last) carried <- (if (odd$is_odd[i]) 2 * diag(n) else cbind(diag(n), -diag(n))) / odd$slope[i]
   }
-  structure(c(utils::head(theta, -length(linear$after)), linear$after), interrupted = linear$is_interrupted)
+  c(utils::head(theta, -length(linear$after)), linear$after)
 }
 
 is_plain <- function(spec, n_weights, n_biases) {
@@ -105,6 +105,5 @@ linear_fit <- function(theta, spec, layout, data) {
   control <- resolve_control(nn_control(epochs = 100, optimizer = "lbfgs"), counts, linear)
   trained <- engine_fit(spec, linear, data, NULL, control, c(numeric(size), utils::tail(theta, after)))
   found <- trained$theta
-  if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after),
-                                  is_interrupted = trained$status == "interrupted")
+  if (all(is.finite(found))) list(weight = matrix(found[seq_len(size)], weight$rows), after = utils::tail(found, after))
 }

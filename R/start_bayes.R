@@ -30,7 +30,6 @@ start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
   found <- train_from(start_of(simpler$spec, from, simpler$blocks, data, control), simpler$spec, from, data, NULL,
                       control)
   if (all(is.finite(found$theta))) theta <- with_network(theta, layout, found$theta, from, blocks)
-  if (found$status == "interrupted") attr(theta, "interrupted") <- TRUE
   theta
 }
 

@@ -89,7 +89,7 @@ training_line <- function(fit) {
 
 stop_words <- c(finished = "all epochs done", converged = "converged", patience = "stopped early",
                 callback = "stopped by the callback",
-                interrupted = "interrupted", diverged = "diverged")
+                interrupted = "interrupted", diverged = "diverged", error = "an error")
 
 result_line <- function(fit) UseMethod("result_line")
 

@@ -182,8 +182,12 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
   control$epochs <- epochs
   best <- NULL
   for (i in seq_len(control$starts)) {
-    theta <- start_of(spec, layout, blocks, sets$train, control)
-    one <- train_from(theta, spec, layout, sets$train, sets$valid, control)
+    from_start <- function() {
+      theta <- start_of(spec, layout, blocks, sets$train, control)
+      train_from(theta, spec, layout, sets$train, sets$valid, control)
+    }
+    one <- if (i == 1) from_start() else caught(from_start())
+    if (is.null(one)) break
     one$score <- start_score(one, spec, sets)
     if (is.null(best) || one$score < best$score) best <- one
     if (one$status %in% c("interrupted", "callback")) {
@@ -196,10 +200,10 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
 
 # Trains from a start; not where the user has interrupted the way to it.
 train_from <- function(theta, spec, layout, train, valid, control) {
-  is_over <- isTRUE(control$is_interrupted) || isTRUE(attr(theta, "interrupted"))
-  if (is_over) control$epochs <- 0L
-  out <- engine_fit(spec, layout, train, valid, control, as.vector(theta))
-  if (is_over) out$status <- "interrupted"
+  force(theta) # on the way to it the user may interrupt
+  if (was_interrupted()) control$epochs <- 0L
+  out <- engine_fit(spec, layout, train, valid, control, theta)
+  if (was_interrupted()) out$status <- "interrupted"
   out
 }
 
@@ -225,19 +229,25 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
-  control$is_interrupted <- is.null(curves)
-  if (control$is_interrupted) return(control)
+  control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
+  if (ncol(curves) < folds) {
+    if (!ncol(curves) || !is.null(work$failure)) return(control)
+    heed_interrupt()
+    control$epochs_by <- sprintf("%d of %d folds of cross-validation", ncol(curves), folds)
+    warn_user("varnn_interrupted", paste(
+      "The choice of epochs was interrupted after %d of %d folds: the network is trained with what these say. Another",
+      "interrupt ends the training, too, and keeps the fit."), ncol(curves), folds)
+  }
   control$epochs <- fewest_epochs(curves, attr(curves, "weight"))
   control$patience <- Inf
-  control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   control
 }
 
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
-# Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. NULL when the
-# user interrupts.
+# Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. Fewer
+# folds when the user interrupts.
 held_out_curves <- function(control, spec, layout, blocks, train, folds) {
   quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL), keep.null = TRUE)
   whole <- train[names(train) != "row"]
@@ -250,11 +260,14 @@ held_out_curves <- function(control, spec, layout, blocks, train, folds) {
     inside <- c(whole, list(row = rows[!out]))
     one <- train_from(start_of(spec, layout, blocks, inside, quiet), spec, layout, inside,
                       c(whole, list(row = rows[out])), quiet)
-    if (one$status == "interrupted") return(NULL)
+    if (one$status == "interrupted") {
+      k <- k - 1
+      break
+    }
     curves[, k] <- held_out_curve(one, nrow(curves))
     weight[k] <- if (is.null(train$weight)) sum(out) else sum(train$weight[rows[out]])
   }
-  structure(curves, weight = weight)
+  structure(curves[, seq_len(k), drop = FALSE], weight = weight[seq_len(k)])
 }
 
 # Held-out losses of a fold by epoch: after patience ended its training it stays what it was, after it diverged

@@ -2,7 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "glue.h"
+#include "threads.h"
 #include <R_ext/Random.h>
 #include <R_ext/Utils.h>
 #include <Rmath.h>
@@ -11,6 +13,7 @@
 typedef struct {
   SEXP poll, epoch;                                        /* calls; R_NilValue: none */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
+  clock_t polled;                                          /* when R was asked */
 } r_host;
 
 /* Normals of R's stream, as norm_rand() gives them, to rounding. By inversion, R's default, each is the quantile of two
@@ -43,12 +46,14 @@ static void uniform(void *context, void *out, size_t n, size_t real_bytes) {
     for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)unif_rand();
 }
 
-/* R code may jump or draw: the generator's state is R's while it runs. TRUE means stop. */
+/* R code may jump or draw: the generator's state is R's while it runs. TRUE means stop. Without a call an interrupt or a time
+ * limit jumps; a call is to look for them itself, by C_poll. */
 static int ask(SEXP call) {
   int stop = 0;
   PutRNGstate();
-  R_CheckUserInterrupt();
-  if (call != R_NilValue) {
+  if (call == R_NilValue) {
+    R_CheckUserInterrupt();
+  } else {
     SEXP answer = PROTECT(Rf_eval(call, R_BaseEnv));
     stop = TYPEOF(answer) == LGLSXP && Rf_xlength(answer) == 1 && LOGICAL(answer)[0] == 1;
     UNPROTECT(1);
@@ -57,7 +62,19 @@ static int ask(SEXP call) {
   return stop;
 }
 
-static int poll(void *context) { return ask(((r_host *)context)->poll); }
+/* The engine asks often, R fifty times a second. */
+static int poll(void *context) {
+  r_host *h = (r_host *)context;
+  const clock_t now = clock();
+  if (now - h->polled < CLOCKS_PER_SEC / 50) return 0;
+  h->polled = now;
+  return ask(h->poll);
+}
+
+SEXP C_poll(void) {
+  R_CheckUserInterrupt();
+  return R_NilValue;
+}
 
 static int epoch(void *context, int number, const double *history, int n_columns) {
   r_host *h = (r_host *)context;
@@ -96,6 +113,7 @@ static const nn_engine *engine_of(SEXP options) {
 static nn_host host_of(r_host *h, SEXP options) {
   if (field_int(list_get(options, "compute"), "inversion", 0, 1))
     h->quantiles = build_of(0)->normal_quantiles;
+  h->polled = clock();
   nn_host host = {.context = h,
                   .normal = normal,
                   .uniform = uniform,
@@ -197,6 +215,7 @@ static void training_of(SEXP job, nn_job *j) {
   j->optimizer = field_row(job, "optimizer", "optimizer");
   j->schedule = field_row(job, "schedule", "schedule");
   j->epochs = field_int(job, "epochs", 0, 100000000);
+  j->epochs_before = field_int(job, "epochs_before", 0, 100000000);
   j->patience = field_int(job, "patience", 0, 2147483647);
   j->learn_rate = field_number(job, "learn_rate", 0, 1e100);
   j->momentum = field_number(job, "momentum", 0, 1);
@@ -223,7 +242,7 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   j.train = source_of(train, &s, &info, 1, 1);
   if (valid != R_NilValue) j.valid = source_of(valid, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations to train on");
-  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch"), NULL};
+  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch"), NULL, 0};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(list_get(hooks, "poll"), "poll")));
   if (list_get(hooks, "poll") != R_NilValue) h.poll = poll_call;
   j.host = host_of(&h, job);
@@ -269,7 +288,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
       Rf_error("'z' must be a numeric matrix of %d columns", info.z_rows);
     r.z = REAL(z);
   }
-  r_host h = {R_NilValue, R_NilValue, NULL};
+  r_host h = {R_NilValue, R_NilValue, NULL, 0};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(poll_function, "poll")));
   if (poll_function != R_NilValue) h.poll = poll_call;
   r.host = host_of(&h, options);
@@ -305,7 +324,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   nn_job j = job_of(job);
   j.train = source_of(data, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations");
-  r_host h = {R_NilValue, R_NilValue, NULL};
+  r_host h = {R_NilValue, R_NilValue, NULL, 0};
   j.host = host_of(&h, job);
   static const char *const fields[] = {"loss", "gradient"};
   SEXP out = PROTECT(named_list(fields, 2));
@@ -319,6 +338,11 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   PutRNGstate();
   UNPROTECT(2);
   return out;
+}
+
+/* How many threads of list(threads) can be used. */
+SEXP C_threads(SEXP wanted) {
+  return Rf_ScalarInteger(threads_usable(field_int(wanted, "threads", 1, 1024)));
 }
 
 /* The names of the kernels that this processor runs, fastest first. */
@@ -389,7 +413,7 @@ SEXP C_math(SEXP x, SEXP options) {
 
 /* A matrix of numbers of rnorm(), times sd: list(rows, columns, sd, compute). */
 SEXP C_normals(SEXP options) {
-  r_host h = {R_NilValue, R_NilValue, NULL};
+  r_host h = {R_NilValue, R_NilValue, NULL, 0};
   nn_host host = host_of(&h, options);
   int rows = field_int(options, "rows", 0, 2147483647),
       columns = field_int(options, "columns", 0, 2147483647);
@@ -451,6 +475,7 @@ SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
   for (int k = 0; k < 8; k++) SET_VECTOR_ELT(out, k, Rf_allocVector(REALSXP, p));
   for (int j = 0; j < p; j++) {
     nn_moments m;
+    R_CheckUserInterrupt();
     engine->moments((size_t)n, REAL(x) + j * n, w, &m);
     double value[] = {m.n, m.n_missing, m.mean, m.squares, m.min, m.max, m.is_binary, m.order};
     for (int k = 0; k < 8; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];

@@ -39,5 +39,7 @@ SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
 SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options);
 SEXP C_normals(SEXP options);
 SEXP C_quantiles(SEXP p);
+SEXP C_poll(void);
+SEXP C_threads(SEXP wanted);
 
 #endif

@@ -124,6 +124,7 @@ typedef struct {
   int optimizer, schedule, epochs, batch_size, patience, mc_samples;
   int importance; /* draws of the importance-weighted bound; 1: the plain one */
   int kl_warmup;  /* epochs over which the coefficients of the bottleneck's KL grow */
+  int epochs_before; /* of the training that this one goes on with */
   double learn_rate, momentum, clip_norm, tolerance;
   double coefficient[NN_N_TERM_KINDS];
   double *theta;   /* in: start; out: result */

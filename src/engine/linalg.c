@@ -303,6 +303,7 @@ static size_t product(const nn_matrices *x, const nn_compute *wish, void *memory
   real *start = arena_reals(&arena, n_start), *c = arena_reals(&arena, m * n);
   linalg_place(&l, &arena);
   if (!memory) return arena_bytes(&arena);
+  const nn_arithmetic before = arithmetic_flush();
   for (size_t i = 0; i < m * k; i++) a[i] = (real)x->a[i];
   for (size_t i = 0; i < k * n; i++) b[i] = (real)x->b[i];
   for (size_t i = 0; i < n_start; i++) start[i] = (real)x->start[i];
@@ -310,5 +311,6 @@ static size_t product(const nn_matrices *x, const nn_compute *wish, void *memory
                   n_start ? start : NULL, n_start > m ? m : 0, c};
   linalg_product(&l, &p);
   for (size_t i = 0; i < m * n; i++) x->c[i] = (double)c[i];
+  arithmetic_set(before);
   return 0;
 }

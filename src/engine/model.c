@@ -561,7 +561,8 @@ static void model_term(const void *model, int i, int *kind, int *source) {
   *kind = term->kind, *source = term->source;
 }
 
-/* Work of a forward pass, about in multiply-adds. */
+/* Work of a forward pass, about in multiply-adds: that of the weights' part with its noise and what any pass costs, and that of
+ * the observations. */
 static double model_work(const nn_model *m, size_t n_obs) {
-  return (double)n_obs * ((double)m->n_par + 64);
+  return 2000 + 32 * (double)m->n_par + (double)n_obs * ((double)m->n_par + 64);
 }

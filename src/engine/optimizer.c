@@ -130,6 +130,7 @@ static int lbfgs_search(nn_problem *p, double slope, double step) {
   for (int i = 0; i < 40; i++) {
     for (size_t k = 0; k < p->n; k++) p->theta[k] = x0[k] + (real)step * d[k];
     p->loss = p->evaluate(p->context);
+    if (*p->stopped) return 0;
     if (!(p->loss <= start + 1e-4 * step * slope + noise))
       high = step;
     else if (inner(p->n, p->grad, d) < 0.9 * slope)
@@ -155,9 +156,9 @@ static nn_status lbfgs(nn_problem *p) {
   if (!(slope < 0) || !lbfgs_search(p, slope, pairs ? 1 : 1 / (1 + norm))) {
     memcpy(p->theta, p->slot[LBFGS_X0],
            bytes); /* back to where the line began; once more without memory */
-    p->loss = p->evaluate(p->context);
+    if (!*p->stopped) p->loss = p->evaluate(p->context);
     *p->step = 0;
-    return pairs ? NN_OK : NN_CONVERGED;
+    return *p->stopped ? NN_INTERRUPTED : pairs ? NN_OK : NN_CONVERGED;
   }
   real *s = p->slot[LBFGS_S + next], *y = p->slot[LBFGS_Y + next];
   for (size_t i = 0; i < p->n; i++) {

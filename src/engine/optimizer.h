@@ -24,6 +24,7 @@ typedef struct {
   real **slot;
   double loss, *step, tolerance;
   double (*evaluate)(void *context);
+  const int *stopped; /* after an evaluation: it was ended early, and the search is to end, too */
   void *context;
 } nn_problem;
 

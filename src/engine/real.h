@@ -4,6 +4,7 @@
 #define NN_REAL_H
 
 #include "target.h"
+#include "subnormal.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,9 +41,12 @@ typedef double real;
 #define NN_SIMD
 #endif
 
-/* The turns of the loop that follows in at most so many threads. */
+/* The turns of the loop that follows in at most so many threads, each with the engine's arithmetic. */
 #ifdef _OPENMP
-#define NN_PARALLEL(threads) NN_PRAGMA(omp parallel for num_threads(threads) schedule(static, 1))
+#define NN_PARALLEL(threads)                                                                       \
+  NN_PRAGMA(omp parallel num_threads(threads))                                                     \
+  for (nn_turn turn = turn_begin(); !turn.is_over; turn_end(&turn))                                \
+  NN_PRAGMA(omp for schedule(static, 1) nowait)
 #else
 #define NN_PARALLEL(threads) (void)(threads);
 #endif

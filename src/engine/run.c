@@ -2,7 +2,7 @@
  * grow with the data. */
 #include "model.h"
 
-enum { RUN_CHUNK = 512, SHARE_CHUNKS = 8 };
+enum { RUN_CHUNK = 512, MOST_CHUNKS = 8 };
 
 static void put(const real *value, int rows, int n_obs, size_t first, size_t n, double *out) {
   for (int j = 0; j < rows; j++)
@@ -56,6 +56,13 @@ typedef struct {
   real *y;
 } worker;
 
+/* The threads' shares of a run of the nodes from .. to; the work since the host was asked. */
+typedef struct {
+  worker *w;
+  int n_workers, from, to;
+  double work;
+} runner;
+
 /* Chunks of the observations first .. end. */
 static void run_chunks(worker *w, const nn_run *r, size_t first, size_t end, int from, int to,
                        double *out) {
@@ -67,21 +74,26 @@ static void run_chunks(worker *w, const nn_run *r, size_t first, size_t end, int
   }
 }
 
+/* A share of each thread between two questions to the host. */
+static size_t share_of(const worker *w) {
+  const size_t max_obs = (size_t)w->model.tape.max_obs;
+  const double chunks = NN_POLL_WORK / model_work(&w->model, max_obs);
+  return max_obs * (chunks < 1 ? 1 : chunks < MOST_CHUNKS ? (size_t)chunks : MOST_CHUNKS);
+}
+
 /* All observations at one draw of the weights; between the shares of the threads it may be stopped. */
-static int run_draw(worker *w, int n_workers, const nn_run *r, int from, int to, double *out) {
-  size_t n = r->data.n, share = (size_t)w->model.tape.max_obs * SHARE_CHUNKS;
-  double work = 0;
-  for (size_t first = 0; first < n; first += share * (size_t)n_workers) {
-    NN_PARALLEL(n_workers)
-    for (int i = 0; i < n_workers; i++) {
+static int run_draw(runner *p, const nn_run *r, double *out) {
+  const size_t n = r->data.n, share = share_of(p->w);
+  for (size_t first = 0; first < n; first += share * (size_t)p->n_workers) {
+    NN_PARALLEL(p->n_workers)
+    for (int i = 0; i < p->n_workers; i++) {
       size_t begin = first + share * (size_t)i, end = begin + share < n ? begin + share : n;
-      run_chunks(&w[i], r, begin, end, from, to, out);
+      run_chunks(&p->w[i], r, begin, end, p->from, p->to, out);
     }
-    work += model_work(&w->model, share * (size_t)n_workers);
-    if (work > POLL_WORK) {
-      work = 0;
-      if (r->host.poll(r->host.context)) return 1;
-    }
+    p->work += model_work(&p->w->model, n - first < share ? n - first : share);
+    if (p->work < NN_POLL_WORK) continue;
+    p->work = 0;
+    if (host_poll(&r->host)) return 1;
   }
   return 0;
 }
@@ -110,15 +122,18 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
     if (memory) w[i] = one;
   }
   if (!memory) return arena_bytes(&a);
-  for (size_t i = 0; i < m->n_par; i++) theta[i] = (real)r->theta[i];
+  runner p = {w, n_workers, from, to, 0};
+  const nn_arithmetic before = arithmetic_flush();
+  copy_in(m->n_par, r->theta, theta);
   double *out = r->out;
   for (int draw = 0; draw < r->draws && !stop; draw++) {
     t->pass = (unsigned)draw;
     tape_forward(t, 0, to, 1);
     for (int i = 0; i < n_workers; i++) w[i].model.tape.pass = t->pass;
-    stop = run_draw(w, n_workers, r, from, to, out);
+    stop = run_draw(&p, r, out);
     out += n * (size_t)put_wanted(m, r->want, 0, n, NULL);
   }
+  arithmetic_set(before);
   *status = stop ? NN_INTERRUPTED : NN_OK;
   return 0;
 }

@@ -96,6 +96,23 @@ static real *fresh_grad(nn_tape *t, nn_node *n, int k) {
   return d;
 }
 
+/* R code, or whatever the host does, runs with the arithmetic it knows. */
+static int host_poll(const nn_host *h) {
+  const nn_arithmetic own = arithmetic_now();
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
+  const int stop = h->poll(h->context);
+  arithmetic_set(own);
+  return stop;
+}
+
+static int host_epoch(const nn_host *h, int epoch, const double *history, int n_columns) {
+  const nn_arithmetic own = arithmetic_now();
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
+  const int status = h->epoch(h->context, epoch, history, n_columns);
+  arithmetic_set(own);
+  return status;
+}
+
 /* The backward pass runs the per-observation part down, then the weights' part down. */
 static void tape_mark_writers(nn_tape *t) {
   for (int of_weights = 0; of_weights < 2; of_weights++)

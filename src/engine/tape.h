@@ -10,7 +10,8 @@
 #include "linalg.h"
 #include "random.h"
 
-enum { NN_MAX_INPUTS = 3 };
+/* POLL_WORK: multiply-adds, or as much other work, after which the host is asked whether to go on. */
+enum { NN_MAX_INPUTS = 3, NN_POLL_WORK = 5000000 };
 
 typedef struct nn_node {
   int op;

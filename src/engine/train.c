@@ -5,10 +5,29 @@
 enum {
   MAX_CHUNK = 1024,
   TRANSPOSE_BLOCK = 32,
-  POLL_WORK = 50000000,
+  END_ROWS = 512, /* whose loss is looked at when training ends */
   STEP_THREADS_FROM = 100000,
   NORM_PARTS = 16
 };
+
+/* No number that training leaves is beyond 1e100, so that products of two are finite. */
+static int is_usable(double x) { return fabs(x) <= 1e100; }
+
+static int all_usable(size_t n, const real *x) {
+  int usable = 1;
+  for (size_t i = 0; i < n; i++) usable &= is_usable((double)x[i]);
+  return usable;
+}
+
+static void copy_in(size_t n, const double *from, real *to) {
+  NN_SIMD
+  for (size_t i = 0; i < n; i++) to[i] = (real)from[i];
+}
+
+static void copy_out(size_t n, const real *from, double *to) {
+  NN_SIMD
+  for (size_t i = 0; i < n; i++) to[i] = (double)from[i];
+}
 
 /* Data as the tape reads it: one column per observation. */
 typedef struct {
@@ -73,8 +92,16 @@ typedef struct {
   double tighter;                      /* the importance-weighted loss less the sum of its terms */
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
-  double work;
+  double work; /* since the host was asked */
+  int stopped; /* the host wants training to end */
 } trainer;
+
+/* Whether the host wants training to end. */
+static int should_stop(trainer *s) {
+  if (s->stopped || s->work < NN_POLL_WORK) return s->stopped;
+  s->work = 0;
+  return s->stopped = host_poll(&s->job->host);
+}
 
 enum {
   FETCH_AHEAD = 8
@@ -182,7 +209,7 @@ static void weigh_copies(trainer *s, double share) {
 }
 
 /* grad = gradient of the mean loss of the n observations row[first], ..., averaged over mc_samples draws; returns the loss
- * and leaves its terms in s->part. In chunks, so that memory does not grow with the batch. */
+ * and leaves its terms in s->part. In chunks, so that memory does not grow with the batch; NaN when the host stops it. */
 static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t n) {
   nn_tape *t = s->tape;
   int draws = s->job->mc_samples, last = t->n_nodes - 1, copies = s->job->importance;
@@ -203,35 +230,43 @@ static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t
       if (copies > 1) weigh_copies(s, share);
       take_terms(s, 0, share, 1);
       tape_backward(t, 0);
+      s->work += 3 * model_work(s->model, now * (size_t)copies);
+      if (should_stop(s)) return NAN;
     }
     take_terms(s, 1, 1.0 / draws, 1);
     tape_backward(t, 1);
   }
-  s->work += 3 * draws * model_work(s->model, n * (size_t)copies);
   return loss_of(s, s->part, s->coefficient) + s->tighter;
 }
 
-/* Mean loss of the validation data: the terms per observation alone, with the coefficients that warm-up leads to. At the means of
- * all random variables or, with a random bottleneck, at a draw: there the means would hide what the draws cost. */
-static double validation_loss(trainer *s) {
+/* The terms per observation of n observations, their means in s->held, with the coefficients that warm-up leads to. */
+static double forward_loss(trainer *s, nn_mode mode, const nn_data *data, const size_t *row,
+                           size_t n) {
   nn_tape *t = s->tape;
   int last = t->n_nodes - 1;
   double *part = s->part;
   s->part = s->held;
-  t->mode = NN_MODE_MEAN;
-  for (int k = 0; k < t->n_terms; k++)
-    if (t->term[k].kind == NN_KL_LATENT) t->mode = NN_MODE_DRAW;
+  t->mode = mode;
   t->pass++;
   memset(s->part, 0, (size_t)t->n_terms * sizeof(double));
   tape_forward(t, 0, last, 1);
-  for (size_t done = 0; done < s->valid.n; done += (size_t)t->n_obs) {
-    gather(s, (selection){&s->valid, NULL, done, 1, (size_t)chunk_of(t, s->valid.n - done, 1)});
+  for (size_t done = 0; done < n && !should_stop(s); done += (size_t)t->n_obs) {
+    gather(s, (selection){data, row, done, 1, (size_t)chunk_of(t, n - done, 1)});
     tape_forward(t, 0, last, 0);
-    take_terms(s, 0, 1.0 / (double)s->valid.n, 0);
+    take_terms(s, 0, 1.0 / (double)n, 0);
+    s->work += model_work(s->model, (size_t)t->n_obs);
   }
-  s->work += model_work(s->model, s->valid.n);
   s->part = part;
   return loss_of(s, s->held, s->job->coefficient);
+}
+
+/* Mean loss of the validation data, at the means of all random variables or, with a random bottleneck, at a draw: there the
+ * means would hide what the draws cost. */
+static double validation_loss(trainer *s) {
+  nn_mode mode = NN_MODE_MEAN;
+  for (int k = 0; k < s->tape->n_terms; k++)
+    if (s->tape->term[k].kind == NN_KL_LATENT) mode = NN_MODE_DRAW;
+  return forward_loss(s, mode, &s->valid, NULL, s->valid.n);
 }
 
 /* Fisher-Yates, one uniform per swap, fetched in blocks. */
@@ -247,12 +282,6 @@ static void shuffle(trainer *s) {
     s->order[j] = s->order[i];
     s->order[i] = other;
   }
-}
-
-static int should_stop(trainer *s) {
-  if (s->work < POLL_WORK) return 0;
-  s->work = 0;
-  return s->job->host.poll(s->job->host.context);
 }
 
 /* The sum of squares of the gradient, by parts that do not depend on the threads. */
@@ -323,7 +352,8 @@ static nn_status full_epoch(trainer *s, double *loss) {
   real *slot[NN_MAX_SLOTS];
   for (int k = 0; k < o->n_slots; k++) slot[k] = s->slots + (size_t)k * s->model->n_par;
   if (isnan(*loss)) *loss = evaluate_all(s);
-  if (!isfinite(*loss)) return NN_DIVERGED;
+  if (s->stopped) return NN_INTERRUPTED;
+  if (!is_usable(*loss)) return NN_DIVERGED;
   nn_problem p = {.n = s->model->n_par,
                   .theta = s->theta,
                   .grad = s->grad,
@@ -332,12 +362,12 @@ static nn_status full_epoch(trainer *s, double *loss) {
                   .step = s->job->state + (size_t)o->n_slots * s->model->n_par,
                   .tolerance = s->job->tolerance,
                   .evaluate = evaluate_all,
+                  .stopped = &s->stopped,
                   .context = s};
   nn_status status = o->iterate(&p);
   *loss = p.loss;
   memcpy(s->sum, s->part, (size_t)s->tape->n_terms * sizeof(double));
-  if (should_stop(s)) return NN_INTERRUPTED;
-  return isfinite(*loss) ? status : NN_DIVERGED;
+  return status == NN_INTERRUPTED || is_usable(*loss) ? status : NN_DIVERGED;
 }
 
 /* One pass over the data in random batches; the last may be short. */
@@ -348,11 +378,12 @@ static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
   if (batch < n) shuffle(s);
   for (size_t first = 0; first < n; first += batch) {
     size_t size = n - first < batch ? n - first : batch;
-    if (!isfinite(batch_gradient(s, s->order, first, size))) return NN_DIVERGED;
+    const double batch_loss = batch_gradient(s, s->order, first, size);
+    if (s->stopped) return NN_INTERRUPTED;
+    if (!is_usable(batch_loss)) return NN_DIVERGED;
     tighter += s->tighter * (double)size / (double)n;
     for (int k = 0; k < s->tape->n_terms; k++) s->sum[k] += s->part[k] * (double)size / (double)n;
     optimizer_step(s, learn_rate);
-    if (should_stop(s)) return NN_INTERRUPTED;
   }
   *loss = loss_of(s, s->sum, s->coefficient) + tighter;
   return NN_OK;
@@ -382,7 +413,23 @@ static nn_status train_epoch(trainer *s, double *row, double share, double *loss
   row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
   memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
   memcpy(row + HISTORY_TERMS + n_terms, s->held, (size_t)n_terms * sizeof(double));
-  return isfinite(s->valid.n ? row[HISTORY_VALIDATION] : *loss) ? status : NN_DIVERGED;
+  if (s->stopped) return NN_INTERRUPTED;
+  const double watched = s->valid.n ? row[HISTORY_VALIDATION] : *loss;
+  return is_usable(watched) && all_usable(s->model->n_par, s->theta) ? status : NN_DIVERGED;
+}
+
+/* Whether training may end with these parameters: the last step of an epoch of batches has no loss yet. One a million times as
+ * large as in the first epoch is no better than one that is infinite. */
+static int is_sound(trainer *s, double first_loss) {
+  enum { TIMES = 1000000 };
+  const size_t n = s->train.n < END_ROWS ? s->train.n : END_ROWS;
+  if (!all_usable(s->model->n_par, s->theta)) return 0;
+  if (s->job->epochs == 0 || nn_optimizers[s->job->optimizer].full_batch) return 1;
+  const int stopped = s->stopped;
+  s->stopped = 0, s->work = -INFINITY; /* not to be asked any more */
+  const double loss = forward_loss(s, NN_MODE_MEAN, &s->train, s->order, n);
+  s->stopped = stopped;
+  return is_usable(loss) && !(loss > TIMES * (1 + fabs(first_loss)));
 }
 
 /* The coefficients of this epoch: those of the bottleneck's KL grow linearly, to reach theirs after kl_warmup epochs. */
@@ -404,22 +451,33 @@ static nn_status train_epochs(trainer *s) {
   while (job->epochs_done < job->epochs && status == NN_OK) {
     int epoch = job->epochs_done;
     double *row = job->history + (size_t)epoch * (size_t)width;
-    warm_up(s, epoch);
-    if (epoch < job->kl_warmup) best = INFINITY;
+    warm_up(s, job->epochs_before + epoch);
+    if (job->epochs_before + epoch < job->kl_warmup) best = INFINITY;
     share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
     status = train_epoch(s, row, share, &loss);
     if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
     stale = is_better(s, s->valid.n ? row[HISTORY_VALIDATION] : loss, &best, epoch) ? 0 : stale + 1;
     job->epochs_done++;
     if (status == NN_OK && job->patience > 0 && stale >= job->patience) status = NN_PATIENCE;
-    int asked = job->host.epoch(job->host.context, epoch + 1, row, width);
+    int asked = host_epoch(&job->host, epoch + 1, row, width);
     if (status == NN_OK) status = (nn_status)asked;
   }
-  int watches = s->valid.n && s->model->spec->weights == NN_POINT,
-      keeps_last = status == NN_INTERRUPTED && !(watches && isfinite(best));
-  if (!keeps_last && (status == NN_DIVERGED || status == NN_PATIENCE || watches))
+  const int watches = s->valid.n && s->model->spec->weights == NN_POINT,
+            takes_best = status == NN_INTERRUPTED ? watches && isfinite(best)
+                                                  : status == NN_PATIENCE || watches;
+  if (status != NN_DIVERGED && !takes_best)
+    status = is_sound(s, job->epochs_done ? job->history[HISTORY_LOSS] : 0) ? status : NN_DIVERGED;
+  if (status == NN_DIVERGED || takes_best)
     memcpy(s->theta, s->best, s->model->n_par * sizeof(real));
   return status;
+}
+
+/* The optimizer's state to go on with: a fresh one where training diverged, or a gradient was too large for it. */
+static void leave_state(trainer *s, nn_status status) {
+  const size_t n = s->model->n_par * (size_t)nn_optimizers[s->job->optimizer].n_slots;
+  if (status == NN_DIVERGED || !all_usable(n, s->slots))
+    memset(s->slots, 0, n * sizeof(real)), s->job->state[n] = 0;
+  copy_out(n, s->slots, s->job->state);
 }
 
 /* Memory for a tape and the chunk beside it. */
@@ -443,16 +501,6 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
   data_place(&s->train, a, s->model, &s->job->train);
 }
 
-static void copy_in(size_t n, const double *from, real *to) {
-  NN_SIMD
-  for (size_t i = 0; i < n; i++) to[i] = (real)from[i];
-}
-
-static void copy_out(size_t n, const real *from, double *to) {
-  NN_SIMD
-  for (size_t i = 0; i < n; i++) to[i] = (double)from[i];
-}
-
 static trainer trainer_of(void *model, nn_job *job) {
   nn_model *m = (nn_model *)model;
   trainer s = {.model = m, .tape = &m->tape, .job = job};
@@ -474,6 +522,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   s.order = (size_t *)arena_take(&a, n, sizeof(size_t));
   data_place(&s.valid, &a, s.model, &job->valid);
   if (!memory) return arena_bytes(&a);
+  const nn_arithmetic before = arithmetic_flush();
   data_load(&s.train, &job->train, job->host.compute.threads);
   if (job->valid.n) data_load(&s.valid, &job->valid, job->host.compute.threads);
   for (size_t i = 0; i < n; i++) s.order[i] = i;
@@ -484,7 +533,8 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   if (o->decoupled) job->coefficient[NN_PENALTY] = 0;
   *status = (int)train_epochs(&s);
   copy_out(n_par, s.theta, job->theta);
-  copy_out(n_par * (size_t)o->n_slots, s.slots, job->state);
+  leave_state(&s, (nn_status)*status);
+  arithmetic_set(before);
   return 0;
 }
 
@@ -494,10 +544,12 @@ static size_t gradient(void *model, nn_job *job, void *memory, double *loss, dou
   nn_arena a = arena_at(memory);
   trainer_place(&s, &a, job->batch_size > 0 ? (size_t)job->batch_size : job->train.n);
   if (!memory) return arena_bytes(&a);
+  const nn_arithmetic before = arithmetic_flush();
   data_load(&s.train, &job->train, job->host.compute.threads);
   copy_in(s.model->n_par, job->theta, s.theta);
   warm_up(&s, job->kl_warmup);
   *loss = evaluate_all(&s);
   copy_out(s.model->n_par, s.grad, out);
+  arithmetic_set(before);
   return 0;
 }

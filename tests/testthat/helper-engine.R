@@ -461,6 +461,23 @@ expect_survived <- function(run, at_least) {
   testthat::expect_identical(run$bad, character())
 }
 
+# Evaluates with another function in the package's place of one.
+with_function <- function(name, with, expr) {
+  package <- asNamespace("varnn")
+  of <- get(name, package)
+  put <- function(f) {
+    unlockBinding(name, package)
+    assign(name, f, package)
+    lockBinding(name, package)
+  }
+  on.exit(put(of))
+  put(with)
+  expr
+}
+
+# The next interrupt is the first.
+forget_interrupts <- function() assign("last", NULL, asNamespace("varnn")$work)
+
 # A script in an R of its own.
 run_script <- function(...) {
   file <- tempfile(fileext = ".R")

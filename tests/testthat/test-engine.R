@@ -606,6 +606,7 @@ test_that("an interrupt keeps the work", {
     FALSE
   }
   set.seed(30)
+  forget_interrupts()
   expect_warning(fit <- fit_nn(mpg ~ ., mtcars, epochs = 40, callback = interrupt), class = "varnn_interrupted")
   expect_identical(fit$stop_reason, "interrupted")
   expect_true(nrow(fit$history) >= 7 && nrow(fit$history) < 40)

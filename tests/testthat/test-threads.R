@@ -86,3 +86,75 @@ test_that("a fork of a process that has used threads does not hang", {
   )
   expect_survived(out, 0)
 })
+
+test_that("threads are as many as there are processors and limits allow", {
+  processors <- engine_threads(1024)
+  expect_lte(usable_threads(1024), processors)
+  expect_identical(usable_threads(NULL), 1L)
+  with_limit <- function(name, value, wanted) {
+    before <- Sys.getenv(name, NA)
+    on.exit(if (is.na(before)) Sys.unsetenv(name) else do.call(Sys.setenv, stats::setNames(list(before), name)))
+    do.call(Sys.setenv, stats::setNames(list(value), name))
+    usable_threads(wanted)
+  }
+  expect_identical(with_limit("OMP_THREAD_LIMIT", "1", 8), 1L)
+  expect_identical(with_limit("OMP_THREAD_LIMIT", "many", 2), usable_threads(2))
+  expect_lte(with_limit("_R_CHECK_LIMIT_CORES_", "TRUE", 8), 2)
+})
+
+# An R in which no stack of another thread has room.
+run_without_threads <- function(...) {
+  script <- tempfile(fileext = ".R")
+  on.exit(unlink(script))
+  writeLines(c(...), script)
+  limits <- "ulimit -s 4000000 && ulimit -v 3000000 || { echo no limits; exit; }"
+  suppressWarnings(system(sprintf("%s; %s --vanilla --no-echo -f %s 2>&1", limits, file.path(R.home("bin"), "R"), script),
+                          intern = TRUE))
+}
+
+test_that("a process that cannot start threads trains with one", {
+  skip_on_os(c("windows", "mac", "solaris"))
+  skip_if(is_watched() || engine_threads(2) < 2)
+  out <- run_without_threads(
+    sprintf("library(varnn, lib.loc = '%s')", dirname(system.file(package = "varnn"))),
+    "x <- matrix(rnorm(2e5), 1e4)",
+    "fit <- fit_nn(x, x[, 1], hidden = 400, epochs = 1, batch_size = 1000, threads = 2)",
+    "cat('epochs:', fit$n_epochs, '\n')"
+  )
+  skip_if(any(out == "no limits"))
+  expect_match(paste(out, collapse = "\n"), "epochs: 1")
+})
+
+# A shared object that uses OpenMP, as other packages do.
+openmp_object <- function() {
+  folder <- tempfile("openmp")
+  dir.create(folder)
+  writeLines(c("void use(int *n) {", "  int used = 0;", "#pragma omp parallel num_threads(2) reduction(+ : used)",
+               "  used++;", "  *n = used;", "}"), file.path(folder, "use.c"))
+  writeLines(c("PKG_CFLAGS = $(SHLIB_OPENMP_CFLAGS)", "PKG_LIBS = $(SHLIB_OPENMP_CFLAGS)"),
+             file.path(folder, "Makevars"))
+  here <- setwd(folder)
+  on.exit(setwd(here))
+  system2(file.path(R.home("bin"), "R"), c("CMD", "SHLIB", "use.c"), stdout = FALSE, stderr = FALSE)
+  file.path(folder, paste0("use", .Platform$dynlib.ext))
+}
+
+test_that("a fork does not hang that loads the package after its parent has used threads for something else", {
+  skip_on_os("windows")
+  skip_if(is_watched())
+  object <- openmp_object()
+  on.exit(unlink(dirname(object), recursive = TRUE))
+  skip_if_not(file.exists(object))
+  out <- run_script(
+    sprintf("dyn.load('%s')", object),
+    "if (.C('use', n = 0L)$n < 2) cat('one thread\n')",
+    "lib <- commandArgs(TRUE)[1]",
+    "forked <- parallel::mclapply(1:2, mc.cores = 2, function(i) {",
+    "  library(varnn, lib.loc = lib)",
+    "  x <- matrix(rnorm(3e5), 1e4)",
+    "  fit_nn(x, x[, 1], hidden = c(400, 400), epochs = 1, batch_size = 500, threads = 2, precision = 'single')$n_epochs",
+    "})",
+    "if (!identical(forked, list(1L, 1L)) && !identical(forked, list(1, 1))) cat('BAD: no fit\n')"
+  )
+  expect_survived(out, 0)
+})
