@@ -13,8 +13,7 @@
 #'
 #' @details
 #' Training in pieces is training in one run, bit for bit, where it uses all the rows in each step (`batch_size` at
-# least
-#' their number), draws nothing, holds nothing out and has a constant learning rate, with any optimizer but `"lbfgs"`.
+#' least their number), draws nothing, holds nothing out and has a constant learning rate, with any optimizer but `"lbfgs"`.
 #' Otherwise a piece is as good a training as the other, but not the same:
 #' * batches are drawn anew, and so is the noise of dropout, random weights and latents;
 #' * a schedule of the learning rate starts again and runs over the epochs of the piece, which a message says;
@@ -25,8 +24,7 @@
 #' The warm-up of a variational autoencoder goes on where it was.
 #'
 #' @return The fit after training on; its history goes on where it ended. When it is interrupted or fails, what it has
-# so
-#'   far, as described for [nn_control()].
+#'   so far, as described for [nn_control()].
 #' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
 #' @examples
 #' set.seed(1)

@@ -27,8 +27,8 @@
 #'   are then trained on for the epochs chosen); and where `epochs` is given, the loss.
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
-#' @param threads threads to use at most, where the package was compiled with OpenMP; never more than there are processors,
-#'   than the environment variable `OMP_THREAD_LIMIT` allows or than the system can start. Results do not depend on it.
+#' @param threads threads to use at most, where the package was compiled with OpenMP; never more than there are
+#'   processors, than the environment variable `OMP_THREAD_LIMIT` allows or than the system can start. Results do not depend on it.
 #'   In training they share large products, likelihoods and batches, and long optimizer steps, in predictions the rows.
 #'   They wait for each other after each product: more of them than there are idle processors make training slower than
 #'   one. Only one is used in a process that was forked, as by `parallel::mclapply()`. R's BLAS has threads of its own.
@@ -47,9 +47,9 @@
 #' the fit is not trained: it is where training starts.
 #'
 #' So in a loop such as `for (i in 1:100) fits[[i]] <- fit_nn(...)` one interrupt ends the training of one fit, and the
-#' loop goes on. A second one within two seconds ends all that runs, as an interrupt does elsewhere in R, without the fit
-#' that is being trained. With `options(varnn.interrupt = "stop")` the first one does. What has no training to keep, such
-#' as [predict()], [elbo()] or [plot()], is interrupted as all of R.
+#' loop goes on. A second one within two seconds ends all that runs, as an interrupt does elsewhere in R, without the
+#' fit that is being trained. With `options(varnn.interrupt = "stop")` the first one does. What has no training to
+#' keep, such as [predict()], [elbo()] or [plot()], is interrupted as all of R.
 #'
 #' A time limit, as by [setTimeLimit()], and an error in `callback` end the training with an error of class
 #' `varnn_error_in_training`, which has the classes and the message of the error that ended it, too. The condition has

@@ -48,7 +48,8 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
   of_terms[names(coefficient)] <- coefficient
   more <- control$objective
   list(compute = engine_compute(control$precision, control$threads, control$rng), coefficient = of_terms,
-       mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup), epochs_before = as.integer(epochs_before),
+       mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
+       epochs_before = as.integer(epochs_before),
        batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(min(control$patience, .Machine$integer.max)) else 0L,

@@ -172,8 +172,8 @@ warn_of_training <- function(fit, trained) {
       as.integer(last + (trained$epochs < fit$control$epochs)), rate)
   if (trained$status == "interrupted")
     warn_user("varnn_interrupted", paste(
-      "Training was interrupted %s: the fit has %s parameters so far. To end what calls it, too, interrupt twice within",
-      "%d seconds, or set options(varnn.interrupt = \"stop\")."),
+      "Training was interrupted %s: the fit has %s parameters so far. To end what calls it, too, interrupt twice",
+      "within %d seconds, or set options(varnn.interrupt = \"stop\")."),
       after_epochs(last), if (fit$best_epoch < last) "the best" else "the", second_within)
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued))
     warn_user("varnn_no_progress", paste(

@@ -1,16 +1,14 @@
 # Ctrl-C, time limits and errors while there is work to keep.
 
-# While work is kept: is_on; asked, whether the user has interrupted and it was not yet heeded; skips, whether what is
-# being done
-# may be left out; failure, the error that ended the work. And when the last interrupt was.
+# is_on: whether work is kept. Then asked: the user has interrupted, and it was not yet heeded; skips: what is being done
+# may be left out; failure: the error that ended the work. And last: when the last interrupt was.
 work <- new.env(parent = emptyenv())
 
 # Seconds within which a second interrupt is one of all that runs.
 second_within <- 2
 
 # Evaluates `expr`, in which an interrupt does not jump: was_interrupted() tells of it. The second of two interrupts,
-# and
-# with options(varnn.interrupt = "stop") every one, is R's own: it ends the caller, too.
+# and with options(varnn.interrupt = "stop") every one, is R's own: it ends the caller, too.
 keeping_work <- function(expr) {
   before <- mget(c("is_on", "failure"), work, ifnotfound = list(FALSE, NULL))
   on.exit(list2env(before, work))

@@ -1,7 +1,7 @@
 # How many threads are used.
 
-# The process that loaded the package, and the threads that it was found to be able to have. A fork must not use threads:
-# those that its parent has started, for whatever package, are gone, and OpenMP would wait for them for ever.
+# The process that loaded the package, and the threads that it was found to be able to have. A fork must not use
+# threads: those that its parent has started, for whatever package, are gone, and OpenMP would wait for them for ever.
 own_process <- new.env(parent = emptyenv())
 .onLoad <- function(libname, pkgname) { # nolint: object_name_linter.
   if (!is_fork()) own_process$id <- Sys.getpid()

@@ -122,8 +122,8 @@ typedef struct {
 typedef struct {
   nn_source train, valid; /* valid.n = 0: none */
   int optimizer, schedule, epochs, batch_size, patience, mc_samples;
-  int importance; /* draws of the importance-weighted bound; 1: the plain one */
-  int kl_warmup;  /* epochs over which the coefficients of the bottleneck's KL grow */
+  int importance;    /* draws of the importance-weighted bound; 1: the plain one */
+  int kl_warmup;     /* epochs over which the coefficients of the bottleneck's KL grow */
   int epochs_before; /* of the training that this one goes on with */
   double learn_rate, momentum, clip_norm, tolerance;
   double coefficient[NN_N_TERM_KINDS];

@@ -123,7 +123,8 @@ test_that("what has no work to keep is interrupted as all of R, soon", {
   calls <- list(
     elbo = function() elbo(vae, draws = 1e6), loglik = function() logLik(vae, k = 1e6),
     simulate = function() repeat simulate(vae, 1e4), predict = function() repeat predict(net, many),
-    draws = function() repeat posterior_epred(bayes, mtcars, draws = 1e5), lpd = function() repeat log_lik(bayes, draws = 1e5)
+    draws = function() repeat posterior_epred(bayes, mtcars, draws = 1e5),
+    lpd = function() repeat log_lik(bayes, draws = 1e5)
   )
   for (name in names(calls)) {
     killer <- sprintf("(sleep 0.4; kill -INT %d) >/dev/null 2>&1 &", Sys.getpid())

@@ -69,7 +69,7 @@ test_that("an interrupt on the way to training ends it, and keeps the work", {
     tools::pskill(Sys.getpid(), tools::SIGINT)
     FALSE
   }
-  # After an interrupt in the engine's call number `stage`, before a fold has ended, at most the linear model is still found.
+  # After an interrupt in the engine's call number `stage`, before a fold has ended, at most the linear model is found.
   interrupted <- function(stage, call) {
     stages <- 0
     interrupted_at <- function(spec, layout, data, valid, control, theta) {
