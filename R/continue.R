@@ -13,8 +13,8 @@
 #'
 #' @details
 #' Training in pieces is training in one run, bit for bit, where it uses all the rows in each step (`batch_size` at
-#' least their number), draws nothing, holds nothing out and has a constant learning rate, with any optimizer but `"lbfgs"`.
-#' Otherwise a piece is as good a training as the other, but not the same:
+#' least their number), draws nothing, holds nothing out and has a constant learning rate, with any optimizer but
+#' `"lbfgs"`. Otherwise a piece is as good a training as the other, but not the same:
 #' * batches are drawn anew, and so is the noise of dropout, random weights and latents;
 #' * a schedule of the learning rate starts again and runs over the epochs of the piece, which a message says;
 #' * where rows are held out a piece starts from the best parameters of the one before;

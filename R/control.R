@@ -28,10 +28,11 @@
 #' @param starts random starts; the best, by the validation loss or else by the loss, is kept.
 #' @param precision `"double"` or `"single"`; see below.
 #' @param threads threads to use at most, where the package was compiled with OpenMP; never more than there are
-#'   processors, than the environment variable `OMP_THREAD_LIMIT` allows or than the system can start. Results do not depend on it.
-#'   In training they share large products, likelihoods and batches, and long optimizer steps, in predictions the rows.
-#'   They wait for each other after each product: more of them than there are idle processors make training slower than
-#'   one. Only one is used in a process that was forked, as by `parallel::mclapply()`. R's BLAS has threads of its own.
+#'   processors, than the environment variable `OMP_THREAD_LIMIT` allows or than the system can start. Results do not
+#'   depend on it. In training they share large products, likelihoods and batches, and long optimizer steps, in
+#'   predictions the rows. They wait for each other after each product: more of them than there are idle processors
+#'   make training slower than one. Only one is used in a process that was forked, as by `parallel::mclapply()`. R's
+#'   BLAS has threads of its own.
 #' @param rng `"R"`: all noise is drawn from R's generator, normals as by [rnorm()] (to rounding). `"fast"`: the noise
 #'   of dropout and of random weights, layers and latents comes from Philox (Salmon et al., 2011), which takes its key
 #'   from R's generator at the start of each training and prediction, and costs an eighth in single precision and a

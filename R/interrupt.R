@@ -1,7 +1,7 @@
 # Ctrl-C, time limits and errors while there is work to keep.
 
-# is_on: whether work is kept. Then asked: the user has interrupted, and it was not yet heeded; skips: what is being done
-# may be left out; failure: the error that ended the work. And last: when the last interrupt was.
+# is_on: whether work is kept. Then asked: the user has interrupted, and it was not yet heeded; skips: what is being
+# done may be left out; failure: the error that ended the work. And last: when the last interrupt was.
 work <- new.env(parent = emptyenv())
 
 # Seconds within which a second interrupt is one of all that runs.

@@ -1,6 +1,6 @@
 # Run by tools/interrupts: FILE LIB N SEED starts N processes, each with KIND FOLDER SECOND in place of N SEED, and
-# interrupts them. A process makes what it needs, writes the file "ready", works, and writes how that ended to "end": a fit that was
-# kept, an interrupt, or what is bad. The time from the interrupt to that end is limited, too.
+# interrupts them. A process makes what it needs, writes the file "ready", works, and writes how that ended to "end":
+# a fit that was kept, an interrupt, or what is bad. The time from the interrupt to that end is limited, too.
 
 arguments <- commandArgs(TRUE)
 lib <- arguments[2]
