@@ -227,8 +227,7 @@ place_key <- function(width, line) {
 plot_network <- function(fit, dots, envir) {
   shape <- given_or(dots, list(col = unname(okabe_ito[c("vermillion", "blue")]), lwd = 3, cex = 1))
   net <- network_of(fit)
-  old <- graphics::par(mar = c(0.95 * max(lengths(net$captions)) + 0.6, 0.6, 3.1, 0.6), xpd = NA)
-  on.exit(graphics::par(old))
+  local_par(mar = c(0.95 * max(lengths(net$captions)) + 0.6, 0.6, 3.1, 0.6), xpd = NA)
   graphics::plot.new()
   inches <- graphics::par("pin")
   place <- place_network(net, inches, shape$cex)
@@ -399,10 +398,7 @@ plot_fit <- function(fit, dots, envir) {
   columns <- block_slices(fit$blocks, eta_rows)
   n <- length(fit$blocks)
   shown <- seq_len(min(n, most_panels))
-  if (own_grid <- n > 1 && prod(graphics::par("mfrow")) == 1) {
-    old <- graphics::par(mfrow = panel_grid(length(shown)), oma = c(0, 0, 1.5, 0))
-    on.exit(graphics::par(old))
-  }
+  if (own_grid <- n > 1 && has_own_page()) local_par(mfrow = panel_grid(length(shown)), oma = c(0, 0, 1.5, 0))
   for (i in shown) {
     block <- fit$blocks[[i]]
     eta <- found$eta[, columns[[i]], drop = FALSE]
@@ -465,8 +461,7 @@ row_shares <- function(counts) counts / pmax(rowSums(counts), .Machine$double.xm
 plot_confusion <- function(counts, block, dots, in_panel) {
   shape <- given_or(dots, list(col = unname(okabe_ito["blue"]), cex = 1, cex.axis = 0.9))
   k <- nrow(counts)
-  old <- graphics::par(mar = c(0, 0, 0, 0))
-  on.exit(graphics::par(old))
+  local_par(mar = c(0, 0, 0, 0))
   graphics::plot.new()
   axes <- class_axes(rownames(counts), shape$cex.axis, top = if (in_panel) 1.6 else 2.8)
   graphics::par(mai = axes$mai)
@@ -558,10 +553,7 @@ plot_observed <- function(observed, fitted, block, dots, in_panel) {
   known <- which(is.finite(observed) & is.finite(fitted))
   drawn <- known[evenly(observed[known], most_points)]
   style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
-  if (in_panel) {
-    old <- graphics::par(panel_look)
-    on.exit(graphics::par(old))
-  }
+  if (in_panel) local_par(panel_look)
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
     x = fitted[drawn], y = observed[drawn], type = "n", main = "", xlab = "", ylab = "",
     las = if (in_panel) 0 else tick_las(observed[drawn])))

@@ -61,10 +61,7 @@ plot_banded <- function(observed, fitted, band, block, dots, in_panel, label) {
   style <- point_style(length(drawn))
   if (!along) style$cex <- 0.6 * style$cex # the lines are seen beside them
   style <- given_or(dots, style)[c("col", "pch", "cex", "lwd")]
-  if (in_panel) {
-    old <- graphics::par(panel_look)
-    on.exit(graphics::par(old))
-  }
+  if (in_panel) local_par(panel_look)
   where <- if (along) as.vector(band$rows$x) else band$confidence[, "fit"]
   limits <- range(observed[drawn], band$confidence[, -1], band$prediction[, -1], finite = TRUE)
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
@@ -114,8 +111,7 @@ plot_weights <- function(fit, dots, envir) {
   k <- length(leaves)
   names <- fit$layout$name[leaves]
   room <- max(graphics::strwidth(names, "inches", cex = 0.9)) + 2 * graphics::par("csi")
-  old <- graphics::par(mai = replace(graphics::par("mai"), 2, min(room, 0.4 * graphics::par("fin")[1])))
-  on.exit(graphics::par(old))
+  local_par(mai = replace(graphics::par("mai"), 2, min(room, 0.4 * graphics::par("fin")[1])))
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main", "log"), list(
     x = range(ratio, 3), y = c(k + 0.5, 0.5), ylim = c(k + 0.5, 0.5), type = "n", log = "x", main = "",
     xlab = "signal-to-noise ratio, |mean| / standard deviation", ylab = "", yaxt = "n",

@@ -98,10 +98,8 @@ draw_simulation <- function(picture, dots, envir) {
   if (!is.null(picture$images)) return(draw_simulated_images(picture, dots))
   columns <- picture$columns
   col <- rep_len(colour_names(given_or(dots, list(col = unname(okabe_ito)))$col), 2)
-  own_grid <- prod(graphics::par("mfrow")) == 1
-  old <- graphics::par(if (own_grid) list(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.8, 0)))
-  old <- c(old, graphics::par(mar = c(2.2, 2.6, 1.6, 0.6), mgp = c(1.5, 0.5, 0), las = 1))
-  on.exit(graphics::par(old))
+  if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.8, 0))
+  local_par(mar = c(2.2, 2.6, 1.6, 0.6), mgp = c(1.5, 0.5, 0), las = 1)
   for (c in columns) {
     (if (is.null(c$shares)) draw_densities else draw_shares)(c, col, dots)
     draw_main(c$name, dots, 0.4)
@@ -171,8 +169,7 @@ place_draws <- function(k, dim, room, label) {
 }
 
 draw_simulated_images <- function(picture, dots) {
-  old <- graphics::par(mar = c(0.4, 0.4, 2.2, 0.4))
-  on.exit(graphics::par(old))
+  local_par(mar = c(0.4, 0.4, 2.2, 0.4))
   inches <- open_region()
   k <- length(picture$images$observed)
   dim <- dim(picture$images$observed[[1]])

@@ -32,10 +32,8 @@ elbo_looks <- function(n_epochs, dots) {
 draw_elbo <- function(fit, dots) {
   lines <- elbo_lines(fit)
   looks <- elbo_looks(length(lines$epoch), dots)
-  old <- graphics::par(c("mai", "mgp"))
-  on.exit(graphics::par(old))
-  graphics::par(mar = pmin(graphics::par("mar"), c(3.2, 9, 9, 9)),
-                mgp = c(min(2.7, graphics::par("mar")[2] - 1.2), 0.6, 0))
+  local_par(mar = pmin(graphics::par("mar"), c(3.2, 9, 9, 9)),
+            mgp = c(min(2.7, graphics::par("mar")[2] - 1.2), 0.6, 0))
   graphics::plot.new()
   plt <- graphics::par("plt")
   middle <- plt[3] + c(0.3, 0.35) * (plt[4] - plt[3])

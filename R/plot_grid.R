@@ -76,11 +76,9 @@ decoded_column <- function(column, values) {
 draw_grid <- function(picture, dots, envir) {
   if (!is.null(picture$mosaic)) return(draw_mosaic(picture, dots))
   columns <- picture$columns
-  own_grid <- prod(graphics::par("mfrow")) == 1
-  old <- graphics::par(if (own_grid) list(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0)))
+  if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
+  local_par(panel_look)
   has_levels <- lengths(lapply(columns, `[[`, "levels")) > 0
-  old <- c(old, graphics::par(panel_look))
-  on.exit(graphics::par(old))
   is_plane <- length(picture$names) == 2
   for (i in seq_along(columns)) {
     graphics::par(mar = panel_look$mar + c(0, 0, has_levels[i] * key_inches / line_inches(), 0))
@@ -167,9 +165,7 @@ tile_half <- 0.47 # of the width of an image, the gaps between being 0.06
 # Images with thin gaps, in a plot region of their shape; ticks are at their codes, as many as have room.
 draw_mosaic <- function(picture, dots) {
   n <- c(length(picture$z), if (length(picture$names) == 2) length(picture$z) else 1)
-  old <- graphics::par("mai")
-  on.exit(graphics::par(mai = old))
-  graphics::par(mar = c(3, 3.2, 2.6, 0.8))
+  local_par(mar = c(3, 3.2, 2.6, 0.8))
   graphics::plot.new()
   shape <- n * rev(picture$dim)
   graphics::par(pin = shape * min(graphics::par("pin") / shape))

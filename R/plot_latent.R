@@ -120,8 +120,7 @@ draw_codes_3 <- function(picture, drawn, dots) {
   if (ncol(z) < picture$units)
     picture$main <- sprintf("%s: the first %d of %d units", picture$main, ncol(z), picture$units)
   m <- ncol(z) - 1
-  old <- graphics::par(mar = region_margins)
-  on.exit(graphics::par(old))
+  local_par(mar = region_margins)
   inches <- open_region()
   room <- axis_room(z)
   cell <- (inches - room) / m
@@ -187,10 +186,7 @@ column_picture <- function(column, error, values) {
 draw_reconstruction <- function(picture, dots, envir) {
   if (!is.null(picture$images)) return(draw_images(picture, dots))
   columns <- picture$columns
-  if (own_grid <- prod(graphics::par("mfrow")) == 1) {
-    old <- graphics::par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
-    on.exit(graphics::par(old))
-  }
+  if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
   is_class <- vapply(columns, function(c) !is.null(c$levels), NA)
   for (c in columns) {
     block <- list(columns = c$name, family = c$family, tail = c$tail)
@@ -264,8 +260,7 @@ place_images <- function(k, dim, room, label) {
 }
 
 draw_images <- function(picture, dots) {
-  old <- graphics::par(mar = c(0.4, 0.4, 3.2, 0.4))
-  on.exit(graphics::par(old))
+  local_par(mar = c(0.4, 0.4, 3.2, 0.4))
   inches <- open_region()
   observed <- picture$images$observed
   dim <- dim(observed[[1]])

@@ -71,8 +71,7 @@ draw_scores <- function(picture, dots, envir) {
   drawn <- mixed_rows(nrow(seen$z))
   picture$look <- group_look(picture$group, dots, length(drawn))
   if (is_pair) {
-    old <- graphics::par(mar = replace(region_margins, 3, if (has_key(picture$look)) 3.6 else 2.2))
-    on.exit(graphics::par(old))
+    local_par(mar = replace(region_margins, 3, if (has_key(picture$look)) 3.6 else 2.2))
     draw_score_pair(seen$z, picture, drawn)
   } else {
     draw_score(seen$z, picture, drawn, dots)
