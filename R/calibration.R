@@ -154,17 +154,19 @@ class_calibration <- function(block, y, p, bins, w) {
 
 #' @rdname calibration
 #' @export
-print.varnn_calibration <- function(x, ...) {
-  check_dots_empty(...)
+print.varnn_calibration <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
+  few <- max(1, digits - 1)
   cat(sprintf("Calibration of %s (%s)\n\n", x$response, count(x$n, "row")))
   if (x$kind == "number") {
-    print(x$coverage, row.names = FALSE, digits = 3)
-    cat(sprintf("\nlog score %s, CRPS %s\n", format(x$log_score, digits = 4), format(x$crps, digits = 4)))
+    print(x$coverage, row.names = FALSE, digits = few)
+    cat(sprintf("\nlog score %s, CRPS %s\n", format(x$log_score, digits = digits), format(x$crps, digits = digits)))
   } else {
-    print(x$reliability, row.names = FALSE, digits = 2)
+    print(x$reliability, row.names = FALSE, digits = max(1, digits - 2))
     print_lines(c("", sprintf("log score %s, Brier score %s, accuracy %s, calibration error %s",
-                              format(x$log_score, digits = 4), format(x$brier, digits = 4),
-                              format(x$accuracy, digits = 4), format(x$error, digits = 3))))
+                              format(x$log_score, digits = digits), format(x$brier, digits = digits),
+                              format(x$accuracy, digits = digits), format(x$error, digits = few))))
   }
   invisible(x)
 }
@@ -192,7 +194,7 @@ plot_pit <- function(x, dots) {
   graphics::rect((seq_len(k) - 1) / k, 0, seq_len(k) / k, counts, col = shape$col, border = "white")
   graphics::abline(h = 1, lty = 2, col = "grey45")
   graphics::box()
-  if (has_margin()) margin_note(c(sprintf("95%% intervals cover %.1f%%", 100 * x$coverage$observed[4]),
+  if (has_margin()) margin_note(c(sprintf("95%% intervals cover %s%%", fixed(100 * x$coverage$observed[4], 1)),
                                   "grey: 95% of right bars"))
 }
 
@@ -212,6 +214,6 @@ plot_reliability <- function(x, dots) {
   graphics::segments(r$predicted, right[, 1], r$predicted, right[, 2], col = "grey80", lwd = 3, lend = 1)
   if (is_one) graphics::lines(r$predicted, r$observed, col = look$col, lwd = given_or(dots, list(lwd = 1.8))$lwd)
   graphics::points(r$predicted, r$observed, col = look$col, pch = look$pch, cex = 0.5 + 1.5 * sqrt(r$n / max(r$n)))
-  draw_top(look, label, sprintf("Calibration of %s: Brier score %.3f", label, x$brier), dots)
+  draw_top(look, label, sprintf("Calibration of %s: Brier score %s", label, fixed(x$brier, 3)), dots)
   axis_notes("area of points: rows", "grey: 95% of right shares", given_or(dots, list(xlab = "predicted probability")))
 }

@@ -15,6 +15,8 @@ said <- function(format, ...) {
 # A value as a user would type it, shortened.
 shown <- function(x) {
   if (is.function(x)) return("a function")
+  if (is.environment(x)) return("an environment")
+  if (is.factor(x)) return(sprintf("a factor of length %d", length(x)))
   if (isS4(x)) return(sprintf("an object of class \"%s\"", class(x)[1]))
   if (is.data.frame(x)) return(said("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
   if (is.matrix(x)) return(shown_matrix(x))
@@ -99,3 +101,8 @@ check_known_names <- function(names, n, known) {
 
 # Generics' dots: nothing is swallowed.
 check_dots_empty <- function(..., known = character()) check_known(list(...), known)
+
+# Numbers in words: whole ones with a mark between thousands that is not the session's decimal mark, and others with a
+# fixed number of decimals.
+thousands <- function(n) format(n, big.mark = if (identical(getOption("OutDec"), ",")) "." else ",", scientific = FALSE)
+fixed <- function(x, decimals) formatC(x, decimals, format = "f", decimal.mark = getOption("OutDec"))

@@ -101,10 +101,11 @@ refound_data <- function(fit, data, envir) {
     call$formula <- fit$terms
     if (!is.null(data)) call$data <- quote(data)
     envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
-    return(data_from_frame(call_frame(call, envir), fit$design$contrasts))
+    return(data_from_frame(call_frame(call, envir, frame_action(fit)), fit$design$contrasts))
   }
   call <- fit$call
   part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
   if (is.null(data)) data <- list(x = part("x"), y = part("y"))
-  data_from_xy(data$x, data$y, part("weights"), na.action = part("na.action"))
+  action <- if (is.null(call$na.action)) eval(frame_action(fit)) else part("na.action")
+  data_from_xy(data$x, data$y, part("weights"), na.action = action, contrasts = fit$design$contrasts)
 }

@@ -149,7 +149,7 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
 
 #' @export
 print.varnn_control <- function(x, ...) {
-  check_dots_empty(...)
+  check_dots_empty(..., known = "digits")
   shown_value <- function(v) if (is.null(v)) "chosen from the data" else shown(v)
   cat(paste0(format(names(x)), "  ", vapply(x, shown_value, ""), "\n"), sep = "")
   invisible(x)

@@ -6,12 +6,13 @@
 # ---- the formula interface
 
 # model.frame() of a call to a fitting function, evaluated as lm() does.
-call_frame <- function(call, envir, na.action = NULL) {
+call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   keep <- match(c("formula", "data", "subset", "weights", "na.action", "offset"), names(call), 0L)
   frame_call <- call[c(1L, keep)]
   names(frame_call)[2] <- "formula"
   frame_call$drop.unused.levels <- TRUE
   if (!is.null(na.action)) frame_call$na.action <- na.action
+  if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
   frame <- tryCatch({
     if (!is.null(call$data)) frame_call["data"] <- list(without_integer64(eval(call$data, envir)))
@@ -113,7 +114,7 @@ check_predictor <- function(v, name, levels) {
 
 # ---- the interface with x and y
 
-data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
+data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL) {
   y <- response_values(check_y(y), "y")
   x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
@@ -135,7 +136,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL) {
     check_frame_columns(frame)
     refuse_missing(names(frame), vapply(frame, anyNA, NA))
     terms <- attr(frame, "terms")
-    x <- frame_matrix(terms, frame, NULL)
+    x <- frame_matrix(terms, frame, contrasts)
     design <- utils::modifyList(design, list(terms = terms, xlevels = stats::.getXlevels(terms, frame),
                                              contrasts = attr(x, "contrasts"), columns = colnames(x),
                                              is_dummy = attr(x, "is_dummy")))

@@ -235,11 +235,11 @@ model_title.varnn_ae <- function(fit) {
 has_hidden_units <- function(fit) length(unit_layers(fit$spec)) > 2
 
 #' @exportS3Method
-result_line.varnn_ae <- function(fit) {
+result_line.varnn_ae <- function(fit, digits) {
   line <- NextMethod()
   if (is.null(fit$errors)) return(line)
   w <- case_weights(fit)
-  error <- function(rows) format(sum(w[rows] * fit$errors[rows], na.rm = TRUE) / sum(w[rows]), digits = 3)
+  error <- function(rows) format(sum(w[rows] * fit$errors[rows], na.rm = TRUE) / sum(w[rows]), digits = max(1, digits - 1))
   out <- fit$held_out
   trained <- if (is.null(out)) seq_len(fit$n_obs) else -out
   paste0("error ", error(trained), " per entry", if (!is.null(out)) sprintf(" (held out %s)", error(out)), "; ", line)
@@ -250,7 +250,7 @@ result_line.varnn_ae <- function(fit) {
 #' Which columns an autoencoder reproduces well, which not, and how its codes are spread and correlated.
 #'
 #' @param object,x a fit by [fit_ae()], its summary.
-#' @param ... not used.
+#' @param digits,... as of [summary.varnn_nn()].
 #' @return A list of class `summary.varnn_ae` with `fit_lines` (what `print()` shows), `variables` (a data frame: of
 #'   each column its `family`, its mean `error` in the training data and `explained`, the share of the error of the
 #'   best constant, its mean, that the reconstruction saves), `codes` (their standard deviations and correlations) and
@@ -262,7 +262,7 @@ result_line.varnn_ae <- function(fit) {
 #' @export
 summary.varnn_ae <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("summary", ...)
   rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   errors <- entry_errors(object, rows$y, rows$z, rows$x)
   w <- case_weights(object)
@@ -291,18 +291,21 @@ constant_errors <- function(fit, y, w) {
 
 #' @rdname summary.varnn_ae
 #' @export
-print.summary.varnn_ae <- function(x, ...) {
+print.summary.varnn_ae <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
+  few <- max(1, digits - 1)
   print_lines(c(x$fit_lines, "", "Reconstruction by column (error of the training data, share explained):"))
   shown <- x$variables[order(-x$variables$error), ]
-  print(utils::head(shown, 12), digits = 3)
+  print(utils::head(shown, 12), digits = few)
   if (nrow(shown) > 12) cat("... and", nrow(shown) - 12, "columns with smaller errors\n")
-  print_lines(c("", paste("Codes: standard deviations", paste(format(x$codes$sd, digits = 3), collapse = ", "))))
+  print_lines(c("", paste("Codes: standard deviations", paste(format(x$codes$sd, digits = few), collapse = ", "))))
   if (length(x$codes$sd) > 1 && !is.null(x$codes$correlation)) {
     cat("Correlations:\n")
-    print(x$codes$correlation, digits = 2)
+    print(x$codes$correlation, digits = max(1, digits - 2))
   }
   cat("\n")
-  print(x$layers, row.names = FALSE, digits = 4)
+  print(x$layers, row.names = FALSE, digits = digits)
   invisible(x)
 }
 
@@ -311,7 +314,7 @@ print.summary.varnn_ae <- function(x, ...) {
 #' @export
 fitted.varnn_ae <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("fitted", ...)
   reconstructed(object, NULL, NULL)
 }
 
@@ -353,7 +356,7 @@ coder_residuals <- function(object, type, envir) {
 #' @export
 deviance.varnn_ae <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("deviance", ...)
   rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   sum(case_weights(object) * entry_errors(object, rows$y, rows$z, rows$x), na.rm = TRUE)
 }
@@ -365,7 +368,7 @@ logLik.varnn_ae <- function(object, ...) {
 
 #' @export
 sigma.varnn_ae <- function(object, ...) {
-  check_dots_empty(...)
+  check_standard("sigma", ...)
   check_fit(object)
   r <- coder_residuals(object, "response", NULL)
   is_number <- vapply(object$design$variables, function(c) is_gaussian(c), NA)
@@ -379,6 +382,6 @@ sigma.varnn_ae <- function(object, ...) {
 #' @export
 variable.names.varnn_ae <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("variable.names", ...)
   vapply(object$design$variables, function(c) c$name, "")
 }

@@ -261,9 +261,8 @@ check_covariances <- function(covariance, spec) {
   n <- switch(covariance, full = weights * (weights - 1) / 2, lowrank = weights * spec$rank,
               last_layer = rows[last] * cols[last] * (cols[last] - 1) / 2, 0)
   if (n <= most_covariances) return(invisible())
-  number <- function(x) format(x, big.mark = ",", scientific = FALSE)
   stop_user("`posterior` = \"%s\" of %s weights and biases would have %s covariances, more than the %s that fit: %s.",
-            spec$covariance, number(weights), number(n), number(most_covariances),
+            spec$covariance, thousands(weights), thousands(n), thousands(most_covariances),
             if (covariance == "lowrank") "make `rank` smaller, or use \"meanfield\""
             else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
 }

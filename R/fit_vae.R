@@ -323,12 +323,12 @@ model_title.varnn_vae <- function(fit) {
 }
 
 #' @exportS3Method
-result_line.varnn_vae <- function(fit) {
+result_line.varnn_vae <- function(fit, digits) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
   at <- kept_epoch(fit)
   a <- fit$arguments
-  number <- function(x) format(x, digits = 4)
+  number <- function(x) format(x, digits = digits)
   paste0("ELBO ", number(h$elbo[at]), " nats per row (log-likelihood ", number(-h$nll[at]), ", KL ",
          number(h$kl_latent[at]), ")",
          if (a$beta != 1) sprintf("; trained with beta = %s", format(a$beta)),

@@ -75,9 +75,11 @@ gradient_table <- function(at, theta, which, layout) {
 }
 
 #' @export
-print.varnn_gradients <- function(x, ...) {
+print.varnn_gradients <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
   table <- attr(x, "table")
   print_lines(sprintf("Worst relative error of %d derivatives: %s (at %s)", nrow(table),
-                      format(c(unclass(x)), digits = 3), table$parameter[which.max(table$error)]))
+                      format(c(unclass(x)), digits = max(1, digits - 1)), table$parameter[which.max(table$error)]))
   invisible(x)
 }

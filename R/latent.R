@@ -208,7 +208,7 @@ check_codes <- function(z, latent) {
 predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE,
                              threads = object$control$threads, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type", "per_variable", "threads"))
+  check_standard("predict", ..., known = c("newdata", "type", "per_variable", "threads"))
   object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   check_choice(type, c("latent", "reconstruction", "error"), "type")
   check_flag(per_variable, "per_variable")

@@ -32,7 +32,7 @@ has_profiled_sigma <- function(block) {
 #' @export
 fitted.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("fitted", ...)
   out <- training_predictions(object, NULL)
   as_trained(object, out)
 }
@@ -43,7 +43,9 @@ fitted.varnn <- function(object, ...) {
 #'
 #' @param object a fit.
 #' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability);
-#'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances.
+#'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances;
+#'   `"working"`: divided by the derivative of the mean by the linear output, as of [glm()] (not of factors of several
+#'   levels).
 #' @param ... not used.
 #' @return A vector, or a matrix when there are several columns (several responses; levels).
 #' @seealso [residuals.varnn_ae()] of autoencoders, [predict.varnn_nn()], [plot.varnn()] with `which = "fit"`.
@@ -52,11 +54,14 @@ fitted.varnn <- function(object, ...) {
 #' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
 #' summary(residuals(fit))
 #' @export
-residuals.varnn <- function(object, type = c("response", "pearson", "deviance"), ...) {
+residuals.varnn <- function(object, type = c("response", "pearson", "deviance", "working"), ...) {
   check_fit(object)
   check_dots_empty(..., known = "type")
-  type <- check_choice(if (identical(type, c("response", "pearson", "deviance"))) "response" else type,
-                       c("response", "pearson", "deviance"), "type")
+  types <- c("response", "pearson", "deviance", "working")
+  if (identical(type, "partial")) stop_user("`type` = \"partial\" needs a model that is a sum over terms.")
+  type <- check_choice(if (identical(type, types)) "response" else type, types, "type")
+  if (type == "working" && "categorical" %in% object$family)
+    stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
   several <- length(object$blocks) > 1
   parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)
   out <- do.call(cbind, parts)
@@ -72,11 +77,17 @@ block_residuals <- function(part, type, w, several = FALSE) {
   y <- observed_mean(part)
   raw <- named_columns((y - mu) * b$scale, block_labels(b, several))
   if (type == "response") return(raw)
+  if (type == "working") return(raw / pmax(mean_slope(b, mu), .Machine$double.eps))
   if (type == "pearson") return(raw * sqrt(w / pmax(family_variance(part, mu), .Machine$double.eps)))
   d <- sqrt(pmax(twin$deviance(part$y, part$eta, part$free), 0) * w)
   if (ncol(d) != ncol(raw)) return(named_columns(d, b$columns))
   raw[] <- sign(y - mu) * d * if (b$family == "gaussian") b$scale else 1
   raw
+}
+
+# The derivative of the mean by eta.
+mean_slope <- function(block, mu) {
+  switch(block$family, bernoulli = , binomial = mu * (1 - mu), poisson = , negative_binomial = mu, 1)
 }
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
@@ -96,7 +107,7 @@ family_variance <- function(part, mu) {
 #' @export
 nobs.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(..., known = "use.fallback") # as step() and drop1() ask
+  check_standard("nobs", ...)
   if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
 }
 
@@ -111,16 +122,18 @@ unbiased_total <- function(w, lost = 1) {
 }
 
 #' @export
-weights.varnn <- function(object, ...) {
+weights.varnn <- function(object, type = "prior", ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_dots_empty(..., known = "type")
+  if (identical(type, "working")) stop_user("`type` = \"working\" belongs to glm()'s algorithm: use \"prior\".")
+  if (!identical(type, c("prior", "working"))) check_choice(type, "prior", "type")
   stats::naresid(object$na.action, object$weights)
 }
 
 #' @export
 deviance.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("deviance", ...)
   w <- case_weights(object)
   sum(vapply(training_blocks(object, NULL), function(part) {
     d <- family_table[[part$block$family]]$deviance(part$y, part$eta, part$free)
@@ -144,7 +157,7 @@ deviance.varnn <- function(object, ...) {
 #' @export
 logLik.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("logLik", ...)
   w <- case_weights(object)
   parts <- training_blocks(object, NULL)
   structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = n_cases(object),
@@ -179,7 +192,7 @@ block_log_lik <- function(part, w) {
 #' @export
 sigma.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("sigma", ...)
   parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, NULL))
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
@@ -204,14 +217,14 @@ n_parameters <- function(fit) {
 #' @export
 df.residual.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("df.residual", ...)
   n_cases(object) - if (is.null(object$rank)) object$n_par else object$rank
 }
 
 #' @export
 formula.varnn <- function(x, ...) {
   check_fit(x)
-  check_dots_empty(...)
+  check_standard("formula", ...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no formula.")
   stats::formula(x$terms)
 }
@@ -219,7 +232,7 @@ formula.varnn <- function(x, ...) {
 #' @export
 terms.varnn <- function(x, ...) {
   check_fit(x)
-  check_dots_empty(...)
+  check_standard("terms", ...)
   if (is.null(x$terms)) stop_user("The model was fitted to x and y: it has no terms.")
   x$terms
 }
@@ -227,24 +240,40 @@ terms.varnn <- function(x, ...) {
 #' @export
 model.frame.varnn <- function(formula, ...) {
   check_fit(formula)
+  given <- list(...)
+  check_known(given, frame_arguments)
   if (is.null(formula$terms)) stop_user("The model was fitted to x and y: it has no model frame.")
   call <- formula$call
   call$formula <- formula$terms
-  passes <- formula$design$kind == "columns" && is.null(call$na.action)
-  call_frame(call, environment(formula$terms), if (passes) quote(stats::na.pass))
+  values <- given[intersect(names(given), c("data", "subset", "na.action"))]
+  call[names(values)] <- values
+  is_other <- any(c("data", "na.action") %in% names(values)) && formula$design$kind != "columns"
+  call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
+             if (length(values)) formula$design$xlevels)
+}
+
+# As model.frame.default() has them; the last two are as in lm() whatever is given.
+frame_arguments <- c("data", "subset", "na.action", "drop.unused.levels", "xlev")
+
+# What was done about missing values in training, when the call does not say: the option may have changed since.
+frame_action <- function(fit) {
+  if (!is.null(fit$call$na.action)) return(NULL)
+  if (fit$design$kind == "columns") return(quote(stats::na.pass))
+  switch(class(fit$na.action)[1], omit = quote(stats::na.omit), exclude = quote(stats::na.exclude),
+         quote(stats::na.pass))
 }
 
 #' @export
 variable.names.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("variable.names", ...)
   c(if (object$design$intercept) "(Intercept)", object$design$columns)
 }
 
 #' @export
 family.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("family", ...)
   families <- lapply(object$blocks, function(b) {
     switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),
            poisson = stats::poisson(),
@@ -271,7 +300,7 @@ family.varnn <- function(object, ...) {
 #' @export
 coef.varnn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("coef", ...)
   if (!has_hidden(object)) return(linear_coef(object))
   coef_matrices(object)
 }

@@ -179,24 +179,26 @@ largest_cosine <- function(m) {
 #' @rdname compare_pca
 #' @param x a comparison.
 #' @export
-print.varnn_pca <- function(x, ...) {
+print.varnn_pca <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
   t <- x$table
   cat(if (x$is_linear) "Linear autoencoder" else "Autoencoder", "beside principal components\n\n")
   cat("Mean squared error per entry (share of variance explained):\n")
-  cell <- function(error, share) sprintf("%s (%.1f%%)", format(signif(error, 4)), 100 * share)
+  cell <- function(error, share) sprintf("%s (%s%%)", format(signif(error, digits)), fixed(100 * share, 1))
   shown <- data.frame(components = t$components, PCA = cell(t$pca_error, t$pca_share),
                       autoencoder = cell(t$ae_error, t$ae_share))
   if (!is.null(t$pca_error_new)) {
-    shown[["PCA held out"]] <- signif(t$pca_error_new, 4)
-    shown[["autoencoder held out"]] <- signif(t$ae_error_new, 4)
+    shown[["PCA held out"]] <- signif(t$pca_error_new, digits)
+    shown[["autoencoder held out"]] <- signif(t$ae_error_new, digits)
   }
-  shown[["largest angle"]] <- sprintf("%.2f", t$angle)
+  shown[["largest angle"]] <- fixed(t$angle, 2)
   print(shown, row.names = FALSE)
   print_lines(c("", sprintf("Angles in degrees between the subspaces of PCA and of the decoder%s: %s",
                             if (x$is_linear) "" else " (its tangent at the mean code)",
-                            paste(sprintf("%.2f", x$angles), collapse = ", ")),
-                sprintf("Largest cosine between two columns of the decoder%s: %.3f%s",
-                        if (x$is_linear) "" else "'s Jacobian", x$cosine, orthogonal_words(x))))
+                            paste(fixed(x$angles, 2), collapse = ", ")),
+                sprintf("Largest cosine between two columns of the decoder%s: %s%s",
+                        if (x$is_linear) "" else "'s Jacobian", fixed(x$cosine, 3), orthogonal_words(x))))
   invisible(x)
 }
 

@@ -184,7 +184,7 @@ mark_best <- function(h, best, shape) {
   key <- data.frame(text = c("training", "validation"), col = shape$col, lwd = shape$lwd, lty = shape$lty, pch = NA)
   if (!is.na(at) && is.finite(h$val_loss[at])) {
     graphics::points(h$epoch[at], h$val_loss[at], pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = shape$col[2])
-    best <- paste("best epoch:", format(best, big.mark = ","))
+    best <- paste("best epoch:", thousands(best))
     key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = shape$lty[1], pch = 21))
   }
   draw_key(key, shape$col[2])
@@ -271,7 +271,7 @@ unit_weights <- function(layer, fit, leaves) {
   leaf_matrix(fit, leaf)
 }
 
-count_of <- function(n, what) sprintf("%s %s%s", format(n, big.mark = ","), what, if (n == 1) "" else "s")
+count_of <- function(n, what) sprintf("%s %s%s", thousands(n), what, if (n == 1) "" else "s")
 
 # The units of a layer (0: the input) and what follows it before the next layer of units, a line each.
 layer_caption <- function(spec, layer, following, units) {
@@ -468,7 +468,7 @@ plot_confusion <- function(counts, block, dots, in_panel) {
   graphics::plot.window(c(0.5, k + 0.5), c(k + 0.5, 0.5), xaxs = "i", yaxs = "i")
   draw_cells(counts, shape)
   draw_class_axes(axes, k, given_or(dots, list(xlab = "predicted class", ylab = "observed class")))
-  draw_main(block$columns, dots, if (in_panel) 0.4 else 1.4, sprintf(": accuracy %.3f", accuracy_of(counts)))
+  draw_main(block$columns, dots, if (in_panel) 0.4 else 1.4, paste(": accuracy", fixed(accuracy_of(counts), 3)))
   if (!in_panel) margin_note(c("training data", note_cells))
 }
 
@@ -570,7 +570,7 @@ plot_observed <- function(observed, fitted, block, dots, in_panel) {
 }
 
 sampled_note <- function(drawn, known) {
-  if (drawn < known) sprintf("%s of %s rows", format(drawn, big.mark = ","), format(known, big.mark = ","))
+  if (drawn < known) sprintf("%s of %s rows", thousands(drawn), thousands(known))
 }
 
 # Places of at most `most` values, evenly by rank, the least and the greatest among them.

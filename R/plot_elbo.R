@@ -79,7 +79,7 @@ draw_elbo_key <- function(lines, looks, best) {
   held_out <- if ("held out" %in% names) lines$above[at, "held out"] else NA
   if (is.finite(held_out)) {
     graphics::points(best, held_out, pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = looks["held out", "col"])
-    best <- paste("best epoch:", format(best, big.mark = ","))
+    best <- paste("best epoch:", thousands(best))
     key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = 1, pch = 21))
   }
   size <- place_key(graphics::strwidth(key$text, "inches"), graphics::par("pin")[1])$cex

@@ -20,8 +20,8 @@ check_group <- function(group, n, omitted = NULL, rows = seq_len(n)) {
   if (length(omitted) && length(group) == n + length(omitted)) group <- group[-omitted]
   if (length(group) == n) group <- group[rows]
   if (length(group) != length(rows))
-    stop_user("`group` must have a value for each of the %s training rows, not %s.", format(n, big.mark = ","),
-              format(length(group), big.mark = ","))
+    stop_user("`group` must have a value for each of the %s training rows, not %s.", thousands(n),
+              thousands(length(group)))
   group_values(group)
 }
 
@@ -231,7 +231,7 @@ within_fences <- function(z, has_limits = FALSE) {
 has_limits <- function(dots) c(!is.null(dots$xlim), !is.null(dots$ylim))
 
 beyond_words <- function(n, of) {
-  if (n) sprintf("%s of %s rows beyond the edges", format(n, big.mark = ","), format(of, big.mark = ","))
+  if (n) sprintf("%s of %s rows beyond the edges", thousands(n), thousands(of))
 }
 
 # Small print on the line of the horizontal axis's name, to the left and right of it, or below it in a narrow picture;

@@ -222,7 +222,7 @@ check_image_dim <- function(columns, dim) {
     stop_user("`dim` must be the height and width of the images in pixels, as in c(8, 8), not %s.", shown(dim))
   if (prod(dim) != length(columns))
     stop_user("`dim` = c(%s) makes %s pixels, but the model has %s columns.", paste(dim, collapse = ", "),
-              format(prod(dim), big.mark = ","), format(length(columns), big.mark = ","))
+              thousands(prod(dim)), thousands(length(columns)))
   is_number <- vapply(columns, function(c) c$type %in% c("double", "integer", "logical"), NA)
   if (!all(is_number))
     stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
@@ -242,7 +242,7 @@ check_rows <- function(rows, fit, most = 12) {
   }
   if (!every(is.numeric(rows), length(rows) >= 1, all(is.finite(rows)), all(rows == round(rows)), all(rows >= 1),
              all(rows <= n)))
-    stop_user("`rows` must be numbers of training rows, from 1 to %s, not %s.", format(n, big.mark = ","), shown(rows))
+    stop_user("`rows` must be numbers of training rows, from 1 to %s, not %s.", thousands(n), shown(rows))
   if (length(rows) > most_images) stop_user("`rows` are %d: no more than %d are drawn at once.", length(rows),
                                             most_images)
   rows

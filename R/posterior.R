@@ -14,7 +14,7 @@
 #'   `"prediction"`: of the response, noise included.
 #' @param level of the interval.
 #' @param draws from the posterior.
-#' @param ... not used; an argument here is an error.
+#' @param na.action,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
@@ -32,15 +32,18 @@
 #' predict(fit, mtcars[1:3, ], interval = "confidence")
 #' predict(fit, mtcars[1:3, ], interval = "prediction", level = 0.8)
 #' @export
-predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000, ...) {
+predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
+                                   na.action = stats::na.pass, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type", "interval", "level", "draws"))
+  check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action"))
+  action <- na_name(na.action)
   check_choice(interval, c("none", "confidence", "prediction"), "interval")
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   is_new <- !missing(newdata) && !is.null(newdata)
   has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
+  if (is_new) rows <- by_na_action(rows, action)
   if (!is.null(type)) check_choice(type, c(predict_types, "draws"), "type")
   if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
@@ -86,7 +89,7 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #' @export
 coef.varnn_bayes_nn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("coef", ...)
   object$layout <- object$layout[object$layout$part == 0, ]
   if (!has_hidden(object)) linear_coef(object) else coef_matrices(object)
 }
@@ -95,7 +98,7 @@ coef.varnn_bayes_nn <- function(object, ...) {
 #' @export
 vcov.varnn_bayes_nn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("vcov", ...)
   q <- weight_posterior(object)
   if (has_hidden(object)) {
     check_draws_memory(length(q$mean)^2, "The covariance of all weights")
@@ -109,7 +112,7 @@ vcov.varnn_bayes_nn <- function(object, ...) {
 #' @export
 confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("parm", "level"))
+  check_standard("confint", ..., known = c("parm", "level"))
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   q <- weight_posterior(object)
   if (has_hidden(object)) {
@@ -182,7 +185,7 @@ total_kl <- function(fit, draws = 1000L) {
 #' @export
 sigma.varnn_bayes_nn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("sigma", ...)
   at <- which(vapply(object$blocks, function(b) b$family == "gaussian", NA))
   if (!length(at)) stop_user("sigma() needs a gaussian response with constant noise; this fit's family is %s.",
                              quoted(object$family))
@@ -221,26 +224,26 @@ as_response <- function(block, y) {
 
 # ---- print and summary
 
-posterior_lines <- function(fit) {
+posterior_lines <- function(fit, digits) {
   if (fit$spec$weights == "point") return(NULL)
   a <- fit$arguments
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
     paste0("Posterior: ", a$posterior, if (a$posterior == "lowrank") paste(" with", a$rank, "factors"), "; estimator ",
-           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit)),
+           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
-                                format(last$elbo * n_trained(fit), digits = 6),
-                                format(-last$nll * n_trained(fit), digits = 6),
-                                format(last$kl_weights * n_trained(fit), digits = 5)))
+                                format(last$elbo * n_trained(fit), digits = digits + 2),
+                                format(-last$nll * n_trained(fit), digits = digits + 2),
+                                format(last$kl_weights * n_trained(fit), digits = digits + 1)))
 }
 
 n_trained <- function(fit) 1 / fit$control$objective$coefficient[["kl_weights"]]
 
-noise_words <- function(fit) {
+noise_words <- function(fit, digits) {
   own <- vapply(fit$blocks, function(b) b$family == "gaussian", NA)
   if (!any(own)) return(NULL)
-  paste0("; noise sd ", paste(format(sigma.varnn_bayes_nn(fit), digits = 4), collapse = ", "),
+  paste0("; noise sd ", paste(format(sigma.varnn_bayes_nn(fit), digits = digits), collapse = ", "),
          if (any(vapply(fit$blocks[own], function(b) isTRUE(b$knows_sigma), NA))) " (given)")
 }
 
@@ -249,7 +252,7 @@ noise_words <- function(fit) {
 #' The parts of the ELBO, the noise, and what the data have determined in each layer.
 #'
 #' @param object,x a fit, its summary.
-#' @param ... not used.
+#' @param digits,... as of [summary.varnn_nn()].
 #' @return A list of class `summary.varnn_bayes_nn`: `fit_lines` (what `print()` shows), `elbo` (its parts in nats,
 #'   of the training data, as the history has them: of a network trained by draws those of the last epoch's, which
 #'   [elbo()] takes anew and more of), `sigma` (the noise's standard deviation, where there is one), `n_weights`,
@@ -268,7 +271,7 @@ noise_words <- function(fit) {
 #' @export
 summary.varnn_bayes_nn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("summary", ...)
   q <- weight_posterior(object)
   layers <- layer_table(object, q)
   h <- object$history
@@ -315,11 +318,14 @@ nearest_sd <- function(spec) {
 
 #' @rdname summary.varnn_bayes_nn
 #' @export
-print.summary.varnn_bayes_nn <- function(x, ...) {
+print.summary.varnn_bayes_nn <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
+  few <- max(1, digits - 1)
   print_lines(c(x$fit_lines, ""))
-  cat(sprintf("The data determine about %s of %s weights and biases.\n", format(x$n_effective, digits = 3),
-              format(x$n_weights, big.mark = ",")))
-  print(x$layers, row.names = FALSE, digits = 3)
+  cat(sprintf("The data determine about %s of %s weights and biases.\n", format(x$n_effective, digits = few),
+              thousands(x$n_weights)))
+  print(x$layers, row.names = FALSE, digits = few)
   invisible(x)
 }
 

@@ -28,7 +28,10 @@ check_finite_output <- function(x) {
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
-#' @param ... not used; an argument here is an error.
+#' @param na.action what to do with rows of `newdata` that have missing values: [na.pass()] predicts `NA`, [na.omit()]
+#'   leaves them out, [na.fail()] is an error.
+#' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
+#'   as they are; others are an error.
 #' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as
 #'   many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
 #'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels
@@ -43,18 +46,20 @@ check_finite_output <- function(x) {
 #' predict(fit, iris[c(1, 51, 101), ])
 #' predict(fit, iris[c(1, 51, 101), ], type = "prob")
 #' @export
-predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE, ...) {
+predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
+                             na.action = stats::na.pass, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "type", "threads", "se.fit"))
+  check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action"))
   check_number(threads, "threads", 1, 1024, whole = TRUE)
   check_flag(se.fit, "se.fit")
+  action <- na_name(na.action)
   type <- predict_type(object, type)
   if (missing(newdata) || is.null(newdata)) {
     rows <- if (se.fit) training_data(object, NULL, parent.frame())
     rows <- c(list(x = rows$x), training_eta(object, NULL))
     in_place <- function(x) as_trained(object, x)
   } else {
-    rows <- design_rows(object$design, newdata)
+    rows <- by_na_action(design_rows(object$design, newdata), action)
     rows$eta <- model_eta(object, rows, threads = threads)
     in_place <- function(x) with_rows(spread(x, rows$ok), rows$rows)
   }
@@ -63,6 +68,16 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   out <- prediction_errors(object, rows, type, out, parent.frame())
   out[c("fit", "se.fit")] <- lapply(out[c("fit", "se.fit")], in_place)
   out
+}
+
+# Rows of new data as `action` has them; without those with missing values, or an error when there are some.
+by_na_action <- function(rows, action) {
+  if (action == "na.pass" || all(rows$ok)) return(rows)
+  if (action == "na.fail")
+    stop_user("`newdata` has missing values in %d rows, and `na.action` is na.fail.", sum(!rows$ok))
+  rows$rows <- rows$rows[rows$ok]
+  rows$ok <- rows$ok[rows$ok]
+  rows
 }
 
 predict_types <- c("response", "link", "class", "prob")

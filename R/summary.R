@@ -1,21 +1,49 @@
 # print() and summary().
 
 #' @export
-print.varnn <- function(x, ...) {
+print.varnn <- function(x, digits = print_digits(), ...) {
   check_fit(x)
-  check_dots_empty(..., known = "digits")
-  print_lines(fit_lines(x))
+  check_standard("print", ..., known = "digits")
+  print_lines(fit_lines(x, check_digits(digits)))
   invisible(x)
+}
+
+# As print.lm() has them.
+print_digits <- function() max(3L, getOption("digits") - 3L)
+
+check_digits <- function(digits) {
+  if (is.null(digits)) print_digits() else check_number(digits, "digits", 1, 22, whole = TRUE)
 }
 
 # No wider than the console.
 print_lines <- function(lines) writeLines(strwrap(lines, getOption("width") + 1, exdent = 2))
 
-fit_lines <- function(fit) {
-  call <- paste(deparse(fit$call, width.cutoff = 100L), collapse = " ")
-  if (nchar(call) > 200) call <- paste0(substr(call, 1, 197), "...")
-  c(model_title(fit), paste("Call:", call), "", paste("Network:", network_line(fit)), paste("Data:", data_line(fit)),
-    posterior_lines(fit), paste("Training:", training_line(fit)), paste("Result:", result_line(fit)))
+fit_lines <- function(fit, digits = print_digits()) {
+  c(model_title(fit), paste("Call:", shown_call(fit$call)), "", paste("Network:", network_line(fit)),
+    paste("Data:", data_line(fit)), posterior_lines(fit, digits), paste("Training:", training_line(fit)),
+    paste("Result:", result_line(fit, digits)))
+}
+
+# A call as it was typed, at most 200 characters of it; values in it, as do.call() puts them there, in words.
+shown_call <- function(call) {
+  words <- character()
+  in_words <- function(x) {
+    if (is_whole(x)) return(x)
+    if (is.call(x) && length(x) <= 200) return(as.call(lapply(as.list(x), function(part) {
+      if (identical(part, quote(expr = ))) part else in_words(part) # as in x[, 1]
+    })))
+    words <<- c(words, if (is.call(x)) "..." else paste0("<", shown(x), ">"))
+    as.name(paste0(".value", length(words), "."))
+  }
+  text <- paste(trimws(deparse(in_words(call), width.cutoff = 100L, nlines = 5L)), collapse = " ")
+  for (i in seq_along(words)) text <- sub(paste0(".value", i, "."), words[i], text, fixed = TRUE)
+  if (nchar(text) > 200) paste0(substr(text, 1, 197), "...") else text
+}
+
+# Typed as it is, and not long.
+is_whole <- function(x) {
+  if (is.call(x)) return(identical(x[[1]], quote(`function`)))
+  is.null(x) || is.symbol(x) || is.atomic(x) && is.null(attributes(x)) && length(x) <= 3
 }
 
 model_title <- function(fit) UseMethod("model_title")
@@ -59,7 +87,7 @@ layer_words <- function(spec) {
   }, "", USE.NAMES = FALSE)
 }
 
-count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
+count <- function(n, what) paste0(thousands(n), " ", what, if (n != 1) "s")
 
 data_line <- function(fit) {
   s <- fit$scaling
@@ -91,19 +119,19 @@ stop_words <- c(finished = "all epochs done", converged = "converged", patience 
                 callback = "stopped by the callback",
                 interrupted = "interrupted", diverged = "diverged", error = "an error")
 
-result_line <- function(fit) UseMethod("result_line")
+result_line <- function(fit, digits) UseMethod("result_line")
 
 # The row of the history that belongs to the parameters.
 kept_epoch <- function(fit) if (fit$best_epoch > 0) min(fit$best_epoch, nrow(fit$history)) else nrow(fit$history)
 
 #' @exportS3Method
-result_line.varnn <- function(fit) {
+result_line.varnn <- function(fit, digits) {
   h <- fit$history
   if (!nrow(h)) return("not trained")
   watched <- !is.null(h$val_loss)
   at <- kept_epoch(fit)
-  paste0("loss ", format(h$loss[at], digits = 4), " nats per observation",
-         if (watched) paste0(", ", format(h$val_loss[at], digits = 4), " held out",
+  paste0("loss ", format(h$loss[at], digits = digits), " nats per observation",
+         if (watched) paste0(", ", format(h$val_loss[at], digits = digits), " held out",
                              if (at < nrow(h)) sprintf(" (best: epoch %d)", at)))
 }
 
@@ -113,7 +141,9 @@ result_line.varnn <- function(fit) {
 #' log-likelihood, and the size of its layers.
 #'
 #' @param object,x a fit, its summary.
-#' @param ... not used.
+#' @param digits significant digits to print, by default three fewer than `getOption("digits")`, as for [lm()].
+#' @param ... arguments that [summary.lm()] and [summary.glm()] have beside these, at values that leave the summary as
+#'   it is; others are an error.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or
 #'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik`, `deviance` and, with
@@ -126,7 +156,7 @@ result_line.varnn <- function(fit) {
 #' @export
 summary.varnn_nn <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("summary", ...)
   if (is.null(object$eta)) object$eta <- training_eta(object, NULL)$eta
   parts <- training_blocks(object, NULL)
   names(parts) <- vapply(object$blocks, function(b) b$columns, "")
@@ -172,23 +202,25 @@ share_explained <- function(ss, total) if (total > 0) 1 - ss / total else NA_rea
 
 #' @rdname summary.varnn_nn
 #' @export
-print.summary.varnn_nn <- function(x, ...) {
+print.summary.varnn_nn <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
   print_lines(c(x$fit_lines, ""))
   for (name in names(x$responses)) {
     one <- x$responses[[name]]
     if (length(x$responses) > 1) cat("Response ", name, ":\n", sep = "")
-    cat(paste(gsub("_", " ", names(one$measures)), format(one$measures, digits = 4, trim = TRUE), collapse = ", "),
+    cat(paste(gsub("_", " ", names(one$measures)), format(one$measures, digits = digits, trim = TRUE), collapse = ", "),
         "\n", sep = "")
     if (!is.null(one$residuals)) {
       q <- stats::setNames(one$residuals, c("Min", "1Q", "Median", "3Q", "Max"))
       cat("Residuals:\n")
-      print(signif(q, 4))
+      print(signif(q, digits), digits = digits)
     }
     if (!is.null(one$confusion) && nrow(one$confusion) <= 12) print(one$confusion)
   }
-  cat("\nLog-likelihood ", format(c(x$log_lik), digits = 6), " (", attr(x$log_lik, "df"), " parameters), deviance ",
-      format(x$deviance, digits = 5), "\n\n", sep = "")
-  if (is.null(x$coefficients)) print(x$layers, row.names = FALSE, digits = 4)
-  else stats::printCoefmat(x$coefficients, has.Pvalue = TRUE)
+  cat("\nLog-likelihood ", format(c(x$log_lik), digits = digits + 2), " (", attr(x$log_lik, "df"),
+      " parameters), deviance ", format(x$deviance, digits = digits + 1), "\n\n", sep = "")
+  if (is.null(x$coefficients)) print(x$layers, row.names = FALSE, digits = digits)
+  else stats::printCoefmat(x$coefficients, digits = digits, has.Pvalue = TRUE, ...)
   invisible(x)
 }

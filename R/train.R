@@ -53,7 +53,7 @@ check_memory <- function(layout, control) {
               format(available / 1e9, digits = 3))
   if (needed > available) stop_user(
     "The network has %s parameters and would need %s GB, more than there is (%s GB): make `hidden` smaller.",
-    format(n_par, big.mark = ","), format(needed / 1e9, digits = 3), format(available / 1e9, digits = 3))
+    thousands(n_par), format(needed / 1e9, digits = 3), format(available / 1e9, digits = 3))
 }
 
 available_memory <- function() {

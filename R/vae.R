@@ -90,7 +90,7 @@ given_rows <- function(fit, newdata, n, x = NULL) {
 #' @export
 sigma.varnn_vae <- function(object, ...) {
   check_fit(object)
-  check_dots_empty(...)
+  check_standard("sigma", ...)
   is_number <- vapply(object$blocks, function(b) b$family == "gaussian", NA)
   if ("gaussian_hetero" %in% object$family) stop_user("sigma() is no number here: it depends on z.")
   if (!any(is_number)) stop_user("sigma() needs gaussian columns; this fit's families are %s.",
@@ -271,7 +271,7 @@ wide_draws <- function(mu, sd, spread) {
 #' @export
 logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "k"))
+  check_standard("logLik", ..., known = c("newdata", "k"))
   k <- check_number(k, "k", 1, 1e9, whole = TRUE)
   rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
   n <- nrow(rows$z)
@@ -475,7 +475,7 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 #'
 #' @param object,x a fit by [fit_vae()], its summary.
 #' @param draws draws per row for the ELBO.
-#' @param ... not used.
+#' @param digits,... as of [summary.varnn_nn()].
 #' @return A list of class `summary.varnn_vae` with `fit_lines` (what `print()` shows), `elbo` (its parts in nats per
 #'   row), `dimensions` (a data frame: `kl`, mean KL of each latent dimension; `mean_variance`, the variance of E(z |
 #'   x) over rows; `active`: is that above 0.01, Burda et al. 2016), `expected` (with gaussian columns alone: how many
@@ -490,7 +490,7 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 #' @export
 summary.varnn_vae <- function(object, draws = 20, ...) {
   check_fit(object)
-  check_dots_empty(..., known = "draws")
+  check_standard("summary", ..., known = "draws")
   rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   sd <- code_sds(object, rows$x)
   w <- case_weights(object) / sum(case_weights(object))
@@ -520,20 +520,23 @@ expected_dimensions <- function(fit, y) {
 
 #' @rdname summary.varnn_vae
 #' @export
-print.summary.varnn_vae <- function(x, ...) {
+print.summary.varnn_vae <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
+  few <- max(1, digits - 1)
   print_lines(c(x$fit_lines, ""))
-  e <- format(x$elbo, digits = 4, trim = TRUE)
+  e <- format(x$elbo, digits = digits, trim = TRUE)
   cat(sprintf("ELBO %s nats per row: log-likelihood %s, KL %s\n\n", e[1], e[2], e[3]))
-  print(x$dimensions, digits = 3)
+  print(x$dimensions, digits = few)
   print_lines(c("", paste(sprintf("%d of %d dimensions are active.", sum(x$dimensions$active), nrow(x$dimensions)),
                           collapse_words(x))))
   if (!is.null(x$sigma)) {
     cat("\nNoise (sigma):\n")
-    print(utils::head(x$sigma, 12), digits = 3)
+    print(utils::head(x$sigma, 12), digits = few)
     if (length(x$sigma) > 12) cat("... and", length(x$sigma) - 12, "more\n")
   }
   cat("\n")
-  print(x$layers, row.names = FALSE, digits = 4)
+  print(x$layers, row.names = FALSE, digits = digits)
   invisible(x)
 }
 
