@@ -60,6 +60,7 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   rows$x <- rows$x[known, , drop = FALSE]
   rows$y <- rows$y[known, , drop = FALSE]
   rows$offset <- rows$offset[known]
+  check_draws_memory(draws * nrow(rows$x), "That many draws of each row")
   block <- object$blocks[[1]]
   is_class <- block$type %in% c("factor", "logical")
   p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)

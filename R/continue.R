@@ -80,6 +80,7 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
     stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
               sub("[.]$", "", conditionMessage(e)))
   }
+  check_given_data(fit, data)
   train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
   if (is.null(train) && is.null(envir))
     stop_user("The fit has not kept its training data, which this needs: fit with `keep_data = TRUE`.")
@@ -92,6 +93,16 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
   if (!same)
     stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train
+}
+
+check_given_data <- function(fit, data) {
+  if (is.null(data)) return(invisible())
+  by_xy <- is.null(fit$terms) && fit$design$kind != "columns"
+  if (by_xy && (!is.list(data) || is.data.frame(data) || is.null(data$x) || is.null(data$y)))
+    stop_user("`data` must be list(x = , y = ), as the model was fitted to, not %s.", shown(data))
+  if (!by_xy && !is.data.frame(data) && !(is.matrix(data) && is.null(fit$terms)))
+    stop_user("`data` must be %s, not %s.", if (is.null(fit$terms)) "a data frame or a matrix" else "a data frame",
+              shown(data))
 }
 
 refound_data <- function(fit, data, envir) {

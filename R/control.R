@@ -100,7 +100,7 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   check_number(momentum, "momentum", 0, 1, below = TRUE)
   if (!is.null(clip_norm)) check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
   check_unless(Inf, patience, "patience", 1, whole = TRUE)
-  check_number(starts, "starts", 1, whole = TRUE)
+  check_number(starts, "starts", 1, 1e6, whole = TRUE)
   check_number(threads, "threads", 1, 1024, whole = TRUE)
   check_validation(validation)
   check_callback(callback)
@@ -138,7 +138,8 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
   known <- c(names(formals(nn_control)), setdiff(fit_arguments, c("...", "x")))
   check_known_names(names, n_given, known)
   if (!inherits(control, "varnn_control")) {
-    if (!is.list(control)) stop_user("`control` must be made by nn_control(), not %s.", shown(control))
+    if (!is.list(control) || is.data.frame(control) || length(control) && is.null(names(control)))
+      stop_user("`control` must be made by nn_control(), not %s.", shown(control))
     check_known(control, names(formals(nn_control)))
     control <- do.call(nn_control, control, quote = TRUE)
   }

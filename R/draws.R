@@ -51,10 +51,10 @@ over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) 
 check_draws <- function(draws) check_number(draws, "draws", 1, 1e8, whole = TRUE)
 
 # Result and the copies on the way.
-check_draws_memory <- function(numbers, what) {
+check_draws_memory <- function(numbers, what, argument = "draws") {
   if (24 * numbers > available_memory())
-    stop_user("%s would need %s GB, more than there is (%s GB): ask for fewer `draws` or rows.", what,
-              format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3))
+    stop_user("%s would need %s GB, more than there is (%s GB): ask for fewer `%s` or rows.", what,
+              format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3), argument)
 }
 
 # The engine's eta that stands for the mean of the response over the posterior: where that is not known, of draws.
@@ -214,12 +214,12 @@ rows_with_response <- function(fit, newdata, y, envir) {
 
 # Draws of a response [draws, rows], or [draws, rows, levels], of each block, by
 # draw(block, eta [rows, columns, draws], free, offset) -> [rows, (levels,) draws].
-drawn_responses <- function(fit, rows, draws, draw) {
+drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
   columns <- block_slices(fit$blocks, eta_rows)
   free <- block_free(fit)
   levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && b$family == "categorical") b$levels)
   n <- length(rows$ok)
-  check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws")
+  check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws", argument)
   out <- lapply(levels, function(l) {
     if (is.null(l)) matrix(NA_real_, draws, n, dimnames = list(NULL, rows$rows))
     else array(NA_real_, c(draws, n, length(l)), list(NULL, rows$rows, l))

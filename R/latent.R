@@ -61,6 +61,13 @@ row_errors <- function(errors) {
   out
 }
 
+# Codes, eta and columns of so many rows that are made anew.
+check_rows_memory <- function(fit, n, argument = "nsim") {
+  if (n >= 2^31) stop_user("`%s` asks for %s rows, more than a data frame has room for.", argument, thousands(n))
+  numbers <- fit_latent(fit) + sum(vapply(fit$blocks, function(b) eta_rows(b) + y_rows(b), 0))
+  check_draws_memory(n * numbers, "That many rows", argument)
+}
+
 # ---- the user's side
 
 # The rows that a verb is about: list(x, y, z, finish), where finish() names results and puts them in their places. Of
@@ -332,6 +339,7 @@ simulate.varnn_ae <- function(object, nsim = 1, seed = NULL, ...) {
   check_dots_empty(..., known = c("nsim", "seed"))
   nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
   if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  check_rows_memory(object, nsim)
   codes <- latent_rows(object, NULL, parent.frame())$z
   state <- use_seed(seed)
   on.exit(state$restore())

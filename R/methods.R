@@ -362,9 +362,10 @@ linear_coef <- function(fit) {
 simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
-  nsim <- check_number(nsim, "nsim", 1, whole = TRUE)
+  nsim <- check_number(nsim, "nsim", 1, 1e8, whole = TRUE)
   if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
   rows <- simulation_rows(object, newdata, parent.frame())
+  check_draws_memory(nsim * length(rows$names) * length(object$blocks), "That many simulations", "nsim")
   free <- simulation_free(object)
   trials <- if (is.null(newdata) && identical(object$family, "binomial")) rowSums(object$response) else 1
   state <- use_seed(seed)

@@ -198,12 +198,12 @@ sigma.varnn_bayes_nn <- function(object, ...) {
 simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
-  nsim <- check_number(nsim, "nsim", 1, whole = TRUE)
+  nsim <- check_number(nsim, "nsim", 1, 1e8, whole = TRUE)
   if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
   rows <- found_rows(object, newdata, parent.frame())
   state <- use_seed(seed)
   on.exit(state$restore())
-  drawn <- drawn_responses(object, rows, nsim, predict_block)
+  drawn <- drawn_responses(object, rows, nsim, predict_block, "nsim")
   drawn <- if (length(object$blocks) == 1) list(drawn) else drawn
   out <- Map(function(block, y) {
     sims <- lapply(seq_len(nsim), function(k) as_response(block, y[k, ]))

@@ -145,11 +145,13 @@ held_out_data <- function(train, blocks, validation) {
   if (train$design$kind == "columns") {
     if (!is.data.frame(validation) && !is.null(validation$x)) validation <- validation$x
     new <- columns_rows(train$design, validation, "`validation`")
-    if (!new$n) stop_user("The held-out data have no rows.")
+    if (!new$n) stop_user("`validation` has no rows.")
     return(engine_data(new$x, new$y, train$scaling))
   }
-  new <- new_response(train$design, train$terms, validation)
-  if (!nrow(new$x)) stop_user("The held-out data have no row without missing values.")
+  new <- tryCatch(new_response(train$design, train$terms, validation), error = function(e) {
+    stop_user("%s", sub("`newdata`", "`validation`", conditionMessage(e), fixed = TRUE))
+  })
+  if (!nrow(new$x)) stop_user("`validation` has no row without missing values.")
   check_like(blocks, new$response, nrow(new$x))
   if (all(is.na(new$response))) stop_user("The response of the held-out data has no value that is not missing.")
   engine_data(new$x, blocks_y(blocks, new$response, new$offset), train$scaling, NULL, engine_offset(blocks, new$offset))
@@ -159,13 +161,14 @@ held_out_data <- function(train, blocks, validation) {
 new_response <- function(design, terms, newdata, what = "the held-out data") {
   if (is.null(terms)) {
     if (!is.list(newdata) || is.null(newdata$x) || is.null(newdata$y))
-      stop_user("Held-out data for the interface with x and y must be list(x = , y = ).")
+      stop_user("`validation` must be list(x = , y = ) for the interface with x and y, not %s.", shown(newdata))
     rows <- design_rows(design, newdata$x)
     if (NROW(newdata$y) != length(rows$ok))
       stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
     return(list(x = rows$x, offset = rows$offset, response = take_rows(response_values(newdata$y, "y"), rows$ok)))
   }
-  if (!is.data.frame(newdata)) stop_user("Held-out data must be a data frame, not %s.", shown(newdata))
+  if (!is.data.frame(newdata))
+    stop_user("`validation` must be a proportion, row numbers or a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
   frame <- tryCatch(stats::model.frame(terms, without_integer64(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("The response is not in %s: %s.", what, conditionMessage(e)))

@@ -155,7 +155,7 @@ elbo <- function(object, newdata = NULL, ...) UseMethod("elbo")
 elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("newdata", "draws"))
-  draws <- check_number(draws, "draws", 1, 1e9, whole = TRUE)
+  draws <- check_draws(draws)
   rows <- latent_rows(object, newdata, parent.frame(), needs_data = TRUE)
   sd <- code_sds(object, rows$x)
   sum <- squares <- numeric(nrow(rows$z))
@@ -325,11 +325,13 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
     if (is.null(newdata)) given_rows(object, NULL, 1)
     if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
     given_values(object$design$given, newdata, "`newdata`")
+    check_rows_memory(object, nsim * nrow(newdata))
     newdata <- newdata[rep(seq_len(nrow(newdata)), nsim), all.vars(object$design$given$terms), drop = FALSE]
     row.names(newdata) <- NULL
     n <- nrow(newdata)
     given <- given_rows(object, newdata, n)
   }
+  check_rows_memory(object, n)
   state <- use_seed(seed)
   on.exit(state$restore())
   z <- matrix(stats::rnorm(n * fit_latent(object)), n, dimnames = list(NULL, latent_names(fit_latent(object))))
@@ -388,6 +390,7 @@ impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "dra
   some <- list(x = rows$x[part, , drop = FALSE], y = rows$y[part, , drop = FALSE], z = rows$z[part, , drop = FALSE])
   given <- given_rows(object, NULL, length(part), some$x)
   fill <- function(values) filled(object, newdata, part, some$y, values)
+  check_rows_memory(object, m * nrow(rows$x), "m")
   if (!length(part)) return(if (m == 1) newdata else rep(list(newdata), m))
   if (type == "mean") return(fill(weighted_fill(object, some, k, given)))
   out <- lapply(resampled_codes(object, some, k, m), function(z) {
@@ -491,6 +494,7 @@ as_type <- function(v, like) if (is.character(like)) as.character(v) else v
 summary.varnn_vae <- function(object, draws = 20, ...) {
   check_fit(object)
   check_standard("summary", ..., known = "draws")
+  draws <- check_draws(draws)
   rows <- latent_rows(object, NULL, NULL, needs_data = TRUE)
   sd <- code_sds(object, rows$x)
   w <- case_weights(object) / sum(case_weights(object))
