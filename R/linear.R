@@ -244,7 +244,7 @@ estimate_places <- function(fit) {
 #' @export
 vcov.varnn_nn <- function(object, complete = TRUE, ...) {
   check_fit(object)
-  check_dots_empty(..., known = "complete")
+  check_standard("vcov", ..., known = "complete")
   check_flag(complete, "complete")
   inner <- estimate_covariance(object, parent.frame())
   by <- coef_matrix(object)
@@ -266,7 +266,7 @@ aliased_coefs <- function(fit) {
 #' @export
 confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("parm", "level"))
+  check_standard("confint", ..., known = c("parm", "level"))
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   if (!is.null(why_no_maximum(object))) stop_no_errors(object, "confint()")
   v <- vcov.varnn_nn(object)
@@ -437,7 +437,7 @@ BIC.varnn <- function(object, ...) {
 #' @export
 extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
   check_fit(fit)
-  check_dots_empty(...)
+  check_standard("extractAIC", ...)
   check_number(k, "k")
   warn_no_criterion(fit, "AIC()")
   ll <- stats::logLik(fit)

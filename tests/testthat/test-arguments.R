@@ -42,7 +42,7 @@ working_calls <- list(
 callable <- function() {
   space <- asNamespace("varnn")
   out <- list()
-  add <- function(name, f, given) out[[name]] <<- list(f = f, given = given)
+  add <- function(name, f, given, generic = NULL) out[[name]] <<- list(f = f, given = given, generic = generic)
   for (name in getNamespaceExports(space)) {
     f <- get(name, space)
     is_generic <- any(grepl("UseMethod", deparse(body(f)), fixed = TRUE))
@@ -56,15 +56,15 @@ callable <- function() {
     f <- if (is.function(methods[[i, 3]])) methods[[i, 3]] else get(methods[[i, 3]], space)
     if (generic %in% c("close_noise", "remember", "result_line", "model_title", "print", "plot")) next
     if (grepl("^fit_", generic)) {
-      if (class != "default") add(name, f, working_calls[[name]])
+      if (class != "default") add(name, f, working_calls[[name]], generic)
     } else if (class == "default") {
-      add(name, f, list(3))
+      add(name, f, list(3), generic)
     } else {
       fits <- Filter(function(fit) inherits(fit, class), kind_of_fit)
       for (kind in names(fits)) {
         own <- utils::getS3method(generic, kind, optional = TRUE)
         if (is.null(own) || identical(own, f))
-          add(paste0(name, "(", kind, ")"), f, c(fits[kind], working_calls[[generic]]))
+          add(paste0(name, "(", kind, ")"), f, c(fits[kind], working_calls[[generic]]), generic)
       }
     }
   }
@@ -117,8 +117,7 @@ test_that("each argument takes any value, or says what is wrong with it", {
       own[seq_len(sum(names(given) == "" | names(given) %in% names(kind_of_fit)))]
     tried <- if (length(given) && inherits(given[[1]], "varnn")) own[-1] else own
     if (grepl("^fit_", name)) tried <- c(tried, names(formals(nn_control)))
-    # a user reaches the methods of fitting functions by the generic
-    if (grepl("^fit_", name)) f <- get(sub("[.].*", "", name))
+    if (!is.null(functions[[name]]$generic)) f <- get(functions[[name]]$generic) # by which a user reaches it
     for (argument in tried) for (value in sample(evil_values, share)) {
       call <- given
       call[argument] <- list(value)

@@ -45,10 +45,10 @@ choices_of <- function(default) {
 }
 
 outcome <- function(generic, fit, arguments) {
-  tryCatch({
+  tryCatch(suppressWarnings({
     utils::capture.output(out <- do.call(generic, c(list(fit), arguments), quote = TRUE))
     out
-  }, error = function(e) e)
+  }, classes = "varnn_no_criterion"), error = function(e) e)
 }
 
 # What the package says itself.
@@ -90,11 +90,11 @@ test_that("every method takes every documented argument at its default, and chan
       }
     }
   }
-  expect_gt(length(seen), 250)
+  expect_gt(length(seen), 200)
 })
 
 test_that("an argument that no one documents is an error which names the closest known one", {
-  for (generic in setdiff(standard, c(by_default, "anova", "vcov", "confint"))) {
+  for (generic in setdiff(standard, c(by_default, "anova"))) {
     for (kind in c("linear", "bayes")) {
       out <- outcome(generic, asked[[kind]], list(zzzz = 1))
       expect_s3_class(out, "error")
@@ -107,7 +107,7 @@ test_that("an argument that no one documents is an error which names the closest
 })
 
 test_that("what cannot be done says so", {
-  expect_refused(predict(asked$network, se.fit = TRUE), "^`se.fit`")
+  expect_refused(predict(asked$network, se.fit = TRUE), "^`se.fit` = TRUE does not apply")
   expect_refused(predict(asked$bayes, se.fit = TRUE), "^`se.fit`.*interval")
   expect_refused(predict(asked$linear, interval = "prediction"), "^`interval`")
   expect_refused(predict(asked$linear, terms = "wt"), "^`terms`")
