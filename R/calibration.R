@@ -13,6 +13,7 @@
 #' @param draws from the predictive distribution.
 #' @param bins of probabilities, for classes.
 #' @param x a calibration.
+#' @param digits significant digits to print.
 #' @param ... for `plot()`, graphical arguments as in [plot.varnn()], `col` being that of the bars or of the classes;
 #'   else not used.
 #' @details The probability integral transform of an observation is the probability of a smaller one,

@@ -14,24 +14,27 @@ said <- function(format, ...) {
 
 # A value as a user would type it, shortened.
 shown <- function(x) {
-  if (is.function(x)) return("a function")
-  if (is.environment(x)) return("an environment")
-  if (is.factor(x)) return(sprintf("a factor of length %d", length(x)))
-  if (isS4(x)) return(sprintf("an object of class \"%s\"", class(x)[1]))
-  if (is.data.frame(x)) return(said("a data frame of %d rows and %d columns", nrow(x), ncol(x)))
-  if (is.matrix(x)) return(shown_matrix(x))
-  if (length(dim(x)) > 2) return(sprintf("an array of %d dimensions", length(dim(x))))
-  if (is.list(x)) return("a list")
-  if (is.raw(x)) return("a raw vector")
-  if (is.atomic(x) && length(x) > 3) return(said("a vector of length %d", length(x)))
+  for (kind in shown_kinds) if (kind$is(x)) return(kind$words(x))
   text <- tryCatch(paste(deparse(x, width.cutoff = 60L), collapse = " "), error = function(e) class(x)[1])
   if (nchar(text) > 60) paste0(substr(text, 1, 57), "...") else text
 }
 
-shown_matrix <- function(x) {
-  article <- if (is.integer(x)) "an" else "a"
-  sprintf("%s %s matrix of %d rows and %d columns", article, typeof(x), nrow(x), ncol(x))
-}
+# Words for what is too long to be typed, or is not.
+shown_kinds <- list(
+  list(is = is.function, words = function(x) "a function"),
+  list(is = is.environment, words = function(x) "an environment"),
+  list(is = is.factor, words = function(x) said("a factor of length %d", length(x))),
+  list(is = isS4, words = function(x) said("an object of class \"%s\"", class(x)[1])),
+  list(is = is.data.frame,
+       words = function(x) said("a data frame of %d rows and %d columns", nrow(x), ncol(x))),
+  list(is = is.matrix, words = function(x) {
+    said("%s %s matrix of %d rows and %d columns", if (is.integer(x)) "an" else "a", typeof(x), nrow(x), ncol(x))
+  }),
+  list(is = function(x) length(dim(x)) > 2, words = function(x) said("an array of %d dimensions", length(dim(x)))),
+  list(is = is.list, words = function(x) "a list"),
+  list(is = is.raw, words = function(x) "a raw vector"),
+  list(is = function(x) is.atomic(x) && length(x) > 3, words = function(x) said("a vector of length %d", length(x)))
+)
 
 quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 

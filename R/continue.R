@@ -97,12 +97,12 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
 
 check_given_data <- function(fit, data) {
   if (is.null(data)) return(invisible())
-  by_xy <- is.null(fit$terms) && fit$design$kind != "columns"
-  if (by_xy && (!is.list(data) || is.data.frame(data) || is.null(data$x) || is.null(data$y)))
-    stop_user("`data` must be list(x = , y = ), as the model was fitted to, not %s.", shown(data))
-  if (!by_xy && !is.data.frame(data) && !(is.matrix(data) && is.null(fit$terms)))
-    stop_user("`data` must be %s, not %s.", if (is.null(fit$terms)) "a data frame or a matrix" else "a data frame",
-              shown(data))
+  kind <- if (!is.null(fit$terms)) "a data frame"
+  else if (fit$design$kind == "columns") "a data frame or a matrix" else "list(x = , y = )"
+  is_right <- switch(kind, `a data frame` = is.data.frame(data),
+                     `a data frame or a matrix` = is.data.frame(data) || is.matrix(data) && mode(data) %in% c("numeric", "logical"),
+                     is.list(data) && !is.data.frame(data) && all(c("x", "y") %in% names(data)))
+  if (!is_right) stop_user("`data` must be %s, as in training, not %s.", kind, shown(data))
 }
 
 refound_data <- function(fit, data, envir) {

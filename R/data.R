@@ -19,8 +19,8 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     eval(frame_call, envir)
   }, error = function(e) {
     check_frame_arguments(frame_call, envir)
-    said <- sub("^invalid result from na.action", "`na.action` gives no data frame", conditionMessage(e))
-    stop_user("%s%s", said, frame_hint(e))
+    words <- sub("^invalid result from na.action", "`na.action` gives no data frame", conditionMessage(e))
+    stop_user("%s%s", words, frame_hint(e))
   })
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   frame
@@ -39,24 +39,23 @@ check_frame_arguments <- function(call, envir) {
     tryCatch(eval(call[[name]], data, envir), error = function(e) stop_user("`%s`: %s", name, conditionMessage(e)))
   }
   check <- function(is_right, name, what, given) {
-    if (!is_right) stop_user("`%s` must be %s, not %s.", name, what, shown(given))
+    if (!is.null(given) && !is_right) stop_user("`%s` must be %s, not %s.", name, what, shown(given))
   }
   formula <- value("formula")
-  check(inherits(formula, "formula"), "formula", "a formula", formula)
+  if (!inherits(formula, "formula")) stop_user("`formula` must be a formula, not %s.", shown(formula))
   data <- value("data")
-  check(is.null(data) || is.list(data) || is.environment(data), "data", "a data frame", data)
+  check(is.list(data) || is.environment(data), "data", "a data frame", data)
   action <- value("na.action")
-  known <- is.null(action) || is.function(action) ||
-    every(is.character(action), length(action) == 1, nzchar(action), !is.na(action)) &&
-    exists(action, envir, mode = "function")
+  known <- is.function(action) || every(is.character(action), length(action) == 1, nzchar(action), !is.na(action),
+                                        exists(action, envir, mode = "function"))
   check(known, "na.action", "na.omit, na.exclude, na.pass or na.fail", action)
   rows <- value("subset", data)
-  check(is.null(rows) || is.null(dim(rows)) && (is.logical(rows) || is.numeric(rows) || is.character(rows)), "subset",
+  check(is.null(dim(rows)) && mode(rows) %in% c("logical", "numeric", "character"), "subset",
         "logical, or numbers or names of rows", rows)
   n <- if (is.data.frame(data)) nrow(data)
   for (name in c("weights", "offset")) {
     given <- value(name, data)
-    check(is.null(given) || is.numeric(given) && (is.null(n) || NROW(given) == n), name,
+    check(is.numeric(given) && (is.null(n) || NROW(given) == n), name,
           if (is.null(n)) "numeric" else sprintf("a number for each of the %d rows", n), given)
   }
 }

@@ -239,7 +239,9 @@ result_line.varnn_ae <- function(fit, digits) {
   line <- NextMethod()
   if (is.null(fit$errors)) return(line)
   w <- case_weights(fit)
-  error <- function(rows) format(sum(w[rows] * fit$errors[rows], na.rm = TRUE) / sum(w[rows]), digits = max(1, digits - 1))
+  error <- function(rows) {
+    format(sum(w[rows] * fit$errors[rows], na.rm = TRUE) / sum(w[rows]), digits = max(1, digits - 1))
+  }
   out <- fit$held_out
   trained <- if (is.null(out)) seq_len(fit$n_obs) else -out
   paste0("error ", error(trained), " per entry", if (!is.null(out)) sprintf(" (held out %s)", error(out)), "; ", line)

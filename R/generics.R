@@ -20,7 +20,7 @@ standard_arguments <- list(
   extractAIC = list(),
   predict = list(
     se.fit = rule_false("see `interval` or posterior_epred() of a fit by fit_bayes_nn()"),
-    interval = rule(function(v) identical(v, "none") || identical(v, c("none", "confidence", "prediction")), "\"none\""),
+    interval = rule(function(v) identical(v[1], "none"), "\"none\""),
     level = rule(function(v) every(is.numeric(v), length(v) == 1, v > 0, v < 1), "a number above 0 and below 1"),
     scale = rule_positive, df = rule_positive, dispersion = rule_positive,
     terms = rule_null("predictions are not a sum over terms"),

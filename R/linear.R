@@ -439,6 +439,8 @@ extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
   check_fit(fit)
   check_standard("extractAIC", ...)
   check_number(k, "k")
+  if (check_number(scale, "scale") != 0)
+    stop_user("`scale` must be 0, for the scale is estimated, not %s.", shown(scale))
   warn_no_criterion(fit, "AIC()")
   ll <- stats::logLik(fit)
   c(attr(ll, "df"), -2 * c(ll) + k * attr(ll, "df"))

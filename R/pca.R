@@ -178,6 +178,7 @@ largest_cosine <- function(m) {
 
 #' @rdname compare_pca
 #' @param x a comparison.
+#' @param digits significant digits to print.
 #' @export
 print.varnn_pca <- function(x, digits = print_digits(), ...) {
   check_standard("print", ..., known = "digits")

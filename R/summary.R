@@ -29,9 +29,12 @@ shown_call <- function(call) {
   words <- character()
   in_words <- function(x) {
     if (is_whole(x)) return(x)
-    if (is.call(x) && length(x) <= 200) return(as.call(lapply(as.list(x), function(part) {
-      if (identical(part, quote(expr = ))) part else in_words(part) # as in x[, 1]
-    })))
+    if (is.call(x) && length(x) <= 200) {
+      parts <- as.list(x)
+      given <- which(!vapply(parts, identical, NA, formals(function(a) NULL)$a)) # unlike those of x[, 1]
+      parts[given] <- lapply(parts[given], in_words)
+      return(as.call(parts))
+    }
     words <<- c(words, if (is.call(x)) "..." else paste0("<", shown(x), ">"))
     as.name(paste0(".value", length(words), "."))
   }
