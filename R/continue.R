@@ -100,7 +100,7 @@ check_given_data <- function(fit, data) {
   kind <- if (!is.null(fit$terms)) "a data frame"
   else if (fit$design$kind == "columns") "a data frame or a matrix" else "list(x = , y = )"
   is_right <- switch(kind, `a data frame` = is.data.frame(data),
-                     `a data frame or a matrix` = is.data.frame(data) || is.matrix(data) && mode(data) %in% c("numeric", "logical"),
+                     `a data frame or a matrix` = is.data.frame(data) || is.matrix(data) && !is.character(data),
                      is.list(data) && !is.data.frame(data) && all(c("x", "y") %in% names(data)))
   if (!is_right) stop_user("`data` must be %s, as in training, not %s.", kind, shown(data))
 }

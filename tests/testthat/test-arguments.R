@@ -89,7 +89,7 @@ is_in_own_words <- function(e, name) {
   said <- conditionMessage(e)
   if (grepl("inner|'trim'", said)) return(TRUE) # of the function that was given
   is.null(conditionCall(e)) && !grepl(internal_words, said) &&
-    (grepl(paste0("`", name), said, fixed = TRUE) || grepl(of_object, said) || grepl(about[[name]], said) %in% TRUE)
+    (grepl(paste0("`", name), said, fixed = TRUE) || grepl(of_object, said) || !is.null(about[[name]]) && grepl(about[[name]], said))
 }
 
 # What R says of trouble within, or of work without end.
@@ -103,7 +103,8 @@ of_data <- paste("^Column `|^The response|^There are no rows|^Every row|^The for
 about <- list(
   x = paste0(of_data, "|first argument"),
   formula = paste0(of_data, "|first argument"),
-  data = paste0(of_data, "|^The data found"), y = of_data, newdata = of_data, subset = of_data, object = "first argument", weights = of_data,
+  data = paste0(of_data, "|^The data found"), y = of_data, newdata = of_data, subset = of_data,
+  object = "first argument", weights = of_data,
   family = "^The response|^Column|^The family", contrasts = "^The predictors", na.action = "missing values",
   hidden = "parameters", z = "codes", control = "^There is no argument", sigma = "^There is no column",
   validation = "^The response"
