@@ -102,7 +102,7 @@ check_given_data <- function(fit, data) {
   is_right <- switch(kind, `a data frame` = is.data.frame(data),
                      `a data frame or a matrix` = is.data.frame(data) || is.matrix(data) && !is.character(data),
                      is.list(data) && !is.data.frame(data) && all(c("x", "y") %in% names(data)))
-  if (!is_right) stop_user("`data` must be %s, as in training, not %s.", kind, shown(data))
+  if (!is_right || !length(data)) stop_user("`data` must be %s, as in training, not %s.", kind, shown(data))
 }
 
 refound_data <- function(fit, data, envir) {

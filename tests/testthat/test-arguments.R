@@ -107,7 +107,7 @@ about <- list(
   object = "first argument", weights = of_data,
   family = "^The response|^Column|^The family", contrasts = "^The predictors", na.action = "missing values",
   hidden = "parameters", z = "codes", control = "^There is no argument", sigma = "^There is no column",
-  validation = "^The response"
+  validation = "^The response", learn_rate = "not finite"
 )
 
 # What is wrong of one function's answers to some of the values.
