@@ -120,7 +120,6 @@ wrong_answers <- function(case, n_values) {
   if (grepl("^fit_", case$name)) tried <- c(tried, names(formals(nn_control)))
   wrong <- character()
   for (argument in tried) for (value in sample(evil_values, n_values)) {
-    if (argument == "learn_rate" && identical(value, 1e10)) next # training diverges
     call <- given
     call[argument] <- list(value)
     said <- said_by(case$f, call)

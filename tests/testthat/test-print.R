@@ -111,7 +111,6 @@ test_that("options for contrasts and missing values may change between fit and m
          fit_bayes_nn(cars[c("wt", "cyl")], cars$mpg, hidden = 2, epochs = 2, ...))
   }
   answers <- function(fit) {
-    fit$eta <- fit$data <- NULL # found again
     set.seed(3)
     list(predict(fit), predict(fit, if (is.null(fit$terms)) cars[c("wt", "cyl")] else cars), residuals(fit),
          deviance(fit), if (!is.null(fit$terms)) model.matrix(fit), nobs(continue(fit, 1)))
