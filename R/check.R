@@ -40,7 +40,7 @@ quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 
 # The name nearest to what was typed, or nothing when all are far.
 closest <- function(name, known) {
-  if (!length(known)) return(character())
+  if (!length(known) || !validUTF8(name)) return(character())
   distance <- utils::adist(name, known, ignore.case = TRUE)[1, ]
   known[distance == min(distance) & distance <= max(2, nchar(name) / 3)][1]
 }
@@ -82,8 +82,9 @@ check_flag <- function(x, name) {
 }
 
 check_choice <- function(x, choices, name) {
-  if (is.character(x) && length(x) == 1 && x %in% choices) return(x)
-  hint <- if (is.character(x) && length(x) == 1 && !is.na(x)) did_you_mean(x, choices) else ""
+  is_word <- every(is.character(x), !is.object(x), length(x) == 1, !is.na(x))
+  if (is_word && x %in% choices) return(x)
+  hint <- if (is_word) did_you_mean(x, choices) else ""
   stop_user("`%s` must be one of %s, not %s%s", name, quoted(choices), shown(x), if (nzchar(hint)) hint else ".")
 }
 

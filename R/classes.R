@@ -111,11 +111,43 @@ with_values <- function(frame, names, times, where = "") {
   frame
 }
 
+# ---- data frames
+
+# The data frame that a user gave, or that a matrix or a list stands for; `what` names it.
+as_frame <- function(x, what) {
+  refuse <- function(...) stop_user("%s must be a data frame, not %s.", what, shown(x))
+  is_like <- is.matrix(x) || is.list(x) && is.null(oldClass(x))
+  if (!is.data.frame(x)) x <- if (is_like) tryCatch(as.data.frame(x), error = refuse) else refuse()
+  check_frame(x, what)
+  x
+}
+
+# Columns that R's own functions make have a value for each row, and factors a level for each code.
+check_frame <- function(x, what) {
+  n <- nrow(x)
+  if (length(names(x)) != length(x) || anyNA(names(x))) stop_user("The columns of %s must have names.", what)
+  for (j in seq_along(x)) {
+    v <- .subset2(x, j)
+    if (is.null(v) || NROW(v) != n)
+      stop_user("Column `%s` of %s has %d values, and there are %d rows.", names(x)[j], what, NROW(v), n)
+    if (is.factor(v) && !is_well_formed(v))
+      stop_user("Column `%s` of %s is a factor whose codes or levels are malformed: make it anew with factor().",
+                names(x)[j], what)
+  }
+}
+
+is_well_formed <- function(f) {
+  codes <- unclass(f)
+  every(is.integer(codes), is.character(levels(f)), !anyDuplicated(levels(f)), !anyNA(levels(f)),
+        all(is.na(codes)) || min(codes, na.rm = TRUE) >= 1 && max(codes, na.rm = TRUE) <= nlevels(f))
+}
+
 # ---- responses
 
 # A response as training has it: each column of R's own types, an array of one dimension as a vector.
 response_values <- function(y, name) {
   if (is.data.frame(y)) {
+    check_frame(y, sprintf("`%s`", name))
     y[] <- Map(response_values, as.list(y), names(y))
     return(y)
   }

@@ -62,6 +62,7 @@ check_present <- function(weights, na.action = NULL) {
 }
 
 check_columns_x <- function(x) {
+  if (is.data.frame(x)) check_frame(x, "`x`")
   if (is.data.frame(x)) for (j in seq_along(x)) check_column_class(column_values(x, j), names(x)[j])
   if (is.matrix(x) && !is.numeric(x) && !is.logical(x))
     stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
@@ -305,8 +306,7 @@ new_columns <- function(design, newdata, what) {
               if (design$is_matrix) "matrix" else "data frame", length(names))
   if (is.matrix(newdata)) newdata <- plain_values(newdata, what)
   if (is.matrix(newdata) && is.null(design$terms)) return(new_matrix(design, names, newdata, what))
-  if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
-  if (!is.data.frame(newdata)) stop_user("%s must be a data frame, not %s.", what, shown(newdata))
+  newdata <- as_frame(newdata, what)
   list(data = if (is.null(design$terms)) named_part(newdata, names, what) else term_part(design, newdata, names, what),
        n = nrow(newdata), rows = if (.row_names_info(newdata) > 0) row.names(newdata))
 }

@@ -112,12 +112,23 @@ coded <- function(terms, frame, contrasts) {
 }
 
 # The columns of a model matrix without its intercept; a term made of factors alone gives dummies.
+# Contrasts that would be passed over are mistakes.
+check_contrasts <- function(contrasts, factors) {
+  if (is.null(contrasts)) return(invisible())
+  if (!is.list(contrasts) || is.null(names(contrasts)) || is.object(contrasts))
+    stop_user("`contrasts` must be a list named by factors, such as list(x = \"contr.sum\"), not %s.", shown(contrasts))
+  unknown <- setdiff(names(contrasts), factors)
+  if (length(unknown)) stop_user("`contrasts` has `%s`, which is no factor of the formula%s", unknown[1],
+                                 if (nzchar(hint <- did_you_mean(unknown[1], factors))) hint else ".")
+}
+
 frame_matrix <- function(terms, frame, contrasts) {
   if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
-  x <- coded(terms, frame, contrasts)
-  assign <- attr(x, "assign")
   classes <- attr(terms, "dataClasses")
   is_factor <- names(classes)[classes %in% c("factor", "ordered", "character", "logical")]
+  check_contrasts(contrasts, is_factor)
+  x <- coded(terms, frame, contrasts)
+  assign <- attr(x, "assign")
   factors <- attr(terms, "factors")
   of_factors <- apply(factors > 0, 2, function(uses) all(rownames(factors)[uses] %in% is_factor))
   keep <- assign > 0
@@ -148,6 +159,7 @@ check_predictor <- function(v, name, levels) {
 
 data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL) {
   y <- response_values(check_y(y), "y")
+  if (is.data.frame(x)) check_frame(x, "`x`")
   x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
@@ -252,8 +264,7 @@ check_weights <- function(w, n) {
 # list(x, offset, ok, rows): x holds the rows without missing values, ok says which of newdata's these are.
 design_rows <- function(design, newdata) {
   if (design$kind == "matrix") return(matrix_rows(design, newdata))
-  if (is.matrix(newdata) || is.list(newdata) && !is.data.frame(newdata)) newdata <- as.data.frame(newdata)
-  if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
+  newdata <- as_frame(newdata, "`newdata`")
   frame <- new_frame(design, newdata)
   offset <- frame_offset(frame, passes_missing = TRUE)
   frame <- with_values(frame, setdiff(names(frame), offset_names(design$terms)), design$times, " of `newdata`")
@@ -312,6 +323,7 @@ check_new_levels <- function(xlevels, newdata) {
 matrix_rows <- function(design, newdata) {
   p <- length(design$columns)
   if (is.data.frame(newdata)) {
+    check_frame(newdata, "`newdata`")
     columns <- if (is.null(design$names)) names(newdata) else intersect(design$names, names(newdata))
     newdata <- without_integer64(newdata[columns])
     for (name in columns) plain_values(newdata[[name]], column_what(name, " of `newdata`"))

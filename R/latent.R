@@ -176,7 +176,10 @@ decoded <- function(fit, z, rows, whole = FALSE, given = NULL) {
 }
 
 check_codes <- function(z, latent) {
-  if (is.data.frame(z)) z <- as.matrix(without_integer64(z))
+  if (is.data.frame(z)) {
+    check_frame(z, "`z`")
+    z <- as.matrix(without_integer64(z))
+  }
   if (is.numeric(z)) z <- plain_values(z, "`z`")
   if (is.numeric(z) && is.null(dim(z)))
     z <- if (length(z) == latent) matrix(z, 1) else if (latent == 1) matrix(z) else z

@@ -118,7 +118,7 @@ plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "weig
 draw_pictures <- function(x, which, dots, envir, own, table) {
   known <- pictures_of(x, table)
   if (is.null(which)) which <- known[1]
-  if (!length(which)) check_choice(which, known, "which")
+  if (!length(which) || !is.character(which)) check_choice(which, known, "which")
   for (name in which) check_choice(name, known, "which")
   check_own_arguments(own, which, table)
   pictures <- lapply(table[which], function(row) {
@@ -151,7 +151,8 @@ given_or <- function(given, defaults) utils::modifyList(defaults, given, keep.nu
 
 # Calls title(), plot(), ... with those of the graphical arguments that are not drawn by hand.
 with_arguments <- function(f, dots, defaults = list(), not = character()) {
-  do.call(f, given_or(dots[setdiff(names(dots), not)], defaults))
+  tryCatch(do.call(f, given_or(dots[setdiff(names(dots), not)], defaults)),
+           error = function(e) stop_user("The picture cannot be drawn: %s.", conditionMessage(e)))
 }
 
 # ---- history

@@ -168,7 +168,7 @@ summary.varnn_nn <- function(object, ...) {
     fit_lines = fit_lines(object),
     layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols), norm = leaf_norms(object)),
     responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
-    deviance = stats::deviance(object), coefficients = coefficient_table(object, envir)), class = "summary.varnn_nn")
+    deviance = stats::deviance(object), coefficients = coefficient_table(object, NULL)), class = "summary.varnn_nn")
 }
 
 leaf_norms <- function(fit) {

@@ -167,6 +167,7 @@ new_response <- function(design, terms, newdata, what = "the held-out data") {
       stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
     return(list(x = rows$x, offset = rows$offset, response = take_rows(response_values(newdata$y, "y"), rows$ok)))
   }
+  if (is.data.frame(newdata)) check_frame(newdata, what)
   if (!is.data.frame(newdata))
     stop_user("`validation` must be a proportion, row numbers or a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
@@ -241,7 +242,7 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
       "The choice of epochs was interrupted after %d of %d folds: the network is trained with what these say. Another",
       "interrupt ends the training, too, and keeps the fit."), ncol(curves), folds)
   }
-  control$epochs <- fewest_epochs(curves, attr(curves, "weight"))
+  control$epochs <- fewest_epochs(curves)
   control$patience <- Inf
   control
 }
@@ -283,7 +284,8 @@ held_out_curve <- function(trained, n_epochs) {
 
 # The fewest epochs, at least two, whose mean loss is above the least by at most half the standard error of the
 # difference (the folds of one division being the independent ones). Each fold counts by the cases in it.
-fewest_epochs <- function(curves, weight = rep(1, ncol(curves))) {
+fewest_epochs <- function(curves) {
+  weight <- if (is.null(attr(curves, "weight"))) rep(1, ncol(curves)) else attr(curves, "weight")
   share <- weight / sum(weight)
   mean_curve <- drop(curves %*% share)
   if (!any(is.finite(mean_curve))) return(nrow(curves))

@@ -323,7 +323,7 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
   n <- nsim
   if (!is.null(object$design$given)) {
     if (is.null(newdata)) given_rows(object, NULL, 1)
-    if (!is.data.frame(newdata)) stop_user("`newdata` must be a data frame, not %s.", shown(newdata))
+    newdata <- as_frame(newdata, "`newdata`")
     given_values(object$design$given, newdata, "`newdata`")
     check_rows_memory(object, nsim * nrow(newdata))
     newdata <- newdata[rep(seq_len(nrow(newdata)), nsim), all.vars(object$design$given$terms), drop = FALSE]

@@ -2,7 +2,7 @@
 # the specification by itself; here it must go with the class, and each field with the specification.
 check_fit <- function(fit) {
   damaged <- function(...) stop_user("The fit is damaged: %s.", sprintf(...))
-  holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE))
+  holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
   if (!holds(is_record(fit, names(fit_rules)))) damaged("it is no list of fields with names of their own")
   if (!holds(is_class(fit))) damaged("its class, %s, is not as it was made", quoted(oldClass(fit)))
   layout <- tryCatch(spec_layout(fit$spec),
@@ -43,7 +43,7 @@ goes_with_class <- function(fit) {
 
 # No number of a fit is beyond 1e100: products of two are still finite.
 is_finite_vector <- function(x, length) {
-  every(is.numeric(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
+  every(is.numeric(x), !is.object(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
 }
 
 # The same for each kind of design.
@@ -51,6 +51,7 @@ design_rules <- list(
   matrix = function(x, fit, layout) TRUE,
   frame = function(x, fit, layout) {
     is_terms(x$terms) && (is.null(x$times) || is.character(x$times)) &&
+      (is.null(x$contrasts) || is.list(x$contrasts) && !is.null(names(x$contrasts))) &&
       (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
   },
   columns = function(x, fit, layout) is_columns_design(x, fit, layout)
@@ -61,8 +62,8 @@ is_epoch <- function(x, fit, layout) is_finite_vector(x, 1) && x >= 0
 
 # For each field: whether x is right in this fit, whose specification has this layout.
 fit_rules <- list(
-  theta = function(x, fit, layout) is_finite_vector(x, layout$n_par),
-  n_par = function(x, fit, layout) identical(as.double(x), as.double(layout$n_par)),
+  theta = function(x, fit, layout) is.double(x) && is_finite_vector(x, layout$n_par),
+  n_par = function(x, fit, layout) is_finite_vector(x, 1) && x == layout$n_par,
   layout = function(x, fit, layout) identical(x, layout$leaves),
   blocks = function(x, fit, layout) {
     every(is.list(x), length(x) == length(fit$spec$family)) &&
@@ -112,8 +113,11 @@ fit_rules <- list(
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
   }),
   response = function(x, fit, layout) {
-    NROW(x) == (if (fit$design$kind == "columns") 0 else fit$n_obs) &&
-      (!is.numeric(x) || all(abs(x) <= 1e100, na.rm = TRUE))
+    is_right <- function(y) {
+      if (is.factor(y)) is_well_formed(y) else !is.numeric(y) || all(abs(y) <= 1e100, na.rm = TRUE)
+    }
+    every(NROW(x) == (if (fit$design$kind == "columns") 0 else fit$n_obs),
+          if (is.data.frame(x)) all(vapply(x, is_right, NA)) else is_right(x))
   },
   codes = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
@@ -127,7 +131,10 @@ fit_rules <- list(
   }),
   call = function(x, fit, layout) is.call(x),
   terms = optional(function(x, fit, layout) is_terms(x)),
-  state = optional(function(x, fit, layout) is.double(x)),
+  state = optional(function(x, fit, layout) {
+    slots <- registry()$optimizer_slots[match(fit$control$optimizer, registry()$optimizer)]
+    is.double(x) && is_finite_vector(x, slots * layout$n_par + 1)
+  }),
   version = function(x, fit, layout) is_finite_vector(x, 1)
 )
 

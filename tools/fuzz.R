@@ -1,7 +1,6 @@
 # The worker of tools/fuzz, in an R of its own: fuzz.R TOOLS WORK ID KIND FROM TO SEED.
 # Does the calls numbered FROM to TO of a kind. Call i depends on the seed SEED + i - 1 alone. Before each call its
-# number
-# is written to WORK/progress.ID; what is found is a line of WORK/findings.ID: key, seed, what was called.
+# number is written to WORK/progress.ID; what is found is a line of WORK/findings.ID: key, seed, what was called.
 # With TO = FROM it says what it does and shows where an error came from; with TO < FROM it only says what it would do.
 
 arguments <- commandArgs(TRUE)
@@ -31,7 +30,7 @@ package_function <- function() {
 
 # R's own words for a call that does not fit a function, and errors of code that the caller gave.
 rs_own <- paste0("^(argument (\".*\" )?is missing, with no default|unused argument|formal argument|",
-                 "argument .* matches multiple)")
+                 "argument .* matches multiple|attempt to use zero-length variable name)")
 of_caller <- function(e) {
   inherits(e, "fuzz_own") || grepl("the argument's own error", conditionMessage(e), fixed = TRUE) ||
     grepl(rs_own, conditionMessage(e)) || identical(conditionCall(e)[[1]], quote(mean.default))

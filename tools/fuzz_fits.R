@@ -87,7 +87,7 @@ fit_room <- function(fits) {
 damaged_fit <- function(fits, name) {
   fit <- fits[[name]]
   for (i in seq_len(sample.int(3L, 1L, prob = c(0.7, 0.2, 0.1)))) fit <- change(fit, fits)[[1]]
-  if (!is.null(fit) && !inherits(fit, "varnn") && chance(0.97)) class(fit) <- class(fits[[name]])
+  if (!is.null(fit) && !is.symbol(fit) && !inherits(fit, "varnn") && chance(0.97)) class(fit) <- class(fits[[name]])
   fit
 }
 

@@ -26,7 +26,7 @@ test_that("64-bit integers have the values of bit64", {
   expect_identical(integer64_values(structure(bits, class = "integer64")),
                    c(2^32 + 2^31, 2^53, -2^40 + 1, -2^63 + 2^31))
   skip_if_not_installed("bit64")
-  x <- bit64::as.integer64(c("-9007199254740991", "123456789012", NA, "0"))
+  x <- getExportedValue("bit64", "as.integer64")(c("-9007199254740991", "123456789012", NA, "0"))
   expect_identical(integer64_values(x), as.double(x))
 })
 
@@ -180,7 +180,7 @@ test_that("lists in the shape of vectors are refused with what to do", {
 test_that("survival times are refused at the door", {
   skip_if_not_installed("survival")
   data <- timed()
-  data$time <- survival::Surv(data$x + 2, rep(0:1, 20))
+  data$time <- getExportedValue("survival", "Surv")(data$x + 2, rep(0:1, 20))
   for (family in c("auto", "gaussian", "poisson")) {
     expect_refused(linear(time ~ x, data, family = family), "`time`.*\"Surv\".*no family")
     expect_refused(linear(data["x"], data$time, family = family), "`y`.*\"Surv\".*no family")
@@ -198,4 +198,38 @@ test_that("classes whose doubles are their numbers are taken as they are", {
     expect_equal(unname(coef(linear(stats::reformulate(name, "y"), data))), unname(truth), label = name)
   expect_equal(predict(linear(y ~ splines::ns(x, 3), data), data),
                predict(lm(y ~ splines::ns(x, 3), data), data), tolerance = 1e-5)
+})
+
+# ---- malformed data frames
+
+test_that("data frames and factors that R's own functions would not make are named", {
+  short <- mtcars[1:6, c("mpg", "wt", "hp")]
+  fits <- list(fit_nn(mpg ~ wt + hp, short, hidden = 0), fit_ae(short, epochs = 1, hidden = 2, latent = 1))
+  uneven <- structure(list(mpg = 1:3, wt = c(1, 2, 3), hp = 1:2), row.names = 1:3, class = "data.frame")
+  lacking <- structure(list(mpg = 1:3, wt = NULL, hp = 1:3), row.names = 1:3, class = "data.frame")
+  lacking["wt"] <- list(NULL)
+  for (fit in fits) {
+    expect_refused(predict(fit, uneven), "Column `hp` of `newdata` has 2 values, and there are 3 rows")
+    for (odd in list(nn_control(), fit, 3 ~ 4)) expect_refused(predict(fit, odd), "`newdata` must be a data frame")
+  }
+  expect_refused(fit_nn(uneven, 1:3), "Column `hp` of `x`")
+  expect_refused(fit_vae(uneven), "Column `hp` of `x`")
+  expect_refused(fit_nn(short, uneven), "Column `hp` of `y`")
+  codes <- list(structure(c(1L, 9L, 2L), levels = c("a", "b"), class = "factor"),
+                structure(c(1, 2, 1), levels = c("a", "b"), class = "factor"),
+                structure(c(1L, 2L, 1L), levels = c(1, 2), class = "factor"))
+  for (code in codes) {
+    odd <- structure(list(x = code, z = 1:3), row.names = 1:3, class = "data.frame")
+    expect_refused(fit_vae(odd), "Column `x` of `x` is a factor whose codes or levels are malformed")
+    expect_refused(fit_nn(odd, 1:3), "Column `x` of `x` is a factor")
+  }
+})
+
+test_that("contrasts that would be passed over are refused", {
+  cars <- transform(mtcars, cyl = factor(cyl))
+  for (bad in list(c(cyl = "contr.sum"), ~ cyl, "contr.sum", list("contr.sum")))
+    expect_refused(fit_nn(mpg ~ cyl, cars, hidden = 0, contrasts = bad), "`contrasts` must be a list named by factors")
+  sums <- function(...) fit_nn(mpg ~ cyl + wt, cars, hidden = 0, contrasts = list(...))
+  expect_refused(sums(wt = "contr.sum"), "`wt`, which is no factor")
+  expect_refused(sums(cy = "contr.sum"), "did you mean \"cyl\"")
 })

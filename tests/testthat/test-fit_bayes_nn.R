@@ -884,14 +884,15 @@ test_that("what print() and summary() say of training belongs to the parameters"
 })
 
 test_that("with draws a fit trains for about 20,000 steps, 20 to 5,000 epochs", {
-  expect_identical(bayes_epochs(100, 32), 5000L) # 4 steps an epoch
-  expect_identical(bayes_epochs(2560, 64), 500L)
-  expect_identical(bayes_epochs(1e6, 100), 20L)
-  expect_identical(bayes_epochs(6400, NULL), 200L) # batches of 64, as 2^6 < 6400 / 60 < 2^7: 100 steps an epoch
+  expect_identical(bayes_epochs(row_counts(100), 32), 5000L) # 4 steps an epoch
+  expect_identical(bayes_epochs(row_counts(2560), 64), 500L)
+  expect_identical(bayes_epochs(row_counts(1e6), 100), 20L)
+  # batches of 64, as 2^6 < 6400 / 60 < 2^7: 100 steps an epoch
+  expect_identical(bayes_epochs(row_counts(6400), NULL), 200L)
   spec <- list(estimator = "weight", kl_mc = 0)
-  chosen <- bayes_training(nn_control(), FALSE, spec, 2560)
+  chosen <- bayes_training(nn_control(), FALSE, spec, row_counts(2560))
   expect_identical(chosen[c("optimizer", "schedule")], list(optimizer = "adam", schedule = "cosine"))
-  expect_identical(bayes_training(nn_control(), TRUE, spec, 2560)$schedule, "constant")
+  expect_identical(bayes_training(nn_control(), TRUE, spec, row_counts(2560))$schedule, "constant")
 })
 
 test_that("a prior is printed in words", {

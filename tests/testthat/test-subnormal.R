@@ -50,7 +50,8 @@ test_that("weights that a penalty makes subnormal cost no more time than others"
                       scaling = list(center = numeric(64), scale = rep(1, 64), is_constant = logical(64)))
   layout <- spec_layout(spec)
   for (precision in c("double", "single")) {
-    control <- resolve_control(nn_control(epochs = 1, batch_size = 2000, precision = precision), row_counts(2000), layout)
+    control <- nn_control(epochs = 1, batch_size = 2000, precision = precision)
+    control <- resolve_control(control, row_counts(2000), layout)
     least <- if (precision == "single") 2^-140 else 2^-1060
     took <- function(weight) {
       theta <- rep(weight, layout$n_par)
@@ -69,7 +70,8 @@ test_that("activations far from 0 cost no more time than others", {
     spec <- new_spec(1, c(hidden_layers(100, name), list(layer("dense", 1, "bias"))),
                      list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
     layout <- spec_layout(spec)
-    control <- resolve_control(nn_control(epochs = 1, batch_size = 1000, precision = precision), row_counts(1000), layout)
+    control <- nn_control(epochs = 1, batch_size = 1000, precision = precision)
+    control <- resolve_control(control, row_counts(1000), layout)
     took <- function(at) {
       theta <- c(rep(at, 100), numeric(100), rep(0.01, 100), 0)
       min(replicate(3, system.time(for (i in 1:4) engine_gradient(spec, theta, data, control))[["elapsed"]]))
