@@ -178,7 +178,7 @@ print.varnn_calibration <- function(x, digits = print_digits(), ...) {
 plot.varnn_calibration <- function(x, ...) {
   dots <- list(...)
   check_known(dots, plot_arguments)
-  if (x$kind == "number") plot_pit(x, dots) else plot_reliability(x, dots)
+  drawing(if (x$kind == "number") plot_pit(x, dots) else plot_reliability(x, dots))
   invisible(x)
 }
 

@@ -322,6 +322,8 @@ term_part <- function(design, newdata, names, what) {
   named_part(newdata, setdiff(all.vars(design$terms), ls_formula(design$terms)), what)
   frame <- tryCatch(stats::model.frame(design$terms, without_integer64(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("%s does not fit the model: %s.", what, conditionMessage(e)))
+  missing <- setdiff(names, names(frame))
+  if (length(missing)) stop_user("%s does not have the column `%s` that the model has.", what, missing[1])
   as.list(frame)[names]
 }
 

@@ -47,7 +47,7 @@ check_frame_arguments <- function(call, envir) {
   check(is.list(data) || is.environment(data), "data", "a data frame", data)
   action <- value("na.action")
   known <- is.function(action) || every(is.character(action), length(action) == 1, nzchar(action), !is.na(action),
-                                        exists(action, envir, mode = "function"))
+                                        nchar(action, "bytes") < 10000, exists(action, envir, mode = "function"))
   check(known, "na.action", "na.omit, na.exclude, na.pass or na.fail", action)
   rows <- value("subset", data)
   check(is.null(dim(rows)) && mode(rows) %in% c("logical", "numeric", "character"), "subset",

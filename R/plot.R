@@ -128,7 +128,7 @@ draw_pictures <- function(x, which, dots, envir, own, table) {
     ask <- grDevices::devAskNewPage(TRUE)
     on.exit(grDevices::devAskNewPage(ask))
   }
-  for (i in seq_along(which)) table[[which[i]]]$draw(pictures[[i]], dots, envir)
+  for (i in seq_along(which)) drawing(table[[which[i]]]$draw(pictures[[i]], dots, envir))
 }
 
 pictures_of <- function(x, table = plot_table) names(Filter(function(row) row$applies(x), table))
@@ -151,8 +151,15 @@ given_or <- function(given, defaults) utils::modifyList(defaults, given, keep.nu
 
 # Calls title(), plot(), ... with those of the graphical arguments that are not drawn by hand.
 with_arguments <- function(f, dots, defaults = list(), not = character()) {
-  tryCatch(do.call(f, given_or(dots[setdiff(names(dots), not)], defaults)),
-           error = function(e) stop_user("The picture cannot be drawn: %s.", conditionMessage(e)))
+  do.call(f, given_or(dots[setdiff(names(dots), not)], defaults))
+}
+
+# Draws; what R's graphics say of colours, labels and small devices is the picture's error.
+drawing <- function(expr) {
+  tryCatch(expr, error = function(e) {
+    if (inherits(e, "varnn_error")) stop(e)
+    stop_user("The picture cannot be drawn: %s.", conditionMessage(e))
+  })
 }
 
 # ---- history

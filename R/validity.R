@@ -90,11 +90,12 @@ fit_rules <- list(
     of_class <- list(point = character(), gaussian = c("kl_weights", "elbo"))[[fit$spec$weights]]
     if ("gaussian" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
     every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(vapply(x, is.numeric, NA)),
+          all(lengths(x) == nrow(x)),
           nrow(x) <= fit$n_epochs)
   },
   n_epochs = is_epoch,
   best_epoch = function(x, fit, layout) every(is_epoch(x), x <= fit$n_epochs),
-  rank = optional(function(x, fit, layout) is_finite_vector(x, 1)),
+  rank = optional(function(x, fit, layout) every(is_finite_vector(x, 1), x >= 0, x <= fit$spec$n_x + 1)),
   kept_columns = optional(function(x, fit, layout) {
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
   }),
@@ -103,7 +104,7 @@ fit_rules <- list(
     every(!is.null(fit$kept_columns), is.matrix(x), identical(dim(x), as.integer(c(size, size))),
           is_finite_vector(x, size^2))
   }),
-  family = function(x, fit, layout) is.character(x) && length(x) == length(fit$blocks),
+  family = function(x, fit, layout) every(is.character(x), !is.object(x), length(x) == length(fit$blocks)),
   rows = optional(function(x, fit, layout) every(is.character(x), length(x) == fit$n_obs, !anyNA(x))),
   held_out = optional(function(x, fit, layout) every(is.numeric(x), all(x %in% seq_len(fit$n_obs)))),
   data = optional(function(x, fit, layout) is_training_data(x, fit)),
@@ -113,11 +114,7 @@ fit_rules <- list(
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
   }),
   response = function(x, fit, layout) {
-    is_right <- function(y) {
-      if (is.factor(y)) is_well_formed(y) else !is.numeric(y) || all(abs(y) <= 1e100, na.rm = TRUE)
-    }
-    every(NROW(x) == (if (fit$design$kind == "columns") 0 else fit$n_obs),
-          if (is.data.frame(x)) all(vapply(x, is_right, NA)) else is_right(x))
+    if (fit$design$kind == "columns") is.null(x) else NROW(x) == fit$n_obs && is_response(x, fit$blocks)
   },
   codes = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
@@ -129,7 +126,7 @@ fit_rules <- list(
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
           all(x <= fit$n_obs + length(x)))
   }),
-  call = function(x, fit, layout) is.call(x),
+  call = function(x, fit, layout) is.call(x) && !is.object(x),
   terms = optional(function(x, fit, layout) is_terms(x)),
   state = optional(function(x, fit, layout) {
     slots <- registry()$optimizer_slots[match(fit$control$optimizer, registry()$optimizer)]
@@ -143,6 +140,18 @@ is_terms <- function(x) {
   every(is.call(x), inherits(x, "terms"), inherits(x, "formula"), identical(x[[1]], quote(`~`)),
         is.environment(environment(x)), is.call(attr(x, "variables")), is.character(attr(x, "term.labels")),
         attr(x, "intercept") %in% 0:1, attr(x, "response") %in% 0:1)
+}
+
+# A response with a piece of the right kind for each block.
+is_response <- function(x, blocks) {
+  if (is.data.frame(x)) check_frame(x, "the response")
+  is_piece <- function(block, y) {
+    is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
+                      logical = is.logical(y), is.numeric(y))
+    is_kind && (!is.numeric(y) || all(abs(y) <= 1e100, na.rm = TRUE))
+  }
+  pieces <- block_pieces(blocks, x)
+  length(pieces) == length(blocks) && all(mapply(is_piece, blocks, pieces))
 }
 
 # A control that nn_control() makes again, with what depends on the data: of values alone, none is an expression.
