@@ -41,6 +41,8 @@ quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 # The name nearest to what was typed, or nothing when all are far.
 closest <- function(name, known) {
   if (!length(known) || !validUTF8(name)) return(character())
+  begins <- startsWith(tolower(known), tolower(name))
+  if (nzchar(name) && sum(begins) == 1) return(known[begins])
   distance <- utils::adist(name, known, ignore.case = TRUE)[1, ]
   known[distance == min(distance) & distance <= max(2, nchar(name) / 3)][1]
 }

@@ -41,7 +41,9 @@
 #' With `hidden = 0` the problem is convex: `"lbfgs"` solves it to convergence, whatever the random seed, unless an
 #' argument of [nn_control()] says how to train (`optimizer`, `batch_size`, `learn_rate`, `schedule`, `momentum`). The
 #' coefficients are then those of [lm()] and [glm()], with their standard errors: see [vcov.varnn_nn()]. Of columns that
-#' others determine, the last have coefficient 0. When a combination of columns separates the classes, so that no finite
+#' others determine, the last have coefficient 0; with as many columns as rows the coefficients are small ones of many
+# that
+#' fit, and have no standard errors. When a combination of columns separates the classes, so that no finite
 #' coefficients maximise the likelihood, a warning of class `varnn_separated` says so.
 #'
 #' Otherwise, when `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000
@@ -109,6 +111,9 @@ formula_call <- function(call, typed, method) {
   has_x <- "x" %in% names(typed)
   if (is.null(call$x) && is.null(call$formula))
     stop_user("The first argument is missing: give a formula, a numeric matrix or a data frame.")
+  # as lapply(parts, fit_nn, formula = y ~ x) calls it: what comes first are the data
+  is_part <- !is.null(call$x) && !is.null(call$formula) && !has_x && is.null(call$data)
+  if (is_part) names(call)[names(call) == "x"] <- "data"
   if (is.null(call$x)) {
     call <- as.call(c(method, list(formula = call$formula), as.list(call)[-1][names(call)[-1] != "formula"]))
     return(call)

@@ -77,7 +77,9 @@ why_no_maximum <- function(fit) {
   if (has_hidden(fit)) return("hidden units can be exchanged, and training stops before the optimum")
   if (!is_linear(fit$spec)) return("the weights have a posterior, not a maximum")
   if (fit$spec$penalty > 0) return("the `penalty` shrinks the coefficients")
-  if (fit$stop_reason != "converged" || length(fit$held_out) || !is.null(fit$history$val_loss))
+  if (length(fit$held_out) || !is.null(fit$history$val_loss))
+    return("the coefficients are those that are best on the rows held out (`validation`)")
+  if (fit$stop_reason != "converged")
     return(sprintf("training did not end at the optimum (it was %s, %s): leave the arguments that control it out",
                    fit$control$optimizer, stop_words[[fit$stop_reason]]))
 }
@@ -92,11 +94,13 @@ stop_no_errors <- function(fit, what) {
 # The fit with its information matrix, where it has one; and the warning when it has a direction without information.
 finish_linear <- function(fit, columns, train) {
   if (!is_linear(fit$spec) || is.null(columns) || !is.null(why_no_maximum(fit))) return(fit)
+  if (fit$spec$n_x >= sum(case_weights(fit) > 0)) return(fit) # the least coefficients that fit, and no error
   fit$kept_columns <- columns$kept
   size <- (length(columns$kept) + 1) * sum(vapply(fit$blocks, eta_rows, 0))
   if (size > 1000 || fit$n_obs * size^2 > 2e10) return(fit)
   fit$information <- linear_information(fit, train, columns$kept)
-  warn_if_separated(fit, columns)
+  fit$is_separated <- is_separated(fit, columns)
+  if (fit$is_separated) warn_separated("are where training ended")
   fit
 }
 
@@ -130,7 +134,7 @@ logit_variance <- function(eta) stats::plogis(eta) * stats::plogis(-eta)
 # sum_i w_i J_i' A_i J_i on standardised columns, in the order of theta: weights of the kept columns, then biases.
 linear_information <- function(fit, train, kept) {
   z <- standardised(train$x, fit$scaling)[, kept, drop = FALSE]
-  if (train$design$intercept) z <- cbind(z, 1)
+  if (train$design$intercept) z <- cbind(z, rep(1, nrow(z)))
   if (is.null(fit$eta)) fit$eta <- model_eta(fit, train)
   fit$offset <- train$offset
   parts <- training_blocks(fit, NULL)
@@ -153,9 +157,9 @@ linear_information <- function(fit, train, kept) {
 
 # Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
 # information about it goes to 0.
-warn_if_separated <- function(fit, columns) {
+is_separated <- function(fit, columns) {
   families <- vapply(fit$blocks, function(b) b$family, "")
-  if (!all(families %in% c("bernoulli", "binomial", "categorical", "poisson"))) return(invisible())
+  if (!all(families %in% c("bernoulli", "binomial", "categorical", "poisson"))) return(FALSE)
   n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
   root <- backsolve(columns$r, diag(ncol(columns$r))) * sqrt(columns$total)
   turn <- rbind(root, if (fit$design$intercept) -colSums(columns$mean[columns$kept] * root))
@@ -163,12 +167,14 @@ warn_if_separated <- function(fit, columns) {
   turn <- kronecker(turn, diag(n_eta))
   values <- eigen(crossprod(turn, fit$information %*% turn) / n_cases(fit), TRUE, only.values = TRUE)$values
   known <- length(values) - sum(families == "categorical") * length(values) / n_eta
-  if (values[known] > 1e-8) return(invisible())
+  values[known] <= 1e-8
+}
+
+warn_separated <- function(what) {
   warn_user("varnn_separated", paste(
     "A combination of the columns separates the classes (or the zeros of counts) without error: the likelihood has no",
-    "maximum at finite coefficients, and those of the fit are where training ended. A `penalty` above 0 keeps them",
-    "small."
-  ))
+    "maximum at finite coefficients, and those of the fit %s. A `penalty` above 0 keeps them small."
+  ), what)
 }
 
 # ---- standard errors
@@ -176,9 +182,11 @@ warn_if_separated <- function(fit, columns) {
 # The covariance of the estimates, on the scale of theta; of columns that others determine there is none.
 estimate_covariance <- function(fit, envir) {
   if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "vcov()")
+  if (is.null(fit$kept_columns))
+    stop_user("vcov() does not apply: there are %d columns, as many as rows, or too many to tell them apart.",
+              fit$spec$n_x)
   if (is.null(fit$information)) {
     train <- training_data(fit, NULL, envir)
-    if (is.null(fit$kept_columns)) stop_user("vcov() does not apply: the model has too many columns.")
     fit$information <- linear_information(fit, train, fit$kept_columns)
   }
   has_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
@@ -229,7 +237,10 @@ estimate_places <- function(fit) {
 #' @param level the probability that an interval covers.
 #' @param ... not used.
 #' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
-#'   `response:coefficient`), by the expected Fisher information. Of a categorical response it is that of coefficients
+#'   `response:coefficient`), by the expected Fisher information. A row of weight w counts as w rows; weights that are
+# not
+#'   whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
+# categorical response it is that of coefficients
 #'   which sum to 0 over the levels. `confint()`: a matrix with a row for each coefficient and its lower and upper
 #'   limit: of gaussian responses by the t distribution as for [lm()]; of bernoulli, binomial and poisson responses by
 #'   the profile of the likelihood as for [glm()], which fits the model several times to the training data; of others by
@@ -247,6 +258,11 @@ vcov.varnn_nn <- function(object, complete = TRUE, ...) {
   check_standard("vcov", ..., known = "complete")
   check_flag(complete, "complete")
   inner <- estimate_covariance(object, parent.frame())
+  w <- case_weights(object)
+  if (any(w != round(w))) warn_user("varnn_weights", paste(
+    "The weights are not whole numbers: standard errors count a row of weight w as w rows. For weights that are",
+    "inverse variances, use lm() or glm()."
+  ))
   by <- coef_matrix(object)
   at <- match(estimate_places(object), role_places(object$layout))
   out <- by[, at, drop = FALSE] %*% inner %*% t(by[, at, drop = FALSE])
@@ -275,8 +291,13 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   tail <- (1 - level) / 2
   estimate <- as.vector(stats::coef(object))
   se <- sqrt(diag(v))
+  if (isTRUE(object$is_separated)) {
+    warn_separated("have no interval")
+    se[] <- NA
+  }
   families <- unique(vapply(object$blocks, function(b) b$family, ""))
-  out <- if (length(object$blocks) == 1 && families %in% names(profiled_families)) {
+  is_profiled <- length(object$blocks) == 1 && families %in% names(profiled_families) && !isTRUE(object$is_separated)
+  out <- if (is_profiled) {
     profile_limits(object, at, estimate, se, level, parent.frame())
   } else {
     df <- if (identical(families, "gaussian")) stats::df.residual(object) else Inf
@@ -291,6 +312,7 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
 chosen_parameters <- function(parm, name) {
   if (!is.character(parm) && !is.numeric(parm))
     stop_user("`parm` must be names or numbers of parameters, not %s.", shown(parm))
+  if (is.numeric(parm) && length(parm) && all(parm %in% -seq_along(name))) parm <- seq_along(name)[parm]
   unknown <- setdiff(parm, if (is.character(parm)) name else seq_along(name))
   if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
   if (is.character(parm)) match(parm, name) else as.integer(parm)
@@ -310,18 +332,20 @@ profile_limits <- function(fit, at, estimate, se, level, envir) {
   w <- case_weights(fit) * trials
   share <- ifelse(w > 0, y[, 1] / pmax(trials, 1), 0)
   offset <- if (is.null(train$offset)) numeric(nrow(x)) else train$offset
+  start <- family$linkfun(fitted_mean(fit))
   deviance_at <- function(j, value) {
     others <- setdiff(which(keep), j)
     suppressWarnings(stats::glm.fit(x[, others, drop = FALSE], share, w, offset = offset + value * x[, j],
-                                    family = family, etastart = family$linkfun(fitted_mean(fit)), intercept = FALSE,
+                                    family = family, etastart = start, intercept = FALSE,
                                     control = list(epsilon = 1e-12, maxit = 100))$deviance)
   }
   least <- stats::deviance(fit)
   limit <- function(j, side) {
     rise <- function(step) deviance_at(j, estimate[j] + side * step * se[j]) - least - stats::qchisq(level, 1)
     reach <- stats::qnorm((1 + level) / 2)
-    tryCatch(estimate[j] + side * se[j] * stats::uniroot(rise, c(0, reach), extendInt = "upX", tol = 1e-7,
-                                                         maxiter = 60)$root, error = function(e) NA_real_)
+    while (reach < 1e4 && !isTRUE(rise(reach) > 0)) reach <- 2 * reach
+    if (reach >= 1e4) return(NA_real_)
+    estimate[j] + side * se[j] * stats::uniroot(rise, c(0, reach), tol = 1e-7)$root
   }
   out <- vapply(at, function(j) if (keep[j]) c(limit(j, -1), limit(j, 1)) else c(NA_real_, NA_real_), numeric(2))
   t(out)
@@ -355,7 +379,7 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
   inner <- estimate_covariance(fit, envir)
   z <- standardised(rows$x, fit$scaling)[, fit$kept_columns, drop = FALSE]
-  if (fit$design$intercept) z <- cbind(z, 1)
+  if (fit$design$intercept) z <- cbind(z, rep(1, nrow(z)))
   eta <- rows$eta
   n_eta <- ncol(eta)
   covariance <- function(i, j) {
@@ -366,7 +390,7 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     mean_errors(block, eta[, at, drop = FALSE], type, function(i, j) covariance(at[i], at[j]))
   }
   se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows)))
-  if (!is.matrix(predicted)) se <- se[, ncol(se)]
+  if (is.matrix(predicted)) dimnames(se) <- list(NULL, colnames(predicted)) else se <- se[, ncol(se)]
   is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
   c(list(fit = predicted, se.fit = se), if (all(is_gaussian)) list(df = stats::df.residual(fit)),
     list(residual.scale = if (all(is_gaussian)) sigma.varnn(fit) else 1))
@@ -374,8 +398,7 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
 
 # Standard errors of what is predicted of a block from the covariances of its outputs.
 mean_errors <- function(block, eta, type, covariance) {
-  each <- function(slope) vapply(seq_len(ncol(eta)), function(i) abs(slope[, i]) * sqrt(covariance(i, i)), eta[, 1])
-  as_columns <- function(m) matrix(m, nrow(eta))
+  as_columns <- function(columns) matrix(as.double(unlist(columns)), nrow(eta), length(columns))
   if (block$family == "categorical" && type != "link") {
     p <- softmax(eta)
     slope <- function(k, i) p[, k] * ((i == k) - p[, i])
@@ -384,13 +407,13 @@ mean_errors <- function(block, eta, type, covariance) {
       for (i in seq_len(ncol(p))) for (j in seq_len(ncol(p))) v <- v + slope(k, i) * slope(k, j) * covariance(i, j)
       v
     }
-    return(as_columns(vapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)), p[, 1])))
+    return(as_columns(lapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)))))
   }
   of_mean <- switch(block$family, bernoulli = , binomial = logit_variance(eta), exp(eta))
   slope <- switch(block$family, gaussian = , huber = block$scale, gaussian_hetero = c(block$scale, 1),
                   if (type == "link") 1 else of_mean)
-  slope <- if (length(slope) == length(eta)) slope else by_column(slope, eta)
-  out <- as_columns(each(slope))
+  if (!is.matrix(slope)) slope <- by_column(slope, eta)
+  out <- as_columns(lapply(seq_len(ncol(eta)), function(i) abs(slope[, i]) * sqrt(covariance(i, i))))
   if (block$family == "gaussian_hetero" && type == "response") out <- out[, seq_len(ncol(out) / 2), drop = FALSE]
   if (type == "prob") cbind(out, out) else out
 }

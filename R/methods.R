@@ -338,7 +338,7 @@ linear_coef <- function(fit) {
   intercept <- if (!is.null(bias)) bias[, 1] * scale + center - colSums(slopes * fit$scaling$center)
   out <- rbind(intercept, slopes)
   dimnames(out) <- list(c(if (!is.null(bias)) "(Intercept)", fit$design$columns),
-                        unlist(lapply(fit$blocks, eta_labels)))
+                        unlist(lapply(fit$blocks, eta_labels, length(fit$blocks) > 1)))
   if (ncol(out) == 1) stats::setNames(out[, 1], rownames(out)) else out
 }
 
@@ -440,6 +440,10 @@ use_seed <- function(seed) {
 
 #' @export
 anova.varnn <- function(object, ...) {
-  stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
-            "held-out loss")
+  check_fit(object)
+  if (has_hidden(object))
+    stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
+              "held-out loss")
+  stop_user("anova() is not there for these fits: compare deviance() and df.residual() of nested models, or use %s.",
+            "drop1()")
 }

@@ -24,7 +24,7 @@ check_finite_output <- function(x) {
 #'   not use are ignored. Without it, the predictions for the training data.
 #' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
-#'   level. The default is `"class"` for a factor response, else `"response"`.
+#'   level. The default is `"class"` for a factor response, else `"response"` (of a [glm()] it is the link).
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.

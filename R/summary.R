@@ -148,8 +148,10 @@ result_line.varnn <- function(fit, digits) {
 #' @param ... arguments that [summary.lm()] and [summary.glm()] have beside these, at values that leave the summary as
 #'   it is; others are an error.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
-#'   parameters), `residuals` (quantiles, for a numeric response), `measures` (named numbers: sigma and R-squared, or
-#'   accuracy and log loss, or deviance explained), `confusion` (a table, for classes), `log_lik`, `deviance` and, with
+#'   parameters), `responses` (for each response a list of `measures`, named numbers: error and R-squared, or accuracy
+# and
+#'   log loss; and of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance`
+# and, with
 #'   `hidden = 0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where
 #'   [vcov.varnn_nn()] does not apply.
 #' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
@@ -190,7 +192,7 @@ block_summary <- function(part, w) {
     nll <- rowSums(family_table[[b$family]]$nll(part$y, part$eta, part$free))
     return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]),
                              log_loss = sum((w * nll)[here]) / sum(w[here])),
-                confusion = table(observed = observed, predicted = factor(predicted, levels = levels))))
+                confusion = confusion_table(w, observed, factor(predicted, levels = levels))))
   }
   y <- observed_mean(part) * b$scale
   center <- sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)])
@@ -199,6 +201,12 @@ block_summary <- function(part, w) {
                                                                                      sum(w * (y - center)^2,
                                                                                          na.rm = TRUE))),
        residuals = weighted_quantiles(r, w, seq(0, 1, 0.25)))
+}
+
+# How often each level was observed and predicted, each row as often as its weight says.
+confusion_table <- function(w, observed, predicted) {
+  out <- stats::xtabs(w ~ observed + predicted)
+  structure(unclass(out), class = "table", call = NULL)
 }
 
 share_explained <- function(ss, total) if (total > 0) 1 - ss / total else NA_real_

@@ -1,7 +1,7 @@
 # A fit read from a file may be anything: what the methods rely on is checked before they start. The engine looks at
 # the specification by itself; here it must go with the class, and each field with the specification.
 check_fit <- function(fit) {
-  damaged <- function(...) stop_user("The fit is damaged: %s.", sprintf(...))
+  damaged <- function(...) stop_user("The fit is damaged: %s; fit the model anew.", sprintf(...))
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
   if (!holds(is_record(fit, names(fit_rules)))) damaged("it is no list of fields with names of their own")
   if (!holds(is_class(fit))) damaged("its class, %s, is not as it was made", quoted(oldClass(fit)))
@@ -99,6 +99,7 @@ fit_rules <- list(
   kept_columns = optional(function(x, fit, layout) {
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
   }),
+  is_separated = optional(function(x, fit, layout) isTRUE(x) || isFALSE(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
     every(!is.null(fit$kept_columns), is.matrix(x), identical(dim(x), as.integer(c(size, size))),

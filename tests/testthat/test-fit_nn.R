@@ -501,5 +501,21 @@ test_that("extractAIC() is AIC with its own number of parameters and k, anova() 
   fit <- linear(mpg ~ wt + hp, mtcars)
   ll <- stats::logLik(stats::lm(mpg ~ wt + hp, mtcars))
   expect_equal(stats::extractAIC(fit, k = 3), c(4, -2 * c(ll) + 3 * 4), tolerance = 1e-6)
-  expect_refused(stats::anova(fit), "held-out loss")
+  expect_refused(stats::anova(fit), "deviance\\(\\)")
+  expect_refused(stats::anova(quick(mpg ~ wt, mtcars)), "held-out loss")
+})
+
+test_that("lapply() over parts of the data takes a formula by name", {
+  parts <- split(mtcars, mtcars$cyl)
+  fits <- lapply(parts, fit_nn, formula = mpg ~ wt, hidden = 0)
+  for (part in names(parts)) expect_same(coef(fits[[part]]), coef(lm(mpg ~ wt, parts[[part]])))
+  bayes <- lapply(parts[1], fit_bayes_nn, formula = mpg ~ wt, hidden = 2, epochs = 3)
+  expect_s3_class(bayes[[1]], "varnn_bayes_nn")
+})
+
+test_that("the confusion of weighted classes is that of repeated rows", {
+  weighted <- summary(fit_nn(factor(gear) ~ wt, mtcars, weights = rep(1:4, 8), hidden = 0))$responses[[1]]
+  repeated <- summary(fit_nn(factor(gear) ~ wt, mtcars[rep(1:32, rep(1:4, 8)), ], hidden = 0))$responses[[1]]
+  expect_equal(weighted$confusion, repeated$confusion, ignore_attr = "call")
+  expect_equal(sum(diag(weighted$confusion)) / 80, weighted$measures[["accuracy"]])
 })

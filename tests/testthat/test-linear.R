@@ -259,3 +259,79 @@ test_that("step() and drop1() are those of lm()", {
   expect_same(ours$AIC - ours$AIC[1], drop1(ols)$AIC - drop1(ols)$AIC[1])
   expect_equal(formula(step(fit, trace = 0)), formula(step(ols, trace = 0)), ignore_attr = TRUE)
 })
+
+test_that("standard errors of one row, of no row and of several responses are those of lm()", {
+  for (formula in list(mpg ~ wt, mpg ~ poly(wt, 2), cbind(mpg, qsec) ~ wt)) {
+    fit <- fit_nn(formula, mtcars, hidden = 0)
+    one <- predict(fit, data.frame(wt = c(3, NA)), se.fit = TRUE)
+    if (is.matrix(one$fit)) {
+      expect_equal(dimnames(one$se.fit), dimnames(one$fit))
+      expect_same(one$se.fit[1, "qsec"], predict(lm(qsec ~ wt, mtcars), data.frame(wt = 3), se.fit = TRUE)$se.fit,
+                  ignore_attr = TRUE)
+    } else {
+      expect_same(one$se.fit[[1]], predict(lm(formula, mtcars), data.frame(wt = 3), se.fit = TRUE)$se.fit,
+                  ignore_attr = TRUE)
+    }
+    for (none in list(mtcars[0, ], data.frame(wt = NA_real_))) {
+      none <- predict(fit, none, se.fit = TRUE)
+      expect_equal(dim(none$se.fit), dim(none$fit))
+      expect_equal(length(none$se.fit), length(none$fit))
+    }
+  }
+  for (family in c("huber", "gaussian_hetero")) {
+    fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0, family = family)
+    expect_length(predict(fit, data.frame(wt = 3), se.fit = TRUE)$se.fit, 1)
+    all <- predict(fit, mtcars, type = "link", se.fit = TRUE)$se.fit
+    expect_same(as.matrix(all)[7, ], as.matrix(predict(fit, mtcars[7, ], type = "link", se.fit = TRUE)$se.fit)[1, ],
+                ignore_attr = TRUE)
+  }
+})
+
+test_that("separated coefficients have no interval, and that is said", {
+  fit <- suppressWarnings(fit_nn(am ~ wt + hp + disp + qsec, mtcars, hidden = 0, family = "binomial"))
+  expect_warning(limits <- confint(fit), class = "varnn_separated", "have no interval")
+  expect_true(all(is.na(limits)))
+  zeros <- data.frame(g = gl(3, 5), y = c(rep(0, 5), 1:10))
+  fit <- suppressWarnings(fit_nn(y ~ g, zeros, hidden = 0, family = "poisson"))
+  expect_warning(expect_true(all(is.na(confint(fit)))), class = "varnn_separated")
+})
+
+test_that("with as many columns as rows there are no standard errors", {
+  set.seed(1)
+  wide <- data.frame(y = rnorm(10), matrix(rnorm(200), 10))
+  fit <- fit_nn(y ~ ., wide, hidden = 0)
+  expect_same(unname(fitted(fit)), wide$y, tolerance = 1e-4)
+  expect_refused(vcov(fit), "20 columns")
+  expect_refused(confint(fit), "20 columns")
+  expect_null(summary(fit)$coefficients)
+})
+
+test_that("a time limit ends confint()", {
+  skip_on_cran()
+  set.seed(1)
+  d <- data.frame(matrix(rnorm(2e4 * 12), 2e4))
+  d$y <- runif(2e4) < plogis(d$X1)
+  fit <- fit_nn(y ~ ., d, hidden = 0)
+  expect_error({
+    setTimeLimit(elapsed = 0.2, transient = TRUE)
+    confint(fit)
+  }, "time limit")
+  setTimeLimit()
+})
+
+test_that("weights that are no counts are told where they matter", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = 1 / hp)
+  expect_warning(vcov(fit), class = "varnn_weights")
+  expect_no_warning(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = carb)))
+})
+
+test_that("coefficients of several factors have names of their own", {
+  two <- data.frame(b = factor(mtcars$gear), d = factor(mtcars$cyl))
+  fit <- suppressWarnings(fit_nn(mtcars["qsec"], two, hidden = 0))
+  expect_equal(anyDuplicated(rownames(vcov(fit))), 0L)
+  expect_true("d.4:qsec" %in% rownames(vcov(fit)))
+})
+
+test_that("rows held out are the reason why there are no standard errors", {
+  expect_refused(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, validation = 0.25)), "rows held out")
+})
