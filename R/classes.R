@@ -117,7 +117,7 @@ with_values <- function(frame, names, times, where = "") {
 as_frame <- function(x, what) {
   refuse <- function(...) stop_user("%s must be a data frame, not %s.", what, shown(x))
   is_like <- is.matrix(x) || is.list(x) && is.null(oldClass(x))
-  if (!is.data.frame(x)) x <- if (is_like) tryCatch(as.data.frame(x), error = refuse) else refuse()
+  if (!is.data.frame(x)) x <- if (is_like) tryCatch(suppressWarnings(as.data.frame(x)), error = refuse) else refuse()
   check_frame(x, what)
   x
 }
@@ -130,6 +130,7 @@ check_frame <- function(x, what) {
     v <- .subset2(x, j)
     if (is.null(v) || NROW(v) != n)
       stop_user("Column `%s` of %s has %d values, and there are %d rows.", names(x)[j], what, NROW(v), n)
+    if (is.data.frame(v)) check_frame(v, sprintf("column `%s` of %s", names(x)[j], what))
     if (is.factor(v) && !is_well_formed(v))
       stop_user("Column `%s` of %s is a factor whose codes or levels are malformed: make it anew with factor().",
                 names(x)[j], what)

@@ -64,7 +64,7 @@ check_present <- function(weights, na.action = NULL) {
 check_columns_x <- function(x) {
   if (is.data.frame(x)) check_frame(x, "`x`")
   if (is.data.frame(x)) for (j in seq_along(x)) check_column_class(column_values(x, j), names(x)[j])
-  if (is.matrix(x) && !is.numeric(x) && !is.logical(x))
+  if (!is.data.frame(x) && !(is.matrix(x) && (is.numeric(x) || is.logical(x))))
     stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
   if (!ncol(x)) stop_user("`x` has no columns.")
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
@@ -154,8 +154,9 @@ new_column <- function(v, name, family, numeric) {
     stop_user("The family %s is not one for columns: use one of %s.", family, quoted(column_families))
   rule <- response_rules[[family]]
   if (!rule$is(v)) stop_user("Column `%s` must be %s for the family %s.", name, rule$what, family)
-  list(name = name, family = family, type = type, levels = if (is.logical(v)) c("FALSE", "TRUE") else levels(v),
-       is_ordered = is.ordered(v), center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
+  levels <- if (is.logical(v)) c("FALSE", "TRUE") else if (is.factor(v)) levels(v)
+  list(name = name, family = family, type = type, levels = levels, is_ordered = is.ordered(v),
+       center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
 }
 
 check_column_class <- function(v, name) {
@@ -343,6 +344,7 @@ new_matrix <- function(design, names, newdata, what) {
 
 check_new_column <- function(column, v, what) {
   refuse <- function(...) stop_user("Column `%s` of %s %s", column$name, what, sprintf(...))
+  if (!is.atomic(v) || length(dim(v)) > 1) refuse("must be a vector as in training, not %s.", shown(v))
   if (all(is.na(v))) return(invisible())
   plain_values(v, sprintf("Column `%s` of %s", column$name, what))
   kind <- if (column$type %in% c("double", "integer")) "numeric" else column$type

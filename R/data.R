@@ -15,7 +15,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
   frame <- tryCatch({
-    if (!is.null(call$data)) frame_call["data"] <- list(without_integer64(eval(call$data, envir)))
+    if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     eval(frame_call, envir)
   }, error = function(e) {
     check_frame_arguments(frame_call, envir)
@@ -24,6 +24,11 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   })
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   frame
+}
+
+frame_data <- function(data) {
+  if (is.data.frame(data)) check_frame(data, "`data`")
+  without_integer64(data)
 }
 
 # R says "invalid type (list) for variable 'name'".
@@ -286,6 +291,10 @@ new_frame <- function(design, newdata) {
   check_new_levels(design$xlevels, newdata)
   newdata <- without_integer64(newdata)
   newdata[] <- lapply(newdata, function(v) if (is.logical(v) && all(is.na(v))) as.numeric(v) else v)
+  for (name in intersect(names(design$xlevels), names(newdata))) {
+    v <- newdata[[name]]
+    if (is.atomic(v) && is.null(dim(v)) && all(is.na(v))) newdata[[name]] <- factor(v, design$xlevels[[name]])
+  }
   frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
                     error = function(e) stop_user("`newdata` does not fit the model: %s.", conditionMessage(e)))
   check_new_classes(attr(design$terms, "dataClasses"), frame[setdiff(names(frame), names(design$times))])

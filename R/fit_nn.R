@@ -172,6 +172,7 @@ nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_nor
 }
 
 check_hidden <- function(hidden) {
+  if (length(hidden) > 1000) stop_user("`hidden` has %d layers, and a model has 1000 at most.", length(hidden))
   if (is.null(hidden) || is.numeric(hidden) && (length(hidden) == 0 || identical(as.double(hidden),
                                                                                  0))) return(integer())
   if (!is.numeric(hidden) || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))

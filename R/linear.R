@@ -312,6 +312,8 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
 chosen_parameters <- function(parm, name) {
   if (!is.character(parm) && !is.numeric(parm))
     stop_user("`parm` must be names or numbers of parameters, not %s.", shown(parm))
+  if (length(parm) > length(name))
+    stop_user("`parm` names %d parameters, and there are %d.", length(parm), length(name))
   if (is.numeric(parm) && length(parm) && all(parm %in% -seq_along(name))) parm <- seq_along(name)[parm]
   unknown <- setdiff(parm, if (is.character(parm)) name else seq_along(name))
   if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))

@@ -59,7 +59,8 @@ check_memory <- function(layout, control) {
 available_memory <- function() {
   info <- if (file.exists("/proc/meminfo")) readLines("/proc/meminfo") else character()
   line <- grep("^MemAvailable:", info, value = TRUE)
-  if (length(line)) 1024 * as.numeric(gsub("[^0-9]", "", line[1])) else 2^36
+  free <- if (length(line)) 1024 * as.numeric(gsub("[^0-9]", "", line[1])) else 2^36
+  min(free, 2^20 * mem.maxVSize()) # what R itself is allowed
 }
 
 # ---- training and validation data

@@ -272,7 +272,7 @@ wide_draws <- function(mu, sd, spread) {
 logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   check_fit(object)
   check_standard("logLik", ..., known = c("newdata", "k"))
-  k <- check_number(k, "k", 1, 1e9, whole = TRUE)
+  k <- check_number(k, "k", 1, 1e6, whole = TRUE)
   rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
   n <- nrow(rows$z)
   top <- rep(-Inf, n)

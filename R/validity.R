@@ -48,14 +48,18 @@ is_finite_vector <- function(x, length) {
 
 # The same for each kind of design.
 design_rules <- list(
-  matrix = function(x, fit, layout) TRUE,
+  matrix = function(x, fit, layout) is.null(x$names) || is_words(x$names, fit$spec$n_x),
   frame = function(x, fit, layout) {
     is_terms(x$terms) && (is.null(x$times) || is.character(x$times)) &&
       (is.null(x$contrasts) || is.list(x$contrasts) && !is.null(names(x$contrasts))) &&
       (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
   },
-  columns = function(x, fit, layout) is_columns_design(x, fit, layout)
+  columns = function(x, fit, layout) {
+    every(is_columns_design(x, fit, layout), is.null(x$names) || is_words(x$names, length(x$variables)))
+  }
 )
+
+is_words <- function(x, length) every(is.character(x), !is.object(x), length(x) == length, !anyNA(x))
 
 optional <- function(rule) function(x, fit, layout) is.null(x) || isTRUE(rule(x, fit, layout))
 is_epoch <- function(x, fit, layout) is_finite_vector(x, 1) && x >= 0
@@ -89,13 +93,13 @@ fit_rules <- list(
   history = function(x, fit, layout) {
     of_class <- list(point = character(), gaussian = c("kl_weights", "elbo"))[[fit$spec$weights]]
     if ("gaussian" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
-    every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(vapply(x, is.numeric, NA)),
-          all(lengths(x) == nrow(x)),
+    every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(nzchar(names(x))),
+          all(vapply(x, function(v) is.numeric(v) && is.null(attributes(v)), NA)), all(lengths(x) == nrow(x)),
           nrow(x) <= fit$n_epochs)
   },
   n_epochs = is_epoch,
   best_epoch = function(x, fit, layout) every(is_epoch(x), x <= fit$n_epochs),
-  rank = optional(function(x, fit, layout) every(is_finite_vector(x, 1), x >= 0, x <= fit$spec$n_x + 1)),
+  rank = optional(function(x, fit, layout) every(is_finite_vector(x, 1), x >= 0, x <= fit$spec$n_x + 1, x == round(x))),
   kept_columns = optional(function(x, fit, layout) {
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
   }),
@@ -106,9 +110,11 @@ fit_rules <- list(
           is_finite_vector(x, size^2))
   }),
   family = function(x, fit, layout) every(is.character(x), !is.object(x), length(x) == length(fit$blocks)),
-  rows = optional(function(x, fit, layout) every(is.character(x), length(x) == fit$n_obs, !anyNA(x))),
-  held_out = optional(function(x, fit, layout) every(is.numeric(x), all(x %in% seq_len(fit$n_obs)))),
-  data = optional(function(x, fit, layout) is_training_data(x, fit)),
+  rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
+  held_out = optional(function(x, fit, layout) {
+    every(is.numeric(x), !is.object(x), length(x) >= 1, !anyDuplicated(x), all(x %in% seq_len(fit$n_obs)))
+  }),
+  data = optional(function(x, fit, layout) is_training_data(x, fit, layout)),
   stop_reason = function(x, fit, layout) is_one_of(x, statuses),
   converged = function(x, fit, layout) isTRUE(x) || isFALSE(x),
   eta = optional(function(x, fit, layout) {
@@ -185,11 +191,14 @@ is_objective <- function(x, fit) {
 }
 
 # Training data that are kept in a fit.
-is_training_data <- function(x, fit) {
+is_training_data <- function(x, fit, layout) {
   is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
-  is_y <- function(y) is.null(y) || every(is.matrix(y), is.double(y), nrow(y) == fit$n_obs)
-  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, is_y(x$y), is_vector(x$weights),
-        is_vector(x$offset))
+  is_y <- function(y) {
+    if (fit$design$kind != "columns") return(is.null(y) || every(is.matrix(y), is.double(y), nrow(y) == fit$n_obs))
+    every(is.matrix(y), is.double(y), identical(dim(y), as.integer(c(fit$n_obs, layout$n_y))))
+  }
+  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, ncol(x$x) == fit$spec$n_x, is_y(x$y),
+        is_vector(x$weights), is_vector(x$offset))
 }
 
 block_types <- c("numeric", "logical", "factor", "counts")

@@ -243,3 +243,31 @@ test_that("missing values that `na.action` lets pass are named by the user's col
   x <- replace(cars_x(), 2, NA)
   expect_refused(fit_nn(x, mtcars$mpg, na.action = "na.pass"), "Column `wt` has missing values")
 })
+
+test_that("what is longer than it can be is refused by its length", {
+  long <- 1:1e9
+  expect_refused(fit_nn(mpg ~ wt, mtcars, hidden = long), "`hidden` has 1000000000 layers")
+  expect_refused(confint(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, epochs = 1), long),
+                 "`parm` names 1000000000 parameters")
+  fit <- fit_vae(iris[1:20, 1:3], latent = 1, hidden = 2, epochs = 1)
+  expect_refused(logLik(fit, k = 1e9), "`k` must be a whole number")
+  with_function("available_memory", function() 1e9, expect_refused(decode(fit, long), "fewer `z`"))
+})
+
+test_that("columns that R's own functions do not make", {
+  fit <- fit_vae(iris[1:20, 1:3], hidden = 2, epochs = 1)
+  expect_refused(reconstruct(fit, transform(iris, Sepal.Length = I(matrix(1, 150, 2)))), "must be a vector as in train")
+  expect_refused(fit_vae(structure(letters, class = "matrix")), "`x` must be a numeric matrix or a data frame")
+  expect_no_error(fit_vae(data.frame(a = structure(as.numeric(1:10), levels = sum), b = 1:10), hidden = 2, epochs = 1))
+  inner <- structure(list(c = 1:2, d = 1), class = "data.frame", row.names = 1:2)
+  outer <- structure(list(a = 1:2, b = inner), class = "data.frame", row.names = 1:2)
+  expect_refused(fit_nn(outer, 1:2), "Column `d` of column `b` of `x` has 1 values, and there are 2 rows")
+  expect_refused(fit_nn(c ~ d, inner), "Column `d` of `data` has 1 values")
+})
+
+test_that("new data say nothing that R would say of them", {
+  fit <- quick(mpg ~ wt + am, transform(mtcars, am = factor(am)))
+  expect_no_warning(missing <- predict(fit, transform(mtcars, am = NA)))
+  expect_true(all(is.na(missing)))
+  expect_no_warning(predict(fit, list(wt = c(a = 1, b = 2), am = "0")))
+})

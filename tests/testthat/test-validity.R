@@ -121,3 +121,25 @@ test_that("summary() and its like need neither the data nor the variable that he
     describe(f)
   }), kept)
 })
+
+test_that("fields of which a part is right are damage", {
+  set.seed(1)
+  fit <- fit_vae(as.matrix(iris[1:20, 1:4]), epochs = 2, keep_data = TRUE, validation = 0.2)
+  expect_no_error(check_fit(fit))
+  named <- unclass(fit$history)
+  named$nll <- stats::setNames(named$nll, rep("1", length(named$nll)))
+  changes <- list(held_out = numeric(), held_out = c(1, 1), rows = structure(as.character(1:20), class = "Date"),
+                  rank = 1e-320, history = stats::setNames(cbind(fit$history, 1), c(names(fit$history), "")),
+                  history = structure(named, class = "data.frame"),
+                  design = replace(fit$design, "names", list(letters)),
+                  data = replace(fit$data, "y", list(fit$data$y[, 1, drop = FALSE])),
+                  data = replace(fit$data, "y", list(NULL)), data = replace(fit$data, "x", list(fit$data$x[, 1:2])))
+  for (i in seq_along(changes)) {
+    changed <- fit
+    changed[names(changes)[i]] <- changes[i]
+    expect_error(check_fit(changed), sprintf("`%s` is not as it was made", names(changes)[i]), label = i)
+  }
+  network <- quick(cars_x(), mtcars$mpg)
+  network$design$names <- character()
+  expect_error(check_fit(network), "`design` is not as it was made")
+})
