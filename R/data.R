@@ -51,8 +51,7 @@ check_frame_arguments <- function(call, envir) {
   data <- value("data")
   check(is.list(data) || is.environment(data), "data", "a data frame", data)
   action <- value("na.action")
-  known <- is.function(action) || every(is.character(action), length(action) == 1, nzchar(action), !is.na(action),
-                                        nchar(action, "bytes") < 10000, exists(action, envir, mode = "function"))
+  known <- is.function(action) || is_one_of(action, c("na.omit", "na.exclude", "na.pass", "na.fail"))
   check(known, "na.action", "na.omit, na.exclude, na.pass or na.fail", action)
   rows <- value("subset", data)
   check(is.null(dim(rows)) && mode(rows) %in% c("logical", "numeric", "character"), "subset",

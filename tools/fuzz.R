@@ -31,9 +31,7 @@ package_function <- function() {
 # R's own words for a call that does not fit a function, and errors of code that the caller gave.
 rs_own <- paste0("^(argument (\".*\" )?is missing, with no default|unused argument|formal argument|",
                  "argument .* matches multiple|attempt to use zero-length variable name|",
-                 "restarting interrupted promise evaluation|class name too long in|",
-                 # a function that is no na.action, given by its name
-                 ".* not meaningful for factors$|.* in coercion to )")
+                 "restarting interrupted promise evaluation|class name too long in)")
 of_caller <- function(e) {
   inherits(e, "fuzz_own") || grepl("the argument's own error", conditionMessage(e), fixed = TRUE) ||
     grepl(rs_own, conditionMessage(e)) || identical(conditionCall(e)[[1]], quote(mean.default))

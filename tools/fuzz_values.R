@@ -157,7 +157,7 @@ changes_of_value <- list(
   },
   all = function(x) if (is.numeric(x)) list(x * 0 + one_of(evil_numbers)),
   scaled = function(x) if (is.numeric(x)) list(x * one_of(c(-1, 0, 0.5, 2, 1e10, 1e100, 1e-100))),
-  moved = function(x) if (is.numeric(x)) list(x + one_of(c(-1, 1, 0.5, 1e4)))
+  moved = function(x) if (is.numeric(x)) list(x + one_of(c(-1, 1, 0.5, 1e3)))
 )
 changes_of_length <- list(
   cut = function(x) if (is.vector(x) && length(x)) list(x[-length(x)]),
