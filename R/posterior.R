@@ -44,21 +44,28 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
-  if (!is.null(type)) check_choice(type, c(predict_types, "draws"), "type")
-  if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
+  check_type(type, interval)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
-  if (interval != "none") {
-    if (type %in% c("link", "class", "prob") && !is_default_class(object))
-      stop_user("`interval` is of the response: leave `type` out.")
-    check_interval(object, interval)
-    return(interval_of(object, rows, interval, level, draws))
-  }
+  if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws))
   eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
   if (!"categorical" %in% object$family) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else as_trained(object, out)
+}
+
+check_type <- function(type, interval) {
+  if (is.null(type)) return(invisible())
+  check_choice(type, c(predict_types, "draws"), "type")
+  if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
+}
+
+checked_interval <- function(object, rows, type, interval, level, draws) {
+  if (type %in% c("link", "class", "prob") && !is_default_class(object))
+    stop_user("`interval` is of the response: leave `type` out.")
+  check_interval(object, interval)
+  interval_of(object, rows, interval, level, draws)
 }
 
 # A factor's default is its class, for which nobody asked.

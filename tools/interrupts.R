@@ -95,10 +95,12 @@ child <- function(kind, folder, is_second) {
                   interrupt = function(e) "interrupt", error = function(e) paste("BAD:", conditionMessage(e)))
   file.create(at("over"))
   Sys.sleep(if (is_second) 1 else 0.1) # a late interrupt
-  ok <- function(expr) tryCatch({
-    expr
-    NULL
-  }, error = function(e) paste("BAD:", conditionMessage(e)))
+  ok <- function(expr) {
+    tryCatch({
+      expr
+      NULL
+    }, error = function(e) paste("BAD:", conditionMessage(e)))
+  }
   bad <- ok(check_session())
   if (inherits(out, "varnn") && is.null(bad)) bad <- ok(check_whole(out))
   if (inherits(out, "varnn") && !"varnn_interrupted" %in% said) bad <- c(bad, "BAD: the fit does not tell")

@@ -607,7 +607,8 @@ test_that("an interrupt keeps the work", {
   }
   set.seed(30)
   forget_interrupts()
-  expect_warning(fit <- fit_nn(mpg ~ ., mtcars, epochs = 40, callback = interrupt), class = "varnn_interrupted")
+  expect_warning(expect_message(fit <- fit_nn(mpg ~ ., mtcars, epochs = 40, callback = interrupt), "Interrupted"),
+                 class = "varnn_interrupted")
   expect_identical(fit$stop_reason, "interrupted")
   expect_true(nrow(fit$history) >= 7 && nrow(fit$history) < 40)
   expect_true(all(is.finite(predict(fit, mtcars))))

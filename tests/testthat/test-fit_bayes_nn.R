@@ -18,7 +18,7 @@ test_that("draws of weights and of units find the same posterior", {
   for (estimator in c("weight", "local")) {
     fit <- bayes_cars(estimator = estimator, mc_samples = repeats(200, 20), epochs = repeats(2000, 20), batch_size = 32,
                       learn_rate = 0.02, schedule = "cosine")
-    fit <- continue(fit, repeats(2000, 2), learn_rate = 0.001)
+    fit <- suppressMessages(continue(fit, repeats(2000, 2), learn_rate = 0.001))
     q <- linear_posterior(fit)
     if (is_watched()) next
     expect_lt(max(abs(q$mean - c(0, -0.7153428746, -0.2153869716, 0.02299661084, 0.1501649593))), 1e-3)
@@ -45,7 +45,8 @@ test_that("every estimator has its optimum where the exact one has it, hidden un
       # training on with draws stays there: the sum is the exact ELBO of the parameters it ends at
       moved <- fit
       moved$spec$estimator <- estimator
-      moved <- continue(moved, repeats(1000, 2), optimizer = "adam", learn_rate = 0.002, schedule = "cosine")
+      moved <- suppressMessages(continue(moved, repeats(1000, 2), optimizer = "adam", learn_rate = 0.002,
+                                         schedule = "cosine"))
       if (is_watched()) next
       after <- elbo(moved)
       gained <- sum(after) - attr(after, "kl") - (sum(before) - attr(before, "kl"))
@@ -278,7 +279,7 @@ test_that("the full covariance of several outputs, found by draws, is their post
   fit <- fit_bayes_nn(cbind(mpg, qsec) ~ wt + hp, mtcars, hidden = 0, prior = prior_normal(0, 1), sigma = 2,
                       posterior = "full", mc_samples = repeats(100, 10), epochs = repeats(2000, 10), batch_size = 32,
                       learn_rate = 0.02, schedule = "cosine")
-  fit <- continue(fit, repeats(2000, 2), learn_rate = 0.001)
+  fit <- suppressMessages(continue(fit, repeats(2000, 2), learn_rate = 0.001))
   expect_identical(c(fit$spec$covariance, fit$spec$estimator), c("full", "weight"))
   if (is_watched()) return()
   x <- cbind(scale(mtcars[c("wt", "hp")]), 1)

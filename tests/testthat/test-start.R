@@ -80,12 +80,12 @@ test_that("an interrupt on the way to training ends it, and keeps the work", {
     }
     set.seed(1)
     forget_interrupts()
-    expect_warning(fit <- with_function("engine_fit", interrupted_at, call()), "before its first epoch",
-                   class = "varnn_interrupted")
+    expect_warning(fit <- suppressMessages(with_function("engine_fit", interrupted_at, call())),
+                   "before its first epoch", class = "varnn_interrupted")
     expect_identical(fit$stop_reason, "interrupted")
     expect_identical(nrow(fit$history), 0L)
     expect_true(all(is.finite(predict(fit, mtcars))))
-    expect_gt(nrow(continue(fit, 3)$history), 0)
+    expect_gt(nrow(suppressMessages(continue(fit, 3))$history), 0)
   }
   plain <- function() fit_nn(mpg ~ ., mtcars)
   bayes <- function() fit_bayes_nn(mpg ~ ., mtcars)
@@ -106,7 +106,7 @@ test_that("an interrupt in a later start is told, and the best start kept", {
   set.seed(1)
   forget_interrupts()
   expect_warning(
-    fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, starts = 9, epochs = 10, callback = interrupt),
+    fit <- suppressMessages(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, starts = 9, epochs = 10, callback = interrupt)),
     "parameters so far", class = "varnn_interrupted"
   )
   expect_identical(fit$stop_reason, "interrupted")
