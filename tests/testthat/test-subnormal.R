@@ -41,6 +41,15 @@ test_that("subnormal numbers are 0 in products, whatever the threads", {
   expect_true(has_subnormals())
 })
 
+# The least time of the processor that f() takes, in a few runs: that of other work on the machine does not count.
+least_seconds <- function(f, runs = 3) min(replicate(runs, system.time(f(), gcFirst = FALSE)[["user.self"]]))
+
+# Noise makes a run slower, never faster: one within the limit is enough.
+expect_within <- function(f, limit, label) {
+  for (i in 1:10) if (least_seconds(f, 1) < limit) return(succeed())
+  fail(paste(label, "takes more than", format(limit), "seconds"))
+}
+
 test_that("weights that a penalty makes subnormal cost no more time than others", {
   skip_on_cran()
   skip_if(is_watched())
@@ -53,11 +62,11 @@ test_that("weights that a penalty makes subnormal cost no more time than others"
     control <- nn_control(epochs = 1, batch_size = 2000, precision = precision)
     control <- resolve_control(control, row_counts(2000), layout)
     least <- if (precision == "single") 2^-140 else 2^-1060
-    took <- function(weight) {
+    work <- function(weight) {
       theta <- rep(weight, layout$n_par)
-      min(replicate(3, system.time(for (i in 1:3) engine_gradient(spec, theta, data, control))[["elapsed"]]))
+      function() for (i in 1:3) engine_gradient(spec, theta, data, control)
     }
-    expect_lt(took(least), 5 * took(0.01) + 0.05, label = precision)
+    expect_within(work(least), 5 * least_seconds(work(0.01)) + 0.05, precision)
   }
 })
 
@@ -72,11 +81,11 @@ test_that("activations far from 0 cost no more time than others", {
     layout <- spec_layout(spec)
     control <- nn_control(epochs = 1, batch_size = 1000, precision = precision)
     control <- resolve_control(control, row_counts(1000), layout)
-    took <- function(at) {
+    work <- function(at) {
       theta <- c(rep(at, 100), numeric(100), rep(0.01, 100), 0)
-      min(replicate(3, system.time(for (i in 1:4) engine_gradient(spec, theta, data, control))[["elapsed"]]))
+      function() for (i in 1:4) engine_gradient(spec, theta, data, control)
     }
-    near <- took(0.5)
-    for (at in c(-10, -14, -30, -37, -100, 1e3, -1e30)) expect_lt(took(at), 5 * near + 0.05, label = paste(name, at))
+    limit <- 5 * least_seconds(work(0.5)) + 0.05
+    for (at in c(-10, -14, -30, -37, -100, 1e3, -1e30)) expect_within(work(at), limit, paste(name, at))
   }
 })
