@@ -118,7 +118,7 @@ check_unless <- function(value, x, ...) if (!identical(x, value)) check_number(x
 
 check_callback <- function(callback) {
   if (is.null(callback)) return(invisible())
-  takes <- if (is.function(callback)) names(formals(args(callback))) else character()
+  takes <- if (is.function(callback)) names(suppressWarnings(formals(args(callback)))) else character()
   if (length(takes) < 2 && !"..." %in% takes)
     stop_user("`callback` must be a function of two arguments, the epoch and its row of the history, not %s.",
               if (is.function(callback)) sprintf("of %d", length(takes)) else shown(callback))

@@ -15,9 +15,12 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
   frame <- tryCatch({
+    action <- eval(frame_call$na.action, envir)
+    if (is.character(action)) na_name(action)
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     eval(frame_call, envir)
   }, error = function(e) {
+    if (inherits(e, "varnn_error")) stop(e)
     check_frame_arguments(frame_call, envir)
     words <- sub("^invalid result from na.action", "`na.action` gives no data frame", conditionMessage(e))
     stop_user("%s%s", words, frame_hint(e))
@@ -111,8 +114,8 @@ check_offset <- function(v, name, passes_missing) {
 term_variables <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "")
 
 coded <- function(terms, frame, contrasts) {
-  tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts),
-           error = function(e) stop_user("The predictors cannot be coded: %s.", conditionMessage(e)))
+  refuse <- function(e) stop_user("The predictors cannot be coded: %s.", conditionMessage(e))
+  tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts), error = refuse, warning = refuse)
 }
 
 # The columns of a model matrix without its intercept; a term made of factors alone gives dummies.

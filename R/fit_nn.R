@@ -173,11 +173,11 @@ nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_nor
 
 check_hidden <- function(hidden) {
   if (length(hidden) > 1000) stop_user("`hidden` has %d layers, and a model has 1000 at most.", length(hidden))
-  if (is.null(hidden) || is.numeric(hidden) && (length(hidden) == 0 || identical(as.double(hidden),
-                                                                                 0))) return(integer())
-  if (!is.numeric(hidden) || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
+  is_number <- is.numeric(hidden) && !is.object(hidden)
+  if (is.null(hidden) || is_number && (!length(hidden) || length(hidden) == 1 && hidden %in% 0)) return(integer())
+  if (!is_number || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
     stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s%s.",
-              shown(hidden), if (is.numeric(hidden) && any(hidden > 1e8, na.rm = TRUE)) ", which is too large" else "")
+              shown(hidden), if (is_number && any(hidden > 1e8, na.rm = TRUE)) ", which is too large" else "")
   as.integer(hidden)
 }
 

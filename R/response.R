@@ -211,11 +211,10 @@ eta_labels <- function(block, several = FALSE) {
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
 block_mean <- function(block, eta, offset = NULL, dim = NULL) {
   mu <- family_table[[block$family]]$mean(eta)
-  shape <- dim(mu)
   each <- function(v) if (length(v) == 1) v else rep(v, each = nrow(mu))
   if (is_gaussian(block)) mu <- each(block$center) + each(block$scale) * mu
   if (!is.null(offset) && is_gaussian(block)) mu <- mu + offset
-  array(mu, if (is.null(dim)) shape else dim) # also of no rows
+  array(mu, if (is.null(dim)) c(nrow(eta), block$n_responses) else dim) # also of no rows
 }
 
 # Families of a numeric response that is standardised, whose eta has the response's unit.

@@ -62,7 +62,7 @@ design_rules <- list(
 is_words <- function(x, length) every(is.character(x), !is.object(x), length(x) == length, !anyNA(x))
 
 optional <- function(rule) function(x, fit, layout) is.null(x) || isTRUE(rule(x, fit, layout))
-is_epoch <- function(x, fit, layout) is_finite_vector(x, 1) && x >= 0
+is_epoch <- function(x, fit, layout) every(is_finite_vector(x, 1), x >= 0, x <= .Machine$integer.max, x == round(x))
 
 # For each field: whether x is right in this fit, whose specification has this layout.
 fit_rules <- list(
@@ -126,8 +126,10 @@ fit_rules <- list(
   codes = optional(function(x, fit, layout) {
     every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
   }),
-  errors = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
-  weights = optional(function(x, fit, layout) every(is_finite_vector(x, fit$n_obs), all(x >= 0))),
+  errors = optional(function(x, fit, layout) {
+    every(is.numeric(x), !is.object(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
+  }),
+  weights = optional(function(x, fit, layout) every(is_finite_vector(x, fit$n_obs), is.null(dim(x)), all(x >= 0))),
   offset = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
