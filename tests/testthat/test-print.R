@@ -11,7 +11,7 @@ test_that("the call of a fit by do.call() is shown shortly, and at once", {
   expect_match(call, "data = <a data frame of 1000000 rows and 2 columns>", fixed = TRUE)
   expect_match(call, "weights = <a vector of length 1000000>", fixed = TRUE)
   expect_match(call, "formula = y ~ x, ", fixed = TRUE)
-  expect_lt(system.time(utils::capture.output(print(summary(fit))))[["elapsed"]], 3)
+  expect_lt(system.time(utils::capture.output(print(summary(fit))))[["user.self"]], 3)
 })
 
 test_that("a call is shown as it was typed, whatever is in it", {
@@ -23,7 +23,7 @@ test_that("a call is shown as it was typed, whatever is in it", {
   expect_equal(shown_call(as.call(list(quote(f), new.env(), list(1), factor("a")))),
                "f(<an environment>, <a list>, <a factor of length 1>)")
   long <- as.call(c(quote(c), as.list(seq_len(1e5))))
-  expect_lt(system.time(text <- shown_call(as.call(list(quote(f), x = long))))[["elapsed"]], 0.1)
+  expect_lt(system.time(text <- shown_call(as.call(list(quote(f), x = long))), gcFirst = FALSE)[["user.self"]], 0.1)
   expect_equal(text, "f(x = ...)")
 })
 

@@ -150,8 +150,8 @@ test_that("weights of 2 make the steps of twice the rows, in batches of 32 rows 
 
 test_that("a fold counts by its weight", {
   curves <- cbind(c(5, 3, 1, 0.5), c(2, 1, 3, 9))
-  expect_equal(fewest_epochs(curves, c(1, 1e-9)), 4)
-  expect_equal(fewest_epochs(curves[, c(1, 1, 2)]), fewest_epochs(curves[, c(1, 1, 2)], c(7, 7, 7)))
+  expect_equal(fewest_epochs(structure(curves, weight = c(1, 1e-9))), 4)
+  expect_equal(fewest_epochs(curves[, c(1, 1, 2)]), fewest_epochs(structure(curves[, c(1, 1, 2)], weight = c(7, 7, 7))))
 })
 
 test_that("small and large weights do what their ratios say", {
