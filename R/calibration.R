@@ -6,8 +6,8 @@
 #' prediction intervals and the probability integral transform for numbers; reliability of probabilities for classes;
 #' and proper scores for both.
 #'
-#' @param object a fit by [fit_bayes_nn()], whose predictive distribution averages over the posterior, or by [fit_nn()],
-#'   whose is that of the family at the fitted parameters. With one response.
+#' @param object a fit with one response: by [fit_bayes_nn()], whose predictive distribution averages over the
+#'   posterior, or by [fit_nn()], where it is the family's distribution at the fitted parameters.
 #' @param newdata with the response; by default the training data, on which predictions look better than they are.
 #' @param y for a fit to `x` and `y`: the response of `newdata`.
 #' @param draws from the predictive distribution.
@@ -16,10 +16,10 @@
 #' @param digits significant digits to print.
 #' @param ... for `plot()`, graphical arguments as in [plot.varnn()], `col` being that of the bars or of the classes;
 #'   else not used.
-#' @details The probability integral transform of an observation is the probability of a smaller one,
-#'   \eqn{P(Y < y) + u P(Y = y)}{P(Y < y) + u P(Y = y)} with u uniform in (0, 1) for counts, by draws; it is uniform if
-#'   the predictions are right, and the central interval of a level covers when it is within level / 2 of one half. The
-#'   log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
+#' @details The probability integral transform of an observation is the probability of a smaller one, \eqn{P(Y < y) + u
+#'   P(Y = y)}{P(Y < y) + u P(Y = y)} with u uniform in (0, 1) for counts, by draws; it is uniform if the predictions
+#'   are right. The central interval of a level covers the observations whose transform is within level / 2 of one half.
+#'   The log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
 #'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. The Brier
 #'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, averaged over rows.
 #'

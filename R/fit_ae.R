@@ -58,7 +58,7 @@
 #'   (rows x latent) and `errors` (one per row). Its methods: [encode()], [decode()], [reconstruct()],
 #'   [predict()][predict.varnn_ae], [anomaly()], [compare_pca()], [simulate()][simulate.varnn_ae],
 #'   [plot()][plot.varnn], [summary()][summary.varnn_ae].
-#'   Training trouble is a warning, as of [fit_nn()].
+#'   Trouble in training is told by a warning, as [fit_nn()] does.
 #' @references Bourlard and Kamp (1988) \doi{10.1007/BF00332918}. Baldi and Hornik (1989)
 #'   \doi{10.1016/0893-6080(89)90014-2}. Kunin, Bloom, Goeva and Seed (2019) \doi{10.48550/arXiv.1901.08168}. Vincent,
 #'   Larochelle, Bengio and Manzagol (2008) \doi{10.1145/1390156.1390294}. Bishop (1995)

@@ -3,7 +3,7 @@
 #' Fits a feed-forward network \eqn{\eta(x) = W_L \phi(\ldots \phi(W_1 x + b_1) \ldots) + b_L}{eta(x) = W_L phi(...
 #' phi(W_1 x + b_1) ...) + b_L} by minimising the mean negative log-likelihood of a family whose link maps the mean of
 #' the response to \eqn{\eta}{eta}. With `hidden = 0` it is the linear model, or the generalised linear model with the
-#' canonical link.
+#' link that [families()] names.
 #'
 #' @section What is minimised:
 #' \deqn{\frac{1}{\sum w_i} \sum_i w_i \, \ell(y_i, \eta(x_i)) + \frac{\lambda}{2} \sum_j w_j^2}{(1 / sum(w)) sum_i
@@ -42,8 +42,7 @@
 #' argument of [nn_control()] says how to train (`optimizer`, `batch_size`, `learn_rate`, `schedule`, `momentum`). The
 #' coefficients are then those of [lm()] and [glm()], with their standard errors: see [vcov.varnn_nn()]. Of columns that
 #' others determine, the last have coefficient 0; with as many columns as rows the coefficients are small ones of many
-# that
-#' fit, and have no standard errors. When a combination of columns separates the classes, so that no finite
+#' that fit, and have no standard errors. When a combination of columns separates the classes, so that no finite
 #' coefficients maximise the likelihood, a warning of class `varnn_separated` says so.
 #'
 #' Otherwise, when `epochs` is not given, 5-fold cross-validation within the training data (three times over up to 2,000
@@ -54,9 +53,9 @@
 #'
 #' @param x a formula, a numeric matrix, or a data frame of predictors.
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()]; `offset()` in the formula too. `weights` are
-#'   case weights: a row of weight 2 counts as two such rows, and a row of weight 0 is absent: it has predictions and
-#'   nothing else, as in [lm()]. Whole numbers count as that many rows in the defaults, too; of other weights these look
-#'   at the number of rows.
+#'   case weights: a row of weight 2 counts as two such rows, in the defaults, too. A row of weight 0 has no part in
+#'   training; the fit predicts for it, as [lm()] does. When some weights are not whole numbers, the defaults count
+#'   rows. Weights that are inverse variances are not meant: they give other standard errors than those of [lm()].
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
@@ -69,21 +68,21 @@
 #' @param standardize centre and scale numeric predictors, but for 0/1 columns, and gaussian responses? Undone in all
 #'   output.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
-#' @param keep_data keep the training data in the fit? By default they are where [summary()], [residuals()] and their
-#'   like need them: else the fit has what these need, the outputs for the training data. The data are kept when a pass
-#'   over them for the outputs would be long beside the training, and when predictions are means over draws. With
-#'   `FALSE` they are never kept; a method that needs them says so, or, where it takes `newdata`, looks for them where
-#'   the call found them, as [model.frame()] does.
+#' @param keep_data keep the training data in the fit? `NULL`: only if [summary()], [residuals()] and similar methods
+#'   need them. A fit usually has its outputs for the training data, and these methods use the outputs. The data are
+#'   kept in place of the outputs when a pass over them would take long beside the training, and when predictions are
+#'   means over draws. `FALSE`: never. A method that needs the data then says so or, if it takes `newdata`, looks for
+#'   the data where the call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
 #'
 #' @return An object of class `c("varnn_nn", "varnn")`, a list that can be saved with [saveRDS()]. Its elements
 #'   include `call`, `terms`, `family`, `history` (a data frame with a row per epoch: `epoch`, `loss`, `nll`,
 #'   `learn_rate`, and `val_loss` where data were held out, in nats per observation), `converged`, `stop_reason`,
 #'   `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all parameters) and `layout` (where each matrix is in
-#'   `theta`). Fitted values and the response are kept when the training had at least five epochs.
+#'   `theta`). The response is kept, and the outputs for the training data or these data (see `keep_data`).
 #'
-#' Training trouble is a warning of class `varnn_diverged`, `varnn_interrupted` or `varnn_no_progress`, and a fit with
-#' the best parameters so far.
+#' Trouble in training is told by a warning of class `varnn_diverged`, `varnn_interrupted` or `varnn_no_progress`, and a
+#' fit with the best parameters so far.
 #' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015) initial weights,
 #'   \doi{10.1109/ICCV.2015.123}. Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15,
 #'   1929-1958. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}. Ba, Kiros and Hinton (2016) layer

@@ -238,13 +238,11 @@ estimate_places <- function(fit) {
 #' @param ... not used.
 #' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
 #'   `response:coefficient`), by the expected Fisher information. A row of weight w counts as w rows; weights that are
-# not
-#'   whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
-# categorical response it is that of coefficients
-#'   which sum to 0 over the levels. `confint()`: a matrix with a row for each coefficient and its lower and upper
-#'   limit: of gaussian responses by the t distribution as for [lm()]; of bernoulli, binomial and poisson responses by
-#'   the profile of the likelihood as for [glm()], which fits the model several times to the training data; of others by
-#'   the normal distribution.
+#'   not whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
+#'   categorical response it is that of coefficients which sum to 0 over the levels. `confint()`: a matrix with a row
+#'   for each coefficient and its lower and upper limit: of gaussian responses by the t distribution as for [lm()]; of
+#'   bernoulli, binomial and poisson responses by the profile of the likelihood as for [glm()], which fits the model
+#'   several times to the training data; of others by the normal distribution.
 #' @references Venables and Ripley (2002) on profiles of the likelihood, \doi{10.1007/978-0-387-21706-2}, section 7.2.
 #' @seealso [summary.varnn_nn()] for a table of coefficients, [predict.varnn_nn()] with `se.fit = TRUE`,
 #'   [vcov.varnn_bayes_nn()] for Bayesian networks.

@@ -148,8 +148,8 @@ deviance.varnn <- function(object, ...) {
 #' @param object a fit.
 #' @param ... not used.
 #' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
-#'   weight says. Of a gaussian, sigma is at its maximum. `df` is the number of parameters, one for each sigma
-#'   included; it is no measure of a network's complexity when training stopped early.
+#'   weight says. For a gaussian response, sigma is its maximum likelihood estimate. `df` is the number of parameters,
+#'   one for each sigma included; it is no measure of a network's complexity when training stopped early.
 #' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
 #' @examples
 #' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))

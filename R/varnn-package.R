@@ -1,7 +1,7 @@
 #' varnn: variational neural networks
 #'
 #' Neural networks, autoencoders, variational autoencoders and Bayesian networks for people who know [lm()] and
-#' [predict()]: a formula in, a plain list out, and the generics that work on a `glm` work on it.
+#' [predict()]: a formula in, a plain list out, and most of the generics that work on a `glm` work on it.
 #'
 #' @section Four models:
 #' Every model is a stack of layers whose weights and whose bottleneck are numbers or have a distribution that is
