@@ -59,17 +59,3 @@ expect_refused <- function(call, regexp, label = deparse(substitute(call))[1]) {
   }, error = conditionMessage)
   testthat::expect_match(said, regexp, label = paste("the error of", label))
 }
-
-# Evaluates with another function in the package's place of one.
-with_function <- function(name, with, expr) {
-  package <- asNamespace("varnn")
-  of <- get(name, package)
-  put <- function(f) {
-    unlockBinding(name, package)
-    assign(name, f, package)
-    lockBinding(name, package)
-  }
-  on.exit(put(of))
-  put(with)
-  expr
-}
