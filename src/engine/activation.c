@@ -13,8 +13,8 @@ NN_INLINE real elu(real x, real alpha) {
 }
 /* Phi(x) + x phi(x) */
 NN_INLINE real gelu_slope(real x) {
-  real e, u = vmath_near(x), cdf = vmath_normal(u, &e);
-  return cdf + u * e * (real)0.39894228040143267794;
+  real e, cdf = vmath_normal(x, &e);
+  return cdf + x * e * (real)0.39894228040143267794;
 }
 NN_INLINE real silu_slope(real x) {
   real s = vmath_sigmoid(x);
@@ -29,7 +29,7 @@ NN_INLINE real silu_slope(real x) {
   ROW(leaky_relu, HE, Y, either(x, x, x * (real)0.01), either(y, 1, (real)0.01)) \
   ROW(elu, HE, Y, elu(x, 1), either(y, 1, y + 1)) \
   ROW(selu, LECUN, Y, (real)SELU_SCALE * elu(x, (real)SELU_ALPHA), either(y, (real)SELU_SCALE, y + (real)(SELU_SCALE * SELU_ALPHA))) \
-  ROW(gelu, HE, X, x * vmath_normal_cdf(vmath_near(x)), gelu_slope(x)) \
+  ROW(gelu, HE, X, x * vmath_normal_cdf(x), gelu_slope(x)) \
   ROW(silu, HE, X, x * vmath_sigmoid(x), silu_slope(x)) \
   ROW(tanh, GLOROT, Y, vmath_tanh(x), 1 - y * y) \
   ROW(sigmoid, GLOROT, Y, vmath_sigmoid(x), y * (1 - y)) \

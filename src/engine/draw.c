@@ -190,6 +190,13 @@ static void local_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* Beyond, a standard normal's distribution function is 0 or 1 to all digits, and its products subnormal and slow. */
+#ifdef NN_SINGLE
+#define NN_FAR 12
+#else
+#define NN_FAR 36
+#endif
+
 /* E max(a, 0) = s [pdf(u) + u cdf(u)], a ~ N(m, v), s = sqrt(v), u = m / s. aux: cdf(u), then pdf(u) / 2s. */
 static void relu_mean_forward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
@@ -199,8 +206,10 @@ static void relu_mean_forward(nn_tape *t, nn_node *n) {
   vmath_sqrt(size, half, half);
   NN_SIMD
   for (size_t i = 0; i < size; i++) {
-    real inverse = 1 / half[i], e;
-    real c = vmath_normal(vmath_near(m[i] * inverse), &e), pdf = (real)0.39894228040143267794 * e;
+    real inverse = 1 / half[i], u = m[i] * inverse, e;
+    u = vmath_if_negative(NN_FAR - u, NN_FAR, u);
+    u = vmath_if_negative(u + NN_FAR, -NN_FAR, u);
+    real c = vmath_normal(u, &e), pdf = (real)0.39894228040143267794 * e;
     value[i] = half[i] * pdf + m[i] * c;
     cdf[i] = c;
     half[i] = pdf * inverse / 2;

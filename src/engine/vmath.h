@@ -225,19 +225,6 @@ NN_INLINE real vmath_normal(real x, real *e) {
   return vmath_if_negative(x, tail, 1 - tail);
 }
 
-/* Beyond, a standard normal's distribution function is 0 or 1 to all digits, and its products subnormal and slow. */
-#ifdef NN_SINGLE
-#define NN_FAR 12
-#else
-#define NN_FAR 36
-#endif
-
-/* x within these bounds. */
-NN_INLINE real vmath_near(real x) {
-  real u = vmath_if_negative(NN_FAR - x, NN_FAR, x);
-  return vmath_if_negative(u + NN_FAR, -NN_FAR, u);
-}
-
 NN_INLINE real vmath_normal_cdf(real x) {
   real e;
   return vmath_normal(x, &e);
