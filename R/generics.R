@@ -26,7 +26,11 @@ standard_arguments <- list(
     terms = rule_null("predictions are not a sum over terms"),
     na.action = rule(function(v) identical(na_name(v), "na.pass"), "na.pass: missing entries are filled in"),
     pred.var = rule_null("the noise is the model's"),
-    weights = rule(function(v) identical(as.numeric(v), 1), "1: the noise is the model's")
+    weights = rule(function(v) identical(as.numeric(v), 1), "1: the noise is the model's"),
+    # of predict.lm() since R 4.3: columns that others determine have coefficient 0 here, and every row a prediction
+    rankdeficient = rule(function(v) is.character(v) && all(v %in% c("warnif", "simple", "non-estim", "NA", "NAwarn")),
+                         "as in predict.lm()"),
+    tol = rule_positive, verbose = rule_flag
   ),
   summary = list(
     correlation = rule_false("see vcov(), where there are standard errors"), symbolic.cor = rule_flag,
