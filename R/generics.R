@@ -11,7 +11,8 @@ rule_positive <- rule(function(v) is.null(v) || every(is.numeric(v), length(v) =
 standard_arguments <- list(
   coef = list(complete = rule_flag),
   vcov = list(complete = rule_flag),
-  confint = list(trace = rule_flag), # of the profiles of glm()
+  # of glm(), since R 4.4 with the test that is inverted: profiles are of the likelihood ratio
+  confint = list(trace = rule_flag, test = rule(function(v) identical(v[1], "LRT"), "\"LRT\"")),
   formula = list(env = rule(is.environment, "an environment")),
   logLik = list(REML = rule_false("there are no random effects")),
   nobs = list(use.fallback = rule_flag),
