@@ -172,13 +172,16 @@ nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_nor
 
 check_hidden <- function(hidden) {
   if (length(hidden) > 1000) stop_user("`hidden` has %d layers, and a model has 1000 at most.", length(hidden))
-  is_number <- is.numeric(hidden) && !is.object(hidden)
-  if (is.null(hidden) || is_number && (!length(hidden) || length(hidden) == 1 && hidden %in% 0)) return(integer())
-  if (!is_number || anyNA(hidden) || any(hidden < 1 | hidden != round(hidden) | hidden > 1e8))
+  is_number <- is.null(hidden) || is.numeric(hidden) && !is.object(hidden)
+  if (is_number && (!length(hidden) || identical(as.double(hidden), 0))) return(integer())
+  if (!is_number || !all(is_size(hidden)))
     stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s%s.",
               shown(hidden), if (is_number && any(hidden > 1e8, na.rm = TRUE)) ", which is too large" else "")
   as.integer(hidden)
 }
+
+# Numbers of units that a layer can have.
+is_size <- function(x) !is.na(x) & x >= 1 & x <= 1e8 & x == round(x)
 
 check_activation <- function(activation, n_layers) {
   if (!is.character(activation) || !length(activation) %in% c(1, n_layers))
