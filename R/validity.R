@@ -37,7 +37,7 @@ is_class <- function(fit) {
 
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
-  every(identical(fit$spec$weights, rule$weights),
+  every(identical(names(attributes(fit$spec)), "names"), identical(fit$spec$weights, rule$weights),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
@@ -76,7 +76,8 @@ fit_rules <- list(
   scaling = function(x, fit, layout) {
     p <- fit$spec$n_x
     every(is.list(x), is.double(x$center), is.double(x$scale), is_finite_vector(x$center, p),
-          is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0), is.logical(x$is_constant),
+          is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0),
+          is.logical(x$is_constant), !is.object(x$is_constant),
           length(x$is_constant) == p, !anyNA(x$is_constant),
           is.null(x$rotation) || is_finite_vector(x$rotation, p^2) && identical(dim(x$rotation), c(p, p)))
   },
