@@ -60,28 +60,27 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
 
 # TRUE once training is to end with what it has.
 poll_training <- function() {
-  caught(.Call(C_poll))
+  .Call(C_poll)
   was_interrupted()
 }
 
-# An error of the callback is kept: it ends training, too.
 epoch_hook <- function(control, columns) {
   if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
-  hook <- function(epoch, row) {
+  function(epoch, row) {
     names(row) <- columns
     if (isTRUE(control$verbose)) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
                                                                       signif(row[is.finite(row)], 5), collapse = "  ")))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
-  if (isTRUE(work$is_on)) function(epoch, row) caught(hook(epoch, row), otherwise = TRUE) else hook
 }
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
-  out <- .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state,
-               list(poll = if (isTRUE(work$is_on)) poll_training, epoch = epoch_hook(control, columns)))
+  hooks <- list(epoch = epoch_hook(control, columns))
+  if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
+  out <- .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state, hooks)
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
   colnames(history) <- columns
   out$history <- history

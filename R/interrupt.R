@@ -34,10 +34,13 @@ was_interrupted <- function() isTRUE(work$is_on) && (work$asked || !is.null(work
 # An interrupt is heeded: what follows it is done.
 heed_interrupt <- function() work$asked <- FALSE
 
-# The value of `expr`; where an error or a time limit ends it `otherwise`, and the work is over.
+# An error or a time limit: the work is over.
+keep_failure <- function(e) work$failure <- e
+
+# The value of `expr`; where an error or a time limit ends it `otherwise`.
 caught <- function(expr, otherwise = NULL) {
   tryCatch(expr, error = function(e) {
-    work$failure <- e
+    keep_failure(e)
     otherwise
   })
 }

@@ -88,7 +88,7 @@ fit_rules <- list(
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) is_control(x, fit),
   arguments = function(x, fit, layout) {
-    every(is.list(x), fit$spec$weights == "point" || are_bayes_arguments(x),
+    every(is.list(x), is_family_argument(x$family, layout), fit$spec$weights == "point" || are_bayes_arguments(x),
           !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
   },
   history = function(x, fit, layout) {
@@ -177,6 +177,11 @@ is_control <- function(x, fit) {
 # Numbers, strings, a data frame or list of these, a callback.
 is_value <- function(x) {
   if (is.list(x)) all(vapply(unclass(x), is_value, NA)) else is.null(x) || is.atomic(x) || is.function(x)
+}
+
+# What `family` may be. Its names are those of responses, of which some may have been left out of the model.
+is_family_argument <- function(x, layout) {
+  every(is.null(x) || is.function(x) || is.character(x) || inherits(x, "family"), length(x) <= 100 + layout$n_y)
 }
 
 are_bayes_arguments <- function(x) {

@@ -11,7 +11,8 @@
 
 /* The engine's host: closures of R, and R's random numbers. */
 typedef struct {
-  SEXP poll, epoch;                                        /* calls; R_NilValue: none */
+  SEXP poll, epoch; /* calls; R_NilValue: none */
+  SEXP failed;      /* takes an error of these; R_NilValue: it jumps */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
   clock_t polled;                                          /* when R was asked */
 } r_host;
@@ -46,15 +47,27 @@ static void uniform(void *context, void *out, size_t n, size_t real_bytes) {
     for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)unif_rand();
 }
 
+static SEXP evaluate(void *call) { return Rf_eval((SEXP)call, R_BaseEnv); }
+
+static SEXP fail(SEXP condition, void *failed) {
+  SEXP call = PROTECT(Rf_lang2((SEXP)failed, condition));
+  Rf_eval(call, R_BaseEnv);
+  UNPROTECT(1);
+  return Rf_ScalarLogical(1);
+}
+
 /* R code may jump or draw: the generator's state is R's while it runs. TRUE means stop. Without a call an interrupt or a time
- * limit jumps; a call is to look for them itself, by C_poll. */
-static int ask(SEXP call) {
+ * limit jumps; a call is to look for them itself, by C_poll. Caught here, a time limit cannot strike on the way to
+ * R's own tryCatch(). */
+static int ask(SEXP call, SEXP failed) {
   int stop = 0;
   PutRNGstate();
   if (call == R_NilValue) {
     R_CheckUserInterrupt();
   } else {
-    SEXP answer = PROTECT(Rf_eval(call, R_BaseEnv));
+    SEXP answer =
+        failed == R_NilValue ? evaluate(call) : R_tryCatchError(evaluate, call, fail, failed);
+    PROTECT(answer);
     stop = TYPEOF(answer) == LGLSXP && Rf_xlength(answer) == 1 && LOGICAL(answer)[0] == 1;
     UNPROTECT(1);
   }
@@ -68,7 +81,7 @@ static int poll(void *context) {
   const clock_t now = clock();
   if (now - h->polled < CLOCKS_PER_SEC / 50) return 0;
   h->polled = now;
-  return ask(h->poll);
+  return ask(h->poll, h->failed);
 }
 
 SEXP C_poll(void) {
@@ -82,9 +95,9 @@ static int epoch(void *context, int number, const double *history, int n_columns
   SEXP row = PROTECT(Rf_allocVector(REALSXP, n_columns));
   memcpy(REAL(row), history, (size_t)n_columns * sizeof(double));
   SEXP call = PROTECT(Rf_lang3(h->epoch, PROTECT(Rf_ScalarInteger(number)), row));
-  int stop = ask(call);
+  int stop = ask(call, h->failed);
   UNPROTECT(3);
-  return stop ? NN_STOPPED : ask(h->poll) ? NN_INTERRUPTED : NN_OK;
+  return stop ? NN_STOPPED : ask(h->poll, h->failed) ? NN_INTERRUPTED : NN_OK;
 }
 
 static SEXP function_or_null(SEXP f, const char *name) {
@@ -242,7 +255,8 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
   j.train = source_of(train, &s, &info, 1, 1);
   if (valid != R_NilValue) j.valid = source_of(valid, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations to train on");
-  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch"), NULL, 0};
+  r_host h = {R_NilValue, function_or_null(list_get(hooks, "epoch"), "epoch"),
+              function_or_null(list_get(hooks, "failed"), "failed"), NULL, 0};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(list_get(hooks, "poll"), "poll")));
   if (list_get(hooks, "poll") != R_NilValue) h.poll = poll_call;
   j.host = host_of(&h, job);
@@ -288,7 +302,7 @@ SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_fun
       Rf_error("'z' must be a numeric matrix of %d columns", info.z_rows);
     r.z = REAL(z);
   }
-  r_host h = {R_NilValue, R_NilValue, NULL, 0};
+  r_host h = {R_NilValue, R_NilValue, R_NilValue, NULL, 0};
   SEXP poll_call = PROTECT(Rf_lang1(function_or_null(poll_function, "poll")));
   if (poll_function != R_NilValue) h.poll = poll_call;
   r.host = host_of(&h, options);
@@ -324,7 +338,7 @@ SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   nn_job j = job_of(job);
   j.train = source_of(data, &s, &info, 1, 1);
   if (j.train.n < 1) Rf_error("there are no observations");
-  r_host h = {R_NilValue, R_NilValue, NULL, 0};
+  r_host h = {R_NilValue, R_NilValue, R_NilValue, NULL, 0};
   j.host = host_of(&h, job);
   static const char *const fields[] = {"loss", "gradient"};
   SEXP out = PROTECT(named_list(fields, 2));
@@ -413,7 +427,7 @@ SEXP C_math(SEXP x, SEXP options) {
 
 /* A matrix of numbers of rnorm(), times sd: list(rows, columns, sd, compute). */
 SEXP C_normals(SEXP options) {
-  r_host h = {R_NilValue, R_NilValue, NULL, 0};
+  r_host h = {R_NilValue, R_NilValue, R_NilValue, NULL, 0};
   nn_host host = host_of(&h, options);
   int rows = field_int(options, "rows", 0, 2147483647),
       columns = field_int(options, "columns", 0, 2147483647);

@@ -98,17 +98,21 @@ test_that("an error in a later start has the best start", {
   expect_whole(failed$fit)
 })
 
-test_that("a time limit has the fit so far", {
+test_that("a time limit has the fit so far, wherever in the training it strikes", {
   on.exit(setTimeLimit())
-  limit_in_1 <- function(epoch, row) {
-    if (epoch == 1) setTimeLimit(elapsed = 0.3, transient = TRUE)
-    FALSE
+  limit_in_1 <- function(seconds) {
+    function(epoch, row) {
+      if (epoch == 1) setTimeLimit(elapsed = seconds, transient = TRUE)
+      FALSE
+    }
   }
-  limited <- tryCatch(fit_nn(mpg ~ ., mtcars, epochs = 1e6, callback = limit_in_1), error = identity)
-  setTimeLimit()
-  expect_match(conditionMessage(limited), "time limit")
-  expect_s3_class(limited, "varnn_error_in_training")
-  expect_gt(nrow(limited$fit$history), 0)
+  for (seconds in c(0.3, seq(0.02, 0.06, by = 0.001))) {
+    limited <- tryCatch(fit_nn(mpg ~ ., mtcars, epochs = 1e5, callback = limit_in_1(seconds)), error = identity)
+    setTimeLimit()
+    expect_match(conditionMessage(limited), "time limit")
+    expect_s3_class(limited, "varnn_error_in_training")
+    expect_gt(nrow(limited$fit$history), 0)
+  }
   expect_whole(limited$fit)
 })
 

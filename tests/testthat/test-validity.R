@@ -57,6 +57,16 @@ test_that("every method refuses a damaged fit in the package's words", {
   }
 })
 
+test_that("the family that a fit was asked for is one that could be asked for", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2)
+  for (family in list(1:1e9, rep("gaussian", 1e3), list("gaussian"))) {
+    fit$arguments$family <- family
+    expect_error(check_fit(fit), "`arguments` is not as it was made")
+  }
+  for (family in list("gaussian", stats::gaussian, stats::gaussian(), c(mpg = "gaussian")))
+    expect_silent(check_fit(fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, family = family)))
+})
+
 test_that("the class of a fit goes with its specification", {
   fits <- some_fits()
   for (name in names(fits)) for (class in setdiff(names(class_rules), class(fits[[name]]))) {
