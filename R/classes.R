@@ -153,5 +153,7 @@ response_values <- function(y, name) {
     return(y)
   }
   y <- plain_values(y, sprintf("The response `%s`", name))
+  if (is.raw(y) || is.complex(y))
+    stop_user("The response `%s` must be numeric, logical or a factor, not %s.", name, shown(y))
   if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
 }

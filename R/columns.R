@@ -94,6 +94,7 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
   family <- if (is_by_name(family)) vapply(names, function(name) family_of(family, name), "") else family_name(family)
+  if (numeric == "gaussian_hetero") family[family == "gaussian"] <- numeric
   columns <- if (fits_as_whole(train$data, family, numeric)) {
     like_columns(names, train$data[0, 1], family, numeric)
   } else {
@@ -145,7 +146,7 @@ check_columns_known <- function(given, known) {
 new_column <- function(v, name, family, numeric) {
   check_column_class(v, name)
   type <- if (is.factor(v)) "factor" else typeof(v)
-  if (is.character(v)) v <- factor(v)
+  if (is.character(v)) v <- factor(as.vector(unclass(v)))
   if (is.factor(v)) v <- droplevels(v)
   check_column_levels(v, name)
   if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(v, name)

@@ -124,10 +124,13 @@ check_callback <- function(callback) {
               if (is.function(callback)) sprintf("of %d", length(takes)) else shown(callback))
 }
 
+most_held_out <- 1e8
+
 check_validation <- function(x) {
   if (is.list(x)) return(invisible(x))
-  is_share <- every(is.numeric(x), length(x) == 1, is.finite(x), x >= 0, x < 1)
-  is_rows <- every(is.numeric(x), length(x) >= 1, !anyNA(x), all(x >= 1 & x == round(x)))
+  is_share <- every(is.numeric(x), is_plain_vector(x), length(x) == 1, is.finite(x), x >= 0, x < 1)
+  is_rows <- every(is.numeric(x), is_plain_vector(x), length(x) >= 1, length(x) <= most_held_out, !anyNA(x),
+                   all(x >= 1 & x == round(x)))
   if (!is_share && !is_rows)
     stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
 }

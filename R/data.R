@@ -129,10 +129,14 @@ check_contrasts <- function(contrasts, factors) {
                                  if (nzchar(hint <- did_you_mean(unknown[1], factors))) hint else ".")
 }
 
+discrete_variables <- function(terms) {
+  classes <- attr(terms, "dataClasses")
+  names(classes)[classes %in% c("factor", "ordered", "character", "logical")]
+}
+
 frame_matrix <- function(terms, frame, contrasts) {
   if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
-  classes <- attr(terms, "dataClasses")
-  is_factor <- names(classes)[classes %in% c("factor", "ordered", "character", "logical")]
+  is_factor <- discrete_variables(terms)
   check_contrasts(contrasts, is_factor)
   x <- coded(terms, frame, contrasts)
   assign <- attr(x, "assign")

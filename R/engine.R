@@ -49,7 +49,7 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
   more <- control$objective
   list(compute = engine_compute(control$precision, control$threads, control$rng), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
-       epochs_before = as.integer(epochs_before),
+       epochs_before = as.integer(min(epochs_before, 1e8)),
        batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(min(control$patience, .Machine$integer.max)) else 0L,

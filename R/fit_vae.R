@@ -141,9 +141,10 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, m
 
 check_sigma <- function(sigma) {
   if (is.numeric(sigma) && is_plain_vector(sigma) && length(sigma)) {
+    if (length(sigma) > 1 && is.null(names(sigma)))
+      stop_user("`sigma` of several numbers needs the names of their columns.")
     for (one in unname(sigma)) check_positive(one, "sigma", least_sigma)
-    if (length(sigma) == 1 || !is.null(names(sigma))) return(sigma)
-    stop_user("`sigma` of several numbers needs the names of their columns.")
+    return(sigma)
   }
   if (is.character(sigma)) return(check_choice(sigma, c("learned", "each", "hetero"), "sigma"))
   stop_user("`sigma` must be \"learned\", \"each\", \"hetero\" or a number above 0, not %s.", shown(sigma))

@@ -46,13 +46,17 @@ is_finite_vector <- function(x, length) {
   every(is.numeric(x), !is.object(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
 }
 
+is_finite_matrix <- function(x, rows, cols) every(is_finite_vector(x, rows * cols), is_matrix_of(x, rows, cols))
+is_matrix_of <- function(x, rows, cols) every(is.matrix(x), identical(dim(x), as.integer(c(rows, cols))))
+
 # The same for each kind of design.
 design_rules <- list(
   matrix = function(x, fit, layout) is.null(x$names) || is_words(x$names, fit$spec$n_x),
   frame = function(x, fit, layout) {
     is_terms(x$terms) && (is.null(x$times) || is.character(x$times)) &&
       (is.null(x$contrasts) || is.list(x$contrasts) && !is.null(names(x$contrasts))) &&
-      (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)))
+      (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)) &&
+        all(names(x$xlevels) %in% discrete_variables(x$terms)))
   },
   columns = function(x, fit, layout) {
     every(is_columns_design(x, fit, layout), is.null(x$names) || is_words(x$names, length(x$variables)))
@@ -79,7 +83,7 @@ fit_rules <- list(
           is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0),
           is.logical(x$is_constant), !is.object(x$is_constant),
           length(x$is_constant) == p, !anyNA(x$is_constant),
-          is.null(x$rotation) || is_finite_vector(x$rotation, p^2) && identical(dim(x$rotation), c(p, p)))
+          is.null(x$rotation) || is_finite_matrix(x$rotation, p, p))
   },
   design = function(x, fit, layout) {
     every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
@@ -107,8 +111,7 @@ fit_rules <- list(
   is_separated = optional(function(x, fit, layout) isTRUE(x) || isFALSE(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
-    every(!is.null(fit$kept_columns), is.matrix(x), identical(dim(x), as.integer(c(size, size))),
-          is_finite_vector(x, size^2))
+    every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size))
   }),
   family = function(x, fit, layout) every(is.character(x), !is.object(x), length(x) == length(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
@@ -118,15 +121,11 @@ fit_rules <- list(
   data = optional(function(x, fit, layout) is_training_data(x, fit, layout)),
   stop_reason = function(x, fit, layout) is_one_of(x, statuses),
   converged = function(x, fit, layout) isTRUE(x) || isFALSE(x),
-  eta = optional(function(x, fit, layout) {
-    every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$n_eta))
-  }),
+  eta = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$n_eta)),
   response = function(x, fit, layout) {
     if (fit$design$kind == "columns") is.null(x) else NROW(x) == fit$n_obs && is_response(x, fit$blocks)
   },
-  codes = optional(function(x, fit, layout) {
-    every(is.matrix(x), nrow(x) == fit$n_obs, is_finite_vector(x, fit$n_obs * layout$z_rows))
-  }),
+  codes = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$z_rows)),
   errors = optional(function(x, fit, layout) {
     every(is.numeric(x), !is.object(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
   }),
@@ -158,7 +157,8 @@ is_response <- function(x, blocks) {
   is_piece <- function(block, y) {
     is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
                       logical = is.logical(y), is.numeric(y))
-    is_kind && (!is.numeric(y) || all(abs(y) <= 1e100, na.rm = TRUE))
+    if (!is_kind || !is.numeric(y)) return(is_kind)
+    all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || response_rules[[block$family]]$is(y))
   }
   pieces <- block_pieces(blocks, x)
   length(pieces) == length(blocks) && all(mapply(is_piece, blocks, pieces))
@@ -202,10 +202,9 @@ is_objective <- function(x, fit) {
 is_training_data <- function(x, fit, layout) {
   is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
   is_y <- function(y) {
-    if (fit$design$kind != "columns") return(is.null(y) || every(is.matrix(y), is.double(y), nrow(y) == fit$n_obs))
-    every(is.matrix(y), is.double(y), identical(dim(y), as.integer(c(fit$n_obs, layout$n_y))))
+    if (fit$design$kind == "columns" || !is.null(y)) every(is.double(y), is_matrix_of(y, fit$n_obs, layout$n_y)) else TRUE
   }
-  every(is.list(x), is.matrix(x$x), is.double(x$x), nrow(x$x) == fit$n_obs, ncol(x$x) == fit$spec$n_x, is_y(x$y),
+  every(is.list(x), is.double(x$x), is_matrix_of(x$x, fit$n_obs, fit$spec$n_x), is_y(x$y),
         is_vector(x$weights), is_vector(x$offset))
 }
 

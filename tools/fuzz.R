@@ -39,6 +39,8 @@ of_caller <- function(e) {
 
 is_own <- function(condition, class) {
   if (kind == "specs") return(!grepl("central differences", conditionMessage(condition)))
+  # what graphics says of letters and types of plot that it does not know
+  if (grepl("conversion failure on|plot type .* will be truncated", conditionMessage(condition))) return(TRUE)
   runs_code <- kind == "fits" && grepl("evaluated", conditionMessage(condition), fixed = TRUE)
   inherits(condition, class) && !runs_code || of_caller(condition)
 }

@@ -193,3 +193,20 @@ test_that("random odd inputs are refused in words of the package, or every metho
     expect_no_trouble(function() do.call(kinds[[name]]$fit, arguments), kinds[[name]]$methods, paste(name, i))
   })
 })
+
+test_that("vectors without end, classes of names alone and raw bytes are refused in the package's words", {
+  expect_error(nn_control(validation = 1:1e9), "`validation` must be a proportion")
+  expect_error(nn_control(validation = structure(1:3, class = "data.frame")), "`validation` must be a proportion")
+  expect_error(fit_vae(iris, sigma = 1:1e9), "needs the names of their columns")
+  bytes <- data.frame(a = as.raw(1:32))
+  expect_error(fit_nn(mtcars[2:3], bytes), "The response `a` must be numeric, logical or a factor")
+  letters <- data.frame(x = 1:9)
+  letters$y <- structure(rep(c("a", "b", "c"), 3), class = "matrix")
+  fit <- suppressWarnings(fit_vae(letters, hidden = 2, latent = 1, epochs = 1))
+  expect_identical(fit$family[["y"]], "categorical")
+})
+
+test_that("gaussian columns of a vae have the noise that was asked for", {
+  fit <- fit_vae(iris[1:4], hidden = 2, latent = 1, epochs = 1, family = "gaussian", sigma = "hetero")
+  expect_identical(unique(unname(fit$family)), "gaussian_hetero")
+})

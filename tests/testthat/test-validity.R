@@ -160,3 +160,23 @@ test_that("fields of which a part is right are damage", {
   network$design$names <- character()
   expect_error(check_fit(network), "`design` is not as it was made")
 })
+
+test_that("matrices, responses, levels and counts of a fit are what its specification says", {
+  fits <- some_fits()
+  damaged <- function(fit, field) expect_error(check_fit(fit), sprintf("`%s` is not as it was made", field))
+  odd <- fits$vae
+  dim(odd$codes) <- structure(dim(odd$codes), class = "Date")
+  if (is.object(attr(odd$codes, "dim"))) damaged(odd, "codes")
+  odd <- fits$nn
+  odd$eta <- t(odd$eta)
+  damaged(odd, "eta")
+  odd <- fits$bayes
+  odd$design$xlevels <- list(wt = c("a", "b"))
+  damaged(odd, "design")
+  counts <- fit_nn(carb ~ wt, mtcars, family = "poisson", hidden = 2, epochs = 2)
+  counts$response[3] <- 2.5
+  damaged(counts, "response")
+  late <- fits$nn
+  late$n_epochs <- .Machine$integer.max
+  expect_s3_class(continue(late, 1), "varnn_nn")
+})
