@@ -97,6 +97,7 @@ check_known <- function(given, known) {
 
 # By name alone, before what was given is evaluated.
 check_known_names <- function(names, n, known) {
+  names <- as.vector(names)
   if (n && (is.null(names) || anyNA(names) || any(names == "")))
     stop_user("There is an argument without a name beyond those that the function has.")
   if (anyDuplicated(names)) stop_user("The argument `%s` is given twice.", names[duplicated(names)][1])

@@ -143,12 +143,20 @@ is_well_formed <- function(f) {
         all(is.na(codes)) || min(codes, na.rm = TRUE) >= 1 && max(codes, na.rm = TRUE) <= nlevels(f))
 }
 
+# Each column is a vector; `name` is the argument's.
+check_no_nesting <- function(x, name) {
+  for (j in seq_along(x)) if (length(dim(.subset2(x, j))) > 1)
+    stop_user("Column `%s` of `%s` is %s: give its columns as columns of `%s`.", names(x)[j], name,
+              shown(.subset2(x, j)), name)
+}
+
 # ---- responses
 
 # A response as training has it: each column of R's own types, an array of one dimension as a vector.
 response_values <- function(y, name) {
   if (is.data.frame(y)) {
     check_frame(y, sprintf("`%s`", name))
+    check_no_nesting(y, name)
     y[] <- Map(response_values, as.list(y), names(y))
     return(y)
   }

@@ -17,6 +17,9 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   frame <- tryCatch({
     action <- eval(frame_call$na.action, envir)
     if (is.character(action)) na_name(action)
+    formula <- eval(frame_call$formula, envir)
+    if (is.character(formula) && length(formula) != 1)
+      stop_user("`formula` must be a formula, not %s.", shown(formula))
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     eval(frame_call, envir)
   }, error = function(e) {
@@ -174,6 +177,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
   x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
+  if (is.data.frame(x)) check_no_nesting(x[vapply(x, is.data.frame, NA)], "x")
   if (NROW(y) != nrow(x)) stop_user("`y` has %d rows and `x` has %d: they must be the same.", NROW(y), nrow(x))
   weights <- check_weights(weights, nrow(x))
   omitted <- omitted_rows(x, y, weights, na.action)
@@ -286,6 +290,9 @@ design_rows <- function(design, newdata) {
   x <- if (any(ok)) coded(design$terms, frame, design$contrasts) else matrix(0, 0, 0)
   keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
   x <- if (any(ok)) as_double(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
+  if (ncol(x) != length(design$columns))
+    stop_user("The fit is damaged: its formula makes %d columns, not %d; fit the model anew.", ncol(x),
+              length(design$columns))
   check_finite_columns(x, design$columns, " of `newdata`")
   list(x = x, offset = offset[ok], ok = ok, rows = row.names(newdata))
 }

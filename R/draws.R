@@ -1,8 +1,5 @@
 # Draws from the posterior of a network, and what is averaged over them.
 
-# The specification whose forward runs draw the weights themselves, whatever trained them: its theta is the same.
-drawing_spec <- function(spec) utils::modifyList(spec, list(estimator = "weight", kl_mc = 0L))
-
 # The mean over the posterior is known without draws, or the weights are not random.
 predicts_by_draws <- function(fit) fit$spec$weights != "point" && !can_be_exact(fit$spec)
 
@@ -24,29 +21,25 @@ part_of_rows <- function(data, at) {
 # Numbers held at once while draws are made.
 draws_at_once <- 2e6
 
-# Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: R's
-# generator is set back for each, and goes on from where the first left it.
-over_chunks <- function(fit, data, draws, want, visit, at_once = draws_at_once) {
+# Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights, of which each
+# is a function of the key and of its number.
+over_chunks <- function(fit, data, draws, want, visit, key = weights_key(), at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
+  force(key)
   columns <- run_columns(fit$spec, want)
   check_draws_memory(2 * draws * columns, "That many draws of one row")
   size <- max(1, floor(at_once / (draws * columns)))
-  use_seed(NULL)
-  start <- get(".Random.seed", envir = globalenv())
-  own <- NULL
-  on.exit(if (!is.null(own)) assign(".Random.seed", own, envir = globalenv())) # where a chunk is interrupted
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
-    if (!is.null(own)) assign(".Random.seed", start, envir = globalenv())
-    out <- engine_run(drawing_spec(fit$spec), fit$theta, part_of_rows(data, at), want, sample = TRUE, draws = draws,
-                      precision = fit$control$precision, rng = fit$control$rng, threads = fit$control$threads)
-    if (!is.null(own)) assign(".Random.seed", own, envir = globalenv())
+    out <- fit_run(fit, part_of_rows(data, at), want, mode = "weights", draws = draws, key = key)
     check_finite_output(out)
     dim(out) <- c(length(at), columns, draws)
     visit(out, at)
-    own <- get(".Random.seed", envir = globalenv())
   }
 }
+
+# What the draws of the weights are functions of: two numbers of R's generator.
+weights_key <- function() floor(stats::runif(2) * 2^32)
 
 check_draws <- function(draws) check_number(draws, "draws", 1, 1e8, whole = TRUE)
 

@@ -31,11 +31,13 @@ fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
 
 # How the engine computes. In double, R's BLAS does the large products if it is a fast one, or those that the option
 # varnn.blas says: all (TRUE) or none (FALSE).
-engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas")) {
+# Random numbers are R's; with rng = "fast" the engine's, with a key made of R's numbers; with `key`, two whole numbers
+# below 2^32, they are functions of it and of their place alone.
+engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas"), key = NULL) {
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
   list(single = as.integer(precision == "single"), threads = usable_threads(threads),
        fast_rng = as.integer(identical(rng, "fast")), inversion = as.integer(RNGkind()[2] == "Inversion"),
-       blas_from = blas_from)
+       blas_from = blas_from, key = key)
 }
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
@@ -99,11 +101,14 @@ poll_run <- function() {
 
 wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
+# Random variables at their means; as in training, noise of layers included; the weights drawn, whatever trained them.
+modes <- c(mean = 0L, training = 1L, weights = 2L)
+
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
-engine_run <- function(spec, theta, data, want = "eta", z = NULL, sample = FALSE, draws = 1L, precision = "double",
-                       rng = "R", threads = 1) {
-  options <- list(want = wants[[want]], sample = as.integer(sample), draws = as.integer(draws),
-                  compute = engine_compute(precision, threads, rng))
+engine_run <- function(spec, theta, data, want = "eta", z = NULL, mode = "mean", draws = 1L, precision = "double",
+                       rng = "R", threads = 1, key = NULL) {
+  options <- list(want = wants[[want]], mode = modes[[mode]], draws = as.integer(draws),
+                  compute = engine_compute(precision, threads, rng, key = key))
   skip_if_interrupted()
   out <- .Call(C_run, spec, theta, data, z, options, if (isTRUE(work$skips)) poll_run)
   columns <- run_columns(spec, want)

@@ -297,7 +297,7 @@ close_noise.varnn_vae <- function(fit, data) {
   draws <- max(2, min(200, round(2e5 / length(rows))))
   squares <- 0
   for (k in seq_len(draws)) {
-    eta <- fit_run(fit, source, "eta", sample = 2L)
+    eta <- fit_run(fit, source, "eta", mode = "weights")
     means <- do.call(cbind, Map(function(b, s) family_table[[b$family]]$mean(eta[, s, drop = FALSE]), fit$blocks,
                                 block_slices(fit$blocks, eta_rows)))
     squares <- squares + colSums(w * (y - means)^2, na.rm = TRUE) / draws

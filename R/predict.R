@@ -1,11 +1,10 @@
 # Prediction: new data to eta, eta to what was asked for.
 
 # eta [rows, columns] of the engine, offset included for all but the gaussians; of random weights that of the mean.
-model_eta <- function(fit, rows, sample = FALSE, draws = 1L, threads = fit$control$threads) {
+model_eta <- function(fit, rows, threads = fit$control$threads) {
+  fit$control$threads <- threads
   data <- row_data(fit, rows)
-  eta <- if (fit$spec$weights != "point") posterior_eta(fit, data)
-  else engine_run(fit$spec, fit$theta, data, "eta", sample = sample, draws = draws, precision = fit$control$precision,
-                  rng = fit$control$rng, threads = threads)
+  eta <- if (fit$spec$weights == "point") fit_run(fit, data, "eta") else posterior_eta(fit, data)
   check_finite_output(eta)
   eta
 }

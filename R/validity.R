@@ -111,9 +111,10 @@ fit_rules <- list(
   is_separated = optional(function(x, fit, layout) isTRUE(x) || isFALSE(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
-    every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size))
+    every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) > 0),
+          isSymmetric(unname(x)))
   }),
-  family = function(x, fit, layout) every(is.character(x), !is.object(x), length(x) == length(fit$blocks)),
+  family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
     every(is.numeric(x), !is.object(x), length(x) >= 1, !anyDuplicated(x), all(x %in% seq_len(fit$n_obs)))
@@ -129,7 +130,9 @@ fit_rules <- list(
   errors = optional(function(x, fit, layout) {
     every(is.numeric(x), !is.object(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
   }),
-  weights = optional(function(x, fit, layout) every(is_finite_vector(x, fit$n_obs), is.null(dim(x)), all(x >= 0))),
+  weights = optional(function(x, fit, layout) {
+    every(is_finite_vector(x, fit$n_obs), is.null(dim(x)), all(x >= 0), any(x > 0))
+  }),
   offset = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
@@ -205,7 +208,7 @@ is_training_data <- function(x, fit, layout) {
     if (fit$design$kind == "columns" || !is.null(y)) every(is.double(y), is_matrix_of(y, fit$n_obs, layout$n_y)) else TRUE
   }
   every(is.list(x), is.double(x$x), is_matrix_of(x$x, fit$n_obs, fit$spec$n_x), is_y(x$y),
-        is_vector(x$weights), is_vector(x$offset))
+        is_vector(x$weights), is_vector(x$offset), is.null(x$response) || identical(x$response, fit$response))
 }
 
 block_types <- c("numeric", "logical", "factor", "counts")

@@ -123,6 +123,9 @@ static const nn_engine *engine_of(SEXP options) {
   return build_of(field_int(list_get(options, "compute"), "single", 0, 1));
 }
 
+/* A whole number below 2^32. */
+static unsigned word_of(double x) { return x >= 0 && x < 4294967296.0 ? (unsigned)x : 0; }
+
 static nn_host host_of(r_host *h, SEXP options) {
   if (field_int(list_get(options, "compute"), "inversion", 0, 1))
     h->quantiles = build_of(0)->normal_quantiles;
@@ -134,15 +137,20 @@ static nn_host host_of(r_host *h, SEXP options) {
                   .epoch = epoch,
                   .compute = compute_of(options),
                   .has_key = field_int(list_get(options, "compute"), "fast_rng", 0, 1)};
+  SEXP key = list_get(list_get(options, "compute"), "key");
+  if (key == R_NilValue) return host;
+  if (TYPEOF(key) != REALSXP || Rf_xlength(key) != 2) Rf_error("'key' must be two numbers");
+  host.has_key = host.knows_key = 1;
+  for (int i = 0; i < 2; i++) host.key[i] = word_of(REAL(key)[i]);
   return host;
 }
 
 static unsigned random_word(void) { return (unsigned)(unif_rand() * 4294967296.0); }
 
-/* R's generator is ours from here; the engine's own takes its key from it. */
+/* R's generator is ours from here; the engine's own takes its key from it, where it was not given one. */
 static void begin_noise(nn_host *host) {
   GetRNGstate();
-  if (host->has_key) host->key[0] = random_word(), host->key[1] = random_word();
+  if (host->has_key && !host->knows_key) host->key[0] = random_word(), host->key[1] = random_word();
 }
 
 /* A double matrix with n rows and this many columns, or NULL where it may be absent. */
@@ -285,12 +293,14 @@ SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, 
 SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll_function) {
   nn_spec s = spec_read(spec);
   nn_info info;
-  const nn_engine *engine = engine_of(options);
-  void *model = spec_build(engine, &s, &info);
   nn_run r;
   memset(&r, 0, sizeof r);
   r.want = (nn_want)field_int(options, "want", NN_WANT_Z, NN_WANT_SD);
-  r.mode = (nn_mode)field_int(options, "sample", NN_MODE_MEAN, NN_MODE_DRAW);
+  r.mode = (nn_mode)field_int(options, "mode", NN_MODE_MEAN, NN_MODE_DRAW);
+  if (r.mode == NN_MODE_DRAW)
+    s.estimator = 0, s.prior.mc = 0; /* whatever trained them, the weights are drawn */
+  const nn_engine *engine = engine_of(options);
+  void *model = spec_build(engine, &s, &info);
   r.draws = field_int(options, "draws", 1, 2147483647);
   r.data = source_of(data, &s, &info, z == R_NilValue, r.want == NN_WANT_TERMS);
   if ((z != R_NilValue || r.want == NN_WANT_Z || r.want == NN_WANT_SD) && !info.z_rows)

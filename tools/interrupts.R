@@ -91,10 +91,13 @@ child <- function(kind, folder, is_second) {
   at <- function(name) file.path(folder, name)
   file.create(at("ready"))
   do <- function() if (trains) trainings[[kind]]() else repeat others[[kind]][[2]](made)
-  out <- tryCatch(withCallingHandlers(do(), warning = note),
-                  interrupt = function(e) "interrupt", error = function(e) paste("BAD:", conditionMessage(e)))
-  file.create(at("over"))
-  Sys.sleep(if (is_second) 1 else 0.1) # a late interrupt
+  # An interrupt that is late comes while this sleeps.
+  suspendInterrupts({
+    out <- tryCatch(withCallingHandlers(allowInterrupts(do()), warning = note),
+                    interrupt = function(e) "interrupt", error = function(e) paste("BAD:", conditionMessage(e)))
+    file.create(at("over"))
+    tryCatch(allowInterrupts(Sys.sleep(if (is_second) 1 else 0.1)), interrupt = function(e) NULL)
+  })
   ok <- function(expr) {
     tryCatch({
       expr
@@ -110,8 +113,9 @@ child <- function(kind, folder, is_second) {
 }
 
 wait_for <- function(file, seconds, from = Sys.time()) {
-  while (!file.exists(file) && Sys.time() - from < seconds) Sys.sleep(0.01)
-  if (file.exists(file)) as.numeric(Sys.time() - from, units = "secs") else Inf
+  since <- function() as.numeric(Sys.time() - from, units = "secs")
+  while (!file.exists(file) && since() < seconds) Sys.sleep(0.01)
+  if (file.exists(file)) since() else Inf
 }
 
 most_seconds <- 20 # to the end of the work, on a machine that has other work, too

@@ -115,7 +115,8 @@ typedef struct {
   /* NN_OK: go on; else how training ends */
   int (*epoch)(void *context, int epoch, const double *history, int n_columns);
   nn_compute compute;
-  int has_key; /* noise is drawn from the engine's generator with this key, not from the host's */
+  int has_key,
+      knows_key; /* noise is drawn from the engine's generator, not the host's; with this key */
   unsigned key[2];
 } nn_host;
 

@@ -2,7 +2,8 @@
  * grow with the data. */
 #include "model.h"
 
-enum { RUN_CHUNK = 512, MOST_CHUNKS = 8 };
+/* SHARED_POLLS: threads that wait for each other do so as rarely. */
+enum { RUN_CHUNK = 512, MOST_CHUNKS = 8, SHARED_POLLS = 10 };
 
 static void put(const real *value, int rows, int n_obs, size_t first, size_t n, double *out) {
   for (int j = 0; j < rows; j++)
@@ -50,90 +51,94 @@ static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, rea
   tape_forward(t, from, to, 0);
 }
 
-/* A thread's model, and the responses of its chunk. */
+/* A thread's model, the responses of its chunk, and the draw whose weights it has. */
 typedef struct {
   nn_model model;
   real *y;
+  int draw;
 } worker;
 
-/* The threads' shares of a run of the nodes from .. to; the work since the host was asked. */
+/* A run of the nodes from .. to in shares: so many rows at one draw of the weights. `columns` are wanted of each row. */
 typedef struct {
+  const nn_run *run;
   worker *w;
   int n_workers, from, to;
-  double work;
-} runner;
+  size_t rows, n_shares, columns;
+} plan;
 
-/* Chunks of the observations first .. end. */
-static void run_chunks(worker *w, const nn_run *r, size_t first, size_t end, int from, int to,
-                       double *out) {
+/* One share: rows of one draw. Where the noise is a function of its place, whoever runs a share makes the same numbers. */
+static void run_share(const plan *p, worker *w, size_t share) {
+  const nn_run *r = p->run;
   nn_model *m = &w->model;
+  const int draw = (int)(share / p->n_shares);
+  const size_t n = r->data.n;
+  size_t first = share % p->n_shares * p->rows, end = first + p->rows < n ? first + p->rows : n;
+  m->tape.pass = (unsigned)draw;
+  if (w->draw != draw) tape_forward(&m->tape, 0, p->to, 1);
+  w->draw = draw;
   for (int n_obs; first < end; first += (size_t)n_obs) {
     n_obs = end - first < (size_t)m->tape.max_obs ? (int)(end - first) : m->tape.max_obs;
-    run_chunk(m, r, first, n_obs, w->y, from, to);
-    put_wanted(m, r->want, first, r->data.n, out);
+    run_chunk(m, r, first, n_obs, w->y, p->from, p->to);
+    put_wanted(m, r->want, first, n, r->out + (size_t)draw * n * p->columns);
   }
 }
 
-/* A share of each thread between two questions to the host. */
-static size_t share_of(const worker *w) {
-  const size_t max_obs = (size_t)w->model.tape.max_obs;
-  const double chunks = NN_POLL_WORK / model_work(&w->model, max_obs);
+/* All shares; between some of each thread the host may stop it. */
+static int run_shares(const plan *p) {
+  const size_t total = p->n_shares * (size_t)p->run->draws;
+  const double work = model_work(&p->w->model, p->rows),
+               enough = p->n_workers > 1 ? SHARED_POLLS * NN_POLL_WORK : NN_POLL_WORK;
+  size_t each = work < enough ? (size_t)(enough / work) : 1;
+  if (each > total / (size_t)p->n_workers + 1) each = total / (size_t)p->n_workers + 1;
+  for (size_t first = 0; first < total; first += each * (size_t)p->n_workers) {
+    if (first && host_poll(&p->run->host)) return 1;
+    NN_PARALLEL(p->n_workers)
+    for (int i = 0; i < p->n_workers; i++) {
+      const size_t begin = first + each * (size_t)i;
+      for (size_t k = begin; k < begin + each && k < total; k++) run_share(p, &p->w[i], k);
+    }
+  }
+  return 0;
+}
+
+/* Rows of a share: so many chunks of max_obs as the host waits for. */
+static size_t rows_of_share(const nn_model *m, size_t max_obs) {
+  const double chunks = NN_POLL_WORK / model_work(m, max_obs);
   return max_obs * (chunks < 1 ? 1 : chunks < MOST_CHUNKS ? (size_t)chunks : MOST_CHUNKS);
 }
 
-/* All observations at one draw of the weights; between the shares of the threads it may be stopped. */
-static int run_draw(runner *p, const nn_run *r, double *out) {
-  const size_t n = r->data.n, share = share_of(p->w);
-  for (size_t first = 0; first < n; first += share * (size_t)p->n_workers) {
-    NN_PARALLEL(p->n_workers)
-    for (int i = 0; i < p->n_workers; i++) {
-      size_t begin = first + share * (size_t)i, end = begin + share < n ? begin + share : n;
-      run_chunks(&p->w[i], r, begin, end, p->from, p->to, out);
-    }
-    p->work += model_work(&p->w->model, n - first < share ? n - first : share);
-    if (p->work < NN_POLL_WORK) continue;
-    p->work = 0;
-    if (host_poll(&r->host)) return 1;
+static void place_workers(plan *p, nn_model *m, nn_arena *a, size_t max_obs, real *theta) {
+  p->w = (worker *)arena_take(a, (size_t)p->n_workers, sizeof(worker));
+  for (int i = 0; i < p->n_workers; i++) {
+    worker one = {*m, arena_reals(a, max_obs * (size_t)m->n_y), -1};
+    if (i) one.model.tape = tape_copy(&m->tape, a, theta);
+    if (p->w) p->w[i] = one;
   }
-  return 0;
 }
 
 static size_t run(void *model, nn_run *r, void *memory, int *status) {
   nn_model *m = (nn_model *)model;
   nn_tape *t = &m->tape;
   nn_arena a = arena_at(memory);
-  size_t n = r->data.n;
-  int max_obs = n < RUN_CHUNK ? (int)(n ? n : 1) : RUN_CHUNK, from = r->z ? m->decoder : 0,
-      stop = 0;
-  int to = is_code(r->want) ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
+  const size_t n = r->data.n, max_obs = n < RUN_CHUNK ? (n ? n : 1) : RUN_CHUNK;
+  plan p = {.run = r, .from = r->z ? m->decoder : 0};
+  p.to = is_code(r->want) ? m->z : r->want == NN_WANT_ETA ? m->eta : t->n_nodes - 1;
   /* the host's noise is drawn in order, in one thread: then only products have more */
-  int threads = r->host.compute.threads,
-      n_workers = r->mode != NN_MODE_MEAN && !r->host.has_key ? 1 : threads;
+  p.n_workers = r->mode != NN_MODE_MEAN && !r->host.has_key ? 1 : r->host.compute.threads;
   real *theta = arena_reals(&a, m->n_par);
   t->host = &r->host;
   t->mode = r->mode;
   t->linalg.wish = r->host.compute;
-  if (n_workers > 1) t->linalg.wish.threads = 1;
-  tape_place(t, &a, max_obs, 0, theta, NULL);
-  worker *w = (worker *)arena_take(&a, (size_t)n_workers, sizeof(worker));
-  for (int i = 0; i < n_workers; i++) {
-    worker one = {*m, arena_reals(&a, (size_t)max_obs * (size_t)m->n_y)};
-    if (i) one.model.tape = tape_copy(t, &a);
-    if (memory) w[i] = one;
-  }
+  if (p.n_workers > 1) t->linalg.wish.threads = 1;
+  tape_place(t, &a, (int)max_obs, 0, theta, NULL);
+  p.rows = rows_of_share(m, max_obs);
+  p.n_shares = (n + p.rows - 1) / p.rows;
+  p.columns = (size_t)put_wanted(m, r->want, 0, n, NULL);
+  place_workers(&p, m, &a, max_obs, theta);
   if (!memory) return arena_bytes(&a);
-  runner p = {w, n_workers, from, to, 0};
   const nn_arithmetic before = arithmetic_flush();
   copy_in(m->n_par, r->theta, theta);
-  double *out = r->out;
-  for (int draw = 0; draw < r->draws && !stop; draw++) {
-    t->pass = (unsigned)draw;
-    tape_forward(t, 0, to, 1);
-    for (int i = 0; i < n_workers; i++) w[i].model.tape.pass = t->pass;
-    stop = run_draw(&p, r, out);
-    out += n * (size_t)put_wanted(m, r->want, 0, n, NULL);
-  }
+  *status = run_shares(&p) ? NN_INTERRUPTED : NN_OK;
   arithmetic_set(before);
-  *status = stop ? NN_INTERRUPTED : NN_OK;
   return 0;
 }

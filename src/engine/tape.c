@@ -152,8 +152,8 @@ static void tape_place(nn_tape *t, nn_arena *a, int max_obs, int with_grad, real
   for (int i = 0; i < t->n_nodes; i++) place_node(t, &t->node[i], a, with_grad, theta, grad);
 }
 
-/* A second tape on the weights of a first that is placed, with observations of its own, for another thread. */
-static nn_tape tape_copy(const nn_tape *from, nn_arena *a) {
+/* A second tape on the parameters of a first that is placed, for another thread. */
+static nn_tape tape_copy(const nn_tape *from, nn_arena *a, real *theta) {
   nn_tape t = *from;
   nn_node *node = (nn_node *)arena_take(a, (size_t)t.n_nodes, sizeof(nn_node));
   if (node) {
@@ -161,8 +161,7 @@ static nn_tape tape_copy(const nn_tape *from, nn_arena *a) {
     t.node = node;
   }
   linalg_place(&t.linalg, a);
-  for (int i = 0; i < t.n_nodes; i++)
-    if (!t.node[i].cols) place_node(&t, &t.node[i], a, 0, NULL, NULL);
+  for (int i = 0; i < t.n_nodes; i++) place_node(&t, &t.node[i], a, 0, theta, NULL);
   return t;
 }
 

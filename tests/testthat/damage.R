@@ -232,7 +232,7 @@ damage_engine <- function() {
   damage_all(given, "engine", list(
     layout = function(g) engine$engine_layout(g$spec),
     eta = function(g) {
-      engine$engine_run(g$spec, g$theta, g$whole, sample = TRUE, draws = 2)
+      engine$engine_run(g$spec, g$theta, g$whole, mode = "training", draws = 2)
       NULL
     },
     terms = function(g) {

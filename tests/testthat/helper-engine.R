@@ -384,7 +384,7 @@ random_case <- function() {
                  penalty = sample(c(0, 0.2), 1), offset = stats::runif(1) < 0.3, missing = stats::runif(1, 0, 0.3))
   # with eta so large that its exponential is no single precision number, there is nothing to compare
   sd <- 0.4
-  while (max(abs(engine_run(case$spec, case$theta, case$data, sample = TRUE, draws = 50))) > 10)
+  while (max(abs(engine_run(case$spec, case$theta, case$data, mode = "training", draws = 50))) > 10)
     case$theta <- a_theta(case$spec, sd <- sd * 0.9)
   case$kinds <- kinds
   case

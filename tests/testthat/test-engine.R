@@ -315,7 +315,7 @@ test_that("draws have their mean and variance; the KL is the mean of the log rat
     prior_sd <- case[3]
     theta <- c(mu, log(sigma))
     set.seed(21)
-    w <- engine_run(one_weight(prior_sd), theta, unit, sample = TRUE, draws = 1e5)[1, 1, ]
+    w <- engine_run(one_weight(prior_sd), theta, unit, mode = "training", draws = 1e5)[1, 1, ]
     expect_lt(standard_errors_off(w, mu), 4)
     expect_lt(standard_errors_off((w - mu)^2, sigma^2), 4)
     kl <- engine_gradient(one_weight(prior_sd), theta, unit, a_control(1), term_alone("kl_weights"))$loss

@@ -96,7 +96,7 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "    data <- engine$engine_data(x, y, offset = offset)",
     "    precision <- one(c(\"double\", \"single\"))",
     "    for (want in c(\"eta\", \"terms\"))",
-    "      engine$engine_run(spec, theta, data, want, sample = TRUE, draws = 2, precision = precision)",
+    "      engine$engine_run(spec, theta, data, want, mode = \"training\", draws = 2, precision = precision)",
     "    control <- nn_control(batch_size = 3, epochs = 1, learn_rate = 1e-3, precision = precision)",
     "    engine$engine_gradient(spec, theta, data, control)",
     "    engine$engine_fit(spec, layout, data, data, control, theta)$status",

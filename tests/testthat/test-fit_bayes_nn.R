@@ -210,7 +210,7 @@ test_that("a relu layer of weights from their prior has the covariance of the ar
   t <- acos(pmin(1, k0 / root))
   k1 <- sb + sw / (2 * pi) * root * (sin(t) + (pi - t) * cos(t))
   set.seed(26)
-  f <- t(engine_run(spec, theta, engine_data(x), sample = TRUE, draws = repeats(1e5, 1000))[, 1, ])
+  f <- t(engine_run(spec, theta, engine_data(x), mode = "training", draws = repeats(1e5, 1000))[, 1, ])
   products <- f[, c(1, 1, 1, 2, 2, 3)] * f[, c(1, 2, 3, 2, 3, 3)]
   expect_lt(max(standard_errors_off(products, k1[lower.tri(k1, TRUE)])), 4)
 })
@@ -310,7 +310,7 @@ test_that("every covariance is that of the engine's draws", {
     case <- covariance_case(covariance, deep = 0, bias = bias)
     # no inputs but one: the outputs are columns of weights and the bias
     x <- rbind(diag(3), 1)
-    eta <- engine_run(case$spec, case$theta, engine_data(x, offset = matrix(0, 4, 2)), sample = TRUE,
+    eta <- engine_run(case$spec, case$theta, engine_data(x, offset = matrix(0, 4, 2)), mode = "training",
                       draws = repeats(40000, 2000))
     q <- weight_posterior(case)
     by <- kronecker(cbind(x, if (bias == "bias") 1), diag(2)) # eta of each row, then of the next
@@ -553,7 +553,7 @@ test_that("the expected log-likelihood with random noise is that of jointly norm
     expect_equal(exact[i], truth, tolerance = 1e-9)
   }
   set.seed(20)
-  draws <- engine_run(joint_fixture("weight")$spec, f$theta, engine_data(f$x, f$y), "terms", sample = TRUE,
+  draws <- engine_run(joint_fixture("weight")$spec, f$theta, engine_data(f$x, f$y), "terms", mode = "training",
                       draws = repeats(40000, 400))
   expect_true(all(standard_errors_off(t(draws[, 1, ]), exact) < 4.5))
 })
@@ -645,19 +645,46 @@ test_that("posterior draws have their shapes and agree with predict()", {
   expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
 })
 
-test_that("rows in chunks share the draws of the weights", {
+test_that("draws are the same in chunks of any size, with any number of threads, in any order of the rows", {
   set.seed(11)
+  n <- 700
+  many <- data.frame(x = stats::rnorm(n), z = stats::rnorm(n))
+  many$y <- many$x + stats::rnorm(n)
+  for (posterior in c("meanfield", "last_layer", "full", "lowrank")) for (precision in c("double", "single")) {
+    fit <- fit_bayes_nn(y ~ ., many, hidden = 3, posterior = posterior, epochs = 3, precision = precision)
+    rows <- row_data(fit, design_rows(fit$design, many))
+    draw <- function(rows, threads = 1, ...) {
+      set.seed(12)
+      fit$control$threads <- threads
+      out <- array(NA_real_, c(rows$n, 1, 20))
+      over_chunks(fit, rows, 20, "eta", function(eta, at) out[at, , ] <<- eta, ...)
+      out
+    }
+    whole <- draw(rows)
+    expect_false(anyNA(whole))
+    accuracy <- if (precision == "single") 1e-5 else 1e-12
+    for (at_once in c(20, 999, 2000)) expect_equal(draw(rows, at_once = at_once), whole, tolerance = accuracy)
+    for (threads in 2:3) expect_identical(draw(rows, threads), whole)
+    order <- sample(n)
+    expect_equal(draw(part_of_rows(rows, order)), whole[order, , , drop = FALSE], tolerance = accuracy)
+  }
+})
+
+test_that("two processes with a key share the draws", {
+  set.seed(13)
   fit <- quick_bayes(Species ~ ., iris)
   rows <- row_data(fit, design_rows(fit$design, iris))
-  draw <- function(...) {
-    set.seed(12)
-    out <- array(NA_real_, c(150, 3, 20))
-    over_chunks(fit, rows, 20, "eta", function(eta, at) out[at, , ] <<- eta, ...)
+  draw <- function(at) {
+    out <- NULL
+    over_chunks(fit, part_of_rows(rows, at), 20, "eta", function(eta, at) out <<- eta, key = c(1, 4294967295))
     out
   }
-  whole <- draw()
-  expect_false(anyNA(whole))
-  for (at_once in c(1, 500, 2000)) expect_equal(draw(at_once = at_once), whole)
+  skip_on_os("windows")
+  parts <- parallel::mclapply(list(1:70, 71:150), draw, mc.cores = 2)
+  whole <- draw(1:150)
+  expect_equal(whole[1:70, , ], parts[[1]], tolerance = 1e-12)
+  expect_equal(whole[71:150, , ], parts[[2]], tolerance = 1e-12)
+  expect_false(identical(draw(1:70), draw(71:140)))
 })
 
 test_that("classes average probabilities over draws", {

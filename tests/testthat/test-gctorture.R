@@ -14,7 +14,7 @@ entry_arguments <- function() {
   inversion <- list(compute = engine_compute("double"))
   box_muller <- list(compute = replace(engine_compute("double"), "inversion", 0L))
   run <- function(want, sample, draws, compute = engine_compute("double")) {
-    list(want = wants[[want]], sample = as.integer(sample), draws = draws, compute = compute)
+    list(want = wants[[want]], mode = as.integer(sample), draws = draws, compute = compute)
   }
   hooks <- list(poll = function() FALSE, epoch = function(epoch, row) epoch + sum(row) < 0)
   stopping <- list(poll = NULL, epoch = function(epoch, row) epoch == 2L)

@@ -85,7 +85,7 @@ test_that("in the mean there is neither noise nor mask", {
   for (first in list(layer("noise", setting = 0.5), layer("mask", setting = 0.5))) {
     spec <- new_spec(4, c(list(first, layer("latent", 2, "point")), decoder), four_columns)
     expect_identical(engine_run(spec, theta, engine_data(x)), plain)
-    expect_gt(max(abs(engine_run(spec, theta, engine_data(x), sample = TRUE) - plain)), 0.01)
+    expect_gt(max(abs(engine_run(spec, theta, engine_data(x), mode = "training") - plain)), 0.01)
   }
 })
 

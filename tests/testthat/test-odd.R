@@ -210,3 +210,13 @@ test_that("gaussian columns of a vae have the noise that was asked for", {
   fit <- fit_vae(iris[1:4], hidden = 2, latent = 1, epochs = 1, family = "gaussian", sigma = "hetero")
   expect_identical(unique(unname(fit$family)), "gaussian_hetero")
 })
+
+test_that("columns inside columns, strings that are no formula and lists that are no prior are refused by name", {
+  nested <- data.frame(a = 1:9)
+  nested$b <- data.frame(u = 1:9)
+  expect_error(fit_nn(nested, 1:9), "Column `b` of `x` is .*: give its columns as columns of `x`")
+  nested$b <- matrix(1:18, 9)
+  expect_error(fit_nn(mtcars[1:9, 2:3], nested), "Column `b` of `y` is .*: give its columns as columns of `y`")
+  expect_error(fit_nn(formula = c("mpg ~ wt", NA), data = mtcars), "`formula` must be a formula")
+  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, prior = structure(list(), class = "varnn_prior")), "`prior` must be")
+})

@@ -158,7 +158,7 @@ test_that("a predictive draw has mean x'm and variance sum x_i^2 v_i", {
   p <- bayes_problem()
   set.seed(7)
   n_draws <- repeats(20000, 500)
-  draws <- engine_run(p$spec, c(p$m, log(p$sd)), engine_data(p$x[1:3, ]), sample = TRUE, draws = n_draws)[, 1, ]
+  draws <- engine_run(p$spec, c(p$m, log(p$sd)), engine_data(p$x[1:3, ]), mode = "training", draws = n_draws)[, 1, ]
   mean_truth <- drop(p$x[1:3, ] %*% p$m)
   expect_true(all(standard_errors_off(t(draws), mean_truth) < 4))
   expect_true(all(standard_errors_off(t((draws - mean_truth)^2), drop(p$x[1:3, ]^2 %*% p$sd^2)) < 4))
@@ -178,11 +178,11 @@ test_that("a network of random weights has the closed-form moments", {
   kl <- engine_gradient(spec, theta, engine_data(x, y), a_control(2), term_alone("kl_weights"))$loss
   expect_equal(kl, 18.925929, tolerance = 1e-7)
   set.seed(8)
-  f <- t(engine_run(spec, theta, engine_data(x), sample = TRUE, draws = repeats(40000, 1000))[, 1, ])
+  f <- t(engine_run(spec, theta, engine_data(x), mode = "training", draws = repeats(40000, 1000))[, 1, ])
   expect_true(all(standard_errors_off(f, c(1.7725299, 0.76964514)) < 4))
   squares <- sweep(f, 2, c(1.7725299, 0.76964514))^2
   expect_true(all(standard_errors_off(squares, c(0.16495147, 0.17328856)) < 4))
-  nll <- t(engine_run(spec, theta, engine_data(x, y), "terms", sample = TRUE, draws = repeats(40000, 1000))[, 1, ])
+  nll <- t(engine_run(spec, theta, engine_data(x, y), "terms", mode = "training", draws = repeats(40000, 1000))[, 1, ])
   expect_true(all(standard_errors_off(nll, c(4.323371, 0.79063714)) < 4))
 })
 

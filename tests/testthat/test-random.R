@@ -68,7 +68,7 @@ test_that("fast noise does not depend on chunks, and R's stream gives only its k
   # draws of predictions: as for one chunk of their rows, whatever comes before
   run <- function(rows) {
     set.seed(4)
-    engine_run(case$spec, case$theta, case_rows(case$data, rows), sample = TRUE, draws = 3, rng = "fast")
+    engine_run(case$spec, case$theta, case_rows(case$data, rows), mode = "training", draws = 3, rng = "fast")
   }
   many <- run(rep(1:50, 30))
   expect_equal(many[1:50, , ], run(1:50), tolerance = 1e-13)

@@ -32,7 +32,7 @@ test_that("training and prediction are the same bits with two threads, whatever 
     draws <- function(threads, n) {
       set.seed(4)
       data <- engine_data(x[seq_len(n), , drop = FALSE])
-      engine_run(one$spec, one$theta, data, sample = TRUE, draws = 2, precision = precision,
+      engine_run(one$spec, one$theta, data, mode = "training", draws = 2, precision = precision,
                  rng = rng, threads = threads)
     }
     for (n in c(1, 511, 9000)) expect_identical(draws(2, n), draws(1, n))
@@ -64,10 +64,10 @@ test_that("draws of a bottleneck, with the noise of layers or without, are the s
   set.seed(5)
   x <- matrix(stats::rnorm(40000 * 3), 40000)
   fit <- fit_vae(x, hidden = 64, epochs = 0)
-  for (sample in c(1, 2, 2, 2)) for (rng in c("R", "fast")) {
+  for (mode in c("training", rep("weights", 3))) for (rng in c("R", "fast")) {
     draws <- lapply(1:2, function(threads) {
       set.seed(6)
-      engine_run(fit$spec, fit$theta, engine_data(x), sample = sample, rng = rng, threads = threads)
+      engine_run(fit$spec, fit$theta, engine_data(x), mode = mode, rng = rng, threads = threads)
     })
     expect_identical(draws[[2]], draws[[1]])
   }

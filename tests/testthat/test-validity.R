@@ -180,3 +180,24 @@ test_that("matrices, responses, levels and counts of a fit are what its specific
   late$n_epochs <- .Machine$integer.max
   expect_s3_class(continue(late, 1), "varnn_nn")
 })
+
+test_that("families, weights, kept responses and information are those that training made", {
+  fits <- some_fits(keep_data = TRUE)
+  damaged <- function(fit, field) expect_error(check_fit(fit), sprintf("`%s` is not as it was made", field))
+  odd <- fits$vae
+  odd$family[1] <- NA
+  damaged(odd, "family")
+  odd <- fits$nn
+  odd$data$response <- odd$data$response[-1]
+  damaged(odd, "data")
+  odd <- fit_nn(mpg ~ wt, mtcars, weights = cyl, hidden = 2, epochs = 2)
+  odd$weights[] <- 0
+  damaged(odd, "weights")
+  odd <- fit_nn(mpg ~ wt, mtcars, hidden = 0)
+  odd$information[1] <- -8
+  damaged(odd, "information")
+  odd <- fits$nn
+  odd$design$terms <- stats::terms(mpg ~ wt)
+  attr(odd$design$terms, "dataClasses") <- c(mpg = "numeric", wt = "numeric")
+  expect_error(predict(odd, mtcars), "The fit is damaged: its formula makes 1 columns, not 2")
+})
