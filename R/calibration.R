@@ -82,7 +82,7 @@ predictive_draws <- function(fit, rows, draws, values) {
     out$values[at, ] <<- one
     out$log_score[at] <<- predictive_density(block, rows$y[at, , drop = FALSE], eta, free)
   }
-  if (fit$spec$weights != "point") {
+  if (!is_point(fit$spec)) {
     free <- block_free(fit)[[1]]
     over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) of(eta, free, at))
   } else {

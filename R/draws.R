@@ -1,7 +1,7 @@
 # Draws from the posterior of a network, and what is averaged over them.
 
 # The mean over the posterior is known without draws, or the weights are not random.
-predicts_by_draws <- function(fit) fit$spec$weights != "point" && !can_be_exact(fit$spec)
+predicts_by_draws <- function(fit) !is_point(fit$spec) && !can_be_exact(fit$spec)
 
 # The engine's data of complete rows, as design_rows() and training data have them.
 row_data <- function(fit, rows, y = NULL) {
@@ -366,15 +366,15 @@ weight_posterior <- function(fit) {
   size <- (layout$rows * layout$cols)[means]
   q <- list(mean = unlist(lapply(means, value)), sigma = exp(unlist(lapply(unlist(part(1)), value))),
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
-  factor <- lapply(part(if (fit$spec$covariance == "lowrank") 3 else 2), function(i) unlist(lapply(i, value)))
+  factor <- lapply(part(if (fit$spec$posterior == "lowrank") 3 else 2), function(i) unlist(lapply(i, value)))
   variance <- q$sigma^2
-  if (fit$spec$covariance == "lowrank") {
+  if (fit$spec$posterior == "lowrank") {
     q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
     variance <- variance + rowSums(q$shared^2)
-  } else if (fit$spec$covariance != "meanfield") {
-    is_in <- fit$spec$covariance == "full" | layout$layer[q$leaf] == max(layout$layer[means])
+  } else if (fit$spec$posterior != "meanfield") {
+    is_in <- fit$spec$posterior == "full" | layout$layer[q$leaf] == max(layout$layer[means])
     q$at <- which(is_in)
-    stride <- if (fit$spec$covariance == "full") 1 else layout$rows[q$leaf[q$at[1]]]
+    stride <- if (fit$spec$posterior == "full") 1 else layout$rows[q$leaf[q$at[1]]]
     q$lower <- lower_factor(unlist(factor), length(q$at), stride)
     variance[q$at] <- variance[q$at] + rowSums(q$lower^2)
   }

@@ -58,7 +58,7 @@ is_cheap_to_run <- function(fit) {
   !predicts_by_draws(fit) && (fit$n_epochs >= 5 || is_linear(fit$spec) || fit$n_obs * fit$n_par < 2e8)
 }
 
-fit_version <- 1L
+fit_version <- 2L
 
 fit_family <- function(blocks) {
   family <- vapply(blocks, function(b) b$family, "")
@@ -75,7 +75,7 @@ add_training <- function(fit, trained) {
   fit$converged <- trained$status %in% c("converged", "patience")
   fit$n_epochs <- before + trained$epochs
   is_last <- !trained$status %in% c("diverged", "patience") &&
-    (is.null(fit$history$val_loss) || fit$spec$weights != "point")
+    (is.null(fit$history$val_loss) || !is_point(fit$spec))
   fit$best_epoch <- if (is_last) fit$n_epochs else before + trained$best_epoch
   warn_of_training(fit, trained)
   fit

@@ -164,12 +164,12 @@ check_noise <- function(noise) {
   if (noise > 0) list(layer(noise_kinds[[kind]], setting = noise))
 }
 
-# The stack of layers of an autoencoder or, with latent_kind = "gaussian", a variational one.
-coder_layers <- function(model, blocks, latent_kind = "point", n_given = 0) {
+# The stack of layers of an autoencoder or, with posterior = "meanfield", a variational one.
+coder_layers <- function(model, blocks, posterior = "point", n_given = 0) {
   n_out <- sum(vapply(blocks, eta_rows, 0))
   given <- if (n_given) list(layer("given", n_given))
   encoder <- c(model$noise, hidden_layers(model$hidden$encoder, model$activation$encoder))
-  code <- list(layer("latent", model$latent, latent_kind, setting = max(0, model$free_bits)))
+  code <- list(layer("latent", model$latent, posterior, setting = max(0, model$free_bits)))
   dense <- c(length(model$noise) + 2 * seq_along(model$hidden$encoder) - 1, length(encoder) + 1)
   decoder <- c(hidden_layers(model$hidden$decoder, model$activation$decoder), list(layer("dense", n_out, "bias")))
   if (isTRUE(model$tied)) decoder <- tied_layers(rev(dense), model$activation$decoder)

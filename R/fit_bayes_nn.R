@@ -153,7 +153,7 @@ training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "mome
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                             sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
-  check_choice(posterior, registry()$covariance, "posterior")
+  check_choice(posterior, random_posteriors(), "posterior")
   check_choice(estimator, c("auto", registry()$estimator), "estimator")
   check_choice(kl, c("exact", "mc"), "kl")
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
@@ -167,7 +167,7 @@ check_rotate <- function(rotate, standardize, posterior) {
   if (identical(rotate, "auto") || isFALSE(rotate)) return(rotate)
   if (!isTRUE(rotate)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
   if (!standardize) stop_user("`rotate` = TRUE is of standardised inputs: it needs `standardize` = TRUE.")
-  if (posterior %in% c("full", "lowrank"))
+  if (!has_moments(list(posterior = posterior)))
     stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\" or \"last_layer\", not \"%s\".", posterior)
   rotate
 }
@@ -194,9 +194,9 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   weights = "gaussian", covariance = model$posterior, rank = model$rank,
+                   posterior = model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
-  spec$covariance <- bayes_covariance(spec)
+  spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
   if (identical(model$prior, "auto")) model$prior <- default_prior(spec$estimator)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
@@ -229,7 +229,7 @@ noisy_block <- function(block, sigma) {
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
 can_be_exact <- function(spec) {
-  all(spec$family %in% c("gaussian", "gaussian_hetero")) && spec$weights == "gaussian" && has_moments(spec) &&
+  all(spec$family %in% c("gaussian", "gaussian_hetero")) && has_moments(spec) &&
     all(spec$layer %in% c("dense", "activate")) &&
     all(spec$option[spec$layer == "activate"] %in% c("relu", "linear"))
 }
@@ -240,30 +240,25 @@ is_closed <- function(spec) {
   n_dense == 1 || n_dense == 2 && all(spec$family == "gaussian")
 }
 
-# The units' means and variances are known, and they are independent.
-has_moments <- function(spec) spec$covariance %in% c("meanfield", "last_layer")
-
 # Of one unit's weights alone a full covariance is that of its last layer, whose moments are known.
-bayes_covariance <- function(spec) {
-  is_one <- spec$covariance == "full" && length(spec$layer) == 1 && spec$size == 1
-  found <- if (is_one) "last_layer" else spec$covariance
+bayes_posterior <- function(spec) {
+  is_one <- spec$posterior == "full" && length(spec$layer) == 1 && spec$size == 1
+  found <- if (is_one) "last_layer" else spec$posterior
   check_covariances(found, spec)
   found
 }
 
 most_covariances <- 5e6
 
-check_covariances <- function(covariance, spec) {
+check_covariances <- function(posterior, spec) {
   rows <- as.double(layer_units(spec)[spec$layer == "dense"])
   cols <- c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias")
   weights <- sum(rows * cols)
-  last <- length(rows)
-  n <- switch(covariance, full = weights * (weights - 1) / 2, lowrank = weights * spec$rank,
-              last_layer = rows[last] * cols[last] * (cols[last] - 1) / 2, 0)
+  n <- posterior_table[[posterior]]$covariances(rows, cols, spec$rank)
   if (n <= most_covariances) return(invisible())
   stop_user("`posterior` = \"%s\" of %s weights and biases would have %s covariances, more than the %s that fit: %s.",
-            spec$covariance, thousands(weights), thousands(n), thousands(most_covariances),
-            if (covariance == "lowrank") "make `rank` smaller, or use \"meanfield\""
+            spec$posterior, thousands(weights), thousands(n), thousands(most_covariances),
+            if (posterior == "lowrank") "make `rank` smaller, or use \"meanfield\""
             else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
 }
 
@@ -277,7 +272,7 @@ bayes_estimator <- function(model, spec) {
     return(if (can_be_exact(spec)) "exact" else if (has_moments(spec)) "local" else "weight")
   if (model$estimator != "weight" && !has_moments(spec))
     stop_user(paste("`posterior` = \"%s\" makes units dependent, which `estimator` = \"%s\" cannot have: use",
-                    "\"weight\", or posterior = \"last_layer\"."), spec$covariance, model$estimator)
+                    "\"weight\", or posterior = \"last_layer\"."), spec$posterior, model$estimator)
   if (model$estimator == "exact" && !can_be_exact(spec))
     stop_user(paste("`estimator` = \"exact\" needs relu or linear units and a gaussian response: use \"local\" or",
                     "\"weight\"."))

@@ -169,7 +169,7 @@ vae_train <- function(train, model, control, call, keep_data) {
   if (!is.null(given)) train <- add_given(train, given, model$standardize)
   warn_of_latent(model$latent, length(train$design$variables))
   control$objective <- vae_objective(model)
-  layers <- coder_layers(model, train$blocks, "gaussian", length(given$design$columns))
+  layers <- coder_layers(model, train$blocks, "meanfield", length(given$design$columns))
   spec <- new_spec(ncol(train$x), layers, train$blocks,
                    latent_kl = if (model$importance > 1) "mc" else model$kl)
   fit_model("varnn_vae", spec, train$blocks, train, model, control, call, keep_data)

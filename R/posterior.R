@@ -232,13 +232,13 @@ as_response <- function(block, y) {
 # ---- print and summary
 
 posterior_lines <- function(fit, digits) {
-  if (fit$spec$weights == "point") return(NULL)
+  if (is_point(fit$spec)) return(NULL)
   a <- fit$arguments
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
-    paste0("Posterior: ", a$posterior, if (a$posterior == "lowrank") paste(" with", a$rank, "factors"), "; estimator ",
-           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
+    paste0("Posterior: ", posterior_table[[a$posterior]]$words(a$rank), "; estimator ", fit$spec$estimator,
+           if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),

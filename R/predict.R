@@ -4,7 +4,7 @@
 model_eta <- function(fit, rows, threads = fit$control$threads) {
   fit$control$threads <- threads
   data <- row_data(fit, rows)
-  eta <- if (fit$spec$weights == "point") fit_run(fit, data, "eta") else posterior_eta(fit, data)
+  eta <- if (is_point(fit$spec)) fit_run(fit, data, "eta") else posterior_eta(fit, data)
   check_finite_output(eta)
   eta
 }

@@ -12,7 +12,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
-  if (spec$weights != "point")
+  if (!is_point(spec))
     return(start_at_simpler(start_noise(theta, layout, blocks, y, w), spec, layout, blocks, data, control))
   n <- row_counts(data$n, data$weight)$rows
   if (is_quick(spec, layout, n, control)) linear_start(theta, spec, layout, data) else theta
@@ -67,7 +67,7 @@ linear_start <- function(theta, spec, layout, data) {
 }
 
 is_plain <- function(spec, n_weights, n_biases) {
-  every(spec$weights == "point", n_weights > 1, n_biases == n_weights,
+  every(is_point(spec), n_weights > 1, n_biases == n_weights,
         identical(spec$layer, c(rep(c("dense", "activate"), n_weights - 1), "dense")))
 }
 

@@ -20,12 +20,13 @@ is_record <- function(x, known) {
         !any(vapply(setdiff(known, names), function(field) any(startsWith(names, field)), NA)))
 }
 
-# What models of each class are made of: their weights, their codes (none: no latent layer), and how they read data.
+# What models of each class are made of: whether their weights are points, the posterior of their codes (none: no latent
+# layer), and how they read data.
 class_rules <- list(
-  varnn_nn = list(weights = "point", codes = character(), design = c("frame", "matrix")),
-  varnn_bayes_nn = list(weights = "gaussian", codes = character(), design = c("frame", "matrix")),
-  varnn_ae = list(weights = "point", codes = "point", design = "columns"),
-  varnn_vae = list(weights = "point", codes = "gaussian", design = "columns")
+  varnn_nn = list(is_point = TRUE, codes = character(), design = c("frame", "matrix")),
+  varnn_bayes_nn = list(is_point = FALSE, codes = character(), design = c("frame", "matrix")),
+  varnn_ae = list(is_point = TRUE, codes = "point", design = "columns"),
+  varnn_vae = list(is_point = TRUE, codes = "meanfield", design = "columns")
 )
 
 # One of these classes, "varnn" behind it; a user's own may stand in front.
@@ -37,7 +38,7 @@ is_class <- function(fit) {
 
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
-  every(identical(names(attributes(fit$spec)), "names"), identical(fit$spec$weights, rule$weights),
+  every(identical(names(attributes(fit$spec)), "names"), identical(is_point(fit$spec), rule$is_point),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
@@ -92,12 +93,12 @@ fit_rules <- list(
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) is_control(x, fit),
   arguments = function(x, fit, layout) {
-    every(is.list(x), is_family_argument(x$family, layout), fit$spec$weights == "point" || are_bayes_arguments(x),
+    every(is.list(x), is_family_argument(x$family, layout), is_point(fit$spec) || are_bayes_arguments(x),
           !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
   },
   history = function(x, fit, layout) {
-    of_class <- list(point = character(), gaussian = c("kl_weights", "elbo"))[[fit$spec$weights]]
-    if ("gaussian" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
+    of_class <- if (is_point(fit$spec)) character() else c("kl_weights", "elbo")
+    if ("meanfield" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
     every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(nzchar(names(x))),
           all(vapply(x, function(v) is.numeric(v) && is.null(attributes(v)), NA)), all(lengths(x) == nrow(x)),
           nrow(x) <= fit$n_epochs)
@@ -188,16 +189,16 @@ is_family_argument <- function(x, layout) {
 }
 
 are_bayes_arguments <- function(x) {
-  every(is_one_of(x$posterior, registry()$covariance), is.character(x$prior$words), length(x$prior$words) == 1,
+  every(is_one_of(x$posterior, random_posteriors()), is.character(x$prior$words), length(x$prior$words) == 1,
         is_finite_vector(x$rank, 1))
 }
 
 # What a model's objective is, where it has one of its own.
 is_objective <- function(x, fit) {
   weighs <- names(x$coefficient)
-  if (is.null(x)) return(fit$spec$weights == "point")
+  if (is.null(x)) return(is_point(fit$spec))
   every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs)),
-        fit$spec$weights == "point" || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
+        is_point(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
         all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_finite_vector, NA, 1)))
 }
 

@@ -17,7 +17,7 @@
 #include "engine/draw.c"
 #include "engine/covariance.c"
 #include "engine/op.c"
-#include "engine/variational.c"
+#include "engine/posterior.c"
 #include "engine/model.c"
 #include "engine/optimizer.c"
 #include "engine/train.c"

@@ -16,8 +16,7 @@ NAMES(function, nn_functions)
 NAMES(activation, nn_activations)
 NAMES(family, nn_families)
 NAMES(layer, nn_layers)
-NAMES(variational, nn_variationals)
-NAMES(covariance, nn_covariances)
+NAMES(posterior, nn_posteriors)
 NAMES(prior, nn_priors)
 NAMES(estimator, nn_estimators)
 NAMES(optimizer, nn_optimizers)
@@ -28,15 +27,19 @@ NAMES(noise, noises)
 
 #define ENTRY(table)                                                                               \
   { #table, table##_name }
-const nn_names nn_registry[] = {
-    ENTRY(function),   ENTRY(activation), ENTRY(family),    ENTRY(layer),     ENTRY(variational),
-    ENTRY(covariance), ENTRY(prior),      ENTRY(estimator), ENTRY(optimizer), ENTRY(schedule),
-    ENTRY(role),       ENTRY(term),       ENTRY(noise)};
+const nn_names nn_registry[] = {ENTRY(function),  ENTRY(activation), ENTRY(family),
+                                ENTRY(layer),     ENTRY(posterior),  ENTRY(prior),
+                                ENTRY(estimator), ENTRY(optimizer),  ENTRY(schedule),
+                                ENTRY(role),      ENTRY(term),       ENTRY(noise)};
 const int nn_n_registry = NN_COUNT(nn_registry);
 
 int nn_family_eta(int family) { return nn_families[family].eta_per_response; }
 int nn_family_y(int family) { return nn_families[family].y_per_response; }
 int nn_family_free(int family) { return nn_families[family].has_free; }
+int nn_posterior_independent(int posterior) {
+  return nn_posteriors[posterior].depends == NN_ON_NONE;
+}
+int nn_posterior_moments(int posterior) { return nn_posteriors[posterior].moments != NULL; }
 int nn_optimizer_slots(int optimizer) { return nn_optimizers[optimizer].n_slots; }
 int nn_optimizer_full_batch(int optimizer) { return nn_optimizers[optimizer].full_batch; }
 double nn_layer_below(int layer) { return nn_layers[layer].below; }

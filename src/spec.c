@@ -141,8 +141,7 @@ nn_spec spec_read(SEXP spec) {
   if (TYPEOF(spec) != VECSXP) Rf_error("the model is damaged: its specification is no list");
   s.n_x = field_int(spec, "n_x", 1, MAX_SIZE);
   s.has_offset = field_int(spec, "has_offset", 0, 1);
-  s.weights = field_row(spec, "weights", "variational");
-  s.covariance = field_row(spec, "covariance", "covariance");
+  s.posterior = field_row(spec, "posterior", "posterior");
   s.rank = field_int(spec, "rank", 1, 1000);
   s.estimator = field_row(spec, "estimator", "estimator");
   s.prior = read_prior(spec);
@@ -198,13 +197,16 @@ static SEXP property_of(const char *table, int (*property)(int)) {
 /* The names in every table, and what R must know of their rows. */
 SEXP C_registry(void) {
   int n = nn_n_registry;
-  SEXP out = PROTECT(Rf_allocVector(VECSXP, n + 5)), names = PROTECT(Rf_allocVector(STRSXP, n + 5));
+  SEXP out = PROTECT(Rf_allocVector(VECSXP, n + 7)), names = PROTECT(Rf_allocVector(STRSXP, n + 7));
   for (int i = 0; i < n; i++) set(out, names, i, nn_registry[i].table, names_of(&nn_registry[i]));
   set(out, names, n, "family_eta", property_of("family", nn_family_eta));
   set(out, names, n + 1, "family_y", property_of("family", nn_family_y));
   set(out, names, n + 2, "family_free", property_of("family", nn_family_free));
   set(out, names, n + 3, "optimizer_slots", property_of("optimizer", nn_optimizer_slots));
   set(out, names, n + 4, "optimizer_full_batch", property_of("optimizer", nn_optimizer_full_batch));
+  set(out, names, n + 5, "posterior_independent",
+      property_of("posterior", nn_posterior_independent));
+  set(out, names, n + 6, "posterior_moments", property_of("posterior", nn_posterior_moments));
   Rf_setAttrib(out, R_NamesSymbol, names);
   UNPROTECT(2);
   return out;

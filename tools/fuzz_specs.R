@@ -22,7 +22,7 @@ random_spec <- function() {
     a_block(family, sample(3, 1) + (family == "categorical"), one_of(r$noise), stats::rnorm(1, 0, 0.5))
   })
   spec <- new_spec(sample(4, 1), random_layers(blocks_eta_rows(blocks)), blocks, has_offset = chance(0.3),
-                     penalty = one_of(c(0, 0.2)), weights = one_of(r$variational), covariance = one_of(r$covariance),
+                     penalty = one_of(c(0, 0.2)), posterior = one_of(r$posterior),
                      rank = sample(3, 1), estimator = one_of(r$estimator), kl = one_of(c("exact", "mc")),
                      latent_kl = one_of(c("exact", "mc")),
                      prior = list(kind = one_of(r$prior), sd = 0.7, share = 0.4, sd2 = 0.1, fan_in = chance(0.3)))

@@ -41,7 +41,7 @@ typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
 typedef struct {
   int kind;   /* row of the layer table */
   int size;   /* units (dense, latent); tied: the layer whose weights it shares, from 0 */
-  int option; /* row of the activation (activate) or variational (latent) table; dense: has a bias */
+  int option; /* row of the activation (activate) or posterior (latent) table; dense: has a bias */
   double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
 
@@ -64,9 +64,8 @@ typedef struct {
 typedef struct {
   int n_x, n_layers, n_blocks;
   int has_offset;
-  int weights;    /* row of the variational table */
-  int covariance; /* row of the covariance table, of gaussian weights */
-  int rank;       /* its factors, where that has a number of them */
+  int posterior;  /* row of the posterior table, of the weights */
+  int rank;       /* its factors, where it has a number of them */
   int estimator;  /* row of the estimator table */
   nn_prior prior; /* of the weights */
   double penalty; /* lambda in lambda / 2 * sum(w^2) */
@@ -79,7 +78,7 @@ typedef struct {
 typedef struct {
   int role, rows, cols;
   int layer; /* layer it belongs to (from 0), or -1 - block for a family's free scalar */
-  int part; /* part of its variational family: 0 mean, 1 log_sigma, 2 factors of its covariance with earlier weights, 3 with all */
+  int part; /* part of its posterior: 0 mean, 1 log_sigma, 2 factors of its covariance with earlier weights, 3 with all */
   int head; /* latent: the part of z this head makes */
   int init; /* nn_init of the activation that follows */
   size_t offset;
@@ -219,9 +218,11 @@ extern const nn_names nn_registry[];
 extern const int nn_n_registry;
 
 /* Properties of rows that a caller must know to prepare data. */
-int nn_family_eta(int family);  /* rows of eta per response */
-int nn_family_y(int family);    /* rows of y per response */
-int nn_family_free(int family); /* has a free scalar */
+int nn_family_eta(int family);               /* rows of eta per response */
+int nn_family_y(int family);                 /* rows of y per response */
+int nn_family_free(int family);              /* has a free scalar */
+int nn_posterior_independent(int posterior); /* its entries are: a bottleneck may have it */
+int nn_posterior_moments(int posterior);     /* those of units are known: all estimators have it */
 int nn_optimizer_slots(int optimizer);
 int nn_optimizer_full_batch(int optimizer);
 double nn_layer_below(int layer);       /* its setting is at least 0 and below this */

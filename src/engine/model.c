@@ -80,34 +80,38 @@ static int used_again(nn_model *m) {
   return m->tape.status == NN_OK ? m->weight[m->replay++] : 0;
 }
 
+static const nn_posterior *posterior_of(const nn_model *m) {
+  return &nn_posteriors[m->spec->posterior];
+}
+
 /* Whether the weights of a layer depend on each other. */
 static int is_joint(const nn_model *m, int layer) {
-  const nn_covariance *c = &nn_covariances[m->spec->covariance];
-  if (m->spec->weights != NN_GAUSSIAN || !c->is_joint) return 0;
-  return !c->is_last || layer == m->last_dense;
+  nn_dependence on = posterior_of(m)->depends;
+  return on != NN_ON_NONE && (on != NN_ON_UNIT || layer == m->last_dense);
 }
 
 /* The factors of a leaf's weights; -1: it has none. The first such leaf decides on whom they depend. */
 static int push_factor_leaf(nn_model *m, nn_leaf leaf) {
-  const nn_covariance *c = &nn_covariances[m->spec->covariance];
+  const nn_dependence on = posterior_of(m)->depends;
+  const int is_shared = on == NN_ON_SHARED;
   nn_joint *j = &m->joint;
-  if (j->start == 0 && !c->is_shared) j->stride = c->by_unit ? leaf.rows : 1;
-  if (c->is_shared && j->noise < 0) {
+  if (j->start == 0 && !is_shared) j->stride = on == NN_ON_UNIT ? leaf.rows : 1;
+  if (is_shared && j->noise < 0) {
     nn_node shared = {.op = OP_SHARED, .input = {-1, -1, -1}, .rows = m->spec->rank, .cols = 1};
     j->noise = tape_push(&m->tape, shared);
   }
-  double size = (double)leaf.rows * leaf.cols, n = c->is_shared ? size : joint_factors(j, size);
+  double size = (double)leaf.rows * leaf.cols, n = is_shared ? size : joint_factors(j, size);
   if (j->start + size > NN_MOST_FACTORS || n > NN_MOST_FACTORS) refuse(m, NN_TOO_LARGE), n = 1;
-  leaf.part = c->is_shared ? 3 : 2;
-  leaf.rows = c->is_shared ? m->spec->rank : (int)n, leaf.cols = c->is_shared ? (int)n : 1;
+  leaf.part = is_shared ? 3 : 2;
+  leaf.rows = is_shared ? m->spec->rank : (int)n, leaf.cols = is_shared ? (int)n : 1;
   return n > 0 ? push_leaf(m, leaf) : -1;
 }
 
-/* The leaves of a weight matrix or bias, one per part of its variational family; returns its prior's sd. */
+/* The leaves of a weight matrix or bias, one per part of the posterior; returns its prior's sd. */
 static double push_parts(nn_model *m, nn_leaf leaf, int *part) {
   const nn_prior *prior = &m->spec->prior;
   double sd = prior->fan_in && leaf.role == NN_WEIGHT ? prior->sd / sqrt(leaf.cols) : prior->sd;
-  for (leaf.part = 0; leaf.part < nn_variationals[m->spec->weights].n_parts; leaf.part++)
+  for (leaf.part = 0; leaf.part < posterior_of(m)->n_parts; leaf.part++)
     part[leaf.part] = push_leaf(m, leaf);
   if (is_joint(m, leaf.layer)) part[leaf.part] = push_factor_leaf(m, leaf);
   return sd;
@@ -122,13 +126,13 @@ static int push_joint(nn_model *m, nn_leaf leaf, const int *part, double sd) {
   return value;
 }
 
-/* A weight matrix or bias as its variational family has it. */
+/* A weight matrix or bias as the posterior has it. */
 static int push_weight(nn_model *m, nn_leaf leaf) {
   if (m->replay >= 0) return used_again(m);
   int part[NN_MAX_PARTS], kl;
   double sd = push_parts(m, leaf, part);
   if (is_joint(m, leaf.layer)) return keep_weight(m, push_joint(m, leaf, part, sd));
-  int value = nn_variationals[m->spec->weights].push(&m->tape, part, &m->spec->prior, sd, &kl);
+  int value = posterior_of(m)->push(&m->tape, part, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, leaf.layer);
   if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && kl < 0) {
     nn_node penalty = {.op = OP_PENALTY,
@@ -208,15 +212,15 @@ static int push_joint_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has
 /* The means and variances of a dense layer's units, independent weights given: m = E W x + E b, v = V W x^2 + V b for a known
  * x; with a random x of mean h and variance c, x^2 becomes h^2 + c and (E W)^2 c is added. Returns the node of m. */
 static int push_moments(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input) {
-  const nn_variational *family = &nn_variationals[m->spec->weights];
+  const nn_posterior *q = posterior_of(m);
   int w[NN_MAX_PARTS], b[NN_MAX_PARTS] = {-1, -1}, kl, b_variance = -1;
   if (is_joint(m, weight.layer)) return push_joint_moments(m, weight, bias, has_bias, input);
   double sd = push_parts(m, weight, w);
-  int w_variance = family->moments(&m->tape, w, &m->spec->prior, sd, &kl);
+  int w_variance = q->moments(&m->tape, w, &m->spec->prior, sd, &kl);
   push_term(m, NN_KL_WEIGHTS, kl, weight.layer);
   if (has_bias) {
     sd = push_parts(m, bias, b);
-    b_variance = family->moments(&m->tape, b, &m->spec->prior, sd, &kl);
+    b_variance = q->moments(&m->tape, b, &m->spec->prior, sd, &kl);
     push_term(m, NN_KL_WEIGHTS, kl, bias.layer);
   }
   int layer = weight.layer, mean = push_product(m, layer, input, w[0], b[0]);
@@ -244,7 +248,7 @@ static int local_dense(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, 
 /* What stands for the draws of the weights in a dense layer: they themselves; a draw of each unit; the units' moments. */
 typedef struct {
   const char *name;
-  int has_moments; /* needs a variational family of independent weights */
+  int has_moments; /* needs a posterior that has them */
   int carries;     /* moments, from layer to layer up to the likelihood */
   int (*dense)(nn_model *m, nn_leaf weight, nn_leaf bias, int has_bias, int input);
 } nn_estimator;
@@ -306,11 +310,12 @@ static int push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, int i
   return tape_push(&m->tape, node);
 }
 
-/* The bottleneck z: one dense head per part of its variational family, with prior N(0, I). */
+/* The bottleneck z: one dense head per part of its posterior, whose entries are independent; the prior is N(0, I). */
 static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input) {
-  const nn_variational *family = &nn_variationals[l->option];
+  const nn_posterior *q = &nn_posteriors[l->option];
   int part[NN_MAX_PARTS], kl;
-  for (int k = 0; k < family->n_parts; k++) {
+  if (q->depends != NN_ON_NONE) refuse(m, NN_BAD_SPEC);
+  for (int k = 0; k < q->n_parts; k++) {
     nn_leaf weight = {.role = k ? NN_LOG_SIGMA : NN_WEIGHT,
                       .rows = l->size,
                       .cols = rows_of(m, input),
@@ -324,7 +329,7 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
     head.input[2] = push_weight(m, bias);
     part[k] = tape_push(&m->tape, head);
   }
-  m->z = family->push(&m->tape, part, &m->latent_prior, 1, &kl);
+  m->z = q->push(&m->tape, part, &m->latent_prior, 1, &kl);
   if (kl >= 0 && m->replay >= 0) refuse(m, NN_BAD_SPEC); /* its KL would count twice */
   push_term(m, NN_KL_LATENT, kl, layer);
   if (kl >= 0 && l->setting > 0) {
@@ -408,7 +413,7 @@ static const nn_layer nn_layers[NN_N_LAYERS] = {
     [LAYER_ACTIVATE] = {"activate", "activation", 1e100, push_activate},
     [LAYER_DROPOUT] = {"dropout", "", 1, push_dropout},
     [LAYER_LAYER_NORM] = {"layer_norm", "", 1e100, push_layer_norm},
-    [LAYER_LATENT] = {"latent", "variational", 1e100, push_latent},
+    [LAYER_LATENT] = {"latent", "posterior", 1e100, push_latent},
     [LAYER_TIED] = {"tied", "", 1e100, push_tied},
     [LAYER_NOISE] = {"noise", "", 1e100, push_noise},
     [LAYER_MASK] = {"mask", "", 1, push_dropout},
@@ -478,7 +483,7 @@ static size_t model_bytes(const nn_spec *s) { return model_place(NULL, s); }
 static int fits_estimator(const nn_spec *s) {
   const nn_estimator *e = &nn_estimators[s->estimator];
   if (!e->has_moments) return 1;
-  if (!nn_variationals[s->weights].moments || !nn_covariances[s->covariance].by_unit) return 0;
+  if (!nn_posteriors[s->posterior].moments) return 0;
   for (int i = 0; i < s->n_layers; i++) {
     int kind = s->layer[i].kind;
     if (kind == LAYER_TIED || kind == LAYER_CONTRACT) return 0;

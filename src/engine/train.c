@@ -322,7 +322,7 @@ static void optimizer_step(trainer *s, double learn_rate) {
   if (s->job->clip_norm > 0) clip(s);
   for (int l = 0; l < s->model->n_leaves; l++) {
     const nn_leaf *leaf = &s->model->leaf[l];
-    int decays = o->decoupled && leaf->role == NN_WEIGHT && s->model->spec->weights == NN_POINT;
+    int decays = o->decoupled && leaf->role == NN_WEIGHT && s->model->spec->posterior == NN_POINT;
     nn_step a = {.n = (size_t)leaf->rows * (size_t)leaf->cols,
                  .theta = s->theta + leaf->offset,
                  .grad = s->grad + leaf->offset,
@@ -462,7 +462,7 @@ static nn_status train_epochs(trainer *s) {
     int asked = host_epoch(&job->host, epoch + 1, row, width);
     if (status == NN_OK) status = (nn_status)asked;
   }
-  const int watches = s->valid.n && s->model->spec->weights == NN_POINT,
+  const int watches = s->valid.n && s->model->spec->posterior == NN_POINT,
             takes_best = status == NN_INTERRUPTED ? watches && isfinite(best)
                                                   : status == NN_PATIENCE || watches;
   if (status != NN_DIVERGED && !takes_best)

@@ -122,8 +122,8 @@ reshaped <- function(fit) {
                                                 option = switch(kind, activate = "relu", latent = "point", "bias"))
   for (times in c(2, 1000, 4294, 9000)) for (kind in c("given", "contract", "sparse", "layer_norm"))
     out[[paste(times, kind)]] <- with_layers(last - 1, kind, fit$spec$n_x, times)
-  for (field in c("estimator", "covariance", "weights", "prior"))
-    for (row in engine$registry()[[sub("weights", "variational", field)]]) {
+  for (field in c("estimator", "posterior", "prior"))
+    for (row in engine$registry()[[field]]) {
       changed <- fit
       changed$spec[[field]] <- row
       out[[paste(field, row)]] <- changed
@@ -218,8 +218,8 @@ damage_engine <- function() {
   block <- function(family, n, noise) list(family = family, n_responses = n, noise = noise, fixed = 0)
   blocks <- list(block("gaussian", 2, "each"), block("categorical", 3, "fixed"), block("binomial", 1, "fixed"))
   layers <- c(engine$hidden_layers(3, "tanh", 0.1, TRUE),
-              list(engine$layer("latent", 2, "gaussian"), engine$layer("dense", 6, "bias")))
-  spec <- engine$new_spec(2, layers, blocks, has_offset = TRUE, penalty = 0.1, weights = "gaussian")
+              list(engine$layer("latent", 2, "meanfield"), engine$layer("dense", 6, "bias")))
+  spec <- engine$new_spec(2, layers, blocks, has_offset = TRUE, penalty = 0.1, posterior = "meanfield")
   layout <- engine$spec_layout(spec)
   n <- 5
   y <- cbind(matrix(stats::rnorm(2 * n), n), diag(3)[rep_len(1:3, n), ], 1, 2)

@@ -33,8 +33,8 @@ relu_fixture <- function(estimator, ...) {
              0.1, -0.2, 0.3, half_log(c(0.01, 0.02, 0.03)),
              0.7, -0.4, 0.9, half_log(c(0.05, 0.02, 0.04)), 0.2, half_log(0.01))
   layers <- c(hidden_layers(3, "relu"), list(layer("dense", 1, "bias")))
-  list(spec = gaussian_spec(2, layers, log(0.25) / 2, weights = "gaussian", estimator = estimator, ...), theta = theta,
-       x = rbind(c(1, -0.5), c(0.3, 2)), y = matrix(c(0.4, 1.1)))
+  list(spec = gaussian_spec(2, layers, log(0.25) / 2, posterior = "meanfield", estimator = estimator, ...),
+       theta = theta, x = rbind(c(1, -0.5), c(0.3, 2)), y = matrix(c(0.4, 1.1)))
 }
 
 # The moments of the fixture's output at x, by the formulas of the normal distribution.

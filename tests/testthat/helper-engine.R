@@ -58,8 +58,8 @@ a_theta <- function(spec, sd = 0.4) {
 }
 
 # A model with its parameters and data: weights, an offset and missing entries of y included.
-a_case <- function(layers, blocks, n_x = 3, n = 9, weights = "point", penalty = 0.1, offset = TRUE, missing = 0.15) {
-  spec <- new_spec(n_x, layers, blocks, has_offset = offset, penalty = penalty, weights = weights, prior_sd = 0.7)
+a_case <- function(layers, blocks, n_x = 3, n = 9, posterior = "point", penalty = 0.1, offset = TRUE, missing = 0.15) {
+  spec <- new_spec(n_x, layers, blocks, has_offset = offset, penalty = penalty, posterior = posterior, prior_sd = 0.7)
   x <- matrix(stats::rnorm(n * n_x), n)
   y <- do.call(cbind, lapply(blocks, a_response, n))
   y[stats::runif(length(y)) < missing] <- NaN
@@ -156,7 +156,7 @@ slow_reader <- function(spec, theta, noise) {
   }
   read$weight <- function(rows, cols, is_penalized = FALSE) {
     mu <- take(rows, cols)
-    if (spec$weights == "point") {
+    if (is_point(spec)) {
       if (is_penalized) read$penalty <<- read$penalty + spec$penalty / 2 * sum(mu^2)
       return(mu)
     }
@@ -186,7 +186,7 @@ slow_leaves <- function(spec, read) {
       dense = slow_dense_leaves(read, size, cols, spec$option[i] == "bias"),
       layer_norm = list(gain = read$weight(cols, 1), shift = read$weight(cols, 1)),
       latent = list(mu = slow_dense_leaves(read, size, cols, TRUE),
-                    log_sigma = if (spec$option[i] == "gaussian") slow_dense_leaves(read, size, cols, TRUE, FALSE)),
+                    log_sigma = if (spec$option[i] == "meanfield") slow_dense_leaves(read, size, cols, TRUE, FALSE)),
       list()
     )
     if (spec$layer[i] %in% c("dense", "latent")) cols <- size
@@ -364,7 +364,7 @@ random_layer <- function(kind) {
   switch(kind,
          dense = layer("dense", size, sample(c("bias", "none"), 1)),
          activate = layer("activate", option = sample(r$activation, 1)),
-         latent = layer("latent", size, sample(r$variational, 1), sample(c(0, 0.3), 1)),
+         latent = layer("latent", size, sample(independent_posteriors(), 1), sample(c(0, 0.3), 1)),
          given = layer("given", 1),
          layer(kind, size, setting = stats::runif(1, 0.1, 0.6)))
 }
@@ -380,7 +380,7 @@ random_case <- function() {
   kinds <- sample(single_layers(), sample(0:6, 1), replace = TRUE)
   kinds <- kinds[kinds != "latent" | !duplicated(kinds)]
   layers <- c(lapply(kinds, random_layer), list(layer("dense", blocks_eta_rows(blocks), sample(c("bias", "none"), 1))))
-  case <- a_case(layers, blocks, n_x = sample(4, 1), n = sample(12, 1), weights = sample(r$variational, 1),
+  case <- a_case(layers, blocks, n_x = sample(4, 1), n = sample(12, 1), posterior = sample(independent_posteriors(), 1),
                  penalty = sample(c(0, 0.2), 1), offset = stats::runif(1) < 0.3, missing = stats::runif(1, 0, 0.3))
   # with eta so large that its exponential is no single precision number, there is nothing to compare
   sd <- 0.4
@@ -391,16 +391,16 @@ random_case <- function() {
 }
 
 # A model with every kind of layer.
-full_case <- function(blocks, activation = "tanh", weights = "point", latent = "gaussian", ...) {
+full_case <- function(blocks, activation = "tanh", posterior = "point", latent = "meanfield", ...) {
   layers <- c(hidden_layers(c(5, 4), activation, c(0.3, 0), TRUE),
               list(layer("latent", 2, latent), layer("dropout", setting = 0.4), layer("dense", 3, "none"),
                    layer("activate", option = activation), layer("dense", blocks_eta_rows(blocks), "bias")))
-  a_case(layers, blocks, weights = weights, ...)
+  a_case(layers, blocks, posterior = posterior, ...)
 }
 
 # A random weight seen alone: eta = w x with x = 1.
 one_weight <- function(prior_sd) {
-  gaussian_spec(1, list(layer("dense", 1, "none")), weights = "gaussian", prior_sd = prior_sd)
+  gaussian_spec(1, list(layer("dense", 1, "none")), posterior = "meanfield", prior_sd = prior_sd)
 }
 
 # A small smooth problem: weights and biases, tanh.
@@ -428,7 +428,7 @@ bayes_problem <- function() {
   x <- unname(cbind(1, scale(mtcars[c("wt", "hp", "disp", "qsec")])))
   y <- matrix(scale(mtcars$mpg))
   a <- crossprod(x) / 0.2 + diag(5)
-  spec <- gaussian_spec(5, list(layer("dense", 1, "none")), log(0.2) / 2, weights = "gaussian")
+  spec <- gaussian_spec(5, list(layer("dense", 1, "none")), log(0.2) / 2, posterior = "meanfield")
   list(spec = spec, x = x, y = y, data = engine_data(x, y), a = a, m = drop(solve(a, crossprod(x, y))) / 0.2,
        sd = 1 / sqrt(diag(a)))
 }

@@ -14,12 +14,13 @@ test_that("the engine equals the slow engine: every family, activation, kind of 
   r <- registry()
   expect_length(setdiff(r$activation, names(slow_activation)), 0)
   expect_length(setdiff(r$family, names(slow_nll)), 0)
-  cases <- row_combinations(family = r$family, weights = r$variational, latent = r$variational, noise_kind = r$noise)
+  cases <- row_combinations(family = r$family, posterior = independent_posteriors(), latent = independent_posteriors(),
+                            noise_kind = r$noise)
   cases$activation <- rep_len(r$activation, nrow(cases))
   for (i in seq_len(nrow(cases))) {
     set.seed(i)
     blocks <- list(a_block(cases$family[i], noise = cases$noise_kind[i], fixed = 0.3), a_block(sample(r$family, 1)))
-    case <- full_case(blocks, cases$activation[i], cases$weights[i], cases$latent[i])
+    case <- full_case(blocks, cases$activation[i], cases$posterior[i], cases$latent[i])
     for (noise in c(FALSE, TRUE)) {
       for (want in c("eta", "z", "terms")) {
         set.seed(i)
@@ -35,7 +36,7 @@ test_that("the engine equals the slow engine: every family, activation, kind of 
 
 test_that("the loss of the engine is that of the slow engine, term by term", {
   set.seed(4)
-  case <- full_case(list(a_block("gaussian"), a_block("poisson")), weights = "gaussian")
+  case <- full_case(list(a_block("gaussian"), a_block("poisson")), posterior = "meanfield")
   for (coefficient in list(term_alone("nll"), term_alone("kl_latent"), term_alone("kl_weights"),
                            c(nll = 0.5, kl_latent = 2, kl_weights = 0.1))) {
     set.seed(5)
@@ -54,7 +55,7 @@ test_that("the loss of the engine is that of the slow engine, term by term", {
 
 test_that("several draws of the noise are averaged", {
   set.seed(9)
-  case <- full_case(list(a_block("gaussian")), weights = "gaussian")
+  case <- full_case(list(a_block("gaussian")), posterior = "meanfield")
   gradient <- function(mc_samples) {
     engine_gradient(case$spec, case$theta, case$data, a_control(4), c(1, 0.5, 0.2, 1), mc_samples)
   }
@@ -298,7 +299,7 @@ test_that("set.seed() makes fits identical, with every optimizer, noise and prec
 })
 
 test_that("random weights and latents train to identical results after set.seed()", {
-  case <- full_case(list(a_block("gaussian")), weights = "gaussian")
+  case <- full_case(list(a_block("gaussian")), posterior = "meanfield")
   train <- function() {
     set.seed(20)
     engine_fit(case$spec, spec_layout(case$spec), case$data, NULL,
@@ -447,7 +448,7 @@ test_that("L-BFGS goes along the direction of the BFGS matrix, to the weak Wolfe
 })
 
 test_that("the decoupled decay is that of a penalty, and random weights have none", {
-  spec <- gaussian_spec(1, list(layer("dense", 1, "none")), weights = "gaussian", penalty = 0.5)
+  spec <- gaussian_spec(1, list(layer("dense", 1, "none")), posterior = "meanfield", penalty = 0.5)
   data <- engine_data(matrix(c(1, 2, 3)), matrix(0, 3, 1))
   trained <- lapply(c("adam", "adamw"), function(optimizer) {
     set.seed(1)
@@ -542,14 +543,14 @@ test_that("early stopping returns the parameters that were best on the validatio
 })
 
 test_that("without a random bottleneck the validation loss is that of the means of weights and dropout", {
-  for (weights in registry()$variational) {
+  for (posterior in independent_posteriors()) {
     set.seed(32)
-    case <- full_case(list(a_block("gaussian"), a_block("bernoulli")), weights = weights, latent = "point", n = 20)
+    case <- full_case(list(a_block("gaussian"), a_block("bernoulli")), posterior = posterior, latent = "point", n = 20)
     held_out <- case_rows(case$data, 11:20)
     fit <- engine_fit(case$spec, spec_layout(case$spec), case_rows(case$data, 1:10), held_out,
                       nn_control(epochs = 1, batch_size = 3, learn_rate = 0.01), case$theta)
     truth <- slow_engine(case$spec, fit$theta, held_out, coefficient = c(kl_weights = 0, penalty = 0))$loss
-    expect_equal(fit$history[[1, "val_loss"]], truth, tolerance = 1e-11, label = weights)
+    expect_equal(fit$history[[1, "val_loss"]], truth, tolerance = 1e-11, label = posterior)
   }
 })
 

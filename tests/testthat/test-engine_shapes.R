@@ -31,8 +31,11 @@ test_that("layers that do not fit each other are an error", {
     "for (between in list(NULL, hidden))",
     "  ask(\"contract\", engine$new_spec(4, c(code, list(contract), between, list(contract, layer(\"dense\", 4))),",
     "                                   list(block(4))), \"more than one layer 'contract'\")",
-    "ask(\"random\", engine$new_spec(4, list(layer(\"latent\", 2, \"gaussian\"), contract, layer(\"dense\", 4)),",
+    "ask(\"random\", engine$new_spec(4, list(layer(\"latent\", 2, \"meanfield\"), contract, layer(\"dense\", 4)),",
     "                              list(block(4))), \"do not fit\")",
+    "for (posterior in setdiff(engine$registry()$posterior, engine$independent_posteriors()))",
+    "  ask(posterior, engine$new_spec(4, list(layer(\"latent\", 2, posterior), layer(\"dense\", 4)), list(block(4))),",
+    "      \"do not fit\")",
     "ask(\"given\", engine$new_spec(4, list(layer(\"given\", 5), layer(\"dense\", 4)), list(block(4))),",
     "    \"do not fit\")",
     "ask(\"eta\", engine$new_spec(4, list(layer(\"dense\", 4)), list(block(2), block(3))), \"do not fit\")",
@@ -47,9 +50,9 @@ test_that("sizes beyond what an integer counts are an error", {
     "ask(\"given\", engine$new_spec(1e6, c(given, list(layer(\"dense\", 1))), list(block(1))), \"any memory\")",
     "wide <- rep(list(layer(\"dense\", 1e8)), 5000)",
     "ask(\"parameters\", engine$new_spec(1e8, c(wide, list(layer(\"dense\", 1))), list(block(1))), \"any memory\")",
-    "for (covariance in c(\"full\", \"lowrank\", \"last_layer\")) for (estimator in c(\"weight\", \"local\"))",
-    "  ask(covariance, engine$new_spec(5e4, list(layer(\"dense\", 5e4, \"bias\")), list(block(5e4)),",
-    "                                  weights = \"gaussian\", covariance = covariance, estimator = estimator),",
+    "for (posterior in c(\"full\", \"lowrank\", \"last_layer\")) for (estimator in c(\"weight\", \"local\"))",
+    "  ask(posterior, engine$new_spec(5e4, list(layer(\"dense\", 5e4, \"bias\")), list(block(5e4)),",
+    "                                  posterior = posterior, estimator = estimator),",
     "      \"any memory|do not fit\")"
   ), 0)
 })
@@ -59,7 +62,7 @@ test_that("a code that is a point has no standard deviation", {
     asking,
     "spec <- function(kind) engine$new_spec(4, list(layer(\"latent\", 2, kind), layer(\"dense\", 4)), list(block(4)))",
     "ask(\"point\", spec(\"point\"), \"no standard deviation\", \"sd\")",
-    "ask(\"gaussian\", spec(\"gaussian\"), \"numbers\", \"sd\")"
+    "ask(\"meanfield\", spec(\"meanfield\"), \"numbers\", \"sd\")"
   ), 0)
 })
 
@@ -70,7 +73,7 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "one <- function(x) sample(x, 1)",
     "any_layer <- function(i) {",
     "  kind <- one(r$layer)",
-    "  option <- switch(kind, activate = one(r$activation), latent = one(r$variational),",
+    "  option <- switch(kind, activate = one(r$activation), latent = one(r$posterior),",
     "                   dense = one(c(\"bias\", \"\")), \"\")",
     "  size <- if (kind == \"tied\") sample.int(max(i - 1, 1), 1) else one(4)",
     "  engine$layer(kind, size, option, stats::runif(1, 0, 0.9))",
@@ -82,8 +85,8 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "  eta <- sum(vapply(blocks, engine$eta_rows, 0))",
     "  layers <- c(lapply(seq_len(one(7)), any_layer), if (stats::runif(1) < 0.8) list(engine$layer(\"dense\", eta)))",
     "  spec <- engine$new_spec(one(4), layers, blocks, stats::runif(1) < 0.2, penalty = one(c(0, 0.1)),",
-    "                          weights = one(r$variational), prior = list(kind = one(r$prior), sd = 1, share = 0.5),",
-    "                          covariance = one(r$covariance), rank = one(3), estimator = one(r$estimator),",
+    "                          posterior = one(r$posterior), prior = list(kind = one(r$prior), sd = 1, share = 0.5),",
+    "                          rank = one(3), estimator = one(r$estimator),",
     "                          kl = one(c(\"exact\", \"mc\")), latent_kl = one(c(\"exact\", \"mc\")))",
     "  cat(\"turn\", turn, \"\\n\")",
     "  answer <- tryCatch({",

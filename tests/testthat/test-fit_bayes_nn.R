@@ -199,7 +199,7 @@ test_that("a relu layer of weights from their prior has the covariance of the ar
   units <- 5
   x <- rbind(c(1, -0.5), c(0.3, 2), c(-1, 0.2))
   layers <- c(hidden_layers(units, "relu"), list(layer("dense", 1, "bias")))
-  spec <- gaussian_spec(2, layers, weights = "gaussian")
+  spec <- gaussian_spec(2, layers, posterior = "meanfield")
   leaves <- spec_layout(spec)$leaves
   theta <- numeric(max(vapply(seq_len(nrow(leaves)), function(i) max(leaf_index(leaves[i, ])), 0)))
   for (i in which(leaves$part == 1)) {
@@ -230,7 +230,7 @@ test_that("draws of weights and of units are unbiased for the expected log-likel
 
 test_that("the moments are right far out, and in single precision", {
   spec <- gaussian_spec(1, list(layer("dense", 1, "bias"), layer("activate", option = "relu"),
-                                layer("dense", 1, "bias")), weights = "gaussian", estimator = "exact")
+                                layer("dense", 1, "bias")), posterior = "meanfield", estimator = "exact")
   for (m in c(-40, -9, -3, -0.5, 0, 0.5, 3, 9, 40)) for (s in c(1e-6, 0.1, 1, 30)) {
     theta <- c(0, -40, m, log(s), 1, -40, 0, -40)
     u <- m / s
@@ -280,7 +280,7 @@ test_that("the full covariance of several outputs, found by draws, is their post
                       posterior = "full", mc_samples = repeats(100, 10), epochs = repeats(2000, 10), batch_size = 32,
                       learn_rate = 0.02, schedule = "cosine")
   fit <- suppressMessages(continue(fit, repeats(2000, 2), learn_rate = 0.001))
-  expect_identical(c(fit$spec$covariance, fit$spec$estimator), c("full", "weight"))
+  expect_identical(c(fit$spec$posterior, fit$spec$estimator), c("full", "weight"))
   if (is_watched()) return()
   x <- cbind(scale(mtcars[c("wt", "hp")]), 1)
   truth <- lapply(mtcars[c("mpg", "qsec")], function(y) mean_field(x, drop(scale(y)), 4 / stats::var(y), 1))
@@ -296,8 +296,8 @@ test_that("the full covariance of several outputs, found by draws, is their post
 # A random model with a covariance, as a fit has it.
 covariance_case <- function(covariance, estimator = "weight", deep = 1, outputs = 2, bias = "bias") {
   layers <- c(hidden_layers(c(4, 3)[seq_len(deep)], "relu"), list(layer("dense", outputs, bias)))
-  case <- a_case(layers, list(a_block("gaussian", outputs)), weights = "gaussian")
-  case$spec[c("covariance", "estimator")] <- list(covariance, estimator)
+  case <- a_case(layers, list(a_block("gaussian", outputs)), posterior = covariance)
+  case$spec$estimator <- estimator
   case$spec$rank <- 2L
   case$theta <- a_theta(case$spec)
   case$layout <- spec_layout(case$spec)$leaves
@@ -305,7 +305,7 @@ covariance_case <- function(covariance, estimator = "weight", deep = 1, outputs 
 }
 
 test_that("every covariance is that of the engine's draws", {
-  for (covariance in registry()$covariance) for (bias in c("bias", "none")) {
+  for (covariance in random_posteriors()) for (bias in c("bias", "none")) {
     set.seed(31)
     case <- covariance_case(covariance, deep = 0, bias = bias)
     # no inputs but one: the outputs are columns of weights and the bias
@@ -322,7 +322,7 @@ test_that("every covariance is that of the engine's draws", {
 })
 
 test_that("the KL of every covariance from a normal prior is that of two normals, and Monte Carlo is unbiased for it", {
-  for (covariance in registry()$covariance) {
+  for (covariance in random_posteriors()) {
     set.seed(33)
     case <- covariance_case(covariance)
     lower <- unlist(lapply(which(case$layout$part == 2), function(i) leaf_index(case$layout[i, ])))
@@ -365,29 +365,29 @@ test_that("a full covariance of the last layer keeps the closed form of one hidd
 
 test_that("every covariance, estimator, prior and kl has the gradient of its objective", {
   r <- registry()
-  rows <- row_combinations(covariance = r$covariance[-1], estimator = r$estimator, prior = r$prior,
+  rows <- row_combinations(posterior = random_posteriors()[-1], estimator = r$estimator, prior = r$prior,
                            kl = c("exact", "mc"), deep = 0:2)
   rows <- rows[!(rows$prior == "empirical" & rows$kl == "mc"), ]
-  rows <- rows[rows$estimator == "weight" | rows$covariance == "last_layer", ]
+  rows <- rows[rows$estimator == "weight" | rows$posterior == "last_layer", ]
   errors <- vapply(seq_len(nrow(rows)), function(i) {
     set.seed(i)
-    case <- covariance_case(rows$covariance[i], rows$estimator[i], rows$deep[i])
+    case <- covariance_case(rows$posterior[i], rows$estimator[i], rows$deep[i])
     case$spec$prior <- rows$prior[i]
     case$spec$kl_mc <- as.integer(rows$kl[i] == "mc")
     case$spec$fan_in <- 1L
     case_error(case, a_control(4), mc_samples = 2)
   }, 0)
   wrong <- which(!(errors < 1e-6))
-  expect_identical(paste(rows$covariance, rows$estimator, rows$prior, rows$kl, errors)[wrong], character())
+  expect_identical(paste(rows$posterior, rows$estimator, rows$prior, rows$kl, errors)[wrong], character())
 })
 
 test_that("covariances also work in bottlenecks' networks, normalised ones, and in single precision", {
-  for (covariance in registry()$covariance[-1]) {
+  for (covariance in random_posteriors()[-1]) {
     set.seed(35)
     layers <- c(hidden_layers(4, "tanh", layer_norm = TRUE),
-                list(layer("latent", 2, "gaussian"), layer("dense", 2, "bias")))
-    case <- a_case(layers, list(a_block("gaussian", 2)), weights = "gaussian")
-    case$spec[c("covariance", "rank")] <- list(covariance, 3L)
+                list(layer("latent", 2, "meanfield"), layer("dense", 2, "bias")))
+    case <- a_case(layers, list(a_block("gaussian", 2)), posterior = covariance)
+    case$spec$rank <- 3L
     case$theta <- a_theta(case$spec)
     expect_lt(case_error(case, a_control(4)), 1e-6)
     both <- lapply(c("double", "single"), function(precision) {
@@ -399,7 +399,7 @@ test_that("covariances also work in bottlenecks' networks, normalised ones, and 
 })
 
 test_that("fits with every covariance answer what others do, and those that do not fit are refused", {
-  for (posterior in registry()$covariance) {
+  for (posterior in random_posteriors()) {
     set.seed(36)
     fit <- quick_bayes(mpg ~ wt + hp, mtcars, posterior = posterior, rank = 2)
     expect_identical(fit$spec$estimator, if (posterior %in% c("meanfield", "last_layer")) "exact" else "weight")
@@ -429,7 +429,7 @@ test_that("every estimator, prior and kl has the gradient of its objective", {
   errors <- vapply(seq_len(nrow(rows)), function(i) {
     set.seed(i)
     layers <- c(hidden_layers(c(4, 3)[seq_len(rows$deep[i])], "relu"), list(layer("dense", 2, "bias")))
-    case <- a_case(layers, list(a_block("gaussian", 2)), weights = "gaussian")
+    case <- a_case(layers, list(a_block("gaussian", 2)), posterior = "meanfield")
     case$spec[c("estimator", "prior")] <- rows[i, c("estimator", "prior")]
     case$spec$kl_mc <- as.integer(rows$kl[i] == "mc")
     case$spec$fan_in <- 1L
@@ -446,7 +446,7 @@ test_that("draws of units have at least five times less gradient variance than d
   y <- matrix(sin(x[, 1]) + stats::rnorm(n, 0, 0.3))
   layers <- c(hidden_layers(20, "relu"), list(layer("dense", 1, "bias")))
   variance <- vapply(c("weight", "local"), function(estimator) {
-    spec <- gaussian_spec(8, layers, log(0.3), weights = "gaussian", estimator = estimator)
+    spec <- gaussian_spec(8, layers, log(0.3), posterior = "meanfield", estimator = estimator)
     layout <- spec_layout(spec)
     set.seed(6)
     theta <- start_theta(layout, 0, log_sigma = -2)
@@ -525,7 +525,7 @@ test_that("the KL is 0 from a prior that is the posterior, and else above 0", {
 # A network whose outputs f and s are jointly normal: linear units, and an output layer that is known.
 joint_fixture <- function(estimator) {
   layers <- c(hidden_layers(3, "linear"), list(layer("dense", 2, "bias")))
-  spec <- new_spec(2, layers, list(a_block("gaussian_hetero", 1)), weights = "gaussian", estimator = estimator)
+  spec <- new_spec(2, layers, list(a_block("gaussian_hetero", 1)), posterior = "meanfield", estimator = estimator)
   m1 <- c(0.5, -0.3, 0.8, -0.6, 0.2, 0.1)
   v1 <- c(0.04, 0.09, 0.01, 0.02, 0.05, 0.03)
   m2 <- rbind(c(0.7, -0.4, 0.9), c(0.5, 0.3, -0.8))
@@ -563,7 +563,7 @@ test_that("with random noise every kind of network has the gradient of its objec
     set.seed(21)
     blocks <- list(a_block("gaussian", 2), a_block("gaussian_hetero", 2), a_block("gaussian_hetero", 1))
     layers <- c(hidden_layers(hidden, "relu"), list(layer("dense", 8, "bias")))
-    case <- a_case(layers, blocks, weights = "gaussian", offset = offset)
+    case <- a_case(layers, blocks, posterior = "meanfield", offset = offset)
     case$spec$estimator <- "exact"
     expect_lt(case_error(case, a_control(4)), 1e-6)
   }

@@ -96,7 +96,7 @@ exact_posterior <- function(c = 1) {
   s2 <- 0.4
   m <- crossprod(w) + diag(s2, 2)
   encoder <- solve(m, t(w))
-  spec <- new_spec(3, list(layer("latent", 2, "gaussian"), layer("dense", 3, "bias")),
+  spec <- new_spec(3, list(layer("latent", 2, "meanfield"), layer("dense", 3, "bias")),
                    list(list(family = "gaussian", n_responses = 3, noise = "shared", fixed = 0)), latent_kl = "mc")
   theta <- c(encoder, 0, 0, rep(0, 6), log(c * s2 / diag(m)) / 2, w, 0, 0, 0, log(s2) / 2)
   set.seed(5)

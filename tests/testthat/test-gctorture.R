@@ -4,7 +4,7 @@
 # The arguments of calls of every entry point, one or several of each.
 entry_arguments <- function() {
   set.seed(1)
-  case <- full_case(list(a_block("gaussian"), a_block("categorical")), weights = "gaussian")
+  case <- full_case(list(a_block("gaussian"), a_block("categorical")), posterior = "meanfield")
   spec <- case$spec
   data <- case$data
   of_rows <- utils::modifyList(data, list(row = c(1, 3, 5, 6)))

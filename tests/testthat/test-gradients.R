@@ -2,16 +2,16 @@
 
 test_that("every family, activation and kind of weights has the gradient of its loss", {
   r <- registry()
-  rows <- row_combinations(family = r$family, activation = r$activation, weights = r$variational)
+  rows <- row_combinations(family = r$family, activation = r$activation, posterior = independent_posteriors())
   errors <- vapply(seq_len(nrow(rows)), function(i) {
     set.seed(i)
     blocks <- list(a_block(rows$family[i]))
     layers <- c(hidden_layers(c(4, 3), rows$activation[i], c(0.3, 0), TRUE),
-                list(layer("latent", 2, "gaussian"), layer("dense", blocks_eta_rows(blocks), "bias")))
-    case_error(a_case(layers, blocks, weights = rows$weights[i]), a_control(4), mc_samples = 2)
+                list(layer("latent", 2, "meanfield"), layer("dense", blocks_eta_rows(blocks), "bias")))
+    case_error(a_case(layers, blocks, posterior = rows$posterior[i]), a_control(4), mc_samples = 2)
   }, 0)
   wrong <- which(!(errors < 1e-6))
-  expect_identical(paste(rows$family, rows$activation, rows$weights, errors)[wrong], character())
+  expect_identical(paste(rows$family, rows$activation, rows$posterior, errors)[wrong], character())
 })
 
 test_that("200 random architectures have the gradients of their losses, in double and in single", {

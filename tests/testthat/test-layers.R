@@ -15,8 +15,8 @@ stacks <- list(
 test_that("their gradients are the differences of the loss", {
   set.seed(1)
   x <- matrix(stats::rnorm(60), 15)
-  for (name in names(stacks)) for (weights in c("point", "gaussian")) {
-    spec <- new_spec(4, stacks[[name]], four_columns, penalty = 0.1, weights = weights)
+  for (name in names(stacks)) for (posterior in c("point", "meanfield")) {
+    spec <- new_spec(4, stacks[[name]], four_columns, penalty = 0.1, posterior = posterior)
     theta <- stats::rnorm(spec_layout(spec)$n_par, 0, 0.4)
     at <- function(theta) {
       set.seed(9)
@@ -28,7 +28,7 @@ test_that("their gradients are the differences of the loss", {
     }, 0)
     analytic <- at(theta)$gradient
     error <- abs(numerical - analytic) / (abs(numerical) + abs(analytic) + 1e-3 * max(abs(numerical)))
-    expect_lt(max(error), 1e-6, label = paste(name, weights))
+    expect_lt(max(error), 1e-6, label = paste(name, posterior))
   }
 })
 

@@ -168,7 +168,7 @@ test_that("a predictive draw has mean x'm and variance sum x_i^2 v_i", {
 
 test_that("a network of random weights has the closed-form moments", {
   layers <- list(layer("dense", 3, "bias"), layer("activate", option = "relu"), layer("dense", 1, "bias"))
-  spec <- gaussian_spec(2, layers, log(0.25) / 2, weights = "gaussian")
+  spec <- gaussian_spec(2, layers, log(0.25) / 2, posterior = "meanfield")
   half_log <- function(variance) log(variance) / 2
   theta <- c(0.5, -0.3, 0.8, -0.6, 0.2, 0.1, half_log(c(0.04, 0.09, 0.01, 0.02, 0.05, 0.03)),
              0.1, -0.2, 0.3, half_log(c(0.01, 0.02, 0.03)),
@@ -195,7 +195,7 @@ test_that("at the optimum of a linear VAE the ELBO is the log-likelihood of prob
     s2 <- mean(e$values[(q + 1):4])
     w <- e$vectors[, 1:q, drop = FALSE] %*% diag(sqrt(e$values[1:q] - s2), q)
     v <- solve(crossprod(w) + s2 * diag(q), t(w))
-    layers <- list(layer("latent", q, "gaussian"), layer("dense", 4, "bias"))
+    layers <- list(layer("latent", q, "meanfield"), layer("dense", 4, "bias"))
     spec <- new_spec(4, layers, list(a_block("gaussian", 4, "shared")))
     theta <- c(v, rep(0, q), rep(0, 4 * q), log(s2 / e$values[1:q]) / 2, w, rep(0, 4), log(s2) / 2)
     set.seed(9)
@@ -234,7 +234,7 @@ test_that("gaussian noise of variance v on the inputs is a ridge penalty n v on 
   x <- matrix(stats::rnorm(40), 20)
   y <- matrix(stats::rnorm(20))
   w <- c(1, -2)
-  spec <- gaussian_spec(2, list(layer("latent", 2, "gaussian"), layer("dense", 1, "none")))
+  spec <- gaussian_spec(2, list(layer("latent", 2, "meanfield"), layer("dense", 1, "none")))
   theta <- c(diag(2), 0, 0, rep(0, 4), rep(log(0.3) / 2, 2), w)
   one <- function() engine_gradient(spec, theta, engine_data(x, y), a_control(20), term_alone("nll"))$loss
   loss <- replicate(repeats(4000, 200), one())

@@ -51,7 +51,7 @@ test_that("a number depends on its key, node, pass and place alone", {
 
 test_that("fast noise does not depend on chunks, and R's stream gives only its key", {
   set.seed(1)
-  case <- full_case(list(a_block("gaussian")), weights = "gaussian", n = 50)
+  case <- full_case(list(a_block("gaussian")), posterior = "meanfield", n = 50)
   gradient <- function(chunk) {
     set.seed(2)
     engine_gradient(case$spec, case$theta, case$data, a_control(chunk, rng = "fast"), mc_samples = 3)
@@ -77,7 +77,7 @@ test_that("fast noise does not depend on chunks, and R's stream gives only its k
 
 test_that("gradients are those of the loss with fast noise, and fits are reproducible", {
   set.seed(5)
-  case <- full_case(list(a_block("poisson")), weights = "gaussian")
+  case <- full_case(list(a_block("poisson")), posterior = "meanfield")
   expect_lt(case_error(case, a_control(9, rng = "fast")), 1e-6)
   fit <- function(seed) {
     set.seed(seed)

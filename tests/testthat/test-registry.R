@@ -16,7 +16,7 @@ test_that("names come from the engine's registry alone", {
                "negative_binomial"),
     optimizer = c("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs"),
     schedule = c("constant", "step", "exponential", "cosine", "plateau"),
-    variational = c("point", "gaussian"), layer = c("dense", "dropout", "layer_norm")
+    posterior = c("point", "meanfield", "last_layer", "full", "lowrank"), layer = c("dense", "dropout", "layer_norm")
   )
   for (table in names(promised)) expect_identical(setdiff(promised[[table]], r[[table]]), character())
 })
@@ -30,6 +30,7 @@ test_that("every row of the engine has its other half in R", {
   }
   expect_setequal(names(response_rules), families())
   expect_setequal(names(learn_rates), optimizers())
+  expect_setequal(names(posterior_table), registry()$posterior)
 })
 
 test_that("R's nll of every family is the engine's", {

@@ -1,17 +1,22 @@
-/* Variational families: how a random variable with given parts becomes a value and a KL on the tape, or its moments and a KL.
- * The parts are leaves (weights) or outputs of layers (a bottleneck); the ops are the same. */
+/* Posteriors: how weights, or a bottleneck, become a value and a KL on the tape, or their moments and a KL. The parts that they
+ * are made of are leaves (weights) or outputs of layers (a bottleneck); the ops are the same. */
 #include "op.h"
 
 enum { NN_MAX_PARTS = 4 };
 
+/* The weights that a weight depends on: none; in the last dense layer those of its unit; all before it; all, by numbers that
+ * they share. */
+typedef enum { NN_ON_NONE, NN_ON_UNIT, NN_ON_EARLIER, NN_ON_SHARED } nn_dependence;
+
 typedef struct {
   const char *name;
-  int n_parts; /* a point: the value; a gaussian: mu, log_sigma */
+  int n_parts; /* a point: the value; a normal distribution: mu, log_sigma */
+  nn_dependence depends;
   /* The value's node; its KL's node, or -1. sd: the prior's. */
   int (*push)(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl);
-  /* The nodes of its mean and, as the result, its variance; its KL's. NULL: its entries are dependent. */
+  /* The nodes of its mean and, as the result, its variance; its KL's. NULL: those of units are not known. */
   int (*moments)(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl);
-} nn_variational;
+} nn_posterior;
 
 static int point_push(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
   (void)t, (void)prior, (void)sd;
@@ -47,14 +52,13 @@ static int push_kl(nn_tape *t, const int *part, const nn_prior *prior, double sd
   return tape_push(t, kl);
 }
 
-static int gaussian_push(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
+static int normal_push(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
   int draw = push_draw(t, part);
   *kl = push_kl(t, part, prior, sd, draw, draw);
   return draw;
 }
 
-static int gaussian_moments(nn_tape *t, const int *part, const nn_prior *prior, double sd,
-                            int *kl) {
+static int normal_moments(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
   const nn_node *mu = &t->node[part[0]];
   nn_node variance = {.op = OP_VARIANCE,
                       .input = {part[1], -1, -1},
@@ -122,21 +126,11 @@ static double joint_factors(const nn_joint *j, double size) {
   return sum[1] - sum[0];
 }
 
-/* Which gaussian weights depend on each other. */
-typedef struct {
-  const char *name;
-  int is_joint, is_last; /* some do; those of the last dense layer alone */
-  int by_unit;           /* on those of the same unit alone, so that its moments are known */
-  int is_shared;         /* by numbers that all share, in place of each on all before it */
-} nn_covariance;
-
-static const nn_covariance nn_covariances[] = {{"meanfield", 0, 0, 1, 0},
-                                               {"last_layer", 1, 1, 1, 0},
-                                               {"full", 1, 0, 0, 0},
-                                               {"lowrank", 1, 0, 0, 1}};
-
-enum { NN_POINT, NN_GAUSSIAN };
-static const nn_variational nn_variationals[] = {
-    [NN_POINT] = {"point", 1, point_push, NULL},
-    [NN_GAUSSIAN] = {"gaussian", 2, gaussian_push, gaussian_moments},
+enum { NN_POINT };
+static const nn_posterior nn_posteriors[] = {
+    [NN_POINT] = {"point", 1, NN_ON_NONE, point_push, NULL},
+    {"meanfield", 2, NN_ON_NONE, normal_push, normal_moments},
+    {"last_layer", 2, NN_ON_UNIT, normal_push, normal_moments},
+    {"full", 2, NN_ON_EARLIER, normal_push, NULL},
+    {"lowrank", 2, NN_ON_SHARED, normal_push, NULL},
 };
