@@ -110,9 +110,8 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, mode = "mean",
   options <- list(want = wants[[want]], mode = modes[[mode]], draws = as.integer(draws),
                   compute = engine_compute(precision, threads, rng, key = key))
   skip_if_interrupted()
-  out <- .Call(C_run, spec, theta, data, z, options, if (isTRUE(work$skips)) poll_run)
-  columns <- run_columns(spec, want)
-  dim(out) <- if (draws > 1) c(data$n, columns, draws) else c(data$n, columns)
+  out <- .Call(C_run, spec, theta, data, z, options, if (isTRUE(work$skips)) list(poll = poll_run))
+  if (draws == 1) dim(out) <- dim(out)[1:2]
   out
 }
 

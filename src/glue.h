@@ -1,4 +1,4 @@
-/* What the files that know both R and the engine share: reading R's lists, and the specification they hold. */
+/* What the files that know both R and the engine share. An error names what is not as it must be. */
 #ifndef VARNN_GLUE_H
 #define VARNN_GLUE_H
 
@@ -7,39 +7,56 @@
 #include <Rinternals.h>
 #include "engine/api.h"
 
-/* Element `name` of a list, or NULL. */
-SEXP list_get(SEXP list, const char *name);
-/* Row of a registered table, or an error that names what was given. */
-int registry_row(const char *table, const char *name);
+/* Bytes or numbers: more are in no memory. */
+#define MOST 4503599627370496.0
 
-/* Checked fields: an error that names the field unless it has this type and this length (-1: any). */
-SEXP field_of(SEXP list, const char *name, SEXPTYPE type, R_xlen_t length);
+/* lists.c: element `name` of a list, or NULL; a new vector as element i. */
+SEXP list_get(SEXP list, const char *name);
+SEXP list_new(SEXP list, int i, SEXPTYPE type, R_xlen_t n);
+/* All names that a function gives. */
+SEXP names_of(const char *(*name)(int i));
+/* x, which must have this type and length (-1: any); its numbers; a number x within its bounds. */
+SEXP typed(SEXP x, const char *name, SEXPTYPE type, double length);
+double *numbers_of(SEXP x, const char *name, double length);
+double within(double x, const char *name, double low, double high);
+/* The same of an element of a list; the row of a registered table that it names. */
+SEXP field_of(SEXP list, const char *name, SEXPTYPE type, double length);
 double field_number(SEXP list, const char *name, double low, double high);
 int field_int(SEXP list, const char *name, int low, int high);
 int field_row(SEXP list, const char *name, const char *table);
+int registry_row(const char *table, const char *name);
+const nn_names *table_of(const char *table);
 
-/* Reads R's specification, every field checked; its memory is R_alloc's. */
-nn_spec spec_read(SEXP spec);
-/* R_alloc's memory, or an error that says how much was asked for. */
+/* inputs.c: how `options` say to compute. */
+const nn_engine *build_of(int single);
+const nn_engine *engine_of(SEXP options);
+nn_compute compute_of(SEXP options);
+/* The engine's model of R's specification. */
+typedef struct {
+  const nn_engine *engine;
+  void *model;
+  nn_spec spec;
+  nn_info info;
+} r_model;
+/* In R_alloc's memory, as all that is read here. */
+const r_model *model_of(SEXP spec, const nn_engine *engine, nn_mode mode);
 char *allocate(size_t bytes);
-/* Builds its model, in R_alloc's memory. */
-void *spec_build(const nn_engine *engine, const nn_spec *spec, nn_info *info);
+/* theta, or an optimizer's state: it has n numbers, all finite. */
+SEXP parameters_of(const r_model *m, SEXP theta, size_t n, const char *name);
+nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y);
+/* What a gradient needs of a job, with its data; what training does. */
+nn_job job_of(SEXP job, const r_model *m, SEXP data);
+void training_of(SEXP job, nn_job *j);
 
-SEXP C_registry(void);
-SEXP C_layout(SEXP spec);
-SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, SEXP hooks);
-SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP poll);
-SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta);
-SEXP C_moments(SEXP x, SEXP weight, SEXP options);
-SEXP C_all_finite(SEXP x, SEXP options);
-SEXP C_kernels(void);
-SEXP C_draw(SEXP options);
-SEXP C_math(SEXP x, SEXP options);
+/* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`. */
+nn_host host_of(SEXP options, SEXP hooks);
+/* R's generator is the engine's until PutRNGstate(). */
+void begin_noise(nn_host *host);
+
+/* doors.c: what its tests alone call. */
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
-SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options);
-SEXP C_normals(SEXP options);
+SEXP C_math(SEXP x, SEXP options);
 SEXP C_quantiles(SEXP p);
-SEXP C_poll(void);
-SEXP C_threads(SEXP wanted);
+SEXP C_draw(SEXP options);
 
 #endif

@@ -143,6 +143,7 @@ typedef struct {
   nn_want want;
   nn_mode mode;
   int draws;
+  int rows;    /* out: of what is wanted; known with memory NULL, too */
   double *out; /* n x rows x draws */
   nn_host host;
 } nn_run;

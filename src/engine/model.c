@@ -344,12 +344,12 @@ static int push_latent(nn_model *m, const nn_layer_spec *l, int layer, int input
   return m->z;
 }
 
-/* A dense layer with the transposed weights of layer `size`, and a bias of its own. */
+/* A dense layer with the transposed weights of layer `size`, an earlier one that has its own, and a bias of its own. */
 static int push_tied(nn_model *m, const nn_layer_spec *l, int layer, int input) {
   int of = 0, n_nodes = m->tape.n_nodes;
   while (of < n_nodes && (m->tape.node[of].op != OP_DENSE || m->tape.node[of].layer != l->size))
     of++;
-  if (of == n_nodes) {
+  if (of == n_nodes || m->spec->layer[l->size].kind == LAYER_TIED) {
     refuse(m, NN_BAD_SPEC);
     return 0;
   }

@@ -133,7 +133,7 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   tape_place(t, &a, (int)max_obs, 0, theta, NULL);
   p.rows = rows_of_share(m, max_obs);
   p.n_shares = (n + p.rows - 1) / p.rows;
-  p.columns = (size_t)put_wanted(m, r->want, 0, n, NULL);
+  p.columns = (size_t)(r->rows = put_wanted(m, r->want, 0, n, NULL));
   place_workers(&p, m, &a, max_obs, theta);
   if (!memory) return arena_bytes(&a);
   const nn_arithmetic before = arithmetic_flush();

@@ -1,0 +1,249 @@
+/* The entry points that the package calls: R's vectors in, R's vectors out; and the names of all. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+#include "glue.h"
+#include "threads.h"
+#include <R_ext/Random.h>
+#include <R_ext/Rdynload.h>
+#include <R_ext/Utils.h>
+#include <R_ext/Visibility.h>
+#include <Rmath.h>
+
+/* What R must know of the rows of tables, beside their names. */
+static const struct {
+  const char *name, *table;
+  int (*of_row)(int row);
+} properties[] = {{"family_eta", "family", nn_family_eta},
+                  {"family_y", "family", nn_family_y},
+                  {"family_free", "family", nn_family_free},
+                  {"optimizer_slots", "optimizer", nn_optimizer_slots},
+                  {"optimizer_full_batch", "optimizer", nn_optimizer_full_batch},
+                  {"posterior_independent", "posterior", nn_posterior_independent},
+                  {"posterior_moments", "posterior", nn_posterior_moments}};
+enum { N_PROPERTIES = sizeof properties / sizeof properties[0] };
+
+/* The names in every table, and the properties. */
+static SEXP C_registry(void) {
+  const int n = nn_n_registry;
+  const char **fields = (const char **)R_alloc(n + N_PROPERTIES + 1, sizeof *fields);
+  for (int t = 0; t < n; t++) fields[t] = nn_registry[t].table;
+  for (int k = 0; k < N_PROPERTIES; k++) fields[n + k] = properties[k].name;
+  fields[n + N_PROPERTIES] = "";
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  for (int t = 0; t < n; t++) SET_VECTOR_ELT(out, t, names_of(nn_registry[t].name));
+  for (int k = 0; k < N_PROPERTIES; k++) {
+    const int rows = LENGTH(list_get(out, properties[k].table));
+    int *value = INTEGER(list_new(out, n + k, INTSXP, rows));
+    for (int i = 0; i < rows; i++) value[i] = properties[k].of_row(i);
+  }
+  UNPROTECT(1);
+  return out;
+}
+
+/* The names of the kernels that this processor runs, fastest first. */
+static SEXP C_kernels(void) { return names_of(nn_kernel); }
+
+/* How many threads of list(threads) can be used. */
+static SEXP C_threads(SEXP wanted) {
+  return Rf_ScalarInteger(threads_usable(field_int(wanted, "threads", 1, 1024)));
+}
+
+static SEXP C_poll(void) {
+  R_CheckUserInterrupt();
+  return R_NilValue;
+}
+
+/* The leaves of theta and the terms of the loss. */
+static SEXP C_layout(SEXP spec) {
+  enum { N_INTS = 6 };
+  const char *fields[] = {"rows", "cols",   "layer", "part",  "head", "init",   "offset", "role",
+                          "term", "source", "n_par", "n_eta", "n_y",  "z_rows", ""};
+  const r_model *m = model_of(spec, &nn_engine_double, NN_MODE_MEAN);
+  const int n = m->info.n_leaves, n_terms = m->info.n_terms;
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields)), role = list_new(out, 7, STRSXP, n);
+  double *offset = REAL(list_new(out, N_INTS, REALSXP, n));
+  for (int f = 0; f < N_INTS; f++) list_new(out, f, INTSXP, n);
+  for (int i = 0; i < n; i++) {
+    nn_leaf leaf;
+    m->engine->leaf(m->model, i, &leaf);
+    const int value[N_INTS] = {leaf.rows, leaf.cols, leaf.layer, leaf.part, leaf.head, leaf.init};
+    for (int f = 0; f < N_INTS; f++) INTEGER(VECTOR_ELT(out, f))[i] = value[f];
+    offset[i] = (double)leaf.offset;
+    SET_STRING_ELT(role, i, Rf_mkChar(table_of("role")->name(leaf.role)));
+  }
+  SEXP term = list_new(out, 8, STRSXP, n_terms);
+  int kind, *source = INTEGER(list_new(out, 9, INTSXP, n_terms));
+  for (int i = 0; i < n_terms; i++) {
+    m->engine->term(m->model, i, &kind, &source[i]);
+    SET_STRING_ELT(term, i, Rf_mkChar(table_of("term")->name(kind)));
+  }
+  SET_VECTOR_ELT(out, 10, Rf_ScalarReal((double)m->info.n_par));
+  SET_VECTOR_ELT(out, 11, Rf_ScalarInteger(m->info.n_eta));
+  SET_VECTOR_ELT(out, 12, Rf_ScalarInteger(m->info.n_y));
+  SET_VECTOR_ELT(out, 13, Rf_ScalarInteger(m->info.z_rows));
+  UNPROTECT(1);
+  return out;
+}
+
+/* A copy of an optimizer's state; where there is none that of a fresh start, 0. */
+static SEXP state_copy(const r_model *m, SEXP state, size_t n) {
+  if (state != R_NilValue) return Rf_duplicate(parameters_of(m, state, n, "state"));
+  SEXP fresh = Rf_allocVector(REALSXP, (R_xlen_t)n);
+  memset(REAL(fresh), 0, n * sizeof(double));
+  return fresh;
+}
+
+/* Trains from theta and state; returns them trained, the history (a row per epoch) and how it ended. */
+static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, SEXP hooks) {
+  const char *fields[] = {"theta", "state", "history", "status", "epochs", "best_epoch", ""};
+  const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
+  const size_t n_par = m->info.n_par;
+  nn_job j = job_of(job, m, train);
+  training_of(job, &j);
+  if (valid != R_NilValue) j.valid = source_of(valid, m, 1, 1);
+  j.host = host_of(job, hooks);
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  SET_VECTOR_ELT(out, 0, Rf_duplicate(parameters_of(m, theta, n_par, "theta")));
+  SET_VECTOR_ELT(out, 1, state_copy(m, state, n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1));
+  SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, 3 + 2 * m->info.n_terms, j.epochs));
+  j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1));
+  j.history = REAL(VECTOR_ELT(out, 2));
+  int status = NN_OK;
+  void *memory = allocate(m->engine->train(m->model, &j, NULL, NULL));
+  begin_noise(&j.host);
+  m->engine->train(m->model, &j, memory, &status);
+  PutRNGstate();
+  SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
+  SET_VECTOR_ELT(out, 4, Rf_ScalarInteger(j.epochs_done));
+  SET_VECTOR_ELT(out, 5, Rf_ScalarInteger(j.best_epoch));
+  UNPROTECT(1);
+  return out;
+}
+
+/* A forward run: list(want, sample, draws, compute). An array [n, rows, draws], or NULL when interrupted. */
+static SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP hooks) {
+  const nn_mode mode = (nn_mode)field_int(options, "mode", NN_MODE_MEAN, NN_MODE_DRAW);
+  const r_model *m = model_of(spec, engine_of(options), mode);
+  const int has_z = z != R_NilValue;
+  nn_run r = {.want = (nn_want)field_int(options, "want", NN_WANT_Z, NN_WANT_SD),
+              .mode = mode,
+              .draws = field_int(options, "draws", 1, INT_MAX)};
+  r.data = source_of(data, m, !has_z, r.want == NN_WANT_TERMS);
+  if ((has_z || r.want == NN_WANT_Z || r.want == NN_WANT_SD) && !m->info.z_rows)
+    Rf_error("the model has no latent layer");
+  if (r.want == NN_WANT_SD && !m->info.z_has_sd)
+    Rf_error("the codes of the model are points: they have no standard deviation");
+  r.z = has_z ? numbers_of(z, "z", (double)r.data.n * m->info.z_rows) : NULL;
+  r.theta = REAL(parameters_of(m, theta, m->info.n_par, "theta"));
+  r.host = host_of(options, hooks);
+  int status = NN_OK;
+  void *memory = allocate(m->engine->run(m->model, &r, NULL, NULL));
+  within((double)r.data.n * r.rows * r.draws, "draws", 0, MOST);
+  SEXP out = PROTECT(Rf_alloc3DArray(REALSXP, (int)r.data.n, r.rows, r.draws));
+  r.out = REAL(out);
+  begin_noise(&r.host);
+  m->engine->run(m->model, &r, memory, &status);
+  PutRNGstate();
+  UNPROTECT(1);
+  return status == NN_OK ? out : R_NilValue;
+}
+
+/* The mean loss of all the data and its gradient in theta, at one draw of the noise. */
+static SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
+  const char *fields[] = {"loss", "gradient", ""};
+  const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
+  nn_job j = job_of(job, m, data);
+  j.theta = REAL(parameters_of(m, theta, m->info.n_par, "theta"));
+  j.host = host_of(job, R_NilValue);
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  double *loss = REAL(list_new(out, 0, REALSXP, 1)),
+         *gradient = REAL(list_new(out, 1, REALSXP, (R_xlen_t)m->info.n_par));
+  void *memory = allocate(m->engine->gradient(m->model, &j, NULL, NULL, NULL));
+  begin_noise(&j.host);
+  m->engine->gradient(m->model, &j, memory, loss, gradient);
+  PutRNGstate();
+  UNPROTECT(1);
+  return out;
+}
+
+/* Moments of each column of a numeric matrix, without a copy. */
+static SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
+  const nn_engine *engine = engine_of(options);
+  const double *column = numbers_of(x, "x", -1);
+  const size_t n = (size_t)Rf_nrows(x);
+  const int p = Rf_ncols(x);
+  const double *w = weight == R_NilValue ? NULL : numbers_of(weight, "weight", (double)n);
+  const char *fields[] = {"n",   "n_missing", "mean",  "squares", "min",
+                          "max", "is_binary", "order", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  for (int k = 0; k < 8; k++) list_new(out, k, REALSXP, p);
+  for (int j = 0; j < p; j++) {
+    nn_moments m;
+    R_CheckUserInterrupt();
+    engine->moments(n, column + (size_t)j * n, w, &m);
+    double value[] = {m.n, m.n_missing, m.mean, m.squares, m.min, m.max, m.is_binary, m.order};
+    for (int k = 0; k < 8; k++) REAL(VECTOR_ELT(out, k))[j] = value[k];
+  }
+  UNPROTECT(1);
+  return out;
+}
+
+/* Quantiles [rows, p] of the mixtures in the rows of mean [rows, draws] and sd, as large or one number. */
+static SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options) {
+  nn_mixture m = {.mean = numbers_of(mean, "mean", -1),
+                  .sd = numbers_of(sd, "sd", -1),
+                  .p = numbers_of(p, "p", -1),
+                  .rows = (size_t)Rf_nrows(mean),
+                  .draws = (size_t)Rf_ncols(mean),
+                  .n_sd = (size_t)Rf_xlength(sd),
+                  .n_p = (size_t)Rf_xlength(p)};
+  const nn_engine *engine = engine_of(options);
+  if (m.draws < 1 || (m.n_sd != 1 && m.n_sd != m.rows * m.draws))
+    Rf_error("'mean' and 'sd' do not fit each other");
+  double *z = (double *)R_alloc(m.n_p, sizeof(double));
+  for (size_t j = 0; j < m.n_p; j++) z[j] = qnorm(m.p[j], 0, 1, 1, 0);
+  void *memory = allocate(engine->mixture(&m, NULL));
+  SEXP out = Rf_allocMatrix(REALSXP, (int)m.rows, (int)m.n_p);
+  m.z = z, m.out = REAL(out);
+  engine->mixture(&m, memory);
+  return out;
+}
+
+/* A matrix of numbers of rnorm(), times sd: list(rows, columns, sd, compute). */
+static SEXP C_normals(SEXP options) {
+  nn_host host = host_of(options, R_NilValue);
+  int rows = field_int(options, "rows", 0, INT_MAX),
+      columns = field_int(options, "columns", 0, INT_MAX);
+  double sd = field_number(options, "sd", 0, INFINITY);
+  SEXP out = PROTECT(Rf_allocMatrix(REALSXP, rows, columns));
+  size_t n = (size_t)Rf_xlength(out);
+  begin_noise(&host);
+  host.normal(host.context, REAL(out), n, sizeof(double));
+  PutRNGstate();
+  for (size_t i = 0; i < n; i++) REAL(out)[i] *= sd;
+  UNPROTECT(1);
+  return out;
+}
+
+/* Whether a numeric vector has no NA, NaN or infinity. */
+static SEXP C_all_finite(SEXP x, SEXP options) {
+  return Rf_ScalarLogical(
+      engine_of(options)->all_finite((size_t)Rf_xlength(x), numbers_of(x, "x", -1)));
+}
+
+/* Each entry point has one name in C, in the table and in R. */
+#define ENTRY(name, n)                                                                             \
+  { #name, (DL_FUNC)&name, n }
+static const R_CallMethodDef entries[] = {
+    ENTRY(C_registry, 0), ENTRY(C_layout, 1),    ENTRY(C_fit, 7),     ENTRY(C_run, 6),
+    ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
+    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 4), ENTRY(C_all_finite, 2),
+    ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
+    {NULL, NULL, 0}};
+
+void attribute_visible R_init_varnn(DllInfo *dll) {
+  R_registerRoutines(dll, NULL, entries, NULL, NULL);
+  R_useDynamicSymbols(dll, FALSE);
+  R_forceSymbols(dll, TRUE);
+}

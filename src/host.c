@@ -1,0 +1,129 @@
+/* R as the engine's host: its random numbers, its interrupts, functions that are called in training. */
+#include <string.h>
+#include <time.h>
+#include "glue.h"
+#include <R_ext/Random.h>
+#include <R_ext/Utils.h>
+
+/* The functions are R_NilValue where there are none. */
+typedef struct {
+  SEXP poll, epoch;
+  SEXP failed; /* takes an error of these, which else jumps */
+  void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
+  clock_t polled;                                          /* when R was asked */
+} r_host;
+
+/* Normals of R's stream, as norm_rand() gives them, to rounding. By inversion, R's default, each is the quantile of two
+ * uniforms, of which the first has 27 bits. */
+static void normal(void *context, void *out, size_t n, size_t real_bytes) {
+  enum { PIECE = 256 };
+  const r_host *h = (const r_host *)context;
+  const double big = 134217728;
+  double p[PIECE], z[PIECE];
+  for (size_t done = 0; done < n; done += PIECE) {
+    const size_t left = n - done < PIECE ? n - done : PIECE;
+    for (size_t i = 0; !h->quantiles && i < left; i++) z[i] = norm_rand();
+    for (size_t i = 0; h->quantiles && i < left; i++) {
+      const double high = (int)(big * unif_rand());
+      p[i] = (high + unif_rand()) / big;
+    }
+    if (h->quantiles) h->quantiles(left, p, z);
+    if (real_bytes == sizeof(double))
+      memcpy((double *)out + done, z, left * sizeof(double));
+    else
+      for (size_t i = 0; i < left; i++) ((float *)out)[done + i] = (float)z[i];
+  }
+}
+
+static void uniform(void *context, void *out, size_t n, size_t real_bytes) {
+  (void)context;
+  if (real_bytes == sizeof(double))
+    for (size_t i = 0; i < n; i++) ((double *)out)[i] = unif_rand();
+  else
+    for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)unif_rand();
+}
+
+static SEXP evaluate(void *call) { return Rf_eval((SEXP)call, R_BaseEnv); }
+
+static SEXP fail(SEXP condition, void *failed) {
+  SEXP call = PROTECT(Rf_lang2((SEXP)failed, condition));
+  Rf_eval(call, R_BaseEnv);
+  UNPROTECT(1);
+  return Rf_ScalarLogical(1);
+}
+
+/* R code may jump or draw: the generator's state is R's while it runs. TRUE means stop. Without a function an interrupt or
+ * a time limit jumps; a function is to look for them itself, by C_poll. Caught here, a time limit cannot strike on the
+ * way to R's own tryCatch(). */
+static int ask(const r_host *h, SEXP f, SEXP arguments) {
+  int stop = 0;
+  PutRNGstate();
+  if (f == R_NilValue) {
+    R_CheckUserInterrupt();
+  } else {
+    SEXP call = PROTECT(Rf_lcons(f, arguments));
+    stop = Rf_asLogical(h->failed == R_NilValue
+                            ? evaluate(call)
+                            : R_tryCatchError(evaluate, call, fail, h->failed)) == 1;
+    UNPROTECT(1);
+  }
+  GetRNGstate();
+  return stop;
+}
+
+/* The engine asks often, R fifty times a second. */
+static int poll(void *context) {
+  r_host *h = (r_host *)context;
+  const clock_t now = clock();
+  if (now - h->polled < CLOCKS_PER_SEC / 50) return 0;
+  h->polled = now;
+  return ask(h, h->poll, R_NilValue);
+}
+
+static int epoch(void *context, int number, const double *history, int n_columns) {
+  const r_host *h = (const r_host *)context;
+  if (h->epoch == R_NilValue) return NN_OK;
+  SEXP row = PROTECT(Rf_allocVector(REALSXP, n_columns));
+  memcpy(REAL(row), history, (size_t)n_columns * sizeof(double));
+  SEXP arguments = PROTECT(Rf_list2(PROTECT(Rf_ScalarInteger(number)), row));
+  int stop = ask(h, h->epoch, arguments);
+  UNPROTECT(3);
+  return stop ? NN_STOPPED : ask(h, h->poll, R_NilValue) ? NN_INTERRUPTED : NN_OK;
+}
+
+static SEXP hook_of(SEXP hooks, const char *name) {
+  SEXP f = list_get(hooks, name);
+  return f == R_NilValue ? f : typed(f, name, CLOSXP, 1);
+}
+
+/* A whole number below 2^32. */
+static unsigned word_of(double x) { return x >= 0 && x < 4294967296.0 ? (unsigned)x : 0; }
+
+nn_host host_of(SEXP options, SEXP hooks) {
+  SEXP compute = list_get(options, "compute");
+  r_host *h = (r_host *)R_alloc(1, sizeof *h);
+  h->poll = hook_of(hooks, "poll");
+  h->epoch = hook_of(hooks, "epoch");
+  h->failed = hook_of(hooks, "failed");
+  h->quantiles = field_int(compute, "inversion", 0, 1) ? build_of(0)->normal_quantiles : NULL;
+  h->polled = clock();
+  nn_host host = {.context = h,
+                  .normal = normal,
+                  .uniform = uniform,
+                  .poll = poll,
+                  .epoch = epoch,
+                  .compute = compute_of(options),
+                  .has_key = field_int(compute, "fast_rng", 0, 1)};
+  SEXP key = list_get(compute, "key");
+  host.knows_key = key != R_NilValue, host.has_key |= host.knows_key;
+  for (int i = 0; i < 2 && host.knows_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);
+  return host;
+}
+
+static unsigned random_word(void) { return (unsigned)(unif_rand() * 4294967296.0); }
+
+/* The engine's own generator takes its key from R's, where it was not given one. */
+void begin_noise(nn_host *host) {
+  GetRNGstate();
+  if (host->has_key && !host->knows_key) host->key[0] = random_word(), host->key[1] = random_word();
+}

@@ -1,0 +1,192 @@
+/* R's specification of a model, its data and a job become the engine's: every field is checked here, for a fit may have
+ * been damaged in a file. */
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "glue.h"
+
+enum { MAX_SIZE = 100000000, MAX_LAYERS = 10000, MAX_BLOCKS = 100000 };
+
+/* An option is a row of the table that its layer names, or a switch. */
+static int layer_option(const char *table, const char *option) {
+  if (strcmp(table, "bias") == 0) return strcmp(option, "bias") == 0;
+  return *table ? registry_row(table, option) : 0;
+}
+
+/* There is one layer of the kind at most. */
+static void check_once(const nn_layer_spec *layer, int n, const char *kind) {
+  const int row = registry_row("layer", kind);
+  int count = 0;
+  for (int i = 0; i < n; i++) count += layer[i].kind == row;
+  if (count > 1) Rf_error("the model is damaged: it has more than one layer '%s'", kind);
+}
+
+static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
+  SEXP kind = field_of(spec, "layer", STRSXP, -1);
+  int n = *n_layers = (int)within((double)Rf_xlength(kind), "layer", 1, MAX_LAYERS);
+  SEXP size = field_of(spec, "size", INTSXP, n), option = field_of(spec, "option", STRSXP, n);
+  SEXP setting = field_of(spec, "setting", REALSXP, n);
+  nn_layer_spec *layer = (nn_layer_spec *)R_alloc(n, sizeof *layer);
+  const int tied = registry_row("layer", "tied");
+  for (int i = 0; i < n; i++) {
+    const int own = registry_row("layer", CHAR(STRING_ELT(kind, i)));
+    layer[i].kind = own;
+    layer[i].option = layer_option(nn_layer_option(own), CHAR(STRING_ELT(option, i)));
+    layer[i].size = (int)within(INTEGER(size)[i], "size", 1, MAX_SIZE) - (own == tied);
+    if (own == tied && layer[i].size >= i)
+      Rf_error("the model is damaged: layer %d is tied to none before it", i + 1);
+    layer[i].setting = within(REAL(setting)[i], "setting", 0, nextafter(nn_layer_below(own), 0));
+  }
+  check_once(layer, n, "latent");
+  check_once(layer, n, "contract");
+  return layer;
+}
+
+static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
+  SEXP family = field_of(spec, "family", STRSXP, -1);
+  int n = *n_blocks = (int)within((double)Rf_xlength(family), "family", 1, MAX_BLOCKS);
+  SEXP n_responses = field_of(spec, "n_responses", INTSXP, n),
+       noise = field_of(spec, "noise", STRSXP, n);
+  SEXP fixed = field_of(spec, "fixed", REALSXP, n);
+  nn_block_spec *block = (nn_block_spec *)R_alloc(n, sizeof *block);
+  double total = 0;
+  for (int i = 0; i < n; i++) {
+    block[i].family = registry_row("family", CHAR(STRING_ELT(family, i)));
+    block[i].n_responses = (int)within(INTEGER(n_responses)[i], "n_responses", 1, MAX_SIZE);
+    block[i].noise = registry_row("noise", CHAR(STRING_ELT(noise, i)));
+    block[i].fixed = within(REAL(fixed)[i], "fixed", -DBL_MAX, DBL_MAX);
+    total += block[i].n_responses;
+  }
+  within(total, "n_responses", 1, MAX_SIZE);
+  return block;
+}
+
+static nn_spec read_spec(SEXP spec) {
+  if (TYPEOF(spec) != VECSXP) Rf_error("the model is damaged: its specification is no list");
+  nn_spec s = {.n_x = field_int(spec, "n_x", 1, MAX_SIZE),
+               .has_offset = field_int(spec, "has_offset", 0, 1),
+               .posterior = field_row(spec, "posterior", "posterior"),
+               .rank = field_int(spec, "rank", 1, 1000),
+               .estimator = field_row(spec, "estimator", "estimator"),
+               .prior = {.kind = field_row(spec, "prior", "prior"),
+                         .sd = field_number(spec, "prior_sd", 1e-100, 1e100),
+                         .share = field_number(spec, "prior_share", 0, 1),
+                         .sd2 = field_number(spec, "prior_sd2", 1e-100, 1e100),
+                         .fan_in = field_int(spec, "fan_in", 0, 1),
+                         .mc = field_int(spec, "kl_mc", 0, 1)},
+               .penalty = field_number(spec, "penalty", 0, 1e100),
+               .latent_mc = field_int(spec, "latent_mc", 0, 1)};
+  s.layer = read_layers(spec, &s.n_layers);
+  s.block = read_blocks(spec, &s.n_blocks);
+  return s;
+}
+
+nn_compute compute_of(SEXP options) {
+  SEXP list = list_get(options, "compute");
+  return (nn_compute){.blas_from = field_number(list, "blas_from", 0, INFINITY),
+                      .threads = field_int(list, "threads", 1, 1024)};
+}
+
+const nn_engine *build_of(int single) {
+  const char *asked = getenv("VARNN_KERNEL");
+  const nn_engine *engine = nn_engine_of(asked && *asked ? asked : NULL, single);
+  if (!engine) Rf_error("VARNN_KERNEL is '%s': this machine has no such kernel", asked);
+  return engine;
+}
+
+const nn_engine *engine_of(SEXP options) {
+  return build_of(field_int(list_get(options, "compute"), "single", 0, 1));
+}
+
+char *allocate(size_t bytes) {
+  if ((double)bytes > MOST)
+    Rf_error("the model needs %.3g bytes, more than any memory holds", (double)bytes);
+  return R_alloc(bytes, 1);
+}
+
+const r_model *model_of(SEXP spec, const nn_engine *engine, nn_mode mode) {
+  enum { ALIGN = 64 };
+  r_model *m = (r_model *)R_alloc(1, sizeof *m);
+  m->engine = engine;
+  m->spec = read_spec(spec);
+  if (mode == NN_MODE_DRAW) m->spec.estimator = 0, m->spec.prior.mc = 0;
+  char *memory = allocate(engine->model_bytes(&m->spec) + ALIGN);
+  m->model = memory + (ALIGN - (size_t)memory % ALIGN) % ALIGN;
+  const int status = engine->build(m->model, &m->spec);
+  if (status == NN_TOO_LARGE) Rf_error("the model has more parameters than any memory holds");
+  if (status != NN_OK)
+    Rf_error("the model is damaged: its layers do not fit each other or its responses");
+  engine->describe(m->model, &m->info);
+  return m;
+}
+
+SEXP parameters_of(const r_model *m, SEXP theta, size_t n, const char *name) {
+  if (!m->engine->all_finite(n, numbers_of(theta, name, (double)n)))
+    Rf_error("the model is damaged: '%s' is not finite", name);
+  return theta;
+}
+
+/* A matrix among the data, or NULL where it may be absent. */
+static const double *matrix_field(SEXP data, const char *name, size_t n, int columns,
+                                  int is_required) {
+  SEXP x = list_get(data, name);
+  return x == R_NilValue && !is_required ? NULL : numbers_of(x, name, (double)n * columns);
+}
+
+/* A number per row or column, each from `low` on; or NULL. */
+static const double *factor_field(SEXP data, const char *name, size_t n, double low) {
+  const double *x = matrix_field(data, name, n, 1, 0);
+  for (size_t i = 0; x && i < n; i++) within(x[i], name, low, DBL_MAX);
+  return x;
+}
+
+/* R's list(n, x, y, offset, weight, center, scale, same, row): what is there has the model's dimensions. */
+nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y) {
+  if (TYPEOF(data) != VECSXP) Rf_error("the data must be a list");
+  const int n_x = m->spec.n_x;
+  const size_t n = (size_t)field_number(data, "n", 0, INT_MAX);
+  SEXP row = list_get(data, "row");
+  nn_source s = {.n = n,
+                 .n_source = n,
+                 .x = matrix_field(data, "x", n, n_x, needs_x),
+                 .y = matrix_field(data, "y", n, m->info.n_y, needs_y),
+                 .offset = matrix_field(data, "offset", n, m->info.n_eta, m->spec.has_offset),
+                 .weight = factor_field(data, "weight", n, 0),
+                 .center = factor_field(data, "center", (size_t)n_x, -1.7e308),
+                 .scale = factor_field(data, "scale", (size_t)n_x, 1e-300),
+                 .y_is_x = Rf_asLogical(list_get(data, "same")) == 1};
+  if (s.y_is_x && (!needs_y || n_x != m->info.n_y)) Rf_error("'y' cannot be 'x'");
+  if (row == R_NilValue) return s;
+  const double *number = numbers_of(row, "row", -1);
+  s.n = (size_t)Rf_xlength(row);
+  size_t *index = (size_t *)R_alloc(s.n, sizeof *index);
+  for (size_t i = 0; i < s.n; i++) index[i] = (size_t)within(number[i], "row", 1, (double)n) - 1;
+  s.row = index;
+  return s;
+}
+
+nn_job job_of(SEXP job, const r_model *m, SEXP data) {
+  nn_job j = {.mc_samples = field_int(job, "mc_samples", 1, 1000000),
+              .importance = field_int(job, "importance", 1, 1000000),
+              .kl_warmup = field_int(job, "kl_warmup", 0, INT_MAX),
+              .batch_size = field_int(job, "batch_size", 1, INT_MAX),
+              .train = source_of(data, m, 1, 1)};
+  memcpy(j.coefficient, REAL(field_of(job, "coefficient", REALSXP, NN_N_TERM_KINDS)),
+         sizeof j.coefficient);
+  if (j.train.n < 1) Rf_error("there are no observations");
+  return j;
+}
+
+void training_of(SEXP job, nn_job *j) {
+  j->optimizer = field_row(job, "optimizer", "optimizer");
+  j->schedule = field_row(job, "schedule", "schedule");
+  j->epochs = field_int(job, "epochs", 0, 100000000);
+  j->epochs_before = field_int(job, "epochs_before", 0, 100000000);
+  j->patience = field_int(job, "patience", 0, INT_MAX);
+  j->learn_rate = field_number(job, "learn_rate", 0, 1e100);
+  j->momentum = field_number(job, "momentum", 0, 1);
+  j->clip_norm = field_number(job, "clip_norm", 0, 1e300);
+  j->tolerance = field_number(job, "tolerance", 0, 1);
+}
