@@ -290,18 +290,10 @@ close_noise.varnn_vae <- function(fit, data) {
   if (!length(learned) || fit$n_epochs == 0 || isTRUE(fit$control$objective$importance > 1)) return(fit)
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
   if (length(rows) > 10000) rows <- rows[round(seq(1, length(rows), length.out = 10000))]
-  x <- data$x[rows, , drop = FALSE]
   y <- data$y[rows, , drop = FALSE]
   w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
-  source <- engine_data(x, scaling = list(center = data$center, scale = data$scale))
-  draws <- max(2, min(200, round(2e5 / length(rows))))
-  squares <- 0
-  for (k in seq_len(draws)) {
-    eta <- fit_run(fit, source, "eta", mode = "weights")
-    means <- do.call(cbind, Map(function(b, s) family_table[[b$family]]$mean(eta[, s, drop = FALSE]), fit$blocks,
-                                block_slices(fit$blocks, eta_rows)))
-    squares <- squares + colSums(w * (y - means)^2, na.rm = TRUE) / draws
-  }
+  squares <- drawn_squares(fit, learned, data$x[rows, , drop = FALSE], y, w, data[c("center", "scale")])
+  if (!all(is.finite(squares))) return(fit)
   present <- colSums(w * !is.na(y))
   at <- block_slices(fit$blocks, y_rows)
   for (i in learned) {
@@ -311,6 +303,28 @@ close_noise.varnn_vae <- function(fit, data) {
     fit$theta[leaf_index(leaf)] <- log(pmax(variance, 1e-30)) / 2
   }
   fit
+}
+
+# Of each column of y in these gaussian blocks the sum of w (y - eta)^2 over the rows, its mean over draws of z.
+drawn_squares <- function(fit, blocks, x, y, w, scaling) {
+  n <- nrow(x)
+  n_eta <- run_columns(fit$spec, "eta")
+  draws <- max(2, min(200, round(2e5 / n)))
+  in_y <- block_slices(fit$blocks, y_rows)
+  in_eta <- block_slices(fit$blocks, eta_rows)
+  squares <- numeric(ncol(y))
+  done <- 0
+  while (done < draws) {
+    some <- min(draws - done, max(1, floor(draws_at_once / (n * n_eta))))
+    eta <- fit_run(fit, engine_data(x, scaling = scaling), "eta", mode = "weights", draws = some)
+    dim(eta) <- c(n, n_eta, some)
+    for (i in blocks) {
+      error <- as.vector(y[, in_y[[i]]]) - eta[, in_eta[[i]], , drop = FALSE]
+      squares[in_y[[i]]] <- squares[in_y[[i]]] + rowSums(colSums(w * error^2, na.rm = TRUE)) / draws
+    }
+    done <- done + some
+  }
+  squares
 }
 
 #' @exportS3Method

@@ -319,6 +319,29 @@ test_that("each kind of sigma is what it says", {
   expect_identical(dim(simulate(hetero, 7)), c(7L, 4L))
 })
 
+test_that("the noise is closed at the mean over rows and draws of the squared error, any number of draws at once", {
+  set.seed(1)
+  holes <- iris
+  holes$Sepal.Length[1:20] <- NA
+  fits <- list(each = fit_vae(holes, sigma = "each", epochs = 5), shared = fit_vae(holes, epochs = 5))
+  for (fit in fits) {
+    train <- training_data(fit, NULL, environment())
+    data <- engine_data(train$x, train$y, fit$scaling, weights = stats::runif(150, 0.5, 2))
+    squares <- matrix(0, 150, 4)
+    set.seed(2)
+    for (k in 1:200) squares <- squares + (data$y - fit_run(fit, data, "eta", sample = 2L))[, 1:4]^2 / 200
+    total <- colSums(data$weight * squares, na.rm = TRUE)
+    n <- colSums(data$weight * !is.na(data$y[, 1:4]))
+    sigma <- sqrt(if (fit$blocks[[1]]$noise == "each") total / n else sum(total) / sum(n))
+    for (most in c(draws_at_once, 3000, 1)) {
+      with_function("draws_at_once", most, {
+        set.seed(2)
+        expect_equal(exp(block_free(close_noise(fit, data))[[1]]), sigma, tolerance = 1e-12, ignore_attr = TRUE)
+      })
+    }
+  }
+})
+
 test_that("a VAE keeps the contract of its class", {
   set.seed(17)
   fit <- fit_vae(iris, epochs = 10, validation = 0.2)
