@@ -194,27 +194,6 @@ place_columns <- function(columns) {
 
 is_count_family <- function(family) family %in% c("poisson", "negative_binomial")
 
-scale_column <- function(column, m, raw, standardize, train) {
-  at <- column$at
-  own <- raw[, at[1]]
-  if (any(train$weights == 0)) own <- own[train$weights > 0]
-  column$has_indicator <- m$n_missing[at[1]] > 0 && anyNA(own)
-  column$fill <- m$mean[at]
-  if (is_count_family(column$family))
-    column$fill <- weighted_means(log1p(raw[, at, drop = FALSE]), train$moment_weights)
-  if (is_gaussian(column) && m$is_constant[at]) {
-    there <- own[!is.na(own)]
-    column$is_constant <- all(there == there[1]) # of the rows held out, too
-    if (column$is_constant) column$fill <- there[1]
-  }
-  if (is_gaussian(column)) check_spread(lapply(m, `[`, at), column$name)
-  if (is_gaussian(column)) check_largest(raw[, at], column$name)
-  if (!is_gaussian(column) || !standardize) return(column)
-  column$center <- m$mean[at]
-  if (!m$is_constant[at]) column$scale <- m$sd[at]
-  column
-}
-
 columns_block <- function(members, columns) {
   own <- columns[members]
   part <- function(name) vapply(own, function(c) c[[name]], own[[1]][[name]])
@@ -276,17 +255,6 @@ input_output <- function(columns, raw, has_missing = anyNA(raw)) {
   }
   watched <- vapply(Filter(function(c) c$has_indicator, columns), function(c) c$at[1], 1L)
   list(x = if (length(watched)) cbind(x, is.na(raw[, watched, drop = FALSE]) + 0) else x, y = y)
-}
-
-input_scaling <- function(train, columns, moments = NULL) {
-  m <- if (is.null(moments)) column_moments(train$x, train$moment_weights) else moments
-  center <- numeric(ncol(train$x))
-  scale <- center + 1
-  for (c in columns) {
-    center[c$at[1]] <- c$center
-    scale[c$at[1]] <- c$scale
-  }
-  list(center = center, scale = scale, is_constant = m$is_constant, order = m$order)
 }
 
 # ---- new data, and back

@@ -227,19 +227,6 @@ noisy_block <- function(block, sigma) {
   utils::modifyList(block, list(noise = "fixed", fixed = log(sigma / block$scale), knows_sigma = TRUE))
 }
 
-# Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
-can_be_exact <- function(spec) {
-  all(spec$family %in% c("gaussian", "gaussian_hetero")) && has_moments(spec) &&
-    all(spec$layer %in% c("dense", "activate")) &&
-    all(spec$option[spec$layer == "activate"] %in% c("relu", "linear"))
-}
-
-# Whether what can be exact is no approximation.
-is_closed <- function(spec) {
-  n_dense <- sum(spec$layer == "dense")
-  n_dense == 1 || n_dense == 2 && all(spec$family == "gaussian")
-}
-
 # Of one unit's weights alone a full covariance is that of its last layer, whose moments are known.
 bayes_posterior <- function(spec) {
   is_one <- spec$posterior == "full" && length(spec$layer) == 1 && spec$size == 1
@@ -285,9 +272,6 @@ rotates <- function(model, spec, control) {
     control$optimizer == "lbfgs"
 }
 
-# Nothing is drawn in training: the objective is a function.
-is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
-
 # How to train where the user has not said, of so many rows and cases.
 bayes_training <- function(control, says_how, spec, counts) {
   n <- counts$cases
@@ -320,4 +304,21 @@ lbfgs_epochs <- function(n) as.integer(min(3000, max(1000, 1.5e6 / n)))
 bayes_epochs <- function(counts, batch_size) {
   batch_size <- min(counts$rows, if (is.null(batch_size)) default_rows(counts) else batch_size)
   as.integer(min(5000, max(20, ceiling(20000 / ceiling(counts$rows / batch_size)))))
+}
+
+# ---- the end of training
+
+# The noise at its closed form, the mean of (y - E f)^2 + Var f, where training is without draws.
+#' @exportS3Method
+close_noise.varnn_bayes_nn <- function(fit, data) {
+  at <- which(fit$layout$role == "noise")
+  if (!is_deterministic(fit$spec) || length(at) != 1 || length(fit$blocks) > 1) return(fit)
+  nll <- engine_run(fit$spec, fit$theta, data[names(data) != "row"], "terms")[, 1]
+  w <- if (is.null(data$weight)) rep(1, length(nll)) else data$weight
+  use <- if (is.null(data$row)) seq_along(nll) else data$row
+  use <- use[!is.na(data$y[use, 1])]
+  log_sd <- fit$theta[leaf_index(fit$layout[at, ])]
+  squares <- exp(2 * log_sd) * (2 * nll[use] - log(2 * pi) - 2 * log_sd)
+  fit$theta[leaf_index(fit$layout[at, ])] <- log(sum(w[use] * squares) / sum(w[use])) / 2
+  fit
 }

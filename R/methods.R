@@ -428,16 +428,6 @@ simulated <- function(block, eta, free, offset, trials) {
   factor(block$levels[level], levels = block$levels, ordered = isTRUE(block$is_ordered))
 }
 
-# As stats:::simulate.lm() treats its seed.
-use_seed <- function(seed) {
-  if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
-  now <- get(".Random.seed", envir = globalenv())
-  if (is.null(seed)) return(list(seed = now, restore = function() NULL))
-  set.seed(seed)
-  list(seed = structure(seed, kind = as.list(RNGkind())),
-       restore = function() assign(".Random.seed", now, envir = globalenv()))
-}
-
 #' @export
 anova.varnn <- function(object, ...) {
   check_fit(object)

@@ -5,13 +5,6 @@ plot_level <- 0.95
 
 is_bayes <- function(fit) inherits(fit, "varnn_bayes_nn")
 
-# Evaluates expr and leaves R's random numbers where they were.
-with_own_numbers <- function(expr) {
-  seed <- use_seed(NULL)$seed
-  on.exit(assign(".Random.seed", seed, envir = globalenv()))
-  force(expr)
-}
-
 # Where a picture shows the intervals of a fit: along its only predictor, or at training rows, `at`.
 band_rows <- function(fit, envir) {
   train <- training_data(fit, NULL, envir)

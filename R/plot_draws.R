@@ -29,14 +29,6 @@ simulation_picture <- function(fit, envir, dim, rows) {
                         list(training = observed, simulated = simulated), weights))
 }
 
-# The value of an expression that draws random numbers, the generator left as it was.
-keep_random <- function(expr) {
-  before <- get0(".Random.seed", globalenv(), inherits = FALSE)
-  on.exit(if (is.null(before)) rm(".Random.seed", envir = globalenv())
-          else assign(".Random.seed", before, envir = globalenv()))
-  force(expr)
-}
-
 # As many rows [rows, columns of y] by simulate() as there are of the input x, those of a conditional model given the
 # same.
 simulated_values <- function(fit, x, envir) {

@@ -127,15 +127,6 @@ check_response <- function(y, name) {
     stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", name, levels(y))
 }
 
-scale_block <- function(block, y, train) {
-  y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
-  m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
-  check_spread(m, block$columns)
-  if (train$design$intercept) block$center <- m$mean
-  if (!m$is_constant) block$scale <- m$sd
-  block
-}
-
 block_type <- function(y, family) {
   if (family == "binomial") return("counts")
   if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"

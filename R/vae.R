@@ -109,12 +109,6 @@ log_lik_at <- function(fit, rows, z) {
   -rowSums(terms[, kinds[!kinds %in% weight_terms] == "nll", drop = FALSE]) - log_jacobian(fit, rows$y)
 }
 
-# What standardising takes off the log-density of each row: the sum of log(scale) over its gaussian entries.
-log_jacobian <- function(fit, y) {
-  scale <- unlist(lapply(fit$blocks, function(b) rep_len(if (is_gaussian(b)) b$scale else 1, b$n_responses)))
-  if (all(scale == 1)) 0 else drop((!is.na(y)) %*% log(scale))
-}
-
 # n x latent reparametrised draws.
 draw_codes <- function(mu, sd) mu + sd * stats::rnorm(length(mu))
 

@@ -1,0 +1,341 @@
+# What a Bayesian network predicts: means, intervals, draws of responses, the ELBO of rows.
+
+#' Predict with a Bayesian network: means and intervals
+#'
+#' Predictions averaged over the posterior of the weights, with intervals for the mean of the response or for the
+#' response itself.
+#'
+#' @param object a fit by [fit_bayes_nn()].
+#' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
+#'   not use are ignored. Without it, the predictions for the training data.
+#' @param type as in [predict.varnn_nn()], averaged over the posterior (of classes: their probabilities are);
+#'   `"draws"`: [posterior_epred()].
+#' @param interval `"none"`; `"confidence"`: of the mean of the response, for the weights are uncertain;
+#'   `"prediction"`: of the response, noise included.
+#' @param level of the interval.
+#' @param draws from the posterior.
+#' @param na.action,... as in [predict.varnn_nn()].
+#' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
+#'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
+#'   the weights, so that memory does not grow with them.
+#'
+#' The predictive distribution of a gaussian response is the mixture of the normal distributions that the draws give
+#' it, and the bounds of a prediction interval are its quantiles; of other responses they are quantiles of one response
+#' per draw. Classes have no prediction interval, and those with more than two levels none of their mean.
+#' @return As [predict.varnn_nn()]; with `interval` a matrix with columns `fit`, `lwr` and `upr`, or with several
+#'   responses a list of these.
+#' @seealso [posterior_epred()] and [posterior_predict()] for the draws themselves, [calibration()] for how often the
+#'   intervals cover.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 4)
+#' predict(fit, mtcars[1:3, ], interval = "confidence")
+#' predict(fit, mtcars[1:3, ], interval = "prediction", level = 0.8)
+#' @export
+predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
+                                   na.action = stats::na.pass, ...) {
+  check_fit(object)
+  check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action"))
+  action <- na_name(na.action)
+  check_choice(interval, c("none", "confidence", "prediction"), "interval")
+  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  draws <- check_draws(draws)
+  is_new <- !missing(newdata) && !is.null(newdata)
+  has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
+  rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
+  if (is_new) rows <- by_na_action(rows, action)
+  check_type(type, interval)
+  if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
+  type <- predict_type(object, type)
+  if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws))
+  eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
+  if (!"categorical" %in% object$family) check_finite_output(eta)
+  out <- predicted(object, eta, rows$offset, type)
+  if (is_new) with_rows(spread(out, rows$ok), rows$rows)
+  else as_trained(object, out)
+}
+
+check_type <- function(type, interval) {
+  if (is.null(type)) return(invisible())
+  check_choice(type, c(predict_types, "draws"), "type")
+  if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
+}
+
+checked_interval <- function(object, rows, type, interval, level, draws) {
+  if (type %in% c("link", "class", "prob") && !is_default_class(object))
+    stop_user("`interval` is of the response: leave `type` out.")
+  check_interval(object, interval)
+  interval_of(object, rows, interval, level, draws)
+}
+
+# A factor's default is its class, for which nobody asked.
+is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "factor", NA))
+
+# ---- posterior predictions, with rstantools' names
+
+#' Draw from the posterior and the posterior predictive distribution
+#'
+#' `posterior_epred()` draws the expected response (of classes: probabilities), `posterior_predict()` the response,
+#' noise included, and `log_lik()` the log-likelihood of each observation, at draws of the weights. All rows share
+#' each draw. Also methods of the generics of these names in the package rstantools.
+#'
+#' @param object a fit by [fit_bayes_nn()].
+#' @param newdata as in [predict.varnn_bayes_nn()]; by default the training data. For `log_lik()` with the response.
+#' @param draws number of draws.
+#' @param y for `log_lik()` of a fit to `x` and `y`: the response of `newdata`.
+#' @param ... not used.
+#' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
+#'   scale of the response; `posterior_epred()` of a categorical response an array draws x rows x levels. The
+#'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
+#'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
+#'   list of these; `log_lik()` adds them up.
+#' @seealso [predict.varnn_bayes_nn()] for means and intervals, [as.matrix.varnn_bayes_nn()] for draws of the weights,
+#'   [calibration()].
+#' @examples
+#' set.seed(1)
+#' fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4)
+#' dim(posterior_epred(fit, mtcars, draws = 100))
+#' rowMeans(log_lik(fit, draws = 5))
+#' @export
+posterior_epred <- function(object, newdata = NULL, draws = 1000, ...) UseMethod("posterior_epred")
+
+#' @rdname posterior_epred
+#' @export
+posterior_predict <- function(object, newdata = NULL, draws = 1000, ...) UseMethod("posterior_predict")
+
+#' @rdname posterior_epred
+#' @export
+log_lik <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) UseMethod("log_lik")
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_epred, varnn_bayes_nn)
+posterior_epred.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "draws"))
+  drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), epred_block)
+}
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_predict, varnn_bayes_nn)
+posterior_predict.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "draws"))
+  out <- drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), predict_block)
+  label <- function(x, block) if (block$type == "factor") structure(x, levels = block$levels) else x
+  if (length(object$blocks) == 1) label(out, object$blocks[[1]]) else Map(label, out, object$blocks)
+}
+
+#' @rdname posterior_epred
+#' @export
+#' @rawNamespace S3method(rstantools::log_lik, varnn_bayes_nn)
+log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "y", "draws"))
+  rows <- rows_with_response(object, newdata, y, parent.frame())
+  draws <- check_draws(draws)
+  check_draws_memory(draws * length(rows$ok), "That many draws")
+  out <- matrix(NA_real_, draws, length(rows$ok), dimnames = list(NULL, rows$rows))
+  place <- which(rows$ok)
+  shift <- row_jacobian(object, rows$y)
+  over_chunks(object, row_data(object, rows, rows$y), draws, "terms", function(terms, at) {
+    out[, place[at]] <<- t(-rowSums(aperm(terms, c(1, 3, 2)), dims = 2) - shift[at])
+  })
+  out
+}
+
+# Predictors of newdata or of the training: list(x, offset, ok, rows).
+found_rows <- function(fit, newdata, envir) {
+  if (!is.null(newdata)) return(design_rows(fit$design, newdata))
+  train <- training_data(fit, NULL, envir)
+  list(x = train$x, offset = train$offset, ok = rep(TRUE, nrow(train$x)), rows = fit_rows(fit))
+}
+
+# The same with the engine's y.
+rows_with_response <- function(fit, newdata, y, envir) {
+  if (is.null(newdata)) {
+    if (!is.null(y)) stop_user("`y` is the response of `newdata`, which is missing.")
+    rows <- found_rows(fit, NULL, envir)
+    response <- fit$response
+  } else {
+    if (is.null(fit$terms)) {
+      if (is.null(y)) stop_user("`y` is missing: the model was fitted to x and y, so the response must be given.")
+      rows <- design_rows(fit$design, newdata)
+      if (NROW(y) != length(rows$ok))
+        stop_user("`y` has %d rows and `newdata` has %d: they must be the same.", NROW(y), length(rows$ok))
+      response <- take_rows(response_values(y, "y"), rows$ok)
+    } else {
+      if (!is.null(y)) stop_user("`y` is only for a model that was fitted to x and y: put the response in `newdata`.")
+      rows <- design_rows(fit$design, newdata)
+      response <- new_response(fit$design, fit$terms, newdata, "`newdata`")$response
+    }
+    check_like(fit$blocks, response, sum(rows$ok), "`newdata`")
+  }
+  rows$y <- blocks_y(fit$blocks, response, rows$offset)
+  rows$response <- response
+  rows
+}
+
+# Draws of a response [draws, rows], or [draws, rows, levels], of each block, by
+# draw(block, eta [rows, columns, draws], free, offset) -> [rows, (levels,) draws].
+drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
+  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && b$family == "categorical") b$levels)
+  n <- length(rows$ok)
+  check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws", argument)
+  out <- lapply(levels, function(l) {
+    if (is.null(l)) matrix(NA_real_, draws, n, dimnames = list(NULL, rows$rows))
+    else array(NA_real_, c(draws, n, length(l)), list(NULL, rows$rows, l))
+  })
+  place <- which(rows$ok)
+  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
+    for (i in seq_along(columns)) {
+      one <- draw(fit$blocks[[i]], eta[, columns[[i]], , drop = FALSE], free[[i]], rows$offset[at])
+      if (is.null(levels[[i]])) out[[i]][, place[at]] <<- t(one)
+      else out[[i]][, place[at], ] <<- aperm(one, c(3, 1, 2))
+    }
+  })
+  if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+}
+
+epred_block <- function(block, eta, free, offset) {
+  if (block$family == "categorical") return(softmax_draws(eta))
+  block_mean(block, draws_in_rows(eta), rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
+}
+
+# One response per row and draw; of a factor the level's number, of successes and failures one trial.
+predict_block <- function(block, eta, free, offset) {
+  y <- family_table[[block$family]]$draw(draws_in_rows(eta), free)
+  if (is_gaussian(block)) y <- y * block$scale + block$center
+  if (is_gaussian(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
+  if (block$family == "categorical") y <- max.col(y, ties.method = "first")
+  matrix(y, dim(eta)[1])
+}
+
+# An array [rows, columns, draws] as a matrix [rows * draws, columns].
+draws_in_rows <- function(eta) {
+  d <- dim(eta)
+  if (d[2] == 1) return(matrix(eta))
+  matrix(aperm(eta, c(1, 3, 2)), ncol = d[2])
+}
+
+rep_offset <- function(offset, draws) if (!is.null(offset)) rep(offset, draws)
+
+#' @rdname elbo
+#' @export
+elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("newdata", "y", "draws"))
+  draws <- check_draws(draws)
+  rows <- rows_with_response(object, newdata, y, parent.frame())
+  data <- row_data(object, rows, rows$y)
+  out <- rep(NA_real_, length(rows$ok))
+  names(out) <- rows$rows
+  terms <- matrix(0, data$n, 1)
+  if (!predicts_by_draws(object) && is_closed(object$spec) && data$n) {
+    spec <- utils::modifyList(object$spec, list(estimator = "exact", kl_mc = 0L))
+    terms <- engine_run(spec, object$theta, data, "terms", precision = object$control$precision)
+  } else {
+    over_chunks(object, data, draws, "terms", function(x, at) terms[at, 1] <<- rowSums(means_over(x)))
+  }
+  out[rows$ok] <- -rowSums(terms) - row_jacobian(object, rows$y)
+  kl <- total_kl(object)
+  check_finite_output(c(out[!is.na(out)], kl))
+  structure(out, kl = kl)
+}
+
+#' @rdname simulate.varnn_nn
+#' @export
+simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
+  check_fit(object)
+  check_dots_empty(..., known = c("nsim", "seed", "newdata"))
+  nsim <- check_number(nsim, "nsim", 1, 1e8, whole = TRUE)
+  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  rows <- found_rows(object, newdata, parent.frame())
+  state <- use_seed(seed)
+  on.exit(state$restore())
+  drawn <- drawn_responses(object, rows, nsim, predict_block, "nsim")
+  drawn <- if (length(object$blocks) == 1) list(drawn) else drawn
+  out <- Map(function(block, y) {
+    sims <- lapply(seq_len(nsim), function(k) as_response(block, y[k, ]))
+    names <- if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows
+    simulation_frame(sims, names)
+  }, object$blocks, drawn)
+  out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
+  structure(out, seed = state$seed)
+}
+
+# Drawn numbers as the response was: a factor, a logical, a number.
+as_response <- function(block, y) {
+  y <- unname(y)
+  if (block$type == "logical") return(y == 1)
+  if (block$type != "factor") return(y)
+  factor(block$levels[y + (block$family != "categorical")], levels = block$levels, ordered = isTRUE(block$is_ordered))
+}
+
+# ---- intervals
+
+# A list of matrices, or one; a block without such an interval has missing values.
+interval_of <- function(fit, rows, interval, level, draws) {
+  probs <- c((1 - level) / 2, (1 + level) / 2)
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
+  n <- length(rows$ok)
+  out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
+  place <- which(rows$ok)
+  center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
+  check_finite_output(center)
+  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
+    for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
+      block <- fit$blocks[[i]]
+      own <- eta[, columns[[i]], , drop = FALSE]
+      mean <- epred_block(block, own, free[[i]], rows$offset[at])
+      bounds <- if (interval == "confidence") row_quantiles(mean, probs)
+      else predictive_quantiles(block, own, free[[i]], rows$offset[at], probs)
+      known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
+      out[[i]][place[at], ] <<- cbind(if (is.null(known)) rowMeans(mean) else known, bounds)
+    }
+  })
+  if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+}
+
+has_interval <- function(block, interval) {
+  block$family != "categorical" && (interval == "confidence" || !block$family %in% c("bernoulli", "binomial"))
+}
+
+check_interval <- function(fit, interval) {
+  for (b in Filter(function(b) !has_interval(b, interval), fit$blocks)) {
+    if (b$family == "categorical")
+      stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
+                b$columns)
+    stop_user(paste("A prediction interval does not apply to the response `%s`, of which each trial is 0 or 1: use",
+                    "\"confidence\", for that of its probability."), b$columns)
+  }
+}
+
+# Quantiles of the predictive distribution: where the family is normal, of the mixture of its distributions over the
+# draws; of other families, of a draw from each.
+predictive_quantiles <- function(block, eta, free, offset, probs) {
+  twin <- family_table[[block$family]]
+  if (is.null(twin$sd))
+    return(row_quantiles(predict_block(block, eta, free, offset), probs, is_count = is_count_family(block$family)))
+  flat <- draws_in_rows(eta)
+  q <- engine_mixture(matrix(twin$mean(flat), dim(eta)[1]), as.vector(twin$sd(flat, free)), probs)
+  check_finite_output(q)
+  q * block$scale + block$center + if (is.null(offset)) 0 else offset
+}
+
+# quantile() of each row; of counts one of them (the inverse of the distribution function).
+row_quantiles <- function(x, probs, is_count = FALSE) {
+  n <- ncol(x)
+  rank <- if (is_count) pmax(1, ceiling(n * probs - 1e-9)) else 1 + (n - 1) * probs
+  low <- floor(rank)
+  needed <- unique(c(low, ceiling(rank)))
+  by_row <- t(x)
+  sorted <- vapply(seq_len(nrow(x)), function(i) sort.int(by_row[, i], partial = needed)[needed], needed)
+  at <- function(rank) t(matrix(sorted, length(needed))[match(rank, needed), , drop = FALSE])
+  share <- rep(rank - low, each = nrow(x))
+  at(low) * (1 - share) + at(ceiling(rank)) * share
+}

@@ -1,0 +1,26 @@
+# R's random numbers: the seed of a call, and their state left as it was.
+
+# As stats:::simulate.lm() treats its seed.
+use_seed <- function(seed) {
+  if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
+  now <- get(".Random.seed", envir = globalenv())
+  if (is.null(seed)) return(list(seed = now, restore = function() NULL))
+  set.seed(seed)
+  list(seed = structure(seed, kind = as.list(RNGkind())),
+       restore = function() assign(".Random.seed", now, envir = globalenv()))
+}
+
+# The value of an expression that draws random numbers, the generator left as it was.
+keep_random <- function(expr) {
+  before <- get0(".Random.seed", globalenv(), inherits = FALSE)
+  on.exit(if (is.null(before)) rm(".Random.seed", envir = globalenv())
+          else assign(".Random.seed", before, envir = globalenv()))
+  force(expr)
+}
+
+# Evaluates expr and leaves R's random numbers where they were.
+with_own_numbers <- function(expr) {
+  seed <- use_seed(NULL)$seed
+  on.exit(assign(".Random.seed", seed, envir = globalenv()))
+  force(expr)
+}
