@@ -73,28 +73,29 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
 
 # By rows: `values` of draws from the predictive distribution, and its log density at y.
 predictive_draws <- function(fit, rows, draws, values) {
+  if (is_mixture(fit)) return(mixed_predictive_draws(fit, rows, draws, values))
   block <- fit$blocks[[1]]
   n <- nrow(rows$x)
   out <- list(values = NULL, log_score = numeric(n))
-  of <- function(eta, free, at) {
+  free <- simulation_free(fit)[[1]]
+  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
     one <- values(block, eta, free, rows$offset[at])
     if (is.null(out$values)) out$values <<- matrix(0, n, ncol(one))
     out$values[at, ] <<- one
     out$log_score[at] <<- predictive_density(block, rows$y[at, , drop = FALSE], eta, free)
-  }
-  if (!is_point(fit$spec)) {
-    free <- block_free(fit)[[1]]
-    over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) of(eta, free, at))
-  } else {
-    eta <- model_eta(fit, rows)
-    free <- simulation_free(fit)[[1]]
-    size <- max(1, floor(draws_at_once / (draws * ncol(eta))))
-    for (first in seq(1, n, by = size)) {
-      at <- first:min(n, first + size - 1)
-      of(array(eta[at, ], c(length(at), ncol(eta), draws)), free, at)
-    }
-  }
+  })
   out
+}
+
+# Of members draws as their weights say, or the weighted mean of probabilities.
+mixed_predictive_draws <- function(fit, rows, draws, values) {
+  parts <- lapply(member_fits(fit), predictive_draws, rows, draws, values)
+  log_scores <- vapply(parts, function(p) p$log_score, numeric(nrow(rows$x)))
+  found <- lapply(parts, function(p) p$values)
+  list(values = if (identical(values, class_values)) Reduce(`+`, Map(`*`, found, fit$member_weights))
+       else do.call(cbind, Map(function(v, n) v[, seq_len(n), drop = FALSE], found,
+                               shares_of_draws(fit$member_weights, draws))),
+       log_score = log_mean_exp(matrix(log_scores, nrow(rows$x)), fit$member_weights))
 }
 
 number_values <- function(block, eta, free, offset) predict_block(block, eta, free, offset)
@@ -105,13 +106,10 @@ class_values <- function(block, eta, free, offset) {
   if (ncol(p) == 1) cbind(1 - p, p) else p
 }
 
-# Log of the mean over draws of the density of y, on the response's scale. Each draw's row of eta has the row's y.
+# Log of the mean over draws of the density of y, on the response's scale.
 predictive_density <- function(block, y, eta, free) {
   draws <- dim(eta)[3]
-  nll <- family_table[[block$family]]$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
-  ll <- matrix(-rowSums(nll), nrow(y))
-  top <- do.call(pmax, lapply(seq_len(draws), function(d) ll[, d]))
-  top + log(rowMeans(exp(ll - top))) - if (is_gaussian(block)) log(block$scale) else 0
+  log_mean_exp(-draw_nll(block, y, eta, free), rep(1 / draws, draws)) - if (is_gaussian(block)) log(block$scale) else 0
 }
 
 observed_values_of <- function(block, rows) {

@@ -7,7 +7,8 @@ warn_user <- function(class, ...) warning(warningCondition(said(...), class = c(
 # sprintf() of words and whole numbers, these of any size.
 said <- function(format, ...) {
   as_words <- function(x) {
-    if (is.numeric(x) && is.null(oldClass(x))) base::format(x, scientific = FALSE, trim = TRUE) else x
+    x <- unclass(x)
+    if (is.numeric(x)) base::format(x, scientific = FALSE, trim = TRUE) else x
   }
   do.call(sprintf, c(list(gsub("%d", "%s", format, fixed = TRUE)), lapply(list(...), as_words)))
 }

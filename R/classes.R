@@ -27,8 +27,14 @@ has_value_labels <- function(v) {
 # The values of a vector or matrix as R's own types; `what` names it in an error.
 plain_values <- function(v, what) {
   if (inherits(v, "integer64")) return(integer64_values(v))
-  if (is_plain_vector(v)) return(v)
+  if (is_plain_vector(v)) return(with_plain_dim(v))
   stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
+}
+
+# The dimensions of an array are numbers alone: theirs may have names or a class.
+with_plain_dim <- function(v) {
+  if (is.null(attributes(dim(v)))) return(v)
+  array(v, as.vector(unclass(dim(v))), dimnames(v))
 }
 
 class_hint <- function(v) {
@@ -162,6 +168,6 @@ response_values <- function(y, name) {
   }
   y <- plain_values(y, sprintf("The response `%s`", name))
   if (is.raw(y) || is.complex(y))
-    stop_user("The response `%s` must be numeric, logical or a factor, not %s.", name, shown(y))
+    stop_user("The response `%s` must be numeric, logical or a factor, not %s.", name, typeof(y))
   if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
 }

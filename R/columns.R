@@ -45,6 +45,7 @@ columns_from_frame <- function(frame) {
 
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
   check_columns_x(x)
+  x <- with_plain_dim(x)
   weights <- check_present(check_weights(weights, nrow(x)), na.action)
   omitted <- omitted_rows(x, 0, weights, if (is.null(na.action)) stats::na.pass else na.action)
   if (length(omitted)) {
@@ -74,7 +75,7 @@ check_columns_x <- function(x) {
 }
 
 column_names <- function(data) {
-  names <- if (is.matrix(data)) colnames(data) else names(data)
+  names <- as.vector(if (is.matrix(data)) colnames(data) else names(data))
   if (is.matrix(data) && (is.null(names) || anyDuplicated(names) || anyNA(names) || any(names == "")))
     paste0("x", seq_len(ncol(data))) else names
 }

@@ -28,6 +28,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     words <- sub("^invalid result from na.action", "`na.action` gives no data frame", conditionMessage(e))
     stop_user("%s%s", words, frame_hint(e))
   })
+  if (!is.data.frame(frame)) stop_user("`na.action` gives no data frame.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   frame
 }

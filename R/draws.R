@@ -21,20 +21,20 @@ part_of_rows <- function(data, at) {
 # Numbers held at once while draws are made.
 draws_at_once <- 2e6
 
-# Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights, of which each
-# is a function of the key and of its number.
+# Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: each is a
+# function of the key and of its number. Those of a point are all the same.
 over_chunks <- function(fit, data, draws, want, visit, key = weights_key(), at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
   force(key)
   columns <- run_columns(fit$spec, want)
   check_draws_memory(2 * draws * columns, "That many draws of one row")
-  size <- max(1, floor(at_once / (draws * columns)))
+  size <- max(1, min(data$n, floor(at_once / (draws * columns))))
+  different <- if (is_point(fit$spec)) 1 else draws
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
-    out <- fit_run(fit, part_of_rows(data, at), want, mode = "weights", draws = draws, key = key)
+    out <- fit_run(fit, part_of_rows(data, at), want, mode = "weights", draws = different, key = key)
     check_finite_output(out)
-    dim(out) <- c(length(at), columns, draws)
-    visit(out, at)
+    visit(array(out, c(length(at), columns, draws)), at)
   }
 }
 
@@ -50,22 +50,26 @@ check_draws_memory <- function(numbers, what, argument = "draws") {
               format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3), argument)
 }
 
-# The engine's eta that stands for the mean of the response over the posterior: where that is not known, of draws.
+# The engine's eta that stands for the mean of the response over draws [rows, columns, draws] of eta; w: their weights,
+# where these are not equal.
 link_of_mean <- list(
-  gaussian = function(eta) means_over(eta),
-  huber = function(eta) means_over(eta),
-  gaussian_hetero = function(eta) {
+  gaussian = function(eta, w = NULL) means_over(eta, w),
+  huber = function(eta, w = NULL) means_over(eta, w),
+  gaussian_hetero = function(eta, w = NULL) {
     k <- seq_len(dim(eta)[2] / 2)
-    cbind(means_over(eta[, k, , drop = FALSE]), log(means_over(exp(2 * eta[, -k, , drop = FALSE]))) / 2)
+    cbind(means_over(eta[, k, , drop = FALSE], w), log(means_over(exp(2 * eta[, -k, , drop = FALSE]), w)) / 2)
   },
-  bernoulli = function(eta) stats::qlogis(means_over(stats::plogis(eta))),
-  binomial = function(eta) stats::qlogis(means_over(stats::plogis(eta))),
-  categorical = function(eta) log(means_over(softmax_draws(eta))),
-  poisson = function(eta) log(means_over(exp(eta))),
-  negative_binomial = function(eta) log(means_over(exp(eta)))
+  bernoulli = function(eta, w = NULL) stats::qlogis(means_over(stats::plogis(eta), w)),
+  binomial = function(eta, w = NULL) stats::qlogis(means_over(stats::plogis(eta), w)),
+  categorical = function(eta, w = NULL) log(means_over(softmax_draws(eta), w)),
+  poisson = function(eta, w = NULL) log(means_over(exp(eta), w)),
+  negative_binomial = function(eta, w = NULL) log(means_over(exp(eta), w))
 )
 
-means_over <- function(x) rowMeans(x, dims = 2)
+means_over <- function(x, w = NULL) {
+  if (is.null(w)) return(rowMeans(x, dims = 2))
+  matrix(matrix(x, ncol = dim(x)[3]) %*% w, dim(x)[1])
+}
 
 # Softmax over the columns of an array [rows, levels, draws].
 softmax_draws <- function(eta) {
@@ -78,6 +82,9 @@ softmax_draws <- function(eta) {
 default_draws <- 1000
 
 posterior_eta <- function(fit, data, draws = default_draws) {
+  if (is_mixture(fit))
+    return(mean_eta(fit$blocks, lapply(member_fits(fit), posterior_eta, data, draws), fit$member_weights))
+  if (is_point(fit$spec)) return(fit_run(fit, data, "eta"))
   if (!predicts_by_draws(fit)) {
     spec <- utils::modifyList(fit$spec, list(estimator = "exact", kl_mc = 0L))
     return(engine_run(spec, fit$theta, data, precision = fit$control$precision))

@@ -135,9 +135,10 @@ engine_gradient <- function(spec, theta, data, control, ...) {
 
 engine_layout <- function(spec) .Call(C_layout, spec)
 engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(compute = engine_compute("double")))
-# Quantiles [rows, probs] of the mixtures of normal distributions in the rows of mean [rows, draws] and sd.
-engine_mixture <- function(mean, sd, probs) {
-  .Call(C_mixture, mean, sd, as.double(probs), list(compute = engine_compute("double")))
+# Quantiles [rows, probs] of the mixtures of normal distributions in the rows of mean [rows, draws] and sd; `weight` of
+# the draws sums to 1.
+engine_mixture <- function(mean, sd, probs, weight = rep(1 / ncol(mean), ncol(mean))) {
+  .Call(C_mixture, mean, sd, weight, as.double(probs), list(compute = engine_compute("double")))
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
 engine_threads <- function(wanted) .Call(C_threads, list(threads = as.integer(wanted)))

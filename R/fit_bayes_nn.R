@@ -67,8 +67,10 @@
 #' @param activation one of [activations()], or one for each hidden layer.
 #' @param family as in [fit_nn()].
 #' @param prior of the weights and biases, see [prior_normal()]. `"auto"` is `prior_laplace(0, 1, fan_in = TRUE)`
-#'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`.
-#' @param posterior the distributions among which the nearest is sought, normal ones, see Posteriors.
+#'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`; without
+#'   hidden layers it is `prior_normal(0, 2.5)`, the scale of Gelman et al. (2008).
+#' @param posterior the distributions among which the nearest is sought, normal ones, see Posteriors. `"auto"` is
+#'   `"last_layer"` without hidden layers, else `"meanfield"`.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
 #' @param kl `"exact"`, the closed form, or `"mc"`, at the draws of the weights (\eqn{\log q(\theta) - \log
@@ -80,11 +82,21 @@
 #'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns. `TRUE` needs
 #'   `standardize = TRUE` and `posterior = "meanfield"` or `"last_layer"`.
 #' @param ... arguments of [nn_control()].
+#' @param members size of a mixture: so many posteriors from different random starts, which the fit averages, see
+#'   Mixtures.
+#' @param combine weights of the members: `"equal"` (which is `"auto"`), `"stack"` or `"evidence"`, see Mixtures.
 #'
-#' @return An object of class `c("varnn_bayes_nn", "varnn")` as [fit_nn()] returns it. The history has columns `nll`,
-#'   `kl_weights` and `elbo`, in nats per observation.
+#' @section Mixtures:
+#' A posterior of weights has many modes, of which a normal distribution has one. With `members` the fit is the mixture
+#' \eqn{q = \sum_k w_k q_k}{q = sum_k w_k q_k} of so many, as the ensembles of [fit_nn()] are. The weights are equal;
+#' or proportional to the exponential of the members' ELBO (`combine = "evidence"`), which of many rows is mostly one
+#' member; or those of stacking (`"stack"`), as described for [fit_nn()].
+#'
+#' @return An object of class `c("varnn_bayes_nn", "varnn")`, with several members of class `"varnn_mixture"` before, as
+#'   [fit_nn()] returns it. The history has columns `nll`, `kl_weights` and `elbo`, in nats per observation.
 #' @references Blundell et al. (2015) Weight uncertainty in neural networks, \doi{10.48550/arXiv.1505.05424}. Graves
-#'   (2011) Practical variational inference for neural networks, NIPS 24. Kingma, Salimans and Welling (2015)
+#'   (2011) Practical variational inference for neural networks, NIPS 24. Gelman, Jakulin, Pittau and Su (2008) A weakly
+#'   informative default prior, \doi{10.1214/08-AOAS191}. Kingma, Salimans and Welling (2015)
 #'   Variational dropout and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
 #' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [calibration()], [prior_normal()],
@@ -113,15 +125,17 @@ fit_bayes_nn.default <- function(x, ...) {
 #' @export
 fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                                  activation = "relu", family = "auto", prior = "auto",
-                                 posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
+                                 posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                  mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
-                                 control = nn_control(), keep_data = NULL, ...) {
+                                 control = nn_control(), keep_data = NULL, ...,
+                                 members = 1, combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
-  model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                           sigma, standardize, rotate)
+  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
+                             sigma, standardize, rotate),
+             check_mixture_arguments(members, combine, has_evidence = TRUE))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
@@ -130,15 +144,17 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
 #' @export
 fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                                     family = "auto", prior = "auto",
-                                    posterior = "meanfield", rank = 5, estimator = "auto", kl = "exact",
+                                    posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                     mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
-                                    control = nn_control(), keep_data = NULL, ...) {
+                                    control = nn_control(), keep_data = NULL, ...,
+                                    members = 1, combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
-  model <- bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                           sigma, standardize, rotate)
+  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
+                             sigma, standardize, rotate),
+             check_mixture_arguments(members, combine, has_evidence = TRUE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -153,7 +169,7 @@ training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "mome
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                             sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
-  check_choice(posterior, random_posteriors(), "posterior")
+  check_choice(posterior, c("auto", random_posteriors()), "posterior")
   check_choice(estimator, c("auto", registry()$estimator), "estimator")
   check_choice(kl, c("exact", "mc"), "kl")
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
@@ -167,7 +183,7 @@ check_rotate <- function(rotate, standardize, posterior) {
   if (identical(rotate, "auto") || isFALSE(rotate)) return(rotate)
   if (!isTRUE(rotate)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
   if (!standardize) stop_user("`rotate` = TRUE is of standardised inputs: it needs `standardize` = TRUE.")
-  if (!has_moments(list(posterior = posterior)))
+  if (posterior != "auto" && !has_moments(list(posterior = posterior)))
     stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\" or \"last_layer\", not \"%s\".", posterior)
   rotate
 }
@@ -194,16 +210,17 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   posterior = model$posterior, rank = model$rank,
+                   posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
+  if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
-  if (identical(model$prior, "auto")) model$prior <- default_prior(spec$estimator)
+  if (identical(model$prior, "auto")) model$prior <- default_prior(spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
-  fit_model("varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
+  fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 
 # The response's family with a standard deviation that depends on x.
@@ -227,6 +244,11 @@ noisy_block <- function(block, sigma) {
   utils::modifyList(block, list(noise = "fixed", fixed = log(sigma / block$scale), knows_sigma = TRUE))
 }
 
+# Without hidden layers the posterior is one of coefficients, which depend on each other.
+auto_posterior <- function(spec) {
+  if (length(spec$layer) == 1 && n_covariances("last_layer", spec) <= most_covariances) "last_layer" else "meanfield"
+}
+
 # Of one unit's weights alone a full covariance is that of its last layer, whose moments are known.
 bayes_posterior <- function(spec) {
   is_one <- spec$posterior == "full" && length(spec$layer) == 1 && spec$size == 1
@@ -237,21 +259,32 @@ bayes_posterior <- function(spec) {
 
 most_covariances <- 5e6
 
-check_covariances <- function(posterior, spec) {
+# Units and weights of each of these in the dense layers.
+dense_sizes <- function(spec) {
   rows <- as.double(layer_units(spec)[spec$layer == "dense"])
-  cols <- c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias")
-  weights <- sum(rows * cols)
-  n <- posterior_table[[posterior]]$covariances(rows, cols, spec$rank)
+  list(rows = rows, cols = c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias"))
+}
+
+n_covariances <- function(posterior, spec) {
+  size <- dense_sizes(spec)
+  posterior_table[[posterior]]$covariances(size$rows, size$cols, spec$rank)
+}
+
+check_covariances <- function(posterior, spec) {
+  n <- n_covariances(posterior, spec)
   if (n <= most_covariances) return(invisible())
+  weights <- sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
   stop_user("`posterior` = \"%s\" of %s weights and biases would have %s covariances, more than the %s that fit: %s.",
             spec$posterior, thousands(weights), thousands(n), thousands(most_covariances),
             if (posterior == "lowrank") "make `rank` smaller, or use \"meanfield\""
             else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
 }
 
-# The KL of Laplace's takes longer than a draw of the weights, and with draws it predicts no better.
-default_prior <- function(estimator) {
-  if (estimator == "exact") prior_laplace(0, 1, fan_in = TRUE) else prior_normal(0, 2, fan_in = TRUE)
+# The KL of Laplace's takes longer than a draw of the weights, and with draws it predicts no better. Coefficients of
+# standardised columns have the scale of Gelman et al. (2008).
+default_prior <- function(spec) {
+  if (length(spec$layer) == 1) return(prior_normal(0, 2.5))
+  if (spec$estimator == "exact") prior_laplace(0, 1, fan_in = TRUE) else prior_normal(0, 2, fan_in = TRUE)
 }
 
 bayes_estimator <- function(model, spec) {

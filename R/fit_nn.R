@@ -74,10 +74,24 @@
 #'   means over draws. `FALSE`: never. A method that needs the data then says so or, if it takes `newdata`, looks for
 #'   the data where the call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
+#' @param members size of a deep ensemble: so many networks from different random starts, which the fit averages, see
+#'   Ensembles.
+#' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
 #'
-#' @return An object of class `c("varnn_nn", "varnn")`, a list that can be saved with [saveRDS()]. Its elements
-#'   include `call`, `terms`, `family`, `history` (a data frame with a row per epoch: `epoch`, `loss`, `nll`,
-#'   `learn_rate`, and `val_loss` where data were held out, in nats per observation), `converged`, `stop_reason`,
+#' @section Ensembles:
+#' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
+#' mean of the members' distributions. The first member chooses how long to train, the others train as long. A member
+#' whose training diverges is left out, which a warning says. The weights are equal, or those that maximise the mean log
+#' density of rows that the members have not seen (`combine = "stack"`, Wolpert 1992; Yao et al. 2018): the rows held
+#' out by `validation`, else each of five folds, of which every member, from its own start, is trained on the others.
+#'
+#' [predict()][predict.varnn_bayes_nn] has intervals there, exact quantiles of the mixture, and [posterior_epred()],
+#' [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it. [members()] gives the members.
+#'
+#' @return An object of class `c("varnn_nn", "varnn")`, with several members of class `"varnn_mixture"` before, a
+#'   list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a data frame
+#'   with a row per epoch: `epoch`, `loss`, `nll`, `learn_rate`, and `val_loss` where data were held out, in nats per
+#'   observation), `converged`, `stop_reason`,
 #'   `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all parameters) and `layout` (where each matrix is in
 #'   `theta`). The response is kept, and the outputs for the training data or these data (see `keep_data`).
 #'
@@ -85,8 +99,10 @@
 #' fit with the best parameters so far.
 #' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015) initial weights,
 #'   \doi{10.1109/ICCV.2015.123}. Srivastava et al. (2014) dropout, Journal of Machine Learning Research 15,
-#'   1929-1958. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}. Ba, Kiros and Hinton (2016) layer
-#'   normalisation, \doi{10.48550/arXiv.1607.06450}.
+#'   1929-1958. Lakshminarayanan, Pritzel and Blundell (2017) deep ensembles, \doi{10.48550/arXiv.1612.01474}. Wolpert
+#'   (1992) stacking, \doi{10.1016/S0893-6080(05)80023-1}. Yao, Vehtari, Simpson and Gelman (2018) stacking of
+#'   distributions, \doi{10.1214/17-BA1091}. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}.
+#'   Ba, Kiros and Hinton (2016) layer normalisation, \doi{10.48550/arXiv.1607.06450}.
 #' @seealso [fit_bayes_nn()] for predictions that know how sure they are; [nn_control()], [predict.varnn_nn()],
 #'   [summary.varnn_nn()], [plot.varnn()], [continue()], [calibration()], [check_gradients()]; the vignettes `varnn`
 #'   and `neural-networks`.
@@ -134,12 +150,14 @@ fit_nn.default <- function(x, ...) {
 #' @export
 fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                            activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
-                           standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
+                           standardize = TRUE, control = nn_control(), keep_data = NULL, ...,
+                           members = 1, combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
-  model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
+  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
+             check_mixture_arguments(members, combine, has_evidence = FALSE))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   nn_train(train, model, control, says_how, call, keep_data)
 }
@@ -148,12 +166,14 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 #' @export
 fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                               family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
-                              control = nn_control(), keep_data = NULL, ...) {
+                              control = nn_control(), keep_data = NULL, ...,
+                              members = 1, combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
-  model <- nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize)
+  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
+             check_mixture_arguments(members, combine, has_evidence = FALSE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -210,7 +230,8 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)), model$penalty)
-  fit_model("varnn_nn", spec, blocks, train, model, linear_control(control, says_how, spec), call, keep_data)
+  fit_members(model$members, model$combine, "varnn_nn", spec, blocks, train, model,
+              linear_control(control, says_how, spec), call, keep_data)
 }
 
 # glm()'s other way to write counts: the share of successes, with the numbers of trials as weights.

@@ -47,7 +47,7 @@ check_standard <- function(generic, ..., known = character()) {
   rules <- standard_arguments[[generic]]
   check_known(given, c(known, names(rules)))
   for (name in names(given)) {
-    if (!isTRUE(rules[[name]]$is(given[[name]])))
+    if (!isTRUE(tryCatch(rules[[name]]$is(given[[name]]), error = function(e) FALSE)))
       stop_user("`%s` must be %s (not %s).", name, rules[[name]]$what, shown(given[[name]]))
   }
 }

@@ -181,7 +181,6 @@ check_codes <- function(z, latent) {
     z <- as.matrix(without_integer64(z))
   }
   if (is.numeric(z)) z <- plain_values(z, "`z`")
-  if (is.matrix(z)) dim(z) <- as.integer(dim(z))
   check_draws_memory(length(z), "That many codes", "z")
   if (is.numeric(z) && is.null(dim(z)))
     z <- if (length(z) == latent) matrix(z, 1) else if (latent == 1) matrix(z) else z

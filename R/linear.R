@@ -209,7 +209,9 @@ estimate_covariance <- function(fit, envir) {
 # The inverse, or where softmax leaves a direction open the inverse orthogonal to it.
 symmetric_inverse <- function(m) {
   d <- sqrt(pmax(diag(m), .Machine$double.xmin))
-  e <- eigen(m / tcrossprod(d), symmetric = TRUE)
+  scaled <- m / tcrossprod(d)
+  if (!all(is.finite(scaled))) stop_user("The fit is damaged: `information` is not as it was made; fit the model anew.")
+  e <- eigen(scaled, symmetric = TRUE)
   use <- e$values > 1e-12 * e$values[1]
   if (all(use)) return(tcrossprod(e$vectors %*% diag(1 / sqrt(e$values), length(d))) / tcrossprod(d))
   e <- eigen(m, symmetric = TRUE)

@@ -19,6 +19,7 @@ case_weights <- function(fit) if (is.null(fit$weights)) rep(1, fit$n_obs) else f
 
 # The free scalar (a log) of each block, learned or fixed.
 block_free <- function(fit) {
+  if (is_mixture(fit)) return(mean_free(fit))
   lapply(seq_along(fit$blocks), function(i) {
     leaf <- noise_leaf(fit$layout, i)
     if (nrow(leaf)) fit$theta[leaf_index(leaf)] else fit$blocks[[i]]$fixed

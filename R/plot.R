@@ -165,6 +165,7 @@ drawing <- function(expr) {
 # ---- history
 
 plot_history <- function(fit, dots, envir) {
+  if (is_mixture(fit)) return(plot_histories(fit, dots))
   if (has_elbo(fit)) return(draw_elbo(fit, dots))
   h <- fit$history
   has_validation <- any(is.finite(h$val_loss))
@@ -184,6 +185,24 @@ plot_history <- function(fit, dots, envir) {
     graphics::lines(h$epoch, loss[, j], col = s$col, lwd = s$lwd, lty = s$lty, type = s$type, pch = s$pch, cex = s$cex)
   }
   if (has_validation) mark_best(h, fit$best_epoch, shape)
+}
+
+# The losses of a mixture's members, each line as wide as its weight says: of held-out rows where there are some.
+plot_histories <- function(fit, dots) {
+  histories <- lapply(fit$members, function(m) m$history)
+  column <- if (any(is.finite(histories[[1]]$val_loss))) "val_loss" else "loss"
+  shape <- given_or(dots, list(col = grDevices::adjustcolor(okabe_ito[[1]], 0.6), lty = 1))
+  wide <- pmax(0.5, pmin(6, 1.5 * fit$member_weights * length(histories)))
+  losses <- unlist(lapply(histories, `[[`, column))
+  with_arguments(graphics::plot.default, not = c("col", "lty"), dots, list(
+    x = range(unlist(lapply(histories, `[[`, "epoch"))), y = range(losses, finite = TRUE), type = "n",
+    main = "Training history", xlab = "epoch",
+    ylab = if (column == "loss") "loss (nats per observation)" else "held-out loss (nats per observation)",
+    las = tick_las(losses[is.finite(losses)]), xaxt = "n"))
+  whole_axis(dots)
+  for (k in seq_along(histories))
+    graphics::lines(histories[[k]]$epoch, histories[[k]][[column]], col = shape$col, lwd = wide[k], lty = shape$lty)
+  margin_note(sprintf("%d members, lines as wide as their weights", length(histories)))
 }
 
 # The best epoch on the line of the validation loss, and the key to both lines.
@@ -401,7 +420,7 @@ draw_caption <- function(lines, x, cex) {
 
 plot_fit <- function(fit, dots, envir) {
   found <- if (is_bayes(fit)) with_own_numbers(training_eta(fit, envir)) else training_eta(fit, envir)
-  bands <- if (is_bayes(fit)) fit_bands(fit, envir)
+  bands <- if (is_bayes(fit) || is_mixture(fit)) fit_bands(fit, envir)
   observed <- block_pieces(fit$blocks, fit$response)
   columns <- block_slices(fit$blocks, eta_rows)
   n <- length(fit$blocks)

@@ -298,10 +298,10 @@ image_raster <- function(pixels, palette, ends) {
 plot_table <- list(
   latent = list(applies = has_codes, arguments = c("group", "group_label"), prepare = latent_picture,
                 draw = draw_latent),
-  history = list(applies = function(fit) any(is.finite(fit$history$loss)), draw = plot_history),
-  network = list(applies = function(fit) TRUE, draw = plot_network),
+  history = list(applies = function(fit) is_mixture(fit) || any(is.finite(fit$history$loss)), draw = plot_history),
+  network = list(applies = function(fit) !is_mixture(fit), draw = plot_network),
   fit = list(applies = function(fit) inherits(fit, c("varnn_nn", "varnn_bayes_nn")), draw = plot_fit),
-  weights = list(applies = is_bayes, draw = plot_weights),
+  weights = list(applies = function(fit) is_bayes(fit) && !is_mixture(fit), draw = plot_weights),
   reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
                         draw = draw_reconstruction),
   grid = list(applies = has_prior, arguments = c("dim", "dims", "newdata"), prepare = grid_picture, draw = draw_grid),

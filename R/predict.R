@@ -3,8 +3,7 @@
 # eta [rows, columns] of the engine, offset included for all but the gaussians; of random weights that of the mean.
 model_eta <- function(fit, rows, threads = fit$control$threads) {
   fit$control$threads <- threads
-  data <- row_data(fit, rows)
-  eta <- if (is_point(fit$spec)) fit_run(fit, data, "eta") else posterior_eta(fit, data)
+  eta <- posterior_eta(fit, row_data(fit, rows))
   check_finite_output(eta)
   eta
 }

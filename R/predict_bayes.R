@@ -137,12 +137,40 @@ log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100
   draws <- check_draws(draws)
   check_draws_memory(draws * length(rows$ok), "That many draws")
   out <- matrix(NA_real_, draws, length(rows$ok), dimnames = list(NULL, rows$rows))
-  place <- which(rows$ok)
-  shift <- row_jacobian(object, rows$y)
-  over_chunks(object, row_data(object, rows, rows$y), draws, "terms", function(terms, at) {
-    out[, place[at]] <<- t(-rowSums(aperm(terms, c(1, 3, 2)), dims = 2) - shift[at])
+  out[, rows$ok] <- drawn_log_lik(object, rows, draws)
+  out
+}
+
+# The log-likelihood of each row of `rows`, which have x, y and offset, at draws of the weights: [draws, rows].
+drawn_log_lik <- function(fit, rows, draws) {
+  if (is_mixture(fit)) return(mixed_draws(fit, draws, function(member, n) drawn_log_lik(member, rows, n)))
+  data <- row_data(fit, rows, rows$y)
+  if (is_point(fit$spec)) # the engine knows no noise that is profiled
+    return(matrix(eta_log_lik(fit, rows$y, posterior_eta(fit, data)), draws, nrow(rows$x), byrow = TRUE))
+  shift <- row_jacobian(fit, rows$y)
+  out <- matrix(0, draws, nrow(rows$x))
+  over_chunks(fit, data, draws, "terms", function(terms, at) {
+    out[, at] <<- t(-rowSums(aperm(terms, c(1, 3, 2)), dims = 2) - shift[at])
   })
   out
+}
+
+# The log-likelihood of each row of the engine's y at eta.
+eta_log_lik <- function(fit, y, eta) {
+  in_eta <- block_slices(fit$blocks, eta_rows)
+  in_y <- block_slices(fit$blocks, y_rows)
+  free <- simulation_free(fit)
+  of_block <- function(i) draw_nll(fit$blocks[[i]], y[, in_y[[i]], drop = FALSE],
+                                   array(eta[, in_eta[[i]]], c(nrow(eta), length(in_eta[[i]]), 1)), free[[i]])
+  -rowSums(matrix(vapply(seq_along(fit$blocks), of_block, numeric(nrow(eta))), nrow(eta))) - row_jacobian(fit, y)
+}
+
+# Negative log-likelihoods [rows, draws] of the rows of y, on the engine's scale, at the draws [rows, columns, draws] of
+# eta; 0 of a response that is missing.
+draw_nll <- function(block, y, eta, free) {
+  draws <- dim(eta)[3]
+  nll <- family_table[[block$family]]$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
+  matrix(rowSums(nll, na.rm = TRUE), nrow(y))
 }
 
 # Predictors of newdata or of the training: list(x, offset, ok, rows).
@@ -180,8 +208,10 @@ rows_with_response <- function(fit, newdata, y, envir) {
 # Draws of a response [draws, rows], or [draws, rows, levels], of each block, by
 # draw(block, eta [rows, columns, draws], free, offset) -> [rows, (levels,) draws].
 drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
+  if (is_mixture(fit))
+    return(mixed_draws(fit, draws, function(member, n) drawn_responses(member, rows, n, draw, argument)))
   columns <- block_slices(fit$blocks, eta_rows)
-  free <- block_free(fit)
+  free <- simulation_free(fit)
   levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && b$family == "categorical") b$levels)
   n <- length(rows$ok)
   check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws", argument)
@@ -280,25 +310,52 @@ as_response <- function(block, y) {
 # A list of matrices, or one; a block without such an interval has missing values.
 interval_of <- function(fit, rows, interval, level, draws) {
   probs <- c((1 - level) / 2, (1 + level) / 2)
-  columns <- block_slices(fit$blocks, eta_rows)
-  free <- block_free(fit)
   n <- length(rows$ok)
   out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
   place <- which(rows$ok)
+  columns <- block_slices(fit$blocks, eta_rows)
   center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
   check_finite_output(center)
-  over_chunks(fit, row_data(fit, rows), draws, "eta", function(eta, at) {
+  is_known <- interval == "confidence" || all(vapply(fit$blocks, has_normal_noise, NA))
+  over_components(fit, rows, draws, is_known, function(components, at) {
     for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
       block <- fit$blocks[[i]]
-      own <- eta[, columns[[i]], , drop = FALSE]
-      mean <- epred_block(block, own, free[[i]], rows$offset[at])
-      bounds <- if (interval == "confidence") row_quantiles(mean, probs)
-      else predictive_quantiles(block, own, free[[i]], rows$offset[at], probs)
+      means <- lapply(components, function(c) epred_block(block, c$eta[[i]], c$free[[i]], rows$offset[at]))
+      weight <- unlist(Map(function(c, m) rep(c$weight / ncol(m), ncol(m)), components, means))
       known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
-      out[[i]][place[at], ] <<- cbind(if (is.null(known)) rowMeans(mean) else known, bounds)
+      else do.call(cbind, means) %*% weight
+      bounds <- if (interval == "confidence") row_quantiles(do.call(cbind, means), probs, weight)
+      else predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
+      out[[i]][place[at], ] <<- cbind(known, bounds)
     }
   })
   if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+}
+
+# Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
+# block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. A point needs one
+# where what is asked for is known at it.
+over_components <- function(fit, rows, draws, is_known, visit) {
+  data <- row_data(fit, rows)
+  if (data$n == 0) return(invisible())
+  members <- if (is_mixture(fit)) member_fits(fit) else list(fit)
+  weights <- if (is_mixture(fit)) fit$member_weights else 1
+  members <- members[weights > 0]
+  weights <- weights[weights > 0]
+  n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
+  columns <- block_slices(fit$blocks, eta_rows)
+  free <- lapply(members, simulation_free)
+  keys <- lapply(members, function(m) weights_key())
+  size <- max(1, floor(draws_at_once / (sum(n_draws) * run_columns(fit$spec, "eta"))))
+  for (first in seq(1, data$n, by = size)) {
+    at <- first:min(data$n, first + size - 1)
+    visit(lapply(seq_along(members), function(k) {
+      parts <- NULL
+      over_chunks(members[[k]], part_of_rows(data, at), n_draws[k], "eta", at_once = Inf, key = keys[[k]],
+                  visit = function(eta, at) parts <<- lapply(columns, function(j) eta[, j, , drop = FALSE]))
+      list(eta = parts, free = free[[k]], weight = weights[k])
+    }), at)
+  }
 }
 
 has_interval <- function(block, interval) {
@@ -316,20 +373,33 @@ check_interval <- function(fit, interval) {
 }
 
 # Quantiles of the predictive distribution: where the family is normal, of the mixture of its distributions over the
-# draws; of other families, of a draw from each.
-predictive_quantiles <- function(block, eta, free, offset, probs) {
+# draws, which have these weights; of other families, of a draw from each.
+predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   twin <- family_table[[block$family]]
-  if (is.null(twin$sd))
-    return(row_quantiles(predict_block(block, eta, free, offset), probs, is_count = is_count_family(block$family)))
-  flat <- draws_in_rows(eta)
-  q <- engine_mixture(matrix(twin$mean(flat), dim(eta)[1]), as.vector(twin$sd(flat, free)), probs)
+  n <- dim(components[[1]]$eta[[i]])[1]
+  if (!has_normal_noise(block)) {
+    y <- lapply(components, function(c) predict_block(block, c$eta[[i]], c$free[[i]], offset))
+    return(row_quantiles(do.call(cbind, y), probs, weight, is_count = is_count_family(block$family)))
+  }
+  of_each <- function(what) {
+    do.call(cbind, lapply(components, function(c) {
+      flat <- draws_in_rows(c$eta[[i]])
+      matrix(if (what == "mean") twin$mean(flat) else twin$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+    }))
+  }
+  q <- engine_mixture(of_each("mean"), of_each("sd"), probs, weight)
   check_finite_output(q)
   q * block$scale + block$center + if (is.null(offset)) 0 else offset
 }
 
-# quantile() of each row; of counts one of them (the inverse of the distribution function).
-row_quantiles <- function(x, probs, is_count = FALSE) {
+has_normal_noise <- function(block) !is.null(family_table[[block$family]]$sd)
+
+# Quantiles of each row: of equal weights as quantile(); of counts, and of other weights, one of the numbers (the
+# inverse of the distribution function).
+row_quantiles <- function(x, probs, weight, is_count = FALSE) {
   n <- ncol(x)
+  if (n == 1) return(matrix(x, nrow(x), length(probs)))
+  if (max(weight) - min(weight) > 1e-12) return(weighted_row_quantiles(x, probs, weight))
   rank <- if (is_count) pmax(1, ceiling(n * probs - 1e-9)) else 1 + (n - 1) * probs
   low <- floor(rank)
   needed <- unique(c(low, ceiling(rank)))
@@ -338,4 +408,13 @@ row_quantiles <- function(x, probs, is_count = FALSE) {
   at <- function(rank) t(matrix(sorted, length(needed))[match(rank, needed), , drop = FALSE])
   share <- rep(rank - low, each = nrow(x))
   at(low) * (1 - share) + at(ceiling(rank)) * share
+}
+
+weighted_row_quantiles <- function(x, probs, weight) {
+  of_row <- function(i) {
+    order <- order(x[i, ])
+    below <- cumsum(weight[order])
+    x[i, order[vapply(probs, function(p) which(below >= p * below[length(below)] - 1e-12)[1], 1L)]]
+  }
+  t(matrix(vapply(seq_len(nrow(x)), of_row, probs), length(probs)))
 }

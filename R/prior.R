@@ -75,9 +75,10 @@ check_prior_mean <- function(mean) {
 check_prior_sd <- function(sd, name) check_positive(sd, name, 1e-100)
 
 check_prior <- function(prior) {
+  is_number <- function(x) is.null(x) || is_finite_vector(x, 1)
   is_made <- inherits(prior, "varnn_prior") &&
     every(is_one_of(prior$kind, registry()$prior), is.character(prior$words), length(prior$words) == 1,
-          is_finite_vector(unlist(prior[c("sd", "share", "sd2")]), length(unlist(prior[c("sd", "share", "sd2")]))))
+          is_number(prior$sd), is_number(prior$share), is_number(prior$sd2))
   if (is_made || identical(prior, "auto")) return(prior)
   stop_user(paste("`prior` must be \"auto\" or made by prior_normal(), prior_laplace() or prior_mixture(), as in",
                   "prior_normal(0, 1), not %s."), shown(prior))

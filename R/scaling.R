@@ -69,6 +69,8 @@ principal_axes <- function(z, weights, at) {
 
 scale_column <- function(column, m, raw, standardize, train) {
   at <- column$at
+  if (is_gaussian(column)) check_spread(lapply(m, `[`, at), column$name)
+  if (is_gaussian(column)) check_largest(raw[, at], column$name)
   own <- raw[, at[1]]
   if (any(train$weights == 0)) own <- own[train$weights > 0]
   column$has_indicator <- m$n_missing[at[1]] > 0 && anyNA(own)
@@ -80,8 +82,6 @@ scale_column <- function(column, m, raw, standardize, train) {
     column$is_constant <- all(there == there[1]) # of the rows held out, too
     if (column$is_constant) column$fill <- there[1]
   }
-  if (is_gaussian(column)) check_spread(lapply(m, `[`, at), column$name)
-  if (is_gaussian(column)) check_largest(raw[, at], column$name)
   if (!is_gaussian(column) || !standardize) return(column)
   column$center <- m$mean[at]
   if (!m$is_constant[at]) column$scale <- m$sd[at]

@@ -24,3 +24,11 @@ with_own_numbers <- function(expr) {
   on.exit(assign(".Random.seed", seed, envir = globalenv()))
   force(expr)
 }
+
+# The value of an expression that draws its numbers from this state of the generator, which is left as it was.
+from_seed <- function(seed, expr) {
+  keep_random({
+    assign(".Random.seed", seed, envir = globalenv())
+    expr
+  })
+}

@@ -1,6 +1,7 @@
 # A fit read from a file may be anything: what the methods rely on is checked before they start. The engine looks at
 # the specification by itself; here it must go with the class, and each field with the specification.
 check_fit <- function(fit) {
+  if (is_mixture(fit)) return(check_mixture(fit))
   damaged <- function(...) stop_user("The fit is damaged: %s; fit the model anew.", sprintf(...))
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
   if (!holds(is_record(fit, names(fit_rules)))) damaged("it is no list of fields with names of their own")
@@ -112,8 +113,7 @@ fit_rules <- list(
   is_separated = optional(function(x, fit, layout) isTRUE(x) || isFALSE(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
-    every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) > 0),
-          isSymmetric(unname(x)))
+    every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
   }),
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
@@ -206,7 +206,8 @@ is_objective <- function(x, fit) {
 is_training_data <- function(x, fit, layout) {
   is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
   is_y <- function(y) {
-    if (fit$design$kind == "columns" || !is.null(y)) every(is.double(y), is_matrix_of(y, fit$n_obs, layout$n_y)) else TRUE
+    if (fit$design$kind != "columns" && is.null(y)) return(TRUE)
+    every(is.double(y), is_matrix_of(y, fit$n_obs, layout$n_y))
   }
   every(is.list(x), is.double(x$x), is_matrix_of(x$x, fit$n_obs, fit$spec$n_x), is_y(x$y),
         is_vector(x$weights), is_vector(x$offset), is.null(x$response) || identical(x$response, fit$response))

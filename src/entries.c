@@ -190,9 +190,10 @@ static SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
 }
 
 /* Quantiles [rows, p] of the mixtures in the rows of mean [rows, draws] and sd, as large or one number. */
-static SEXP C_mixture(SEXP mean, SEXP sd, SEXP p, SEXP options) {
+static SEXP C_mixture(SEXP mean, SEXP sd, SEXP weight, SEXP p, SEXP options) {
   nn_mixture m = {.mean = numbers_of(mean, "mean", -1),
                   .sd = numbers_of(sd, "sd", -1),
+                  .weight = numbers_of(weight, "weight", Rf_ncols(mean)),
                   .p = numbers_of(p, "p", -1),
                   .rows = (size_t)Rf_nrows(mean),
                   .draws = (size_t)Rf_ncols(mean),
@@ -238,7 +239,7 @@ static SEXP C_all_finite(SEXP x, SEXP options) {
 static const R_CallMethodDef entries[] = {
     ENTRY(C_registry, 0), ENTRY(C_layout, 1),    ENTRY(C_fit, 7),     ENTRY(C_run, 6),
     ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
-    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 4), ENTRY(C_all_finite, 2),
+    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 5), ENTRY(C_all_finite, 2),
     ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
     {NULL, NULL, 0}};
 

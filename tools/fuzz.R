@@ -39,8 +39,9 @@ of_caller <- function(e) {
 
 is_own <- function(condition, class) {
   if (kind == "specs") return(!grepl("central differences", conditionMessage(condition)))
-  # what graphics says of letters and types of plot that it does not know
-  if (grepl("conversion failure on|plot type .* will be truncated", conditionMessage(condition))) return(TRUE)
+  # what graphics says of letters, colours and types of plot that it does not know
+  if (grepl("conversion failure on|supplied color is|plot type .* will be truncated", conditionMessage(condition)))
+    return(TRUE)
   runs_code <- kind == "fits" && grepl("evaluated", conditionMessage(condition), fixed = TRUE)
   inherits(condition, class) && !runs_code || of_caller(condition)
 }
@@ -100,11 +101,12 @@ one_line <- function(x) substr(gsub("[[:space:]]+", " ", iconv(x, sub = "?")), 1
 
 title_of <- function(call) tryCatch(one_line(call$title()), error = function(e) call$where)
 
-# What cannot be prepared is a mistake of this script, not of the package; what needs too much memory is left out.
+# What cannot be prepared is a mistake of this script, not of the package. What needs too much memory is left out, and so is
+# what methods of R for the class of a part make impossible.
 prepare <- function(i) {
   set.seed(seed + i - 1L)
   tryCatch(suppressWarnings(room$next_call()), error = function(e) {
-    if (grepl("memory exhausted|cannot allocate", conditionMessage(e)))
+    if (grepl("memory exhausted|cannot allocate|argument is of length zero", conditionMessage(e)))
       return(list(title = function() "nothing: it needs too much memory", run = function() NULL))
     writeLines(sprintf("seed %d cannot be prepared: %s in %s", seed + i - 1L, conditionMessage(e),
                        deparse(conditionCall(e))[1]), stderr())

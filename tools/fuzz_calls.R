@@ -27,6 +27,7 @@ sensible <- list(
   batch_size = list(4), validation = list(0.3), starts = list(2), sigma = list(2), prior = list("auto"),
   family = list("gaussian"),
   rank = list(1), control = list(list(epochs = 1)), threads = list(1), parameters = list(2), sd = list(1),
+  members = list(2),
   share = list(0.5),
   parm = list(1), verbose = list(FALSE), optimizer = list("sgd"), learn_rate = list(0.01)
 )

@@ -65,7 +65,7 @@ fit_readers <- function() {
   )
   list(varnn_nn = c(of_any, of_network), varnn_bayes_nn = c(of_any, of_network, of_bayes), varnn_ae = c(of_any,
                                                                                                         of_coders),
-       varnn_vae = c(of_any, of_coders, of_vae))
+       varnn_vae = c(of_any, of_coders, of_vae), varnn_mixture = c(of_any, of_network, of_bayes))
 }
 
 fit_room <- function(fits) {

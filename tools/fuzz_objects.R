@@ -30,7 +30,8 @@ networks <- function() {
     nn_binomial = fit(cbind(good, bad) ~ x, counts, hidden = 0),
     nn_several = fit(cbind(mpg, hp) ~ wt, cars, hidden = 2, precision = "single", optimizer = "momentum"),
     nn_matrix = fit(numbers, cars$mpg, hidden = 2, keep_data = TRUE, rng = "fast"),
-    nn_frame = fit(cars[-1], cars$mpg, hidden = 1, optimizer = "adagrad", batch_size = 4)
+    nn_frame = fit(cars[-1], cars$mpg, hidden = 1, optimizer = "adagrad", batch_size = 4),
+    nn_mixture = fit(mpg ~ wt + hp, cars, hidden = 2, members = 2)
   )
 }
 
@@ -44,7 +45,8 @@ bayes_networks <- function() {
     bayes_full = fit(cbind(mpg, hp) ~ wt, cars, hidden = 2, posterior = "full", prior = prior_mixture()),
     bayes_classes = fit(Species ~ Sepal.Width, flowers, hidden = 2, prior = prior_laplace()),
     bayes_linear = fit_bayes_nn(numbers, cars$mpg, hidden = 0, posterior = "full", epochs = 2, sigma = 2),
-    bayes_rotated = fit(mpg ~ wt + hp, cars, hidden = 0, rotate = TRUE, prior = prior_normal(sd = 2))
+    bayes_rotated = fit(mpg ~ wt + hp, cars, hidden = 0, rotate = TRUE, prior = prior_normal(sd = 2)),
+    bayes_mixture = fit(Species ~ ., flowers, hidden = 2, members = 2, combine = "evidence")
   )
 }
 
@@ -81,7 +83,8 @@ fuzz_fits <- function() {
 data_of <- function(name) {
   switch(sub("^[^_]*_?", "", name), classes = flowers, poisson = , binomial = , counts = , importance = counts,
          matrix = , tied = , hetero = numbers, contractive = flowers, gaps = , each = gaps,
-         linear = if (startsWith(name, "nn")) cars else numbers, cars)
+         linear = if (startsWith(name, "nn")) cars else numbers, mixture = if (startsWith(name, "bayes")) flowers else cars,
+         cars)
 }
 
 of_class <- function(fits, class) if (class == "varnn") fits else Filter(function(fit) inherits(fit, class), fits)

@@ -81,6 +81,8 @@ check_session <- function() {
   if (!identical(graphics::par("mfrow"), c(1L, 1L))) stop("the layout of the graphics has changed")
 }
 
+silent <- "BAD: the fit does not tell"
+
 child <- function(kind, folder, is_second) {
   grDevices::pdf(NULL)
   graphics::par(mar = c(4, 4, 2, 1))
@@ -106,7 +108,7 @@ child <- function(kind, folder, is_second) {
   }
   bad <- ok(check_session())
   if (inherits(out, "varnn") && is.null(bad)) bad <- ok(check_whole(out))
-  if (inherits(out, "varnn") && !"varnn_interrupted" %in% said) bad <- c(bad, "BAD: the fit does not tell")
+  if (inherits(out, "varnn") && !"varnn_interrupted" %in% said) bad <- c(bad, silent)
   end <- if (inherits(out, "varnn")) paste("fit", out$stop_reason, out$n_epochs, "epochs") else out
   writeLines(c(end, bad), at("end.part"))
   file.rename(at("end.part"), at("end"))
@@ -145,7 +147,10 @@ moment <- function(file, kind) {
     tools::pskill(id, tools::SIGKILL)
     return(c(sprintf("BAD: %s", if (is.finite(took)) "crashed" else "goes on"), utils::tail(readLines(at("log")), 5)))
   }
-  c(sprintf("%.2f s, %s%.2f s later", delay[1], if (is_second) "twice, " else "", took), readLines(at("end")))
+  found <- readLines(at("end"))
+  # what had ended before the interrupt came has nothing to tell
+  if (took < 0.05 && grepl("^fit finished", found[1])) found <- setdiff(found, silent)
+  c(sprintf("%.2f s, %s%.2f s later", delay[1], if (is_second) "twice, " else "", took), found)
 }
 
 parent <- function(file, n, seed) {

@@ -160,8 +160,9 @@ typedef struct {
  * asked for; z are those of a standard normal distribution. */
 typedef struct {
   size_t rows, draws, n_sd, n_p;
-  const double *mean; /* rows x draws */
-  const double *sd;   /* as mean, or one for all */
+  const double *mean;   /* rows x draws */
+  const double *sd;     /* as mean, or one for all */
+  const double *weight; /* of the draws, which sum to 1 */
   const double *p, *z;
   double *out; /* rows x n_p */
 } nn_mixture;

@@ -1,5 +1,4 @@
-/* Quantiles of mixtures of normal distributions with equal weights: what a posterior of draws predicts of a gaussian
- * response. */
+/* Quantiles of mixtures of normal distributions: what draws of the weights predict of a gaussian response. */
 #include "api.h"
 #include "arena.h"
 #include "vmath.h"
@@ -7,36 +6,36 @@
 /* A mixture: its components, and where their quantiles are, between which that of the mixture is. */
 typedef struct {
   size_t n;
-  real *mean, *precision; /* 1 / sd */
+  real *mean, *precision, *weight; /* precision: 1 / sd */
   real center, spread;
 } components;
 
-/* P(Y < y) = 1/n sum_k F((y - m_k) / s_k), its first derivative, and its second. */
+/* P(Y < y) = sum_k w_k F((y - m_k) / s_k), its first derivative, and its second. */
 static void mixture_cdf(const components *c, real y, real out[3]) {
   real below = 0, density = 0, slope = 0;
   NN_SIMD_SUM(below, density, slope)
   for (size_t k = 0; k < c->n; k++) {
-    real e, w = c->precision[k], u = (y - c->mean[k]) * w;
-    below += vmath_normal(u, &e);
-    density += w * e, slope -= w * w * u * e;
+    real e, a = c->precision[k], w = c->weight[k], u = (y - c->mean[k]) * a;
+    below += w * vmath_normal(u, &e);
+    density += w * a * e, slope -= w * a * a * u * e;
   }
-  real n = (real)c->n, root = n * (real)2.5066282746310005024;
-  out[0] = below / n, out[1] = density / root, out[2] = slope / root;
+  const real root = (real)2.5066282746310005024;
+  out[0] = below, out[1] = density / root, out[2] = slope / root;
 }
 
 static void mixture_take(components *c, const nn_mixture *m, size_t row) {
-  real sum = 0, squares = 0;
+  real squares = 0;
+  c->center = 0;
   for (size_t k = 0; k < c->n; k++) {
-    real sd = (real)m->sd[m->n_sd > 1 ? row + k * m->rows : 0];
-    c->mean[k] = (real)m->mean[row + k * m->rows], c->precision[k] = 1 / sd;
-    sum += c->mean[k], squares += sd * sd;
+    real sd = (real)m->sd[m->n_sd > 1 ? row + k * m->rows : 0], w = (real)m->weight[k];
+    c->mean[k] = (real)m->mean[row + k * m->rows], c->precision[k] = 1 / sd, c->weight[k] = w;
+    c->center += w * c->mean[k], squares += w * sd * sd;
   }
-  c->center = sum / (real)c->n;
   for (size_t k = 0; k < c->n; k++) {
     real d = c->mean[k] - c->center;
-    squares += d * d;
+    squares += c->weight[k] * d * d;
   }
-  c->spread = SQRT(squares / (real)c->n);
+  c->spread = SQRT(squares);
 }
 
 /* Halley's steps y -= (F / F') / (1 - F F'' / 2F'^2) to the root of F(y) = P(Y < y) - p, from the quantile of one normal
@@ -69,6 +68,7 @@ static size_t mixture(const nn_mixture *m, void *memory) {
   nn_arena a = arena_at(memory);
   components c = {.n = m->draws};
   c.mean = arena_reals(&a, m->draws), c.precision = arena_reals(&a, m->draws);
+  c.weight = arena_reals(&a, m->draws);
   if (!memory) return arena_bytes(&a);
   for (size_t i = 0; i < m->rows; i++) {
     mixture_take(&c, m, i);

@@ -1,8 +1,8 @@
 # Shared by the tests of Bayesian networks: closed forms, and the fixture of one hidden relu layer.
 
 # The fixture of linear regression by mean field: noise variance 0.2 and prior N(0, 1) on the standardised data.
-bayes_cars <- function(...) {
-  fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal(0, 1),
+bayes_cars <- function(..., posterior = "meanfield") {
+  fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal(0, 1), posterior = posterior,
                sigma = sqrt(0.2) * stats::sd(mtcars$mpg), ...)
 }
 

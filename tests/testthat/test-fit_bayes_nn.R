@@ -57,7 +57,8 @@ test_that("every estimator has its optimum where the exact one has it, hidden un
 
 test_that("learned noise and the empirical prior are at their closed forms", {
   set.seed(18)
-  fit <- fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal("auto"))
+  fit <- fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal("auto"),
+                      posterior = "meanfield")
   q <- weight_posterior(fit)
   x <- cbind(scale(mtcars[c("wt", "hp", "disp", "qsec")]), 1)
   y <- drop(scale(mtcars$mpg))
@@ -82,7 +83,8 @@ test_that("mean-field intervals cover by the known amount: too little for correl
   hits <- replicate(repeats(600, 20), {
     w <- stats::rnorm(2)
     y <- drop(x %*% w) + stats::rnorm(n, 0, 0.5)
-    fit <- fit_bayes_nn(y ~ x - 1, hidden = 0, prior = prior_normal(0, 1), sigma = 0.5, standardize = FALSE)
+    fit <- fit_bayes_nn(y ~ x - 1, hidden = 0, prior = prior_normal(0, 1), sigma = 0.5, standardize = FALSE,
+                        posterior = "meanfield")
     ci <- confint(fit)
     w >= ci[, 1] & w <= ci[, 2]
   })
@@ -98,7 +100,8 @@ test_that("prediction intervals of a well-specified model cover as the closed fo
   x <- matrix(stats::rnorm(40 * 3), 40)
   beta <- c(1, -1, 0.5)
   y <- drop(x %*% beta) + stats::rnorm(40)
-  fit <- fit_bayes_nn(x, y, hidden = 0, prior = prior_normal(0, 1), sigma = 1, standardize = FALSE)
+  fit <- fit_bayes_nn(x, y, hidden = 0, prior = prior_normal(0, 1), sigma = 1, standardize = FALSE,
+                      posterior = "meanfield")
   new <- matrix(stats::rnorm(2000 * 3), 2000)
   p <- predict(fit, new, interval = "prediction", draws = repeats(4000, 200))
   q <- mean_field(cbind(1, x), y, 1, 1)
@@ -932,4 +935,41 @@ test_that("the interface with x and y refuses what is no predictor and no respon
   expect_refused(fit_bayes_nn("mpg ~ wt", mtcars), "first argument")
   expect_refused(fit_bayes_nn(x), "`y` is missing")
   expect_refused(fit_bayes_nn(x, mtcars$mpg, sigma = TRUE), "`sigma` must be")
+})
+
+test_that("without hidden layers the posterior of a gaussian response is exact by default", {
+  x <- scale(as.matrix(mtcars[c("wt", "hp", "disp", "qsec")]))
+  y <- as.vector(scale(mtcars$mpg))
+  fit <- fit_bayes_nn(x, y, hidden = 0, sigma = sqrt(0.2), standardize = FALSE, prior = prior_normal(0, 1))
+  design <- cbind(1, x)
+  covariance <- solve(crossprod(design) / 0.2 + diag(5))
+  expect_equal(unname(coef(fit)), as.vector(covariance %*% crossprod(design, y) / 0.2), tolerance = 1e-8)
+  expect_equal(vcov(fit), covariance, tolerance = 1e-8, ignore_attr = TRUE)
+  marginal <- 0.2 * diag(32) + tcrossprod(design)
+  evidence <- -(32 * log(2 * pi) + determinant(marginal)$modulus + y %*% solve(marginal, y)) / 2
+  expect_equal(utils::tail(fit$history$elbo, 1) * 32, as.numeric(evidence), tolerance = 1e-8)
+  # next to lm(), whose noise has lost as many degrees of freedom
+  flat <- fit_bayes_nn(Sepal.Length ~ Species, iris, hidden = 0, prior = prior_normal(0, 100))
+  lm <- stats::lm(Sepal.Length ~ Species, iris)
+  expect_equal(sqrt(diag(vcov(flat))), sqrt(diag(stats::vcov(lm))), tolerance = 1e-3)
+  expect_equal(sigma(flat), stats::sigma(lm), tolerance = 1e-3)
+  default <- fit_bayes_nn(Sepal.Length ~ Species, iris, hidden = 0)
+  expect_identical(c(default$spec$posterior, default$arguments$posterior), rep("last_layer", 2))
+  expect_equal(sqrt(diag(vcov(default))), sqrt(diag(stats::vcov(lm))), tolerance = 0.01)
+  wide <- matrix(stats::rnorm(20 * 3000), 20)
+  expect_identical(fit_bayes_nn(wide, wide[, 1:3], hidden = 0, epochs = 1)$spec$posterior, "meanfield")
+})
+
+test_that("intervals of coefficients cover as they say, those of a factor too", {
+  set.seed(31)
+  truth <- c(1, 2, 0.5, -1)
+  hits <- replicate(repeats(2000, 50), {
+    x <- stats::rnorm(60)
+    g <- factor(sample(letters[1:3], 60, TRUE))
+    y <- 1 + 2 * x + 0.5 * (g == "b") - (g == "c") + stats::rnorm(60)
+    ci <- confint(fit_bayes_nn(y ~ x + g, hidden = 0))
+    ci[, 1] < truth & truth < ci[, 2]
+  })
+  expect_true(all(rowMeans(hits) > if (ncol(hits) < 2000) 0.8 else 0.93))
+  expect_true(all(rowMeans(hits) < if (ncol(hits) < 2000) 1.01 else 0.97))
 })

@@ -329,7 +329,7 @@ test_that("the noise is closed at the mean over rows and draws of the squared er
     data <- engine_data(train$x, train$y, fit$scaling, weights = stats::runif(150, 0.5, 2))
     squares <- matrix(0, 150, 4)
     set.seed(2)
-    for (k in 1:200) squares <- squares + (data$y - fit_run(fit, data, "eta", sample = 2L))[, 1:4]^2 / 200
+    for (k in 1:200) squares <- squares + (data$y - fit_run(fit, data, "eta", mode = "weights"))[, 1:4]^2 / 200
     total <- colSums(data$weight * squares, na.rm = TRUE)
     n <- colSums(data$weight * !is.na(data$y[, 1:4]))
     sigma <- sqrt(if (fit$blocks[[1]]$noise == "each") total / n else sum(total) / sum(n))

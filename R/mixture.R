@@ -1,0 +1,286 @@
+# Mixtures: several fits of one model from different starts. Each is a component with a weight.
+
+most_members <- 1000L
+combinations <- c("auto", "equal", "stack", "evidence")
+
+# The arguments, checked; `has_evidence`: members have a lower bound of it.
+check_mixture_arguments <- function(members, combine, has_evidence) {
+  members <- check_number(members, "members", 1, most_members, whole = TRUE)
+  check_choice(combine, combinations, "combine")
+  if (combine == "evidence" && !has_evidence)
+    stop_user("`combine` = \"evidence\" needs members that have a posterior: use fit_bayes_nn(), or \"stack\".")
+  list(members = members, combine = if (combine == "auto") "equal" else combine)
+}
+
+is_mixture <- function(fit) inherits(fit, "varnn_mixture")
+
+# What the members of a mixture have in common, kept once.
+shared_fields <- c("call", "terms", "design", "weights", "offset", "na.action", "rows", "held_out", "response", "data")
+
+# ---- making one
+
+# One fit, or the mixture of several. The other arguments are those of trained_model().
+fit_members <- function(members, combine, ...) {
+  if (members == 1) return(fit_model(...))
+  keeping_work(fit_or_failure(trained_mixture(members, combine, ...)))
+}
+
+trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
+  one_more <- function(train, control) {
+    trained_model(class, spec, blocks, train, arguments, control, call, keep_data)
+  }
+  seeds <- fits <- list()
+  for (k in seq_len(members)) {
+    seed <- use_seed(NULL)$seed
+    fit <- quiet_member(one_more(train, control), first = !length(fits))
+    if (!length(fits)) control <- settled_control(control, fit$control)
+    is_bad <- length(fits) && fit$stop_reason %in% c("interrupted", "error") || fit$stop_reason == "diverged"
+    if (!is_bad || k == members && !length(fits)) {
+      fits <- c(fits, list(fit))
+      seeds <- c(seeds, list(seed))
+    }
+    if (was_interrupted()) break
+  }
+  tell_dropped(k - length(fits), members - k)
+  weights <- member_weights(fits, combine, seeds, train, control, one_more)
+  new_mixture(fits, weights)
+}
+
+# The first member chooses how long to train; the others train as long.
+settled_control <- function(control, chosen) {
+  control[c("epochs", "epochs_by", "patience", "batch_size", "learn_rate", "clip_norm")] <-
+    chosen[c("epochs", "epochs_by", "patience", "batch_size", "learn_rate", "clip_norm")]
+  control
+}
+
+# A member, without the warnings that the mixture gives for all: of divergence, and those that the first gave.
+quiet_member <- function(expr, first) {
+  known <- c("varnn_diverged", if (!first) c("varnn_interrupted", "varnn_no_progress", "varnn_separated"))
+  withCallingHandlers(expr, warning = function(w) if (inherits(w, known)) tryInvokeRestart("muffleWarning"))
+}
+
+tell_dropped <- function(n_bad, n_missing) {
+  if (n_bad) warn_user("varnn_diverged", ngettext(n_bad,
+    "The training of %d member diverged or was stopped: the mixture does without it.",
+    "The training of %d members diverged or was stopped: the mixture does without them."), n_bad)
+  if (n_missing) warn_user("varnn_interrupted", "Training was interrupted: %d members were not trained.", n_missing)
+}
+
+new_mixture <- function(fits, weights) {
+  fit <- fits[[1]]
+  own <- c("theta", "state", "history", "n_epochs", "best_epoch", "converged", "stop_reason", "information",
+           "kept_columns", "is_separated", "eta")
+  fit[own] <- NULL
+  fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
+  fit$member_weights <- weights
+  fit$members <- lapply(fits, function(f) f[setdiff(names(f), shared_fields)])
+  for (k in seq_along(fits)) class(fit$members[[k]]) <- class(fits[[k]])
+  class(fit) <- c("varnn_mixture", class(fit))
+  if (!any(vapply(fits, function(f) is.null(f$eta), NA)))
+    fit$eta <- mean_eta(fit$blocks, lapply(fits, function(f) f$eta), weights)
+  fit
+}
+
+# ---- the weights of members
+
+member_weights <- function(fits, combine, seeds, train, control, one_more) {
+  n <- length(fits)
+  equal <- rep(1 / n, n)
+  if (n == 1 || combine == "equal") return(equal)
+  if (combine == "evidence") return(softmax_weights(vapply(fits, function(f) last_elbo(f), 0)))
+  heed_interrupt()
+  weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
+  if (!is.null(weights)) return(weights)
+  warn_user("varnn_interrupted", "Stacking was interrupted: the members have equal weights.")
+  equal
+}
+
+softmax_weights <- function(x) {
+  w <- exp(x - max(x))
+  w / sum(w)
+}
+
+# The evidence lower bound at the end of training, in nats.
+last_elbo <- function(fit) fit$history$elbo[kept_epoch(fit)] * n_trained(fit)
+
+stacking_folds <- 5
+
+# The weights that maximise the mean log density of rows that members did not see: those held out, or of each member
+# the same start trained on the other folds (Wolpert 1992; Yao et al. 2018).
+stacked_weights <- function(fits, seeds, train, control, one_more) {
+  if (length(train$held_out)) {
+    log_density <- vapply(fits, held_out_density, numeric(length(train$held_out)), train, train$held_out)
+    return(stacking_weights(log_density, train$weights[train$held_out]))
+  }
+  fold <- sample(rep_len(seq_len(stacking_folds), nrow(train$x)))
+  log_density <- matrix(0, nrow(train$x), length(fits))
+  control$validation <- 0
+  for (f in seq_len(stacking_folds)) for (k in seq_along(fits)) {
+    fit <- from_seed(seeds[[k]], quiet_member(one_more(part_of_train(train, fold != f), control), first = FALSE))
+    log_density[fold == f, k] <- held_out_density(fit, train, which(fold == f))
+    skip_if_interrupted()
+  }
+  stacking_weights(log_density, train$weights)
+}
+
+# Training data of some rows.
+part_of_train <- function(train, rows) {
+  if (is.logical(rows)) rows <- which(rows)
+  train$x <- train$x[rows, , drop = FALSE]
+  if (!is.null(train$y)) train$y <- train$y[rows, , drop = FALSE]
+  train$response <- take_rows(train$response, rows)
+  for (field in c("weights", "offset", "rows", "moment_weights")) train[[field]] <- train[[field]][rows]
+  train["na.action"] <- list(NULL)
+  train
+}
+
+held_out_density <- function(fit, train, rows) {
+  part <- part_of_train(train, rows)
+  part$y <- blocks_y(fit$blocks, part$response, part$offset)
+  row_log_density(fit, part)
+}
+
+# The weights w of the simplex that maximise the mean of log(sum_k w_k p_k), p [rows, members] given by its log, by the
+# EM algorithm, whose every step is an ascent of a concave function.
+stacking_weights <- function(log_density, case_weights = NULL) {
+  top <- apply(log_density, 1, max)
+  use <- is.finite(top)
+  p <- exp(log_density[use, , drop = FALSE] - top[use])
+  case <- if (is.null(case_weights)) rep(1, sum(use)) else case_weights[use]
+  w <- rep(1 / ncol(p), ncol(p))
+  if (!any(case > 0)) return(w)
+  for (step in 1:100000) {
+    share <- p * rep(w, each = nrow(p))
+    new <- colSums(case * share / rowSums(share)) / sum(case)
+    done <- max(abs(new - w)) < 1e-10
+    w <- new
+    if (done) break
+  }
+  w / sum(w)
+}
+
+# ---- what a mixture is made of
+
+#' Members of a mixture
+#'
+#' The fits that a mixture averages: each is a fit like one without `members`, and every method applies to it.
+#'
+#' @param object a fit by [fit_nn()] or [fit_bayes_nn()] with `members`; of another fit it is the only member.
+#' @return A list of fits, with their weights in the mixture as the attribute `"weights"`.
+#' @seealso [fit_bayes_nn()], [fit_nn()].
+#' @examples
+#' set.seed(1)
+#' fit <- fit_nn(mpg ~ wt, mtcars, members = 2, epochs = 50)
+#' attr(members(fit), "weights")
+#' coef(members(fit)[[1]])$layer1.weight[1:3]
+#' @export
+members <- function(object) {
+  if (!inherits(object, "varnn")) stop_user("`object` must be a fit, not %s.", shown(object))
+  check_fit(object)
+  if (!is_mixture(object)) return(structure(list(object), weights = 1))
+  structure(member_fits(object), weights = object$member_weights)
+}
+
+member_fits <- function(fit) {
+  shared <- fit[intersect(shared_fields, names(fit))]
+  lapply(fit$members, function(m) {
+    m[names(shared)] <- shared
+    m
+  })
+}
+
+# Whether each member, with what all share, is a fit, and the mixture's own fields belong to them.
+check_mixture <- function(fit) {
+  damaged <- function(what) stop_user("The fit is damaged: %s; fit the model anew.", what)
+  parts <- if (is.list(fit)) fit$members
+  holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
+  if (!holds(every(is_record(fit, c(names(fit_rules), "members", "member_weights")), is.list(parts), length(parts) >= 1,
+                   length(parts) <= most_members, all(vapply(parts, inherits, NA, "varnn")))))
+    damaged("its members are not as they were made")
+  inner <- setdiff(oldClass(fit), "varnn_mixture")
+  w <- fit$member_weights
+  if (!holds(every(is_finite_vector(w, length(parts)), is.null(dim(w)), all(w >= 0), abs(sum(w) - 1) < 1e-6)))
+    damaged("`member_weights` is not as it was made")
+  whole <- member_fits(fit)
+  for (m in whole) {
+    if (!identical(oldClass(m), inner) || is_mixture(m)) damaged("its members are not as they were made")
+    check_fit(m)
+    if (!holds(every(identical(m$family, fit$family), identical(m$n_obs, fit$n_obs),
+                     identical(m$design$columns, fit$design$columns), length(m$spec$layer) == length(fit$spec$layer))))
+      damaged("its members are fits of different models")
+  }
+  first <- whole[[1]]
+  same <- c("spec", "blocks", "scaling", "layout", "arguments", "control", "version", "rank")
+  for (field in same)
+    if (!identical(fit[[field]], first[[field]])) damaged(sprintf("`%s` is not as it was made", field))
+  if (!is.null(fit$eta) && !holds(is_finite_matrix(fit$eta, fit$n_obs, spec_layout(fit$spec)$n_eta)))
+    damaged("`eta` is not as it was made")
+  if (!is_finite_vector(fit$n_par, 1)) damaged("`n_par` is not as it was made")
+  invisible(fit)
+}
+
+# ---- averages over members
+
+# The eta that stands for the weighted mean of responses, of the eta of the members.
+mean_eta <- function(blocks, etas, weights) {
+  columns <- block_slices(blocks, eta_rows)
+  all <- array(unlist(etas), c(dim(etas[[1]]), length(etas)))
+  out <- etas[[1]]
+  for (i in seq_along(columns))
+    out[, columns[[i]]] <- link_of_mean[[blocks[[i]]$family]](all[, columns[[i]], , drop = FALSE], weights)
+  out
+}
+
+# The free scalars of each block: of a gaussian that of the mean variance, else the mean.
+mean_free <- function(fit) {
+  of_members <- lapply(member_fits(fit), block_free)
+  lapply(seq_along(fit$blocks), function(i) {
+    values <- do.call(cbind, lapply(of_members, `[[`, i))
+    if (fit$blocks[[i]]$family == "gaussian") log(drop(exp(2 * values) %*% fit$member_weights)) / 2
+    else drop(values %*% fit$member_weights)
+  })
+}
+
+# How many of so many draws are each member's: on average as its weight says, and otherwise nearly.
+shares_of_draws <- function(weights, draws) {
+  diff(c(0, floor(cumsum(weights[-length(weights)]) * draws + stats::runif(1)), draws))
+}
+
+# Draws of the members, of each as many as its share, in random order. draw(member, n) gives an array whose rows are
+# draws, or a list of these.
+mixed_draws <- function(fit, draws, draw) {
+  n <- shares_of_draws(fit$member_weights, draws)
+  parts <- Map(draw, member_fits(fit)[n > 0], n[n > 0])
+  order <- sample.int(draws)
+  bind <- function(parts) {
+    first <- parts[[1]]
+    flat <- do.call(rbind, lapply(parts, function(p) matrix(p, nrow(p))))[order, , drop = FALSE]
+    array(flat, c(draws, dim(first)[-1]), c(list(NULL), dimnames(first)[-1]))
+  }
+  if (!is.list(parts[[1]])) return(bind(parts))
+  stats::setNames(lapply(seq_along(parts[[1]]), function(i) bind(lapply(parts, `[[`, i))), names(parts[[1]]))
+}
+
+# log(sum_k w_k exp(x_k)) of the rows of x [rows, members].
+log_mean_exp <- function(x, weights) {
+  top <- do.call(pmax, lapply(seq_len(ncol(x)), function(k) x[, k]))
+  ifelse(is.finite(top), top + log(drop(exp(x - top) %*% weights)), top)
+}
+
+# The log density of the response at each row of `rows`, which have x, y and offset, averaged over draws of the weights.
+row_log_density <- function(fit, rows, draws = default_draws) {
+  n <- nrow(rows$x)
+  if (is_mixture(fit)) {
+    of_members <- vapply(member_fits(fit), row_log_density, numeric(n), rows, draws)
+    return(log_mean_exp(matrix(of_members, n), fit$member_weights))
+  }
+  if (is_point(fit$spec)) draws <- 1
+  out <- numeric(n)
+  size <- max(1, floor(draws_at_once / draws))
+  for (first in seq(1, max(1, n), by = size)[n > 0]) {
+    at <- first:min(n, first + size - 1)
+    part <- list(x = rows$x[at, , drop = FALSE], y = rows$y[at, , drop = FALSE], offset = rows$offset[at])
+    out[at] <- log_mean_exp(t(drawn_log_lik(fit, part, draws)), rep(1 / draws, draws))
+  }
+  out
+}

@@ -1,0 +1,212 @@
+# What a mixture answers where an average over its members is asked for.
+
+# How the weights of the members were found.
+combine_words <- c(equal = "of equal weight", stack = "stacked by held-out density", evidence = "weighted by evidence")
+
+members_phrase <- function(fit) {
+  sprintf("%s, %s", count(length(fit$members), "member"), combine_words[[fit$arguments$combine]])
+}
+
+#' @export
+predict.varnn_mixture <- predict.varnn_bayes_nn
+
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_epred, varnn_mixture)
+posterior_epred.varnn_mixture <- posterior_epred.varnn_bayes_nn
+
+#' @export
+#' @rawNamespace S3method(rstantools::posterior_predict, varnn_mixture)
+posterior_predict.varnn_mixture <- posterior_predict.varnn_bayes_nn
+
+#' @export
+#' @rawNamespace S3method(rstantools::log_lik, varnn_mixture)
+log_lik.varnn_mixture <- log_lik.varnn_bayes_nn
+
+#' @export
+simulate.varnn_mixture <- simulate.varnn_bayes_nn
+
+# Of a network's weights the mixture has a mean and a covariance only where they are coefficients.
+#' @export
+coef.varnn_mixture <- function(object, ...) {
+  check_fit(object)
+  check_standard("coef", ...)
+  parts <- lapply(member_fits(object), stats::coef)
+  if (has_hidden(object)) return(stats::setNames(parts, paste0("member", seq_along(parts))))
+  Reduce(`+`, Map(`*`, parts, object$member_weights))
+}
+
+# Means, covariances and names of the coefficients, or of all weights, by member.
+member_moments <- function(fit) {
+  lapply(member_fits(fit), function(m) {
+    v <- stats::vcov(m)
+    mean <- if (has_hidden(m)) of_columns(cbind(weight_posterior(m)$mean), m)[, 1] else as.vector(stats::coef(m))
+    list(mean = mean, vcov = v)
+  })
+}
+
+need_posterior <- function(fit, what) {
+  if (inherits(fit, "varnn_nn") && has_hidden(fit))
+    stop_user("%s needs a posterior of the weights: use fit_bayes_nn(). Members differ; see members().", what)
+}
+
+#' @export
+vcov.varnn_mixture <- function(object, ...) {
+  check_fit(object)
+  check_standard("vcov", ...)
+  need_posterior(object, "vcov()")
+  parts <- member_moments(object)
+  w <- object$member_weights
+  mean <- Reduce(`+`, Map(function(p, w) w * p$mean, parts, w))
+  Reduce(`+`, Map(function(p, w) w * (p$vcov + tcrossprod(p$mean - mean)), parts, w))
+}
+
+#' @export
+confint.varnn_mixture <- function(object, parm, level = 0.95, ...) {
+  check_fit(object)
+  check_standard("confint", ..., known = c("parm", "level"))
+  need_posterior(object, "confint()")
+  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  parts <- member_moments(object)
+  tail <- (1 - level) / 2
+  bind <- function(of) matrix(vapply(parts, of, numeric(length(parts[[1]]$mean))), ncol = length(parts))
+  out <- engine_mixture(bind(function(p) p$mean), bind(function(p) sqrt(diag(p$vcov))), c(tail, 1 - tail),
+                        object$member_weights)
+  names <- rownames(parts[[1]]$vcov)
+  dimnames(out) <- list(names, paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
+  if (missing(parm)) out else out[chosen_parameters(parm, names), , drop = FALSE]
+}
+
+#' @export
+as.matrix.varnn_mixture <- function(x, draws = 1000, ...) {
+  check_fit(x)
+  check_dots_empty(..., known = "draws")
+  draws <- check_draws(draws)
+  if (inherits(x, "varnn_nn")) stop_user("as.matrix() draws from a posterior: use fit_bayes_nn(), or coef().")
+  check_draws_memory(2 * draws * nrow(x$layout), "That many draws")
+  mixed_draws(x, draws, function(member, n) as.matrix(member, draws = n))
+}
+
+# With members of different weight the standard deviation of the noise is the root of the mean variance.
+#' @export
+sigma.varnn_mixture <- function(object, ...) {
+  check_fit(object)
+  check_standard("sigma", ...)
+  if (inherits(object, "varnn_nn")) return(sigma.varnn(object))
+  of_members <- vapply(member_fits(object), stats::sigma, stats::sigma(member_fits(object)[[1]]))
+  out <- sqrt(drop(matrix(of_members, ncol = length(object$members))^2 %*% object$member_weights))
+  if (length(out) > 1) stats::setNames(out, rownames(of_members)) else out
+}
+
+# The log density of the training responses under the mixture.
+#' @export
+logLik.varnn_mixture <- function(object, ...) {
+  check_fit(object)
+  check_standard("logLik", ...)
+  if (!inherits(object, "varnn_nn")) return(NextMethod())
+  y <- blocks_y(object$blocks, object$response, object$offset)
+  of_members <- vapply(member_fits(object), function(m) eta_log_lik(m, y, training_eta(m, NULL)$eta),
+                       numeric(object$n_obs))
+  rows <- log_mean_exp(matrix(of_members, object$n_obs), object$member_weights)
+  structure(sum(case_weights(object) * rows, na.rm = TRUE), class = "logLik", nobs = n_cases(object),
+            df = sum(vapply(member_fits(object), function(m) attr(stats::logLik(m), "df"), 0)) +
+              length(object$members) - 1)
+}
+
+# A lower bound: the mixture's own is greater by what its members differ.
+#' @rdname elbo
+#' @export
+elbo.varnn_mixture <- function(object, newdata = NULL, y = NULL, draws = 100, ...) {
+  check_fit(object)
+  if (inherits(object, "varnn_nn")) return(elbo.default(object))
+  check_dots_empty(..., known = c("newdata", "y", "draws"))
+  envir <- parent.frame()
+  if (is.null(newdata)) object$data <- training_data(object, NULL, envir)
+  parts <- lapply(member_fits(object), elbo.varnn_bayes_nn, newdata, y, draws)
+  out <- Reduce(`+`, Map(`*`, parts, object$member_weights))
+  structure(out, kl = sum(vapply(parts, attr, 0, "kl") * object$member_weights))
+}
+
+#' @rdname continue
+#' @export
+continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
+  check_fit(object)
+  train <- training_data(object, data, parent.frame())
+  object$data <- train
+  keeping_work({
+    fits <- list()
+    for (member in member_fits(object)) {
+      fits <- c(fits, list(if (was_interrupted()) member else quiet_member(continue.varnn(member, epochs, ...),
+                                                                           first = !length(fits))))
+    }
+    weights <- object$member_weights
+    if (object$arguments$combine == "evidence") weights <- softmax_weights(vapply(fits, last_elbo, 0))
+    out <- new_mixture(fits, weights)
+    if (is.null(object$data)) out["data"] <- list(NULL)
+    out
+  })
+}
+
+#' @export
+check_gradients.varnn_mixture <- function(object, ...) {
+  stop_user("check_gradients() is of one network: give it one of members().")
+}
+
+# ---- print, summary and pictures
+
+#' @exportS3Method
+model_title.varnn_mixture <- function(fit) {
+  sprintf("%s, a mixture", NextMethod())
+}
+
+#' @exportS3Method
+result_line.varnn_mixture <- function(fit, digits) {
+  lines <- vapply(member_fits(fit), result_line, "", digits)
+  paste(unique(lines), collapse = "; ")
+}
+
+member_table <- function(fit) {
+  whole <- member_fits(fit)
+  is_bayes <- inherits(fit, "varnn_bayes_nn")
+  last <- function(m, column) m$history[[column]][kept_epoch(m)]
+  out <- data.frame(member = seq_along(whole), weight = fit$member_weights,
+                    epochs = vapply(whole, function(m) as.double(m$n_epochs), 0),
+                    nll = vapply(whole, last, 0, "nll"))
+  if (is_bayes) out$elbo <- vapply(whole, last_elbo, 0)
+  if (!is.null(whole[[1]]$history$val_loss)) out$val_loss <- vapply(whole, last, 0, "val_loss")
+  if (any(vapply(fit$blocks, function(b) b$family == "gaussian", NA)))
+    out$sigma <- vapply(whole, function(m) stats::sigma(m)[1], 0)
+  out
+}
+
+#' @export
+print.varnn_mixture <- function(x, digits = print_digits(), ...) {
+  check_fit(x)
+  check_standard("print", ..., known = "digits")
+  digits <- check_digits(digits)
+  first <- member_fits(x)[[1]]
+  print_lines(c(model_title(x), paste("Call:", shown_call(x$call)), "", paste("Network:", network_line(first)),
+                paste("Data:", data_line(x)), if (inherits(x, "varnn_bayes_nn")) posterior_lines(first, digits)[1],
+                paste("Members:", members_phrase(x))))
+  table <- member_table(x)
+  table$weight <- fixed(table$weight, 3)
+  print(table, row.names = FALSE, digits = digits)
+  invisible(x)
+}
+
+#' @export
+summary.varnn_mixture <- function(object, ...) {
+  check_fit(object)
+  check_standard("summary", ...)
+  structure(list(fit = object, members = member_table(object),
+                 summaries = lapply(member_fits(object), summary)), class = "summary.varnn_mixture")
+}
+
+#' @export
+print.summary.varnn_mixture <- function(x, digits = print_digits(), ...) {
+  check_standard("print", ..., known = "digits")
+  print(x$fit, digits = digits)
+  best <- which.max(x$members$weight)
+  cat(sprintf("\nMember %d, of the greatest weight:\n", best))
+  print(x$summaries[[best]], digits = digits)
+  invisible(x)
+}

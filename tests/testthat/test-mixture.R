@@ -1,0 +1,257 @@
+# Mixtures of fits: their densities, means and quantiles are those of weighted sums; their weights maximise what they say.
+
+quick_mixture <- function(..., members = 3) {
+  set.seed(1)
+  fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20, members = members, ...)
+}
+
+bayes_mixture <- function(..., members = 2) {
+  set.seed(1)
+  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 30, members = members, ...)
+}
+
+test_that("one member is the fit itself", {
+  set.seed(1)
+  plain <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20)
+  set.seed(1)
+  one <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20, members = 1, combine = "stack")
+  expect_identical(class(one), class(plain))
+  one$arguments$combine <- plain$arguments$combine
+  expect_identical(one[names(one) != "call"], plain[names(plain) != "call"])
+  many <- members(plain)
+  expect_identical(many, structure(list(plain), weights = 1))
+})
+
+test_that("members are the fits of consecutive starts", {
+  mixture <- quick_mixture()
+  set.seed(1)
+  alone <- lapply(1:3, function(k) fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20))
+  parts <- members(mixture)
+  for (k in 1:3) {
+    expect_identical(parts[[k]]$theta, alone[[k]]$theta)
+    expect_equal(predict(parts[[k]], mtcars), predict(alone[[k]], mtcars))
+  }
+  expect_equal(attr(parts, "weights"), rep(1 / 3, 3))
+  expect_s3_class(mixture, c("varnn_mixture", "varnn_nn", "varnn"), exact = TRUE)
+})
+
+test_that("the first member chooses the epochs of all", {
+  set.seed(2)
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 3, members = 2)
+  parts <- members(fit)
+  expect_identical(parts[[1]]$n_epochs, parts[[2]]$n_epochs)
+  expect_identical(parts[[2]]$control$epochs_by, "5-fold cross-validation")
+})
+
+test_that("densities, means, variances and quantiles are those of the weighted sum of normal distributions", {
+  fit <- quick_mixture()
+  w <- c(0.5, 0.3, 0.2)
+  fit$member_weights <- w
+  parts <- members(fit)
+  new <- mtcars[1:6, ]
+  m <- vapply(parts, function(p) predict(p, new), numeric(6))
+  s <- vapply(parts, stats::sigma, 0)
+  fit$eta <- NULL
+  expect_equal(unname(predict(fit, new)), unname(drop(m %*% w)), tolerance = 1e-12)
+  found <- predict(fit, new, interval = "prediction", level = 0.9)
+  for (i in 1:6) for (k in 2:3) {
+    p <- c(NA, 0.05, 0.95)[k]
+    root <- stats::uniroot(function(y) sum(w * stats::pnorm(y, m[i, ], s)) - p, c(-100, 100), tol = 1e-13)$root
+    expect_equal(unname(found[i, k]), root, tolerance = 1e-8)
+  }
+  y <- new$mpg
+  density <- vapply(1:6, function(i) log(sum(w * stats::dnorm(y[i], m[i, ], s))), 0)
+  rows <- rows_with_response(fit, new, NULL, environment())
+  expect_equal(unname(row_log_density(fit, rows)), density, tolerance = 1e-10)
+  set.seed(3)
+  draws <- posterior_predict(fit, new, draws = 40000)
+  mean <- drop(m %*% w)
+  variance <- drop((m^2 + rep(s^2, each = 6)) %*% w) - mean^2
+  expect_true(all(abs(colMeans(draws) - mean) < 5 * sqrt(variance / 40000)))
+  expect_equal(unname(apply(draws, 2, stats::var)), unname(variance), tolerance = 0.05)
+  at_draws <- log_lik(fit, new, draws = 1000)
+  expect_equal(sort(unique(round(at_draws[, 1], 8))), sort(round(stats::dnorm(y[1], m[1, ], s, log = TRUE), 8)))
+  expect_equal(as.vector(table(round(at_draws[, 1], 8)))[order(order(stats::dnorm(y[1], m[1, ], s)))], 1000 * w)
+  all_rows <- vapply(parts, function(p) stats::dnorm(mtcars$mpg, fitted(p), stats::sigma(p)), numeric(32))
+  expect_equal(as.numeric(logLik(fit)), sum(log(all_rows %*% w)), tolerance = 1e-10)
+})
+
+test_that("two equal members answer as one, and the order of members has no influence", {
+  plain <- list(nn = members(quick_mixture(members = 1))[[1]], bayes = members(bayes_mixture(members = 1))[[1]],
+                linear = fit_nn(mpg ~ wt, mtcars, hidden = 0))
+  deterministic <- c("predict", "fitted", "residuals", "deviance", "nobs", "formula", "terms", "weights", "sigma",
+                     "family", "variable.names", "case.names", "model.frame", "labels")
+  for (name in names(plain)) {
+    twice <- new_mixture(list(plain[[name]], plain[[name]]), c(0.3, 0.7))
+    twice$arguments$combine <- "equal"
+    for (f in deterministic)
+      expect_equal(get(f)(twice), get(f)(plain[[name]]), tolerance = 1e-10, label = paste(name, f))
+  }
+  b <- plain$bayes
+  twice <- new_mixture(list(b, b), c(0.3, 0.7))
+  expect_equal(vcov(twice), vcov(b), tolerance = 1e-10)
+  expect_equal(confint(twice), confint(b), tolerance = 1e-7)
+  expect_equal(as.numeric(elbo(twice)), as.numeric(elbo(b)), tolerance = 1e-10)
+  l <- new_mixture(list(plain$linear, plain$linear), c(0.5, 0.5))
+  expect_equal(coef(l), coef(plain$linear))
+  expect_equal(vcov(l), vcov(plain$linear))
+
+  fit <- quick_mixture()
+  fit$member_weights <- c(0.5, 0.3, 0.2)
+  turned <- new_mixture(members(fit)[3:1], c(0.2, 0.3, 0.5))
+  expect_equal(predict(turned, mtcars), predict(new_mixture(members(fit), c(0.5, 0.3, 0.2)), mtcars))
+  expect_equal(predict(turned, mtcars, interval = "prediction"), predict(fit, mtcars, interval = "prediction"))
+})
+
+test_that("moments of the weights are those of the mixture of normal distributions", {
+  set.seed(4)
+  fits <- lapply(c(0.5, 2), function(sd)
+    fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, prior = prior_normal(0, sd), epochs = 300))
+  w <- c(0.4, 0.6)
+  fit <- new_mixture(fits, w)
+  m <- vapply(fits, coef, numeric(3))
+  mean <- drop(m %*% w)
+  expect_equal(coef(fit), mean)
+  v <- w[1] * (vcov(fits[[1]]) + tcrossprod(m[, 1] - mean)) + w[2] * (vcov(fits[[2]]) + tcrossprod(m[, 2] - mean))
+  expect_equal(vcov(fit), v)
+  found <- confint(fit)
+  sd <- vapply(fits, function(f) sqrt(diag(vcov(f))), numeric(3))
+  for (j in 1:3) {
+    root <- stats::uniroot(function(b) sum(w * stats::pnorm(b, m[j, ], sd[j, ])) - 0.025, mean[j] + c(-50, 50),
+                           tol = 1e-13)$root
+    expect_equal(unname(found[j, 1]), root, tolerance = 1e-8)
+  }
+})
+
+test_that("stacking weights maximise the mean log density on the simplex", {
+  set.seed(5)
+  for (k in 2:4) {
+    log_density <- matrix(stats::rnorm(60 * k), 60)
+    case <- stats::rexp(60)
+    w <- stacking_weights(log_density, case)
+    loss <- function(a) -sum(case * log(exp(log_density) %*% softmax_weights(c(a, 0))))
+    best <- stats::optim(numeric(k - 1), loss, method = "BFGS", control = list(reltol = 1e-14, maxit = 1000))
+    expect_lt(loss(log(w[-k] / w[k])), best$value + 1e-6)
+    expect_equal(sum(w), 1)
+    expect_true(all(w >= 0))
+  }
+  expect_equal(stacking_weights(cbind(rep(-1, 5), rep(-3, 5))), c(1, 0), tolerance = 1e-8)
+  expect_equal(stacking_weights(cbind(c(-Inf, -1), c(-1, -Inf))), c(0.5, 0.5))
+})
+
+test_that("members are weighted by evidence, by held-out rows and by folds", {
+  fit <- bayes_mixture(combine = "evidence", members = 3)
+  elbos <- vapply(members(fit), function(m) utils::tail(m$history$elbo, 1) * 32, 0)
+  expect_equal(fit$member_weights, exp(elbos - max(elbos)) / sum(exp(elbos - max(elbos))))
+
+  held_out <- quick_mixture(combine = "stack", validation = 25:32)
+  parts <- members(held_out)
+  density <- vapply(parts, function(p) stats::dnorm(mtcars$mpg[25:32], predict(p, mtcars[25:32, ]), stats::sigma(p),
+                                                    log = TRUE), numeric(8))
+  expect_equal(held_out$member_weights, stacking_weights(density), tolerance = 1e-6)
+
+  set.seed(6)
+  folds <- fit_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 10, members = 2, combine = "stack")
+  after <- stats::runif(1)
+  expect_equal(sum(folds$member_weights), 1)
+  set.seed(6)
+  again <- fit_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 10, members = 2, combine = "stack")
+  expect_identical(again$member_weights, folds$member_weights)
+  expect_identical(stats::runif(1), after)
+})
+
+test_that("every family has draws, intervals and scores of a mixture", {
+  set.seed(7)
+  d <- data.frame(x = stats::rnorm(40), z = stats::rnorm(40))
+  responses <- list(gaussian = d$x + stats::rnorm(40), huber = d$x + stats::rt(40, 2), bernoulli = d$x > 0,
+                    categorical = factor(sample(c("a", "b", "c"), 40, TRUE)), poisson = stats::rpois(40, 3),
+                    negative_binomial = stats::rnbinom(40, 2, mu = 3), gaussian_hetero = d$x + stats::rnorm(40))
+  for (family in names(responses)) {
+    d$y <- responses[[family]]
+    fit <- fit_nn(y ~ ., d, hidden = 2, epochs = 5, members = 2, family = family)
+    expect_identical(dim(posterior_predict(fit, draws = 7))[1:2], c(7L, 40L))
+    expect_identical(dim(log_lik(fit, draws = 7)), c(7L, 40L))
+    epred <- posterior_epred(fit, draws = 200)
+    expect_equal(as.vector(apply(epred, seq_along(dim(epred))[-1], mean)),
+                 as.vector(predict(fit, type = if (family == "categorical") "prob" else "response")), tolerance = 1e-6)
+    expect_true(is.finite(calibration(fit, draws = 20)$log_score))
+    if (!family %in% c("bernoulli", "categorical")) {
+      q <- predict(fit, interval = "prediction", draws = 200)
+      expect_true(all(q[, "lwr"] <= q[, "upr"]))
+    }
+    expect_s3_class(continue(fit, 2), "varnn_mixture")
+    expect_output(print(summary(fit)), "2 members, of equal weight")
+  }
+})
+
+test_that("continue() and update() go on with all members", {
+  fit <- quick_mixture(members = 2)
+  more <- continue(fit, 5)
+  expect_identical(vapply(members(more), function(m) m$n_epochs, 0L), c(25L, 25L))
+  set.seed(2)
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 3, members = 2)
+  set.seed(2)
+  expect_identical(members(update(fit, epochs = 3))[[2]]$theta, members(fit)[[2]]$theta)
+})
+
+test_that("a member that diverges is dropped, said", {
+  set.seed(8)
+  warned <- character()
+  fit <- withCallingHandlers(
+    fit_nn(mpg ~ wt, mtcars, hidden = 20, activation = "linear", members = 12, epochs = 15, optimizer = "sgd",
+           learn_rate = 1, batch_size = 32),
+    warning = function(w) {
+      warned <<- c(warned, class(w)[1], conditionMessage(w))
+      invokeRestart("muffleWarning")
+    })
+  bad <- 12 - length(members(fit))
+  expect_true(bad > 0 && bad < 12)
+  expect_match(warned, sprintf("%d member", bad), all = FALSE)
+  expect_true(all(is.finite(predict(fit))))
+  expect_true(all(vapply(members(fit), function(m) m$stop_reason, "") != "diverged") || length(members(fit)) == 1)
+})
+
+test_that("arguments that are none, and mixtures that are damaged, are refused", {
+  for (bad in list(0, 1e6, -1, 1.5, NA, "three", c(1, 2), NULL))
+    expect_error(fit_nn(mpg ~ wt, mtcars, members = bad), "`members` must be a whole number")
+  expect_error(fit_nn(mpg ~ wt, mtcars, combine = "evidence", members = 2), "`combine` = \"evidence\" needs")
+  expect_error(fit_nn(mpg ~ wt, mtcars, combine = "best"), "`combine`")
+  expect_error(members(1), "`object` must be a fit")
+  fit <- quick_mixture(members = 2)
+  with_field <- function(...) utils::modifyList(fit, list(...), keep.null = TRUE)
+  with_member <- function(k, m) {
+    fit$members[[k]] <- m
+    fit
+  }
+  second <- fit$members[[2]]
+  damage <- list(
+    with_field(member_weights = c(2, -1)), with_field(member_weights = 1), `[[<-`(fit, "members", list()),
+    with_member(2, `[[<-`(second, "theta", second$theta[-1])), with_member(2, "nothing"),
+    with_member(1, `[[<-`(second, "blocks", NULL)), with_member(2, fit), with_member(2, structure(second, class = "varnn")),
+    `[[<-`(fit, "spec", utils::modifyList(fit$spec, list(n_x = 7L))), `[[<-`(fit, "eta", fit$eta[-1, , drop = FALSE]),
+    `[[<-`(fit, "response", fit$response[-1]), `[[<-`(fit, "blocks", NULL), `[[<-`(fit, "n_par", "many")
+  )
+  for (i in seq_along(damage)) expect_error(predict(damage[[i]], mtcars), "The fit is damaged", label = i)
+})
+
+test_that("every method of a fit answers of a mixture, or says why not", {
+  fits <- list(varnn_nn = quick_mixture(members = 2), varnn_bayes_nn = bayes_mixture())
+  own <- function(e) inherits(e, "varnn_error") && !grepl("damaged", conditionMessage(e))
+  more <- list(continue = list(epochs = 1), update = list(), plot = list())
+  for (class in names(fits)) {
+    registered <- readLines(system.file("NAMESPACE", package = "varnn"))
+    pattern <- sprintf("^S3method\\(\"?([a-zA-Z_.]+)\"?,(varnn|%s)\\)$", class)
+    generics <- unique(sub(pattern, "\\1", grep(pattern, registered, value = TRUE)))
+    expect_gt(length(generics), 20)
+    for (name in setdiff(generics, c("close_noise", "remember", "model_title", "result_line"))) {
+      said <- tryCatch({
+        utils::capture.output(suppressMessages(suppressWarnings(
+          do.call(name, c(list(fits[[class]]), more[[name]]), quote = TRUE))))
+        TRUE
+      }, error = function(e) if (own(e)) TRUE else conditionMessage(e))
+      expect_true(isTRUE(said), label = paste(class, name, said))
+    }
+  }
+  for (which in c("fit", "history")) expect_silent(plot(fits$varnn_nn, which))
+  expect_error(plot(fits$varnn_nn, "network"), "which")
+})
