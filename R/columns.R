@@ -83,6 +83,7 @@ column_names <- function(data) {
 column_values <- function(data, j) {
   v <- if (is.matrix(data)) data[, j] else data[[j]]
   if (inherits(v, "integer64")) v <- integer64_values(v)
+  if (is.character(v)) v <- unclass(v)
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
 }
 
@@ -147,7 +148,7 @@ check_columns_known <- function(given, known) {
 new_column <- function(v, name, family, numeric) {
   check_column_class(v, name)
   type <- if (is.factor(v)) "factor" else typeof(v)
-  if (is.character(v)) v <- factor(as.vector(unclass(v)))
+  if (is.character(v)) v <- factor(as.vector(v))
   if (is.factor(v)) v <- droplevels(v)
   check_column_levels(v, name)
   if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(v, name)
@@ -378,6 +379,7 @@ refound_columns <- function(fit, data, envir) {
   }
   columns <- fit$design$variables
   if (length(column_names(found$data)) != length(columns)) return(list(x = matrix(0, found$n, 0)))
+  for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), "the training data")
   out <- c(found[setdiff(names(found), c("data", "given"))], list(design = fit$design),
            input_output(columns, raw_values(columns, found$data, found$n)))
   if (!is.null(found$given)) out$x <- cbind(out$x, unname(found$given$x))
