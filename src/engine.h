@@ -18,6 +18,7 @@
 #include "engine/covariance.c"
 #include "engine/op.c"
 #include "engine/posterior.c"
+#include "engine/linear.c"
 #include "engine/model.c"
 #include "engine/optimizer.c"
 #include "engine/train.c"

@@ -1,4 +1,5 @@
 /* The ops of random variables: draws and their KL, and the moments that stand for draws where these are known. */
+#include "activation.h"
 #include "op.h"
 #include "prior.h"
 #include "vmath.h"
@@ -162,9 +163,6 @@ static void variance_backward(nn_tape *t, nn_node *n) {
   for (size_t i = 0; i < size; i++) d[i] += 2 * n->grad[i] * n->value[i];
 }
 
-/* A variance from which a root is taken. */
-static inline real positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
-
 /* y = m + sqrt(v) eps: a draw of a unit from its mean and variance, in place of one of its weights; in the mean m.
  * aux: eps, then sqrt(v). Kingma, Salimans & Welling (2015). */
 static void local_forward(nn_tape *t, nn_node *n) {
@@ -172,7 +170,7 @@ static void local_forward(nn_tape *t, nn_node *n) {
   const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
   real *eps = n->aux, *sd = n->aux + size;
   standard_draws(t, n, eps);
-  for (size_t i = 0; i < size; i++) sd[i] = positive(v[i]);
+  for (size_t i = 0; i < size; i++) sd[i] = vmath_positive(v[i]);
   vmath_sqrt(size, sd, sd);
   NN_SIMD
   for (size_t i = 0; i < size; i++) n->value[i] = m[i] + sd[i] * eps[i];
@@ -190,63 +188,35 @@ static void local_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* Beyond, a standard normal's distribution function is 0 or 1 to all digits, and its products subnormal and slow. */
-#ifdef NN_SINGLE
-#define NN_FAR 12
-#else
-#define NN_FAR 36
-#endif
-
-/* E max(a, 0) = s [pdf(u) + u cdf(u)], a ~ N(m, v), s = sqrt(v), u = m / s. aux: cdf(u), then pdf(u) / 2s. */
-static void relu_mean_forward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
-  real *restrict cdf = n->aux, *restrict half = n->aux + size, *restrict value = n->value;
-  for (size_t i = 0; i < size; i++) half[i] = positive(v[i]);
-  vmath_sqrt(size, half, half);
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) {
-    real inverse = 1 / half[i], u = m[i] * inverse, e;
-    u = vmath_if_negative(NN_FAR - u, NN_FAR, u);
-    u = vmath_if_negative(u + NN_FAR, -NN_FAR, u);
-    real c = vmath_normal(u, &e), pdf = (real)0.39894228040143267794 * e;
-    value[i] = half[i] * pdf + m[i] * c;
-    cdf[i] = c;
-    half[i] = pdf * inverse / 2;
-  }
+/* The mean of an activation at a random input with mean m and variance v; aux: its slopes in m, then in v. */
+static void activate_mean_forward(nn_tape *t, nn_node *n) {
+  nn_activations[n->option].moments->mean(size_of(t, n), input_of(t, n, 0)->value,
+                                          input_of(t, n, 1)->value, n->aux, n->value);
 }
 
-/* dm += d cdf(u); dv += d pdf(u) / 2s */
-static void relu_mean_backward(nn_tape *t, nn_node *n) {
+static void activate_mean_backward(nn_tape *t, nn_node *n) {
   size_t size = size_of(t, n);
-  const real *cdf = n->aux, *half = n->aux + size;
+  const real *slope_m = n->aux, *slope_v = n->aux + size;
   real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
   NN_SIMD
   for (size_t i = 0; i < size; i++) {
-    dm[i] += n->grad[i] * cdf[i];
-    dv[i] += n->grad[i] * half[i];
+    dm[i] += n->grad[i] * slope_m[i];
+    dv[i] += n->grad[i] * slope_v[i];
   }
 }
 
-/* E max(a, 0)^2 = m h + v cdf(u), h = E max(a, 0): the value of node `option`, whose aux has cdf(u). */
-static void relu_second_forward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *m = input_of(t, n, 0)->value, *v = input_of(t, n, 1)->value;
-  const real *h = t->node[n->option].value, *cdf = t->node[n->option].aux;
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) n->value[i] = m[i] * h[i] + v[i] * cdf[i];
+/* The mean of its square; its own mean is node `option`. */
+static void activate_second_forward(nn_tape *t, nn_node *n) {
+  const nn_node *mean = &t->node[n->option];
+  nn_activations[mean->option].moments->second(size_of(t, n), input_of(t, n, 0)->value,
+                                               input_of(t, n, 1)->value, mean->aux, mean->value,
+                                               n->value);
 }
 
-/* dm += 2 d h; dv += d cdf(u) */
-static void relu_second_backward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *h = t->node[n->option].value, *cdf = t->node[n->option].aux;
-  real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) {
-    dm[i] += 2 * n->grad[i] * h[i];
-    dv[i] += n->grad[i] * cdf[i];
-  }
+static void activate_second_backward(nn_tape *t, nn_node *n) {
+  const nn_node *mean = &t->node[n->option];
+  nn_activations[mean->option].moments->second_backward(
+      size_of(t, n), mean->aux, mean->value, n->grad, fresh_grad(t, n, 0), fresh_grad(t, n, 1));
 }
 
 /* y [k, cols] = w_f w_s element by element, w_f rows eta_row, ... of w, w_s the k rows that follow: times the variances of

@@ -19,8 +19,8 @@ enum {
   OP_SQUARE,
   OP_VARIANCE,
   OP_LOCAL,
-  OP_RELU_MEAN,
-  OP_RELU_SECOND,
+  OP_ACTIVATE_MEAN,
+  OP_ACTIVATE_SECOND,
   OP_CENTER,
   OP_PENALTY,
   OP_ABSOLUTE,
@@ -40,10 +40,13 @@ enum {
   NN_N_OPS
 };
 
-/* The weights so far that depend on each other (covariance.c): their number; the distance of those that do; the node with the
- * noise they share and that with the products of their factors, or -1. */
+/* The weights so far that depend on each other (covariance.c). */
 typedef struct {
-  int start, stride, noise, gram;
+  int start;   /* their number */
+  int stride;  /* the distance of those that depend on each other; 0: all share `rank` numbers */
+  int of_unit; /* how many a unit has */
+  int rank;    /* of their shared numbers */
+  int noise, gram; /* nodes of the noise they share, of the products of their factors, or -1 */
 } nn_joint;
 
 static const nn_op nn_ops[NN_N_OPS];

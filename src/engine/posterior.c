@@ -1,8 +1,18 @@
-/* Posteriors: how weights, or a bottleneck, become a value and a KL on the tape, or their moments and a KL. The parts that they
+/* Posteriors: how weights, or a bottleneck, become a value on the tape, at a draw or as moments, and a KL. The parts that they
  * are made of are leaves (weights) or outputs of layers (a bottleneck); the ops are the same. */
 #include "op.h"
 
 enum { NN_MAX_PARTS = 4 };
+
+/* A random variable to put on the tape. */
+typedef struct {
+  int rows, cols, part[NN_MAX_PARTS]; /* the shape of its first parts; their nodes */
+  const nn_prior *prior;
+  double sd;       /* the prior's */
+  nn_joint *joint; /* the weights that its own depend on; NULL: these are independent */
+  int by_entry;    /* the moments of each of its entries are wanted, not just those of units */
+  int kl[2];       /* out: the nodes of its KL, or -1 */
+} nn_variable;
 
 /* The weights that a weight depends on: none; in the last dense layer those of its unit; all before it; all, by numbers that
  * they share. */
@@ -12,108 +22,116 @@ typedef struct {
   const char *name;
   int n_parts; /* a point: the value; a normal distribution: mu, log_sigma */
   nn_dependence depends;
-  /* The value's node; its KL's node, or -1. sd: the prior's. */
-  int (*push)(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl);
-  /* The nodes of its mean and, as the result, its variance; its KL's. NULL: those of units are not known. */
-  int (*moments)(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl);
+  nn_value (*draw)(nn_tape *t, nn_variable *v);
+  nn_value (*moments)(nn_tape *t, nn_variable *v); /* NULL: those of units are not known */
 } nn_posterior;
 
-static int point_push(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
-  (void)t, (void)prior, (void)sd;
-  *kl = -1;
-  return part[0];
+static nn_value point_draw(nn_tape *t, nn_variable *v) {
+  (void)t;
+  return value_of(v->part[0], v->rows, v->cols);
 }
 
-static int push_draw(nn_tape *t, const int *part) {
-  const nn_node *mu = &t->node[part[0]];
-  nn_node draw = {.op = OP_DRAW,
-                  .input = {part[0], part[1], -1},
-                  .rows = mu->rows,
-                  .cols = mu->cols,
-                  .aux_rows = 2 * mu->rows};
-  return tape_push(t, draw);
-}
-
-/* sigma: the node that has it; draw: the value at a draw, where the KL is one draw's, -1 to make one; then sigma's node has
- * its eps, too. */
-static int push_kl(nn_tape *t, const int *part, const nn_prior *prior, double sd, int sigma,
-                   int draw) {
-  const nn_node *mu = &t->node[part[0]];
-  int is_mc = prior->mc || !nn_priors[prior->kind].kl;
-  if (is_mc && draw < 0) sigma = draw = push_draw(t, part);
-  nn_node kl = {.op = is_mc ? OP_KL_MC : OP_KL,
-                .input = {part[0], part[1], is_mc ? draw : -1},
-                .rows = 1,
-                .cols = mu->cols > 0,
-                .option = sigma,
-                .aux_rows = is_mc ? tape_times(t, mu->rows, mu->cols > 0 ? mu->cols : 1) : 0,
-                .setting = sd,
-                .prior = prior};
-  return tape_push(t, kl);
-}
-
-static int normal_push(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
-  int draw = push_draw(t, part);
-  *kl = push_kl(t, part, prior, sd, draw, draw);
-  return draw;
-}
-
-static int normal_moments(nn_tape *t, const int *part, const nn_prior *prior, double sd, int *kl) {
-  const nn_node *mu = &t->node[part[0]];
-  nn_node variance = {.op = OP_VARIANCE,
-                      .input = {part[1], -1, -1},
-                      .rows = mu->rows,
-                      .cols = mu->cols,
-                      .aux_rows = mu->rows};
-  int node = tape_push(t, variance);
-  *kl = push_kl(t, part, prior, sd, node, -1);
-  return node;
+static int push_draw(nn_tape *t, const nn_variable *v) {
+  return push_like(t, value_of(-1, v->rows, v->cols), OP_DRAW, v->part[0], v->part[1], 2);
 }
 
 /* An op on the factors of a leaf, whose parts are mu, log_sigma and F, with this many rows. */
-static int push_factors(nn_tape *t, int op, const int *part, const nn_joint *j, int first,
-                        int rows) {
-  const nn_node *mu = &t->node[part[0]];
+static int push_factors(nn_tape *t, const nn_variable *v, int op, int first, int rows) {
+  const nn_joint *j = v->joint;
   nn_node node = {.op = op,
-                  .input = {first, part[2], -1},
+                  .input = {first, v->part[2], -1},
                   .rows = rows,
-                  .cols = mu->cols,
+                  .cols = v->cols,
                   .aux_rows = op == OP_MARGINAL ? rows : 0,
                   .start = j->start,
                   .stride = j->stride};
   if (op == OP_MIX) {
     node.option = j->noise;
-    node.aux_rows = j->stride && mu->cols ? j->start / mu->cols + 1 + rows : 0;
+    node.aux_rows = j->stride ? j->start / v->cols + 1 + rows : 0;
   }
   return tape_push(t, node);
 }
 
 /* The node of dependent weights; draw: that of independent ones, of which they are made. */
-static int joint_draw(nn_tape *t, const int *part, nn_joint *j, int draw) {
-  int mix = push_factors(t, OP_MIX, part, j, draw, t->node[part[0]].rows);
-  if (j->stride) j->noise = mix;
+static int push_mix(nn_tape *t, const nn_variable *v, int draw) {
+  int mix = push_factors(t, v, OP_MIX, draw, v->rows);
+  if (v->joint->stride) v->joint->noise = mix;
   return mix;
 }
 
-/* The KL of a leaf of dependent weights, two nodes or one; what they owe to factors that all share is in j->gram. draw, mix:
- * those of a draw, or -1. */
-static void joint_kl(nn_tape *t, const int *part, const nn_prior *prior, double sd, nn_joint *j,
-                     int draw, int mix, int *kl) {
-  kl[1] = -1;
-  if (!j->stride) {
-    int k = t->node[j->noise].rows;
-    nn_node gram = {.op = OP_GRAM, .input = {part[1], part[2], j->gram}, .rows = k, .cols = k};
-    j->gram = tape_push(t, gram);
+/* Node of the standard deviations of dependent entries, each by itself. */
+static int push_marginal(nn_tape *t, const nn_variable *v) {
+  return push_factors(t, v, OP_MARGINAL, v->part[1], v->rows);
+}
+
+static int push_gram(nn_tape *t, const nn_variable *v) {
+  const int k = v->joint->rank;
+  nn_node gram = {
+      .op = OP_GRAM, .input = {v->part[1], v->part[2], v->joint->gram}, .rows = k, .cols = k};
+  return tape_push(t, gram);
+}
+
+/* The KL at a draw, where it has no closed form. */
+static void push_kl_of_draw(nn_tape *t, nn_variable *v, int draw, int value) {
+  if (draw < 0) {
+    draw = push_draw(t, v);
+    value = v->joint ? push_mix(t, v, draw) : draw;
   }
-  if (prior->mc || !nn_priors[prior->kind].kl) {
-    if (draw < 0) draw = push_draw(t, part), mix = joint_draw(t, part, j, draw);
-    kl[0] = push_kl(t, part, prior, sd, draw, mix);
-    return;
+  nn_node kl = {.op = OP_KL_MC,
+                .input = {v->part[0], v->part[1], value},
+                .rows = 1,
+                .cols = v->cols > 0,
+                .option = draw,
+                .aux_rows = tape_times(t, v->rows, v->cols > 0 ? v->cols : 1),
+                .setting = v->sd,
+                .prior = v->prior};
+  v->kl[0] = tape_push(t, kl);
+}
+
+/* The KL; what dependent weights owe to factors that all share is in joint->gram. draw, value: of a draw, or -1; sigma: the node
+ * whose work space has it. Returns the node of the standard deviations of dependent entries, or -1. */
+static int push_kl(nn_tape *t, nn_variable *v, int draw, int value, int sigma) {
+  int log_sigma = v->part[1];
+  if (v->joint && !v->joint->stride) v->joint->gram = push_gram(t, v);
+  if (v->prior->mc || !nn_priors[v->prior->kind].kl) {
+    push_kl_of_draw(t, v, draw, value);
+    return -1;
   }
-  int marginal[] = {part[0], push_factors(t, OP_MARGINAL, part, j, part[1], t->node[part[0]].rows)};
-  nn_node gap = {.op = OP_GAP, .input = {marginal[1], part[1], -1}, .rows = 1, .cols = 1};
-  kl[0] = push_kl(t, marginal, prior, sd, marginal[1], -1);
-  kl[1] = tape_push(t, gap);
+  if (v->joint) log_sigma = sigma = push_marginal(t, v);
+  nn_node kl = {.op = OP_KL,
+                .input = {v->part[0], log_sigma, -1},
+                .rows = 1,
+                .cols = v->cols > 0,
+                .option = sigma,
+                .setting = v->sd,
+                .prior = v->prior};
+  nn_node gap = {.op = OP_GAP, .input = {log_sigma, v->part[1], -1}, .rows = 1, .cols = 1};
+  v->kl[0] = tape_push(t, kl);
+  if (!v->joint) return -1;
+  v->kl[1] = tape_push(t, gap);
+  return log_sigma;
+}
+
+static nn_value normal_draw(nn_tape *t, nn_variable *v) {
+  int draw = push_draw(t, v), value = v->joint ? push_mix(t, v, draw) : draw;
+  push_kl(t, v, draw, value, draw);
+  return value_of(value, v->rows, v->cols);
+}
+
+/* Of dependent weights `by` has a row for each unit and weight of a unit, that is, for each of the unit's eps. */
+static nn_value normal_moments(nn_tape *t, nn_variable *v) {
+  nn_value w = value_of(v->part[0], v->rows, v->cols);
+  if (!v->joint) {
+    w.variance = push_like(t, w, OP_VARIANCE, v->part[1], -1, 1);
+    push_kl(t, v, -1, -1, w.variance);
+    return w;
+  }
+  w.by = push_factors(t, v, OP_UNPACK, v->part[1], tape_times(t, v->rows, v->joint->of_unit));
+  int log_sd = push_kl(t, v, -1, -1, -1);
+  if (!v->by_entry) return w;
+  if (log_sd < 0) log_sd = push_marginal(t, v);
+  w.variance = push_like(t, w, OP_VARIANCE, log_sd, -1, 1);
+  return w;
 }
 
 /* The number of factors of the next `size` dependent weights. */
@@ -128,9 +146,9 @@ static double joint_factors(const nn_joint *j, double size) {
 
 enum { NN_POINT };
 static const nn_posterior nn_posteriors[] = {
-    [NN_POINT] = {"point", 1, NN_ON_NONE, point_push, NULL},
-    {"meanfield", 2, NN_ON_NONE, normal_push, normal_moments},
-    {"last_layer", 2, NN_ON_UNIT, normal_push, normal_moments},
-    {"full", 2, NN_ON_EARLIER, normal_push, NULL},
-    {"lowrank", 2, NN_ON_SHARED, normal_push, NULL},
+    [NN_POINT] = {"point", 1, NN_ON_NONE, point_draw, NULL},
+    {"meanfield", 2, NN_ON_NONE, normal_draw, normal_moments},
+    {"last_layer", 2, NN_ON_UNIT, normal_draw, normal_moments},
+    {"full", 2, NN_ON_EARLIER, normal_draw, NULL},
+    {"lowrank", 2, NN_ON_SHARED, normal_draw, NULL},
 };

@@ -5,6 +5,7 @@
 
 #include "target.h"
 #include "subnormal.h"
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* What each op requires of shapes, looked at when it is pushed: those of its inputs, its own and its work space, as the
  * formulas above its kernels have them. The kernels rely on it. A node's inputs are earlier nodes or absent, and its rows
  * and columns are counted by ints, before these functions are asked. */
+#include "activation.h"
 #include "family.h"
 #include "op.h"
 
@@ -76,9 +77,14 @@ static int kl_free_fits(const nn_tape *t, const nn_node *n) {
          mu->cols == 0 && is_per_observation(n);
 }
 
-static int relu_second_fits(const nn_tape *t, const nn_node *n) {
+static int activate_mean_fits(const nn_tape *t, const nn_node *n) {
+  const nn_unit_moments *of = nn_activations[n->option].moments;
+  return two_like_with_2_fit(t, n) && of && of->mean;
+}
+
+static int activate_second_fits(const nn_tape *t, const nn_node *n) {
   const nn_node *mean = named(t, n->option);
-  return two_like_fit(t, n) && is_like(mean, n) && mean->op == OP_RELU_MEAN;
+  return two_like_fit(t, n) && is_like(mean, n) && mean->op == OP_ACTIVATE_MEAN;
 }
 
 static int penalty_fits(const nn_tape *t, const nn_node *n) {

@@ -20,22 +20,46 @@ static void tape_refuse(nn_tape *t, nn_status why) {
   if (t->status == NN_OK) t->status = why;
 }
 
-/* The place of a node that fits. On a tape that is no good that of the first node: then there is always one to look at. */
+/* The place of a node that fits. On a tape that is no good that of the first node. */
 static int tape_push(nn_tape *t, nn_node node) {
   if (!is_shape(&node)) tape_refuse(t, node.rows > 0 ? NN_TOO_LARGE : NN_BAD_SPEC);
-  if ((size_t)t->n_nodes >= t->node_room || !has_inputs(t, &node)) tape_refuse(t, NN_BAD_SPEC);
-  if (t->status == NN_OK && !nn_ops[node.op].fits(t, &node)) tape_refuse(t, NN_BAD_SPEC);
+  if (t->n_nodes >= t->node_room || !has_inputs(t, &node)) tape_refuse(t, NN_BAD_SPEC);
+  if (t->node && t->status == NN_OK && !nn_ops[node.op].fits(t, &node)) tape_refuse(t, NN_BAD_SPEC);
   if (t->status != NN_OK) return 0;
-  node.needs_grad = node.needs_grad != 0;
-  for (int k = 0; k < NN_MAX_INPUTS; k++)
-    if (node.input[k] >= 0) node.needs_grad |= t->node[node.input[k]].needs_grad;
-  t->node[t->n_nodes] = node;
+  for (int k = 0; k < NN_MAX_INPUTS && t->node; k++) {
+    if (node.input[k] < 0) continue;
+    node.needs_grad |= t->node[node.input[k]].needs_grad;
+    t->node[node.input[k]].readers++;
+  }
+  if (t->node) t->node[t->n_nodes] = node;
   return t->n_nodes++;
 }
 
 static void tape_push_term(nn_tape *t, nn_term term) {
-  if ((size_t)t->n_terms >= t->term_room) tape_refuse(t, NN_BAD_SPEC);
-  if (t->status == NN_OK) t->term[t->n_terms++] = term;
+  if (t->n_terms >= t->term_room) tape_refuse(t, NN_BAD_SPEC);
+  if (t->status != NN_OK) return;
+  if (t->term) t->term[t->n_terms] = term;
+  t->n_terms++;
+}
+
+/* The value of a node that is known or drawn. */
+static nn_value value_of(int node, int rows, int cols) {
+  return (nn_value){rows, cols, node, -1, -1, -1, -1};
+}
+static nn_value no_value(void) { return value_of(-1, 0, 0); }
+
+/* An op on two nodes that makes numbers of a value's shape. */
+static nn_node node_like(nn_value like, int op, int first, int second, int aux_per_row) {
+  nn_node node = {.op = op,
+                  .input = {first, second, -1},
+                  .rows = like.rows,
+                  .cols = like.cols,
+                  .aux_rows = aux_per_row * like.rows};
+  return node;
+}
+
+static int push_like(nn_tape *t, nn_value like, int op, int first, int second, int aux_per_row) {
+  return tape_push(t, node_like(like, op, first, second, aux_per_row));
 }
 
 /* a b as a number of rows or columns; a tape whose nodes would be larger is no good. */

@@ -17,13 +17,13 @@ typedef struct nn_node {
   int op;
   int input[NN_MAX_INPUTS]; /* earlier nodes, or -1 */
   int rows, cols;
-  int layer;  /* dense: its layer in the specification */
   int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
   int start, stride; /* covariance.c: number of its first entry; distance of dependent entries */
   int needs_grad, reached;
-  int in_place; /* its value and gradient take the place of its first input's, which has no other use */
+  int readers; /* nodes that have it as an input */
+  int in_place; /* its value and gradient take the place of its first input's, which has no other reader */
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
   double setting;
   const nn_prior *prior; /* kl */
@@ -31,17 +31,27 @@ typedef struct nn_node {
   real *value, *grad, *aux;
 } nn_node;
 
+/* A value on the tape is a distribution: nodes of one shape, or -1. */
+typedef struct {
+  int rows, cols; /* cols 0: one per observation */
+  int mean;       /* or the value itself, where it is known or drawn: then variance is -1 */
+  int variance;
+  int second; /* the mean of its square, where that has a node of its own */
+  int by,
+      spread; /* rows that depend on each other do by a matrix times independent numbers with variances `spread` (-1: 1) */
+} nn_value;
+
 typedef struct {
   int kind, node, source; /* source: block of an nll, layer of the others */
 } nn_term;
 
 typedef struct {
-  nn_node *node;
+  nn_node *node; /* NULL: nodes and terms are only counted */
   nn_term *term;
   int n_nodes, n_terms;
-  size_t node_room, term_room; /* how many there are places for */
-  nn_status status;            /* not NN_OK: a node did not fit, and the tape is no good */
-  int n_obs, max_obs;          /* columns of this chunk; the most it can have */
+  int node_room, term_room; /* how many there are places for */
+  nn_status status;         /* not NN_OK: a node did not fit, and the tape is no good */
+  int n_obs, max_obs;       /* columns of this chunk; the most it can have */
   nn_mode mode;
   int first_draw, first_chunk; /* of a step: gradients are written, not added to */
   unsigned pass;               /* of the weights' part, from 0 */

@@ -298,4 +298,7 @@ static double vmath_log_factorial(double y) {
   return y < 2 && (y == 0 || y == 1) ? 0 : vmath_log_rising(y, 1, &unused);
 }
 
+/* A variance from which a root is taken. */
+static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
+
 #endif

@@ -459,6 +459,55 @@ test_that("draws of units have at least five times less gradient variance than d
   expect_gt(variance[["weight"]] / variance[["local"]], 5)
 })
 
+test_that("units of a bottleneck are drawn as those of a dense layer: same moments, same gradient, less variance", {
+  for (kind in independent_posteriors()) {
+    set.seed(7)
+    layers <- list(layer("latent", 2, kind), layer("dense", 1, "bias"))
+    case <- a_case(layers, list(a_block("gaussian", 1, "fixed", log(0.5))), posterior = "meanfield", n = 20, missing = 0)
+    layout <- spec_layout(case$spec)$leaves
+    leaf <- function(name) {
+      at <- layout[layout$name == name, ]
+      matrix(case$theta[leaf_index(at)], at$rows)
+    }
+    x <- case$data$x
+    mean <- x %*% t(leaf("layer1.weight")) + rep(leaf("layer1.bias"), each = 20)
+    variance <- x^2 %*% t(exp(2 * leaf("layer1.weight.log_sigma"))) + rep(exp(2 * leaf("layer1.bias.log_sigma")),
+                                                                           each = 20)
+    gradients <- lapply(c(weight = "weight", local = "local"), function(estimator) {
+      case$spec$estimator <- estimator
+      if (kind == "point") {
+        z <- engine_run(case$spec, case$theta, case$data, "z", sample = TRUE, draws = repeats(10000, 500))
+        z <- t(matrix(z, 40))
+        expect_true(all(standard_errors_off(z, as.vector(mean)) < 4.5))
+        expect_true(all(standard_errors_off(sweep(z, 2, as.vector(mean))^2, as.vector(variance)) < 4.5))
+      }
+      t(replicate(repeats(4000, 100), engine_gradient(case$spec, case$theta, case$data, a_control(20))$gradient))
+    })
+    spread <- lapply(gradients, function(g) apply(g, 2, stats::var))
+    off <- (colMeans(gradients$weight) - colMeans(gradients$local)) / sqrt((spread$weight + spread$local) /
+                                                                            nrow(gradients$weight))
+    expect_lt(max(abs(off[spread$weight > 0])), 4.5)
+    expect_gt(sum(spread$weight) / sum(spread$local), 3)
+  }
+})
+
+test_that("tied weights are the same in both layers, so that their units cannot be drawn apart", {
+  set.seed(8)
+  layers <- list(layer("dense", 2, "none"), layer("tied", 1))
+  spec <- new_spec(3, layers, list(a_block("gaussian", 3)), posterior = "meanfield")
+  layout <- spec_layout(spec)$leaves
+  theta <- a_theta(spec)
+  leaf <- function(i) matrix(theta[leaf_index(layout[i, ])], layout$rows[i])
+  x <- matrix(stats::rnorm(6), 2)
+  truth <- x %*% (crossprod(leaf(1)) + diag(colSums(exp(2 * leaf(2))))) + rep(leaf(3), each = 2)
+  eta <- t(matrix(engine_run(spec, theta, engine_data(x), sample = TRUE, draws = repeats(10000, 500)), 6))
+  expect_true(all(standard_errors_off(eta, as.vector(truth)) < 4.5))
+  for (estimator in c("local", "exact")) {
+    spec$estimator <- estimator
+    expect_error(spec_layout(spec), "do not fit")
+  }
+})
+
 test_that("the KL from a Laplace prior has its closed form, that from a mixture is a Monte Carlo mean", {
   unit <- engine_data(matrix(1), matrix(0))
   kl <- function(spec, theta) engine_gradient(spec, theta, unit, a_control(1), term_alone("kl_weights"))$loss
