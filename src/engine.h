@@ -1,28 +1,13 @@
-/* The whole engine in the order of its levels, for one precision and one kind of processor (target.h); ends with its
+/* The whole engine, for one precision and one kind of processor (target.h); ends with its
  * table of entry points. */
 #include "engine/target.h"
 #if NN_VECTOR_BYTES == 16 || defined(NN_HAS_AVX)
-#include "engine/vmath.c"
-#include "engine/moments.c"
 #include "engine/mixture.c"
+#include "engine/moments.c"
 #include "engine/quantile.c"
-#include "engine/random.c"
-#include "engine/linalg.c"
-#include "engine/activation.c"
-#include "engine/family.c"
-#include "engine/prior.c"
-#include "engine/op.h"
-#include "engine/tape.c"
-#include "engine/shape.c"
-#include "engine/draw.c"
-#include "engine/covariance.c"
-#include "engine/op.c"
-#include "engine/posterior.c"
-#include "engine/linear.c"
-#include "engine/model.c"
-#include "engine/optimizer.c"
-#include "engine/train.c"
 #include "engine/run.c"
+#include "engine/train.c"
+#include "engine/vmath.c"
 
 const nn_engine NN_ENGINE = {
     model_bytes, model_build, model_describe, model_leaf, model_term,

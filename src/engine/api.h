@@ -1,7 +1,6 @@
 /* What the caller of the engine sees: a model's specification, data, a training job, a run, and one table of entry
  * points per precision. Nothing here depends on the precision. All memory is the caller's. */
-#ifndef NN_API_H
-#define NN_API_H
+#pragma once
 
 #include <stddef.h>
 #include "target.h"
@@ -229,5 +228,3 @@ int nn_optimizer_slots(int optimizer);
 int nn_optimizer_full_batch(int optimizer);
 double nn_layer_below(int layer);       /* its setting is at least 0 and below this */
 const char *nn_layer_option(int layer); /* the table that its option names a row of */
-
-#endif

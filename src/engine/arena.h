@@ -1,7 +1,6 @@
 /* A bump allocator over the caller's memory. Without a base it only counts, so the code that lays memory out is also
  * the code that measures it. What is more than a size_t counts as SIZE_MAX. */
-#ifndef NN_ARENA_H
-#define NN_ARENA_H
+#pragma once
 
 #include "real.h"
 
@@ -72,5 +71,3 @@ static inline void arena_prefetch(size_t bytes, const void *memory) {
 
 /* Bytes to ask for: what was counted and room to align the base. */
 static size_t arena_bytes(const nn_arena *a) { return sum_of_sizes(a->used, NN_ALIGN); }
-
-#endif

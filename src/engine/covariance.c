@@ -2,8 +2,18 @@
  * share: the eps of earlier weights (F and sigma are then the rows of a Cholesky factor), or k numbers that all weights share.
  * A leaf's entries i have numbers start + i among the weights that are dependent. `stride` is 0 for k shared numbers, else
  * entry g depends on g - stride, g - 2 stride, ... The factors of an entry stand side by side. */
-#include "op.h"
+#pragma once
+#include "tape.c"
 #include "vmath.h"
+
+/* The weights so far that depend on each other (covariance.c). */
+typedef struct {
+  int start;   /* their number */
+  int stride;  /* the distance of those that depend on each other; 0: all share `rank` numbers */
+  int of_unit; /* how many a unit has */
+  int rank;    /* of their shared numbers */
+  int noise, gram; /* nodes of the noise they share, of the products of their factors, or -1 */
+} nn_joint;
 
 /* How many factors entry i of a node has, and the place of the first of its e. */
 static inline int factors_of(const nn_node *n, const nn_node *factor, size_t i, size_t *first) {

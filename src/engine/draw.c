@@ -1,7 +1,8 @@
 /* The ops of random variables: draws and their KL, and the moments that stand for draws where these are known. */
-#include "activation.h"
-#include "op.h"
-#include "prior.h"
+#pragma once
+#include "activation.c"
+#include "prior.c"
+#include "tape.c"
 #include "vmath.h"
 
 /* As many of N(0, 1) as the node has numbers; 0 in the mean. */

@@ -32,7 +32,27 @@
  *
  * Every number of C is the sum over p in order, block by block, added to what was there before. It does not depend on the
  * tile or strip that the number is in, nor on the thread: with several, each computes a part of the rows or columns of C. */
-#include "linalg.h"
+#pragma once
+#include "api.h"
+#include "arena.h"
+
+/* C = op(A) op(B) + start: column-major, C m x n, op(A) m x k, op(B) k x n. start: NULL for 0, C itself to add to it, or one
+ * column (start_step 0, else m) that is added to every column of C. */
+typedef struct {
+  int a_transposed, b_transposed, m, n, k;
+  const real *a, *b, *start;
+  size_t start_step;
+  real *c;
+} nn_product;
+
+/* How products are computed: the caller's wishes, and memory for a panel of A per thread. */
+typedef struct {
+  nn_compute wish;
+  real *panel;
+} nn_linalg;
+
+static void linalg_place(nn_linalg *l, nn_arena *a);
+static void linalg_product(const nn_linalg *l, const nn_product *p);
 
 #ifndef NN_SINGLE
 #ifndef USE_FC_LEN_T
@@ -217,8 +237,8 @@ typedef struct {
 
 /* Of a part of a product what comes from k columns of op(A), from the first'th. */
 static void block_product(const nn_product *p, window c, int first, int k, real *panel) {
-  const size_t m = (size_t)p->m, row = p->a_transposed ? (size_t)p->k : 1,
-               column = p->a_transposed ? 1 : m, left = (size_t)c.left;
+  const size_t m = (size_t)p->m, a_row = p->a_transposed ? (size_t)p->k : 1,
+               a_column = p->a_transposed ? 1 : m, left = (size_t)c.left;
   strip s = {.n = c.right - c.left, .k = k, .c_step = m};
   s.start_step = first ? m : p->start_step;
   s.b_row = p->b_transposed ? (size_t)p->n : 1, s.b_step = p->b_transposed ? 1 : (size_t)p->k;
@@ -227,8 +247,8 @@ static void block_product(const nn_product *p, window c, int first, int k, real 
   for (int i = c.from, rows; i < c.to; i += rows) {
     rows = strip_rows(c.to - i);
     const int height = strip_height(rows), packs = p->a_transposed || height > rows;
-    const real *a = p->a + (size_t)i * row + (size_t)first * column;
-    if (packs) pack(a, row, column, rows, height, k, panel);
+    const real *a = p->a + (size_t)i * a_row + (size_t)first * a_column;
+    if (packs) pack(a, a_row, a_column, rows, height, k, panel);
     s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : m;
     s.start = start ? start + left * s.start_step + i : NULL, s.c = p->c + left * m + i;
     strip_product(s, rows);

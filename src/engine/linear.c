@@ -1,6 +1,8 @@
 /* Linear layers: units W x + b, whose weights are leaves of theta, as the posterior makes them, and stand for their draws as the
  * estimator says. */
+#pragma once
 #include "model.h"
+#include "posterior.c"
 
 /* Factors of dependent weights; parameters. */
 enum { NN_MOST_FACTORS = 100000000 };

@@ -1,4 +1,5 @@
 /* Quantiles of mixtures of normal distributions: what draws of the weights predict of a gaussian response. */
+#pragma once
 #include "api.h"
 #include "arena.h"
 #include "vmath.h"

@@ -1,7 +1,9 @@
 /* From a specification to a tape: the layer table, whose rows push a few ops each, and the terms of the loss. */
-#include "model.h"
-#include "activation.h"
-#include "op.h"
+#pragma once
+#include "activation.c"
+#include "family.c"
+#include "linear.c"
+#include "op.c"
 
 /* A layer: how it goes on the tape after `input`, whose shape it may change; returns the value that follows. */
 typedef struct {

@@ -1,8 +1,7 @@
 /* A model: a tape with its marks and its leaves. */
-#ifndef NN_MODEL_H
-#define NN_MODEL_H
+#pragma once
 
-#include "op.h"
+#include "covariance.c"
 
 typedef struct {
   nn_tape tape;
@@ -21,5 +20,3 @@ typedef struct {
   int last_dense; /* layer, or -1 */
   int n_y;
 } nn_model;
-
-#endif

@@ -1,4 +1,5 @@
 /* What R must know of numbers before it trains or predicts, in passes that vectorise. In double in every build. */
+#pragma once
 #include "api.h"
 #include "real.h"
 

@@ -1,7 +1,11 @@
 /* The ops: a forward and a backward kernel each, on whole arrays. Above each its formula; rows x columns in brackets. */
-#include "activation.h"
-#include "linalg.h"
-#include "op.h"
+#pragma once
+#include "activation.c"
+#include "covariance.c"
+#include "draw.c"
+#include "family.c"
+#include "linalg.c"
+#include "shape.c"
 #include "vmath.h"
 
 /* y [out, n] = W [out, in] x [in, n] + b [out] 1'; transposed (option): W' [in, out] in its place */

@@ -1,6 +1,8 @@
 /* Posteriors: how weights, or a bottleneck, become a value on the tape, at a draw or as moments, and a KL. The parts that they
  * are made of are leaves (weights) or outputs of layers (a bottleneck); the ops are the same. */
-#include "op.h"
+#pragma once
+#include "covariance.c"
+#include "prior.c"
 
 enum { NN_MAX_PARTS = 4 };
 

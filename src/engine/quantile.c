@@ -2,6 +2,7 @@
  * rounding. Algorithm AS 241, PPND16, of Wichura (1988), doi:10.2307/2347330: ratios of polynomials of degree 7 in
  * .425^2 - (p - 1/2)^2 where |p - 1/2| <= .425, and elsewhere in r = sqrt(-log(min(p, 1 - p))), of which those of r > 5, one
  * in 10^10, are other ones. The tails are gathered first, so that each loop does one thing and vectorises. In double alone. */
+#pragma once
 #include "api.h"
 #include "vmath.h"
 

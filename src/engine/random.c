@@ -1,7 +1,19 @@
-/* Philox4x32-10 of Salmon et al. (2011): a bijection of 128 bits, here (block, node, pass), for each key of 64 bits. Numbers
+/* The engine's own random numbers: each is a function of a key and of its place, so that neither the chunks that observations
+ * come in nor the thread that asks can change them. Philox4x32-10 of Salmon et al. (2011): a bijection of 128 bits, here (block, node, pass), for each key of 64 bits. Numbers
  * come in groups of 64 blocks, of which all first words are used before the second ones, so that loops vectorise. */
-#include "random.h"
+#pragma once
+#include "api.h"
 #include "vmath.h"
+
+/* One sequence of numbers. */
+typedef struct {
+  const unsigned *key; /* two words of 32 bits */
+  uint32_t node, pass; /* for which node of the tape, in which of its passes */
+} nn_sequence;
+
+/* Numbers first .. first + n of the sequence. */
+static void random_normal(const nn_sequence *s, size_t first, size_t n, real *out);
+static void random_uniform(const nn_sequence *s, size_t first, size_t n, real *out);
 
 enum { GROUP = 64, GROUP_REALS = GROUP * 4 * (int)sizeof(float) / (int)sizeof(real) };
 

@@ -1,7 +1,6 @@
 /* The floating point type of this build of the engine, and the few words every engine file shares.
  * The engine is compiled for each: engine_single*.c define NN_SINGLE, engine_double*.c do not. */
-#ifndef NN_REAL_H
-#define NN_REAL_H
+#pragma once
 
 #include "target.h"
 #include "subnormal.h"
@@ -61,5 +60,3 @@ static inline size_t part_begin(int i, int n, size_t length, size_t unit) {
 
 #define NN_LOG_2PI 1.8378770664093454836
 #define NN_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
-
-#endif

@@ -1,6 +1,8 @@
 /* Forward runs over any range of the tape: codes, decodings, eta, the terms of the loss; in chunks, so that memory does not
  * grow with the data. */
-#include "model.h"
+#pragma once
+#include "data.c"
+#include "model.c"
 
 /* SHARED_POLLS: threads that wait for each other do so as rarely. */
 enum { RUN_CHUNK = 512, MOST_CHUNKS = 8, SHARED_POLLS = 10 };

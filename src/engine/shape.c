@@ -1,9 +1,10 @@
 /* What each op requires of shapes, looked at when it is pushed: those of its inputs, its own and its work space, as the
  * formulas above its kernels have them. The kernels rely on it. A node's inputs are earlier nodes or absent, and its rows
  * and columns are counted by ints, before these functions are asked. */
-#include "activation.h"
-#include "family.h"
-#include "op.h"
+#pragma once
+#include "activation.c"
+#include "family.c"
+#include "tape.c"
 
 static const nn_node *seen(const nn_tape *t, const nn_node *n, int k) {
   return n->input[k] < 0 ? NULL : &t->node[n->input[k]];

@@ -1,7 +1,6 @@
 /* Subnormal numbers, those below the least normal one, cost the processor a hundred times as much as others. While the
  * engine computes they are 0; the caller's arithmetic, and that of other users of the threads, is as it was. */
-#ifndef NN_SUBNORMAL_H
-#define NN_SUBNORMAL_H
+#pragma once
 
 #include <stdint.h>
 
@@ -54,5 +53,3 @@ static inline void turn_end(nn_turn *turn) {
   arithmetic_set(turn->before);
   turn->is_over = 1;
 }
-
-#endif

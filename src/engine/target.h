@@ -1,8 +1,7 @@
 /* What the processor must have for this build of the engine: a file that defines NN_AVX2 or NN_AVX512 before it includes
  * engine.h is the engine compiled for that, all of it. Such files are empty unless there is NN_HAS_AVX. Comes before any
  * other header. */
-#ifndef NN_TARGET_H
-#define NN_TARGET_H
+#pragma once
 
 /* Not gcc on Windows: it does not align its stack for vectors of more than 16 bytes (its bug 54412). */
 #if defined(__GNUC__) && defined(__x86_64__) && (defined(__clang__) || !defined(_WIN32))
@@ -31,6 +30,4 @@
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512")
 #elif defined(NN_AVX2) && defined(NN_HAS_AVX)
 #pragma GCC target("avx2,fma")
-#endif
-
 #endif

@@ -1,10 +1,11 @@
 /* Training: data, batches, epochs, and the gradient of all the data. */
-#include "model.h"
-#include "optimizer.h"
+#pragma once
+#include "data.c"
+#include "model.c"
+#include "optimizer.c"
 
 enum {
   MAX_CHUNK = 1024,
-  TRANSPOSE_BLOCK = 32,
   END_ROWS = 512, /* whose loss is looked at when training ends */
   STEP_THREADS_FROM = 100000,
   NORM_PARTS = 16
@@ -19,16 +20,6 @@ static int all_usable(size_t n, const real *x) {
   return usable;
 }
 
-static void copy_in(size_t n, const double *from, real *to) {
-  NN_SIMD
-  for (size_t i = 0; i < n; i++) to[i] = (real)from[i];
-}
-
-static void copy_out(size_t n, const real *from, double *to) {
-  NN_SIMD
-  for (size_t i = 0; i < n; i++) to[i] = (double)from[i];
-}
-
 /* Data as the tape reads it: one column per observation. */
 typedef struct {
   size_t n;
@@ -37,22 +28,6 @@ typedef struct {
   double *weight; /* NULL: 1 */
   double total_weight;
 } nn_data;
-
-/* to [rows, n] = ((from [n_source, rows])[row, ] - center) / scale, in blocks that stay in cache */
-static void transpose(const nn_source *s, const double *from, int rows, const double *center,
-                      const double *scale, size_t first, size_t n, real *to) {
-  for (size_t block = 0; block < n; block += TRANSPOSE_BLOCK) {
-    size_t end = block + TRANSPOSE_BLOCK < n ? block + TRANSPOSE_BLOCK : n;
-    for (int j = 0; j < rows; j++) {
-      const double *source = from + (size_t)j * s->n_source;
-      double c = center ? center[j] : 0, inverse = scale ? 1 / scale[j] : 1;
-      for (size_t i = block; i < end; i++) {
-        size_t row = s->row ? s->row[first + i] : first + i;
-        to[i * (size_t)rows + (size_t)j] = (real)((source[row] - c) * inverse);
-      }
-    }
-  }
-}
 
 static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_source *s) {
   d->n = s->n;

@@ -1,4 +1,5 @@
 /* The elementary functions over whole arrays, by name: what tests compare with libm. */
+#pragma once
 #include "api.h"
 #include "arena.h"
 #include "vmath.h"

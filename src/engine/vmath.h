@@ -1,7 +1,6 @@
 /* Elementary functions as branch-free inline code, so that the loops which use them vectorise. A few ulp; tested
  * against libm over the whole range. Choices are made by bits: of a conditional, compilers make branches. */
-#ifndef NN_VMATH_H
-#define NN_VMATH_H
+#pragma once
 
 #include "real.h"
 #if NN_VECTOR_BYTES > 16 && defined(NN_HAS_AVX) && !defined(__clang__)
@@ -300,5 +299,3 @@ static double vmath_log_factorial(double y) {
 
 /* A variance from which a root is taken. */
 static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
-
-#endif
