@@ -20,18 +20,19 @@ static const nn_estimator nn_estimators[] = {{"weight", 0, 0}, {"local", 1, 0}, 
 static void refuse(nn_model *m, nn_status why) { tape_refuse(&m->tape, why); }
 
 static void push_term(nn_model *m, int kind, int node, int source) {
-  nn_term term = {kind, node, source};
-  if (node >= 0) tape_push_term(&m->tape, term);
+  if (node >= 0) tape_push_term(&m->tape, (nn_term){kind, node, source});
+}
+
+/* The same of an op on earlier nodes, times a number. */
+static void push_term_op(nn_model *m, int kind, nn_node node, double setting, int source) {
+  node.setting = setting;
+  push_term(m, kind, tape_push(&m->tape, node), source);
 }
 
 /* A leaf of theta [rows, cols]. */
 static int push_leaf(nn_model *m, nn_leaf leaf) {
-  nn_node node = {.op = OP_PARAMETER,
-                  .input = {-1, -1, -1},
-                  .rows = leaf.rows,
-                  .cols = leaf.cols,
-                  .needs_grad = 1,
-                  .offset = m->n_par};
+  nn_node node = node_of(OP_PARAMETER, leaf.rows, leaf.cols, -1, -1, -1);
+  node.needs_grad = 1, node.offset = m->n_par;
   const int place = tape_push(&m->tape, node);
   if (m->n_leaves >= m->leaf_room) refuse(m, NN_BAD_SPEC);
   if ((double)m->n_par + (double)leaf.rows * leaf.cols > nn_most_parameters)
@@ -72,10 +73,8 @@ static int push_factor_leaf(nn_model *m, nn_leaf leaf) {
   const int is_shared = on == NN_ON_SHARED;
   nn_joint *j = &m->joint;
   if (j->start == 0 && !is_shared) j->stride = on == NN_ON_UNIT ? leaf.rows : 1;
-  if (is_shared && j->noise < 0) {
-    nn_node shared = {.op = OP_SHARED, .input = {-1, -1, -1}, .rows = j->rank, .cols = 1};
-    j->noise = tape_push(&m->tape, shared);
-  }
+  if (is_shared && j->noise < 0)
+    j->noise = tape_push(&m->tape, node_of(OP_SHARED, j->rank, 1, -1, -1, -1));
   double size = (double)leaf.rows * leaf.cols, n = is_shared ? size : joint_factors(j, size);
   if (j->start + size > NN_MOST_FACTORS || n > NN_MOST_FACTORS) refuse(m, NN_TOO_LARGE), n = 1;
   leaf.part = is_shared ? 3 : 2;
@@ -96,12 +95,6 @@ static nn_variable push_parts(nn_model *m, nn_leaf leaf) {
   return v;
 }
 
-static void push_penalty(nn_model *m, int node, int layer) {
-  nn_node penalty = {
-      .op = OP_PENALTY, .input = {node, -1, -1}, .rows = 1, .cols = 1, .setting = m->spec->penalty};
-  push_term(m, NN_PENALTY, tape_push(&m->tape, penalty), layer);
-}
-
 /* A weight matrix or bias, drawn or by its moments, and its KL. by_entry: as in nn_variable. */
 static nn_value push_weight(nn_model *m, nn_leaf leaf, int by_moments, int by_entry) {
   if (m->is_copy) return value_of(used_again(m, leaf), leaf.rows, leaf.cols);
@@ -112,23 +105,22 @@ static nn_value push_weight(nn_model *m, nn_leaf leaf, int by_moments, int by_en
   for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, v.kl[k], leaf.layer);
   if (v.joint) m->joint.start += tape_times(&m->tape, leaf.rows, leaf.cols);
   if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && v.kl[0] < 0)
-    push_penalty(m, w.mean, leaf.layer);
+    push_term_op(m, NN_PENALTY, node_of(OP_PENALTY, 1, 1, w.mean, -1, -1), m->spec->penalty,
+                 leaf.layer);
   if (m->weight && m->tape.status == NN_OK) m->weight[place] = w.mean;
   return w;
 }
 
 static int push_product(nn_tape *t, int rows, int x, int weight, int bias) {
-  nn_node node = {.op = OP_DENSE, .input = {x, weight, bias}, .rows = rows};
-  return tape_push(t, node);
+  return tape_push(t, node_of(OP_DENSE, rows, 0, x, weight, bias));
 }
 
 /* The variance of units that the weights' makes of x, -1 if they are known. Independent weights: V(W) (h^2 + c) + V(b), h the
  * mean and c the variance of x. Those of a unit with covariance S, the bias among them: h' S h + sum of diag(S) c. */
 static int push_variance(nn_tape *t, nn_value w, nn_value b, nn_value x, int of_unit) {
   if (w.by >= 0) {
-    nn_node group = {.op = OP_GROUP, .rows = w.rows, .input = {-1, -1, -1}};
-    group.input[0] = push_product(t, tape_times(t, w.rows, of_unit), x.mean, w.by, b.by);
-    int variance = tape_push(t, group);
+    int deviations = push_product(t, tape_times(t, w.rows, of_unit), x.mean, w.by, b.by),
+        variance = tape_push(t, node_of(OP_GROUP, w.rows, 0, deviations, -1, -1));
     if (x.variance < 0) return variance;
     int of_entries = push_product(t, w.rows, x.variance, w.variance, -1);
     return push_like(t, value_of(-1, w.rows, 0), OP_ADD, variance, of_entries, 0);

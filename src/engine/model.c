@@ -5,11 +5,11 @@
 #include "linear.c"
 #include "op.c"
 
-/* A layer: how it goes on the tape after `input`, whose shape it may change; returns the value that follows. */
+/* A layer: how it goes on the tape after x; returns the value that follows. */
 typedef struct {
   const char *name, *option; /* the table its option is from */
   double below;              /* its setting is less */
-  nn_value (*push)(nn_model *m, const nn_layer_spec *l, int layer, nn_value x);
+  nn_value (*push)(nn_model *m, int layer, nn_value x);
 } nn_layer;
 
 enum {
@@ -30,9 +30,15 @@ static const nn_layer nn_layers[NN_N_LAYERS];
 
 static int rows_of(const nn_model *m, int node) { return m->tape.node[node].rows; }
 
-static nn_value push_dense(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  int follows = layer + 1 < m->spec->n_layers ? layer + 1 : layer;
-  const nn_layer_spec *next = &m->spec->layer[follows];
+static const nn_layer_spec *spec_of(const nn_model *m, int layer) { return &m->spec->layer[layer]; }
+
+/* Pushes an op whose numbers are a value of the shape of x. */
+static nn_value push_known(nn_model *m, nn_value x, nn_node node) {
+  return value_of(tape_push(&m->tape, node), x.rows, x.cols);
+}
+
+static nn_value push_dense(nn_model *m, int layer, nn_value x) {
+  const nn_layer_spec *l = spec_of(m, layer), *next = layer + 1 < m->spec->n_layers ? l + 1 : l;
   int init = next->kind == LAYER_ACTIVATE ? (int)nn_activations[next->option].init : NN_GLOROT;
   nn_leaf weight = {
       .role = NN_WEIGHT, .rows = l->size, .cols = x.rows, .layer = layer, .init = init};
@@ -47,41 +53,38 @@ static nn_value push_activate_moments(nn_model *m, int option, nn_value x) {
   nn_node mean = node_like(x, OP_ACTIVATE_MEAN, x.mean, x.variance, 2),
           second = node_like(x, OP_ACTIVATE_SECOND, x.mean, x.variance, 0);
   mean.option = option;
-  nn_value y = value_of(tape_push(&m->tape, mean), x.rows, x.cols);
+  nn_value y = push_known(m, x, mean);
   second.option = y.mean;
   y.second = tape_push(&m->tape, second);
   y.variance = push_like(&m->tape, y, OP_CENTER, y.second, y.mean, 0);
   return y;
 }
 
-static nn_value push_activate(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  (void)layer;
-  if (x.variance >= 0) return push_activate_moments(m, l->option, x);
+static nn_value push_activate(nn_model *m, int layer, nn_value x) {
   nn_node node = node_like(x, OP_ACTIVATE, x.mean, -1, 0);
-  node.option = l->option;
-  return value_of(tape_push(&m->tape, node), x.rows, x.cols);
+  node.option = spec_of(m, layer)->option;
+  return x.variance < 0 ? push_known(m, x, node) : push_activate_moments(m, node.option, x);
 }
 
-static nn_value push_dropout(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
+static nn_value push_dropout(nn_model *m, int layer, nn_value x) {
+  const nn_layer_spec *l = spec_of(m, layer);
   nn_node node = node_like(x, OP_DROPOUT, x.mean, -1, 1);
   node.setting = l->setting, node.option = l->kind == LAYER_MASK;
-  (void)layer;
-  return value_of(tape_push(&m->tape, node), x.rows, x.cols);
+  return push_known(m, x, node);
 }
 
-static nn_value push_layer_norm(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  nn_leaf gain = {.role = NN_GAIN, .rows = x.rows, .cols = 1, .layer = layer};
-  nn_leaf shift = {.role = NN_SHIFT, .rows = x.rows, .cols = 1, .layer = layer};
-  (void)l;
-  nn_node node = {.op = OP_LAYER_NORM, .rows = x.rows, .aux_rows = x.rows + 1};
-  node.input[0] = x.mean;
-  node.input[1] = push_weight(m, gain, 0, 0).mean;
-  node.input[2] = push_weight(m, shift, 0, 0).mean;
-  return value_of(tape_push(&m->tape, node), x.rows, x.cols);
+static nn_value push_layer_norm(nn_model *m, int layer, nn_value x) {
+  nn_leaf gain = {.role = NN_GAIN, .rows = x.rows, .cols = 1, .layer = layer}, shift = gain;
+  shift.role = NN_SHIFT;
+  int g = push_weight(m, gain, 0, 0).mean, s = push_weight(m, shift, 0, 0).mean;
+  nn_node node = node_of(OP_LAYER_NORM, x.rows, 0, x.mean, g, s);
+  node.aux_rows = x.rows + 1;
+  return push_known(m, x, node);
 }
 
 /* The bottleneck z: one linear head per part of its posterior, whose entries are independent; the prior is N(0, I). */
-static nn_value push_latent(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
+static nn_value push_latent(nn_model *m, int layer, nn_value x) {
+  const nn_layer_spec *l = spec_of(m, layer);
   const nn_posterior *q = &nn_posteriors[l->option];
   nn_variable v = {.rows = l->size, .prior = &m->latent_prior, .sd = 1, .kl = {-1, -1}};
   if (q->depends != NN_ON_NONE) refuse(m, NN_BAD_SPEC);
@@ -97,12 +100,9 @@ static nn_value push_latent(nn_model *m, const nn_layer_spec *l, int layer, nn_v
   if (v.kl[0] >= 0 && m->is_copy) refuse(m, NN_BAD_SPEC); /* its KL would count twice */
   push_term(m, NN_KL_LATENT, v.kl[0], layer);
   if (v.kl[0] >= 0 && l->setting > 0) {
-    nn_node floor = {.op = OP_KL_FREE,
-                     .input = {v.part[0], v.part[1], -1},
-                     .rows = 1,
-                     .option = z.mean,
-                     .setting = l->setting};
-    push_term(m, NN_KL_FREE, tape_push(&m->tape, floor), layer);
+    nn_node floor = node_of(OP_KL_FREE, 1, 0, v.part[0], v.part[1], -1);
+    floor.option = z.mean;
+    push_term_op(m, NN_KL_FREE, floor, l->setting, layer);
   }
   m->z = z.mean, m->decoder = m->tape.n_nodes;
   return z;
@@ -111,8 +111,7 @@ static nn_value push_latent(nn_model *m, const nn_layer_spec *l, int layer, nn_v
 /* Rows of the input of a layer: what the layers before it make of x. */
 static int rows_before(const nn_spec *s, int layer) {
   int rows = s->n_x;
-  for (int i = 0; i < layer; i++) {
-    const nn_layer_spec *l = &s->layer[i];
+  for (const nn_layer_spec *l = s->layer; l < s->layer + layer; l++) {
     if (l->kind == LAYER_DENSE || l->kind == LAYER_LATENT) rows = l->size;
     if (l->kind == LAYER_TIED) rows = rows_before(s, l->size);
     if (l->kind == LAYER_GIVEN) rows += l->size;
@@ -121,40 +120,41 @@ static int rows_before(const nn_spec *s, int layer) {
 }
 
 /* A dense layer with the transposed weights of layer `size`, an earlier one that has its own, and a bias of its own. */
-static nn_value push_tied(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  nn_leaf weight = {.role = NN_WEIGHT, .layer = l->size};
-  nn_leaf bias = {
-      .role = NN_BIAS, .rows = rows_before(m->spec, l->size), .cols = 1, .layer = layer};
-  nn_node node = {.op = OP_DENSE, .rows = bias.rows, .option = 1};
-  node.input[0] = x.mean;
-  node.input[1] = used_again(m, weight);
-  node.input[2] = push_weight(m, bias, 0, 0).mean;
-  return value_of(tape_push(&m->tape, node), bias.rows, 0);
+static nn_value push_tied(nn_model *m, int layer, nn_value x) {
+  const int of = spec_of(m, layer)->size, rows = rows_before(m->spec, of);
+  nn_leaf weight = {.role = NN_WEIGHT, .layer = of},
+          bias = {.role = NN_BIAS, .rows = rows, .cols = 1, .layer = layer};
+  int w = used_again(m, weight), b = push_weight(m, bias, 0, 0).mean;
+  nn_node node = node_of(OP_DENSE, rows, 0, x.mean, w, b);
+  node.option = 1;
+  return value_of(tape_push(&m->tape, node), rows, 0);
 }
 
-static nn_value push_noise(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
+static nn_value push_with_noise(nn_model *m, nn_value x, double sd) {
   nn_node node = node_like(x, OP_NOISE, x.mean, -1, 0);
-  node.setting = l->setting;
-  (void)layer;
-  return value_of(tape_push(&m->tape, node), x.rows, x.cols);
+  node.setting = sd;
+  return push_known(m, x, node);
+}
+
+static nn_value push_noise(nn_model *m, int layer, nn_value x) {
+  return push_with_noise(m, x, spec_of(m, layer)->setting);
 }
 
 /* The last `size` columns of x beside the input: what a conditional model is given. */
-static nn_value push_given(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  nn_node node = {.op = OP_CONCAT, .input = {x.mean, m->x, -1}, .rows = x.rows + l->size};
-  (void)layer;
-  return value_of(tape_push(&m->tape, node), node.rows, 0);
+static nn_value push_given(nn_model *m, int layer, nn_value x) {
+  const int rows = x.rows + spec_of(m, layer)->size;
+  return value_of(tape_push(&m->tape, node_of(OP_CONCAT, rows, 0, x.mean, m->x, -1)), rows, 0);
 }
 
 /* A term of the loss: setting * sum |z|. */
-static nn_value push_sparse(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  nn_node node = {.op = OP_ABSOLUTE, .input = {x.mean, -1, -1}, .rows = 1, .setting = l->setting};
-  if (!m->is_copy) push_term(m, NN_SPARSITY, tape_push(&m->tape, node), layer);
+static nn_value push_sparse(nn_model *m, int layer, nn_value x) {
+  if (!m->is_copy)
+    push_term_op(m, NN_SPARSITY, node_of(OP_ABSOLUTE, 1, 0, x.mean, -1, -1),
+                 spec_of(m, layer)->setting, layer);
   return x;
 }
 
-static nn_value push_contract(nn_model *m, const nn_layer_spec *l, int layer, nn_value x) {
-  (void)l;
+static nn_value push_contract(nn_model *m, int layer, nn_value x) {
   if (m->contract >= 0) refuse(m, NN_BAD_SPEC);
   m->contract = layer, m->contracted = x.mean;
   return x;
@@ -163,20 +163,15 @@ static nn_value push_contract(nn_model *m, const nn_layer_spec *l, int layer, nn
 /* A term of the loss: setting * E |J v|^2 = setting * sum J^2, J = dz/dx, v ~ N(0, I), as the difference of z at x + s v and x
  * over a small s. Rifai et al. (2011). The copy of the layers stands behind all else, where no other run comes by. */
 static void push_contraction(nn_model *m) {
-  double small = sizeof(real) == 4 ? 1e-2 : 1e-3;
-  const nn_layer_spec *l = m->spec->layer;
-  nn_layer_spec shift = {.setting = small};
-  nn_value y = push_noise(m, &shift, 0, value_of(m->x, m->spec->n_x, 0));
+  const double small = sizeof(real) == 4 ? 1e-2 : 1e-3;
   const int mark = m->z, decoder = m->decoder;
+  nn_value y = push_with_noise(m, value_of(m->x, m->spec->n_x, 0), small);
   m->is_copy = 1;
   for (int i = 0; i < m->contract && m->tape.status == NN_OK; i++)
-    y = nn_layers[l[i].kind].push(m, &l[i], i, y);
+    y = nn_layers[spec_of(m, i)->kind].push(m, i, y);
   m->is_copy = 0, m->z = mark, m->decoder = decoder;
-  nn_node distance = {.op = OP_DISTANCE,
-                      .input = {y.mean, m->contracted, -1},
-                      .rows = 1,
-                      .setting = l[m->contract].setting / (small * small)};
-  push_term(m, NN_CONTRACTION, tape_push(&m->tape, distance), m->contract);
+  push_term_op(m, NN_CONTRACTION, node_of(OP_DISTANCE, 1, 0, y.mean, m->contracted, -1),
+               spec_of(m, m->contract)->setting / (small * small), m->contract);
 }
 
 static const nn_layer nn_layers[NN_N_LAYERS] = {
@@ -196,11 +191,9 @@ static const nn_layer nn_layers[NN_N_LAYERS] = {
 /* The covariances of a block's rows of eta and those that follow them; -1: 0. */
 static int push_covariance(nn_model *m, nn_value eta, int n_responses, int eta_row) {
   if (eta.by < 0) return -1;
-  nn_node pair = {.op = OP_PAIR,
-                  .input = {eta.by, -1, -1},
-                  .rows = n_responses,
-                  .cols = rows_before(m->spec, m->last_dense),
-                  .eta_row = eta_row};
+  const int inputs = rows_before(m->spec, m->last_dense);
+  nn_node pair = node_of(OP_PAIR, n_responses, inputs, eta.by, -1, -1);
+  pair.eta_row = eta_row;
   return push_product(&m->tape, n_responses, eta.spread, tape_push(&m->tape, pair), -1);
 }
 
@@ -210,15 +203,10 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
   const nn_family *family = &nn_families[b->family];
   int n_free = b->noise == NN_EACH ? b->n_responses : 1,
       eta_rows = b->n_responses * family->eta_per_response;
-  nn_node nll = {.op = OP_NLL,
-                 .input = {eta.mean, -1, eta.variance},
-                 .rows = 1,
-                 .option = b->family,
-                 .n_responses = b->n_responses,
-                 .eta_row = *eta_row,
-                 .y_row = m->n_y,
-                 .aux_rows = eta.variance < 0 ? eta_rows : 2 * eta_rows + b->n_responses,
-                 .setting = b->fixed};
+  nn_node nll = node_of(OP_NLL, 1, 0, eta.mean, -1, eta.variance);
+  nll.option = b->family, nll.n_responses = b->n_responses;
+  nll.eta_row = *eta_row, nll.y_row = m->n_y;
+  nll.aux_rows = eta.variance < 0 ? eta_rows : 2 * eta_rows + b->n_responses;
   if (family->has_free && b->noise != NN_FIXED) {
     nn_leaf noise = {.role = NN_NOISE, .rows = n_free, .cols = 1, .layer = -1 - block};
     nll.input[1] = push_leaf(m, noise);
@@ -226,7 +214,7 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
   }
   if (eta.variance >= 0 && family->eta_per_response == 2)
     nll.input[1] = push_covariance(m, eta, b->n_responses, *eta_row);
-  push_term(m, NN_NLL, tape_push(&m->tape, nll), block);
+  push_term_op(m, NN_NLL, nll, b->fixed, block);
   *eta_row += eta_rows;
   m->n_y += b->n_responses * family->y_per_response;
 }
@@ -244,28 +232,22 @@ static int fits_estimator(const nn_spec *s) {
   return 1;
 }
 
+static int push_data(nn_model *m, int rows) {
+  return tape_push(&m->tape, node_of(OP_DATA, rows, 0, -1, -1, -1));
+}
+
 /* The layers on x; what dependent weights owe to the factors that all share. */
 static nn_value push_layers(nn_model *m) {
   const nn_spec *s = m->spec;
-  nn_node x = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = s->n_x};
-  nn_value y = value_of(tape_push(&m->tape, x), s->n_x, 0);
+  nn_value y = value_of(push_data(m, s->n_x), s->n_x, 0);
   m->x = y.mean;
   for (int i = 0; i < s->n_layers && m->tape.status == NN_OK; i++)
-    y = nn_layers[s->layer[i].kind].push(m, &s->layer[i], i, y);
+    y = nn_layers[s->layer[i].kind].push(m, i, y);
   if (m->joint.gram < 0 || m->tape.status != NN_OK) return y;
-  nn_node log_det = {.op = OP_LOG_DET,
-                     .input = {m->joint.gram, -1, -1},
-                     .rows = 1,
-                     .cols = 1,
-                     .aux_rows = s->rank * s->rank};
+  nn_node log_det = node_of(OP_LOG_DET, 1, 1, m->joint.gram, -1, -1);
+  log_det.aux_rows = s->rank * s->rank;
   push_term(m, NN_KL_WEIGHTS, tape_push(&m->tape, log_det), s->n_layers - 1);
   return y;
-}
-
-static int push_offset(nn_model *m, nn_value eta) {
-  nn_node offset = {.op = OP_DATA, .input = {-1, -1, -1}, .rows = eta.rows};
-  m->offset = tape_push(&m->tape, offset);
-  return push_like(&m->tape, eta, OP_ADD, eta.mean, m->offset, 0);
 }
 
 /* All that the specification asks for, up to the first layer or block that does not fit. */
@@ -273,7 +255,10 @@ static void push_model(nn_model *m) {
   const nn_spec *s = m->spec;
   if (!fits_estimator(s)) refuse(m, NN_BAD_SPEC);
   nn_value eta = push_layers(m);
-  if (s->has_offset) eta.mean = push_offset(m, eta);
+  if (s->has_offset) {
+    m->offset = push_data(m, eta.rows);
+    eta.mean = push_like(&m->tape, eta, OP_ADD, eta.mean, m->offset, 0);
+  }
   m->eta = eta.mean;
   int eta_rows = 0;
   for (int i = 0; i < s->n_blocks && m->tape.status == NN_OK; i++) push_block(m, eta, i, &eta_rows);

@@ -40,13 +40,9 @@ static int push_draw(nn_tape *t, const nn_variable *v) {
 /* An op on the factors of a leaf, whose parts are mu, log_sigma and F, with this many rows. */
 static int push_factors(nn_tape *t, const nn_variable *v, int op, int first, int rows) {
   const nn_joint *j = v->joint;
-  nn_node node = {.op = op,
-                  .input = {first, v->part[2], -1},
-                  .rows = rows,
-                  .cols = v->cols,
-                  .aux_rows = op == OP_MARGINAL ? rows : 0,
-                  .start = j->start,
-                  .stride = j->stride};
+  nn_node node = node_of(op, rows, v->cols, first, v->part[2], -1);
+  node.start = j->start, node.stride = j->stride;
+  if (op == OP_MARGINAL) node.aux_rows = rows;
   if (op == OP_MIX) {
     node.option = j->noise;
     node.aux_rows = j->stride ? j->start / v->cols + 1 + rows : 0;
@@ -66,11 +62,9 @@ static int push_marginal(nn_tape *t, const nn_variable *v) {
   return push_factors(t, v, OP_MARGINAL, v->part[1], v->rows);
 }
 
-static int push_gram(nn_tape *t, const nn_variable *v) {
-  const int k = v->joint->rank;
-  nn_node gram = {
-      .op = OP_GRAM, .input = {v->part[1], v->part[2], v->joint->gram}, .rows = k, .cols = k};
-  return tape_push(t, gram);
+static int push_kl_node(nn_tape *t, const nn_variable *v, nn_node kl, int sigma) {
+  kl.option = sigma, kl.setting = v->sd, kl.prior = v->prior;
+  return tape_push(t, kl);
 }
 
 /* The KL at a draw, where it has no closed form. */
@@ -79,38 +73,27 @@ static void push_kl_of_draw(nn_tape *t, nn_variable *v, int draw, int value) {
     draw = push_draw(t, v);
     value = v->joint ? push_mix(t, v, draw) : draw;
   }
-  nn_node kl = {.op = OP_KL_MC,
-                .input = {v->part[0], v->part[1], value},
-                .rows = 1,
-                .cols = v->cols > 0,
-                .option = draw,
-                .aux_rows = tape_times(t, v->rows, v->cols > 0 ? v->cols : 1),
-                .setting = v->sd,
-                .prior = v->prior};
-  v->kl[0] = tape_push(t, kl);
+  nn_node kl = node_of(OP_KL_MC, 1, v->cols > 0, v->part[0], v->part[1], value);
+  kl.aux_rows = tape_times(t, v->rows, v->cols > 0 ? v->cols : 1);
+  v->kl[0] = push_kl_node(t, v, kl, draw);
 }
 
 /* The KL; what dependent weights owe to factors that all share is in joint->gram. draw, value: of a draw, or -1; sigma: the node
  * whose work space has it. Returns the node of the standard deviations of dependent entries, or -1. */
 static int push_kl(nn_tape *t, nn_variable *v, int draw, int value, int sigma) {
   int log_sigma = v->part[1];
-  if (v->joint && !v->joint->stride) v->joint->gram = push_gram(t, v);
+  nn_joint *j = v->joint;
+  if (j && !j->stride)
+    j->gram = tape_push(t, node_of(OP_GRAM, j->rank, j->rank, v->part[1], v->part[2], j->gram));
   if (v->prior->mc || !nn_priors[v->prior->kind].kl) {
     push_kl_of_draw(t, v, draw, value);
     return -1;
   }
-  if (v->joint) log_sigma = sigma = push_marginal(t, v);
-  nn_node kl = {.op = OP_KL,
-                .input = {v->part[0], log_sigma, -1},
-                .rows = 1,
-                .cols = v->cols > 0,
-                .option = sigma,
-                .setting = v->sd,
-                .prior = v->prior};
-  nn_node gap = {.op = OP_GAP, .input = {log_sigma, v->part[1], -1}, .rows = 1, .cols = 1};
-  v->kl[0] = tape_push(t, kl);
-  if (!v->joint) return -1;
-  v->kl[1] = tape_push(t, gap);
+  if (j) log_sigma = sigma = push_marginal(t, v);
+  nn_node kl = node_of(OP_KL, 1, v->cols > 0, v->part[0], log_sigma, -1);
+  v->kl[0] = push_kl_node(t, v, kl, sigma);
+  if (!j) return -1;
+  v->kl[1] = tape_push(t, node_of(OP_GAP, 1, 1, log_sigma, v->part[1], -1));
   return log_sigma;
 }
 

@@ -155,13 +155,15 @@ static nn_value value_of(int node, int rows, int cols) {
 }
 static nn_value no_value(void) { return value_of(-1, 0, 0); }
 
+/* An op on three nodes, or -1. */
+static nn_node node_of(int op, int rows, int cols, int a, int b, int c) {
+  return (nn_node){.op = op, .rows = rows, .cols = cols, .input = {a, b, c}};
+}
+
 /* An op on two nodes that makes numbers of a value's shape. */
 static nn_node node_like(nn_value like, int op, int first, int second, int aux_per_row) {
-  nn_node node = {.op = op,
-                  .input = {first, second, -1},
-                  .rows = like.rows,
-                  .cols = like.cols,
-                  .aux_rows = aux_per_row * like.rows};
+  nn_node node = node_of(op, like.rows, like.cols, first, second, -1);
+  node.aux_rows = aux_per_row * like.rows;
   return node;
 }
 
