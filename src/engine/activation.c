@@ -103,6 +103,13 @@ static const nn_unit_moments of_relu = {relu_mean, relu_second, relu_second_back
   ROW(softplus, GLOROT, X, vmath_softplus(x), vmath_sigmoid(x), NULL)
 // clang-format on
 
+#define EACH_SLOPE(slope, becomes)                                                                 \
+  NN_SIMD                                                                                          \
+  for (size_t i = 0; i < n; i++) {                                                                 \
+    real x = xs[i], y = ys[i], s = slope;                                                          \
+    (void)x, (void)y;                                                                              \
+    dxs[i] becomes dys[i] * s;                                                                     \
+  }
 #define KERNELS(name, init, reads, value, slope, moments)                                          \
   static void name##_forward(size_t n, const real *xs, real *ys) {                                 \
     NN_SIMD                                                                                        \
@@ -114,24 +121,14 @@ static const nn_unit_moments of_relu = {relu_mean, relu_second, relu_second_back
   static void name##_backward(size_t n, const real *xs, const real *ys, const real *dys,           \
                               int fresh, real *dxs) {                                              \
     if (fresh) {                                                                                   \
-      NN_SIMD                                                                                      \
-      for (size_t i = 0; i < n; i++) {                                                             \
-        real x = xs[i], y = ys[i], s = slope;                                                      \
-        (void)x, (void)y;                                                                          \
-        dxs[i] = dys[i] * s;                                                                       \
-      }                                                                                            \
+      EACH_SLOPE(slope, =)                                                                         \
     } else {                                                                                       \
-      NN_SIMD                                                                                      \
-      for (size_t i = 0; i < n; i++) {                                                             \
-        real x = xs[i], y = ys[i], s = slope;                                                      \
-        (void)x, (void)y;                                                                          \
-        dxs[i] += dys[i] * s;                                                                      \
-      }                                                                                            \
+      EACH_SLOPE(slope, +=)                                                                        \
     }                                                                                              \
   }
-
 ACTIVATIONS(KERNELS)
 
 #define ROW(name, init, reads, value, slope, moments)                                              \
   {#name, NN_##init, NN_READS_##reads, name##_forward, name##_backward, moments},
 static const nn_activation nn_activations[] = {ACTIVATIONS(ROW)};
+#undef ROW

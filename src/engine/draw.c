@@ -101,16 +101,19 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* sum over units of max(free, KL[N(mu, sigma) || N(0, 1)]), free = setting; sigma as in kl. Kingma et al. (2016). */
+/* KL[N(mu, sigma) || N(0, 1)] of one unit. */
+static inline double unit_kl(const nn_gaussians *q, size_t k) {
+  return (double)(q->sigma[k] * q->sigma[k] + q->mu[k] * q->mu[k] - 1) / 2 -
+         (double)q->log_sigma[k];
+}
+
+/* sum over units of max(free, their KL), free = setting; sigma as in kl. Kingma et al. (2016). */
 static void kl_free_forward(nn_tape *t, nn_node *n) {
   for (int i = 0; i < t->n_obs; i++) {
     nn_gaussians q = gaussians_of(t, n, (size_t)i);
     double sum = 0;
-    for (size_t k = 0; k < q.n; k++) {
-      double kl =
-          (double)(q.sigma[k] * q.sigma[k] + q.mu[k] * q.mu[k] - 1) / 2 - (double)q.log_sigma[k];
-      sum += kl > n->setting ? kl : n->setting;
-    }
+    for (size_t k = 0; k < q.n; k++)
+      sum += unit_kl(&q, k) > n->setting ? unit_kl(&q, k) : n->setting;
     n->value[i] = (real)sum;
   }
 }
@@ -120,9 +123,7 @@ static void kl_free_backward(nn_tape *t, nn_node *n) {
   for (int i = 0; i < t->n_obs; i++) {
     nn_gaussians q = gaussians_of(t, n, (size_t)i);
     for (size_t k = 0; k < q.n; k++) {
-      double kl =
-          (double)(q.sigma[k] * q.sigma[k] + q.mu[k] * q.mu[k] - 1) / 2 - (double)q.log_sigma[k];
-      real d = kl > n->setting ? n->grad[i] : 0;
+      real d = unit_kl(&q, k) > n->setting ? n->grad[i] : 0;
       d_mu[(size_t)i * q.n + k] += d * q.mu[k];
       d_log_sigma[(size_t)i * q.n + k] += d * (q.sigma[k] * q.sigma[k] - 1);
     }
@@ -196,14 +197,9 @@ static void activate_mean_forward(nn_tape *t, nn_node *n) {
 }
 
 static void activate_mean_backward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  const real *slope_m = n->aux, *slope_v = n->aux + size;
-  real *dm = fresh_grad(t, n, 0), *dv = fresh_grad(t, n, 1);
-  NN_SIMD
-  for (size_t i = 0; i < size; i++) {
-    dm[i] += n->grad[i] * slope_m[i];
-    dv[i] += n->grad[i] * slope_v[i];
-  }
+  const size_t size = size_of(t, n);
+  for (int k = 0; k < 2; k++)
+    add_products(size, n->grad, n->aux + (size_t)k * size, fresh_grad(t, n, k));
 }
 
 /* The mean of its square; its own mean is node `option`. */

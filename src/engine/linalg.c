@@ -114,37 +114,28 @@ typedef struct {
 
 #define BUILD(tile, rows, columns)                                                                 \
   static void tile##_##rows##_##columns(const strip *s) { tile(rows, columns, s); }
-// clang-format off
-BUILD(tile, 1, 1) BUILD(tile, 1, 2) BUILD(tile, 1, 4)
-BUILD(tile, 2, 1) BUILD(tile, 2, 2) BUILD(tile, 2, 4)
-#if NN_VECTOR_BYTES > 16
-BUILD(half_tile, 1, 1) BUILD(half_tile, 1, 2) BUILD(half_tile, 1, 4)
-BUILD(tile, 3, 1) BUILD(tile, 3, 2) BUILD(tile, 3, 4)
-#endif
 #if NN_VECTOR_BYTES > 32
-BUILD(half_tile, 1, 8)
-BUILD(tile, 1, 8) BUILD(tile, 2, 8) BUILD(tile, 3, 8)
+#define WIDTHS(ROW, tile, rows)                                                                    \
+  ROW(tile, rows, 1) ROW(tile, rows, 2) ROW(tile, rows, 4) ROW(tile, rows, 8)
+#else
+#define WIDTHS(ROW, tile, rows) ROW(tile, rows, 1) ROW(tile, rows, 2) ROW(tile, rows, 4)
 #endif
+#if NN_VECTOR_BYTES > 16
+#define HEIGHTS(ROW) ROW(half_tile, 1) ROW(tile, 1) ROW(tile, 2) ROW(tile, 3)
+#else
+#define HEIGHTS(ROW) ROW(tile, 1) ROW(tile, 2)
+#endif
+#define ALL_WIDTHS(tile, rows) WIDTHS(BUILD, tile, rows)
+HEIGHTS(ALL_WIDTHS)
 
 /* [vectors, 0 for half a one][log2(columns)] */
+#define TILE_NAME(tile, rows, columns) tile##_##rows##_##columns,
+#define HEIGHT_ROW(tile, rows) {WIDTHS(TILE_NAME, tile, rows)},
 static void (*const tiles[ROWS + 1][4])(const strip *s) = {
-#if NN_VECTOR_BYTES > 32
-    {half_tile_1_1, half_tile_1_2, half_tile_1_4, half_tile_1_8},
-    {tile_1_1, tile_1_2, tile_1_4, tile_1_8},
-    {tile_2_1, tile_2_2, tile_2_4, tile_2_8},
-    {tile_3_1, tile_3_2, tile_3_4, tile_3_8},
-#elif NN_VECTOR_BYTES > 16
-    {half_tile_1_1, half_tile_1_2, half_tile_1_4},
-    {tile_1_1, tile_1_2, tile_1_4},
-    {tile_2_1, tile_2_2, tile_2_4},
-    {tile_3_1, tile_3_2, tile_3_4},
-#else
+#if NN_VECTOR_BYTES == 16
     {NULL},
-    {tile_1_1, tile_1_2, tile_1_4},
-    {tile_2_1, tile_2_2, tile_2_4},
 #endif
-};
-// clang-format on
+    HEIGHTS(HEIGHT_ROW)};
 
 /* C of the strip, as far as it exists, from the buffer with the sums of one of its tiles. */
 static void copy_tile(const strip *s, int rows, int columns, const real *buffer) {

@@ -12,20 +12,23 @@ typedef struct {
   nn_value (*push)(nn_model *m, int layer, nn_value x);
 } nn_layer;
 
-enum {
-  LAYER_DENSE,
-  LAYER_ACTIVATE,
-  LAYER_DROPOUT,
-  LAYER_LAYER_NORM,
-  LAYER_LATENT,
-  LAYER_TIED,
-  LAYER_NOISE,
-  LAYER_MASK,
-  LAYER_SPARSE,
-  LAYER_CONTRACT,
-  LAYER_GIVEN,
-  NN_N_LAYERS
-};
+// clang-format off
+#define LAYERS(ROW) \
+  ROW(DENSE, dense, "bias", 1e100, push_dense) \
+  ROW(ACTIVATE, activate, "activation", 1e100, push_activate) \
+  ROW(DROPOUT, dropout, "", 1, push_dropout) \
+  ROW(LAYER_NORM, layer_norm, "", 1e100, push_layer_norm) \
+  ROW(LATENT, latent, "posterior", 1e100, push_latent) \
+  ROW(TIED, tied, "", 1e100, push_tied) \
+  ROW(NOISE, noise, "", 1e100, push_noise) \
+  ROW(MASK, mask, "", 1, push_dropout) \
+  ROW(SPARSE, sparse, "", 1e100, push_sparse) \
+  ROW(CONTRACT, contract, "", 1e100, push_contract) \
+  ROW(GIVEN, given, "", 1e100, push_given)
+// clang-format on
+#define ROW(id, name, option, below, push) LAYER_##id,
+enum { LAYERS(ROW) NN_N_LAYERS };
+#undef ROW
 static const nn_layer nn_layers[NN_N_LAYERS];
 
 static int rows_of(const nn_model *m, int node) { return m->tape.node[node].rows; }
@@ -174,19 +177,9 @@ static void push_contraction(nn_model *m) {
                spec_of(m, m->contract)->setting / (small * small), m->contract);
 }
 
-static const nn_layer nn_layers[NN_N_LAYERS] = {
-    [LAYER_DENSE] = {"dense", "bias", 1e100, push_dense},
-    [LAYER_ACTIVATE] = {"activate", "activation", 1e100, push_activate},
-    [LAYER_DROPOUT] = {"dropout", "", 1, push_dropout},
-    [LAYER_LAYER_NORM] = {"layer_norm", "", 1e100, push_layer_norm},
-    [LAYER_LATENT] = {"latent", "posterior", 1e100, push_latent},
-    [LAYER_TIED] = {"tied", "", 1e100, push_tied},
-    [LAYER_NOISE] = {"noise", "", 1e100, push_noise},
-    [LAYER_MASK] = {"mask", "", 1, push_dropout},
-    [LAYER_SPARSE] = {"sparse", "", 1e100, push_sparse},
-    [LAYER_CONTRACT] = {"contract", "", 1e100, push_contract},
-    [LAYER_GIVEN] = {"given", "", 1e100, push_given},
-};
+#define ROW(id, name, option, below, push) {#name, option, below, push},
+static const nn_layer nn_layers[NN_N_LAYERS] = {LAYERS(ROW)};
+#undef ROW
 
 /* The covariances of a block's rows of eta and those that follow them; -1: 0. */
 static int push_covariance(nn_model *m, nn_value eta, int n_responses, int eta_row) {

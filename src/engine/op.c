@@ -81,10 +81,7 @@ static void dropout_forward(nn_tape *t, nn_node *n) {
 }
 
 static void dropout_backward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  real *dx = fresh_grad(t, n, 0);
-  if (!dx) return;
-  for (size_t i = 0; i < size; i++) dx[i] += n->grad[i] * n->aux[i];
+  add_products(size_of(t, n), n->grad, n->aux, fresh_grad(t, n, 0));
 }
 
 /* y = x + s eps, eps ~ N(0, 1), s = setting; in the mean y = x. */
@@ -97,13 +94,6 @@ static void noise_forward(nn_tape *t, nn_node *n) {
   else
     memset(n->value, 0, size * sizeof(real));
   for (size_t i = 0; i < size; i++) n->value[i] = x[i] + sd * n->value[i];
-}
-
-static void noise_backward(nn_tape *t, nn_node *n) {
-  size_t size = size_of(t, n);
-  real *dx = fresh_grad(t, n, 0);
-  if (!dx) return;
-  for (size_t i = 0; i < size; i++) dx[i] += n->grad[i];
 }
 
 /* y = g u + s, u = (x - mean x) / sd x within a column; aux: u, then 1 / sd. Ba et al. (2016). */
@@ -347,39 +337,6 @@ static void nll_backward(nn_tape *t, nn_node *n) {
     nll_slopes(t, n, &b, part_begin(i, threads, n_obs, 1), part_begin(i + 1, threads, n_obs, 1));
 }
 
-static const nn_op nn_ops[NN_N_OPS] = {
-    [OP_DATA] = {"data", data_fits, NULL, NULL},
-    [OP_PARAMETER] = {"parameter", leaf_fits, NULL, NULL},
-    [OP_DENSE] = {"dense", dense_fits, dense_forward, dense_backward},
-    [OP_ACTIVATE] = {"activate", like_fits, activate_forward, activate_backward},
-    [OP_DROPOUT] = {"dropout", like_with_1_fits, dropout_forward, dropout_backward},
-    [OP_NOISE] = {"noise", like_fits, noise_forward, noise_backward},
-    [OP_LAYER_NORM] = {"layer_norm", layer_norm_fits, layer_norm_forward, layer_norm_backward},
-    [OP_DRAW] = {"draw", two_like_with_2_fit, draw_forward, draw_backward},
-    [OP_KL] = {"kl", kl_fits, kl_forward, kl_backward},
-    [OP_KL_FREE] = {"kl_free", kl_free_fits, kl_free_forward, kl_free_backward},
-    [OP_KL_MC] = {"kl_mc", kl_mc_fits, kl_mc_forward, kl_mc_backward},
-    [OP_SQUARE] = {"square", like_fits, square_forward, square_backward},
-    [OP_VARIANCE] = {"variance", like_with_1_fits, variance_forward, variance_backward},
-    [OP_LOCAL] = {"local", two_like_with_2_fit, local_forward, local_backward},
-    [OP_ACTIVATE_MEAN] = {"activate_mean", activate_mean_fits, activate_mean_forward,
-                          activate_mean_backward},
-    [OP_ACTIVATE_SECOND] = {"activate_second", activate_second_fits, activate_second_forward,
-                            activate_second_backward},
-    [OP_CENTER] = {"center", two_like_fit, center_forward, center_backward},
-    [OP_PENALTY] = {"penalty", penalty_fits, penalty_forward, penalty_backward},
-    [OP_ABSOLUTE] = {"absolute", absolute_fits, absolute_forward, absolute_backward},
-    [OP_DISTANCE] = {"distance", distance_fits, distance_forward, distance_backward},
-    [OP_CONCAT] = {"concat", concat_fits, concat_forward, concat_backward},
-    [OP_ADD] = {"add", two_like_fit, add_forward, add_backward},
-    [OP_PAIR] = {"pair", pair_fits, pair_forward, pair_backward},
-    [OP_SHARED] = {"shared", shared_fits, shared_forward, NULL},
-    [OP_MIX] = {"mix", mix_fits, mix_forward, mix_backward},
-    [OP_MARGINAL] = {"marginal", marginal_fits, marginal_forward, marginal_backward},
-    [OP_GAP] = {"gap", gap_fits, gap_forward, gap_backward},
-    [OP_UNPACK] = {"unpack", unpack_fits, unpack_forward, unpack_backward},
-    [OP_GROUP] = {"group", group_fits, group_forward, group_backward},
-    [OP_GRAM] = {"gram", gram_fits, gram_forward, gram_backward},
-    [OP_LOG_DET] = {"log_det", log_det_fits, log_det_forward, log_det_backward},
-    [OP_NLL] = {"nll", nll_fits, nll_forward, nll_backward},
-};
+#define ROW(name, fits, forward, backward) {fits, forward, backward},
+static const nn_op nn_ops[NN_N_OPS] = {OPS(ROW)};
+#undef ROW

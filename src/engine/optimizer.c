@@ -48,45 +48,24 @@ static void sgd(const nn_step *s) {
   for (size_t i = 0; i < s->n; i++) s->theta[i] -= s->learn_rate * s->grad[i];
 }
 
-/* v = momentum v + g; theta -= rate v. Polyak (1964). */
-static void momentum(const nn_step *s) {
-  real *restrict v = s->slot[0];
-  NN_SIMD
-  for (size_t i = 0; i < s->n; i++) {
-    v[i] = s->momentum * v[i] + s->grad[i];
-    s->theta[i] -= s->learn_rate * v[i];
+/* With one slot h: what becomes of it, and the step. Polyak (1964); Nesterov (1983), as written by Sutskever et al. (2013);
+ * Duchi et al. (2011); Tieleman & Hinton (2012). */
+#define WITH_SLOT(name, new_h, step)                                                               \
+  static void name(const nn_step *s) {                                                             \
+    const real rate = s->learn_rate, m = s->momentum;                                              \
+    real *restrict slot = s->slot[0];                                                              \
+    (void)m;                                                                                       \
+    NN_SIMD                                                                                        \
+    for (size_t i = 0; i < s->n; i++) {                                                            \
+      real g = s->grad[i], h = slot[i];                                                            \
+      slot[i] = h = new_h;                                                                         \
+      s->theta[i] -= step;                                                                         \
+    }                                                                                              \
   }
-}
-
-/* v = momentum v + g; theta -= rate (g + momentum v). Nesterov (1983), as written by Sutskever et al. (2013). */
-static void nesterov(const nn_step *s) {
-  real *restrict v = s->slot[0];
-  NN_SIMD
-  for (size_t i = 0; i < s->n; i++) {
-    v[i] = s->momentum * v[i] + s->grad[i];
-    s->theta[i] -= s->learn_rate * (s->grad[i] + s->momentum * v[i]);
-  }
-}
-
-/* h += g^2; theta -= rate g / (sqrt(h) + 1e-8). Duchi et al. (2011). */
-static void adagrad(const nn_step *s) {
-  real *restrict h = s->slot[0];
-  NN_SIMD
-  for (size_t i = 0; i < s->n; i++) {
-    h[i] += s->grad[i] * s->grad[i];
-    s->theta[i] -= s->learn_rate * s->grad[i] / (SQRT(h[i]) + (real)1e-8);
-  }
-}
-
-/* h = .9 h + .1 g^2; theta -= rate g / (sqrt(h) + 1e-8). Tieleman & Hinton (2012). */
-static void rmsprop(const nn_step *s) {
-  real *restrict h = s->slot[0];
-  NN_SIMD
-  for (size_t i = 0; i < s->n; i++) {
-    h[i] = (real)0.9 * h[i] + (real)0.1 * s->grad[i] * s->grad[i];
-    s->theta[i] -= s->learn_rate * s->grad[i] / (SQRT(h[i]) + (real)1e-8);
-  }
-}
+WITH_SLOT(momentum, m *h + g, rate *h)
+WITH_SLOT(nesterov, m *h + g, rate *(g + m * h))
+WITH_SLOT(adagrad, h + g * g, rate *g / (SQRT(h) + (real)1e-8))
+WITH_SLOT(rmsprop, (real)0.9 * h + (real)0.1 * g * g, rate *g / (SQRT(h) + (real)1e-8))
 
 /* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; theta -= rate [m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8) + decay theta],
  * b1 the momentum, b2 = .999. Kingma & Ba (2015); with decay Loshchilov & Hutter (2019). */

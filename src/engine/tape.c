@@ -62,50 +62,51 @@ typedef struct {
 
 /* What the kernels of an op rely on is looked at when it is pushed, so that they need not look. */
 typedef struct {
-  const char *name;
   int (*fits)(const nn_tape *t,
               const nn_node *n); /* its shape, that of its inputs, its work space */
   void (*forward)(nn_tape *t, nn_node *n);
   void (*backward)(nn_tape *t, nn_node *n);
 } nn_op;
 
-/* The ops (op.c). */
-enum {
-  OP_DATA,
-  OP_PARAMETER,
-  OP_DENSE,
-  OP_ACTIVATE,
-  OP_DROPOUT,
-  OP_NOISE,
-  OP_LAYER_NORM,
-  OP_DRAW,
-  OP_KL,
-  OP_KL_MC,
-  OP_KL_FREE,
-  OP_SQUARE,
-  OP_VARIANCE,
-  OP_LOCAL,
-  OP_ACTIVATE_MEAN,
-  OP_ACTIVATE_SECOND,
-  OP_CENTER,
-  OP_PENALTY,
-  OP_ABSOLUTE,
-  OP_DISTANCE,
-  OP_CONCAT,
-  OP_ADD,
-  OP_PAIR,
-  OP_SHARED,
-  OP_MIX,
-  OP_MARGINAL,
-  OP_GAP,
-  OP_UNPACK,
-  OP_GROUP,
-  OP_GRAM,
-  OP_LOG_DET,
-  OP_NLL,
-  NN_N_OPS
-};
-
+/* The ops: name; what it requires (shape.c); its kernels (op.c, draw.c, covariance.c). */
+// clang-format off
+#define OPS(ROW) \
+  ROW(DATA, data_fits, NULL, NULL) \
+  ROW(PARAMETER, leaf_fits, NULL, NULL) \
+  ROW(DENSE, dense_fits, dense_forward, dense_backward) \
+  ROW(ACTIVATE, like_fits, activate_forward, activate_backward) \
+  ROW(DROPOUT, like_with_1_fits, dropout_forward, dropout_backward) \
+  ROW(NOISE, like_fits, noise_forward, add_backward) \
+  ROW(LAYER_NORM, layer_norm_fits, layer_norm_forward, layer_norm_backward) \
+  ROW(DRAW, two_like_with_2_fit, draw_forward, draw_backward) \
+  ROW(KL, kl_fits, kl_forward, kl_backward) \
+  ROW(KL_FREE, kl_free_fits, kl_free_forward, kl_free_backward) \
+  ROW(KL_MC, kl_mc_fits, kl_mc_forward, kl_mc_backward) \
+  ROW(SQUARE, like_fits, square_forward, square_backward) \
+  ROW(VARIANCE, like_with_1_fits, variance_forward, variance_backward) \
+  ROW(LOCAL, two_like_with_2_fit, local_forward, local_backward) \
+  ROW(ACTIVATE_MEAN, activate_mean_fits, activate_mean_forward, activate_mean_backward) \
+  ROW(ACTIVATE_SECOND, activate_second_fits, activate_second_forward, activate_second_backward) \
+  ROW(CENTER, two_like_fit, center_forward, center_backward) \
+  ROW(PENALTY, penalty_fits, penalty_forward, penalty_backward) \
+  ROW(ABSOLUTE, absolute_fits, absolute_forward, absolute_backward) \
+  ROW(DISTANCE, distance_fits, distance_forward, distance_backward) \
+  ROW(CONCAT, concat_fits, concat_forward, concat_backward) \
+  ROW(ADD, two_like_fit, add_forward, add_backward) \
+  ROW(PAIR, pair_fits, pair_forward, pair_backward) \
+  ROW(SHARED, shared_fits, shared_forward, NULL) \
+  ROW(MIX, mix_fits, mix_forward, mix_backward) \
+  ROW(MARGINAL, marginal_fits, marginal_forward, marginal_backward) \
+  ROW(GAP, gap_fits, gap_forward, gap_backward) \
+  ROW(UNPACK, unpack_fits, unpack_forward, unpack_backward) \
+  ROW(GROUP, group_fits, group_forward, group_backward) \
+  ROW(GRAM, gram_fits, gram_forward, gram_backward) \
+  ROW(LOG_DET, log_det_fits, log_det_forward, log_det_backward) \
+  ROW(NLL, nll_fits, nll_forward, nll_backward)
+// clang-format on
+#define ROW(name, fits, forward, backward) OP_##name,
+enum { OPS(ROW) NN_N_OPS };
+#undef ROW
 static const nn_op nn_ops[NN_N_OPS];
 
 /* Rows and columns of a node are fewer, so that a few times their number is an int. */
@@ -227,6 +228,13 @@ static real *fresh_grad(nn_tape *t, nn_node *n, int k) {
   real *d = grad_of(t, n, k);
   if (d && is_fresh(t, n, k)) memset(d, 0, size_of(t, input_of(t, n, k)) * sizeof(real));
   return d;
+}
+
+/* to += a b, element by element, where that is wanted */
+static void add_products(size_t n, const real *a, const real *b, real *to) {
+  if (!to) return;
+  NN_SIMD
+  for (size_t i = 0; i < n; i++) to[i] += a[i] * b[i];
 }
 
 /* R code, or whatever the host does, runs with the arithmetic it knows. */
