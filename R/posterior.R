@@ -22,7 +22,7 @@ pairs <- function(n) n * (n - 1) / 2
 is_point <- function(spec) spec$posterior == "point"
 
 # Whether the units' means and variances are known: they are independent.
-has_moments <- function(spec) registry()$posterior_moments[match(spec$posterior, registry()$posterior)] == 1
+has_moments <- function(spec) row_property("posterior", spec$posterior, "moments") == 1
 
 # Posteriors of random weights; those of independent ones, points included, which a bottleneck can have too.
 random_posteriors <- function() setdiff(registry()$posterior, "point")
@@ -30,9 +30,9 @@ independent_posteriors <- function() registry()$posterior[registry()$posterior_i
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
 can_be_exact <- function(spec) {
-  all(spec$family %in% c("gaussian", "gaussian_hetero")) && has_moments(spec) &&
+  has_moments(spec) && all(row_property("family", spec$family, "expected") == 1) &&
     all(spec$layer %in% c("dense", "activate")) &&
-    all(spec$option[spec$layer == "activate"] %in% c("relu", "linear"))
+    all(row_property("activation", spec$option[spec$layer == "activate"], "moments") == 1)
 }
 
 # Whether what can be exact is no approximation.

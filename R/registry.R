@@ -2,6 +2,12 @@
 
 registry <- function() .Call(C_registry)
 
+# A property of these rows of a table, as "slots" of "optimizer".
+row_property <- function(table, rows, property) {
+  r <- registry()
+  r[[paste0(table, "_", property)]][match(rows, r[[table]])]
+}
+
 #' Activations, families and optimizers
 #'
 #' The names that the arguments `activation`, `family` and `optimizer` accept, as the engine lists them; their formulas

@@ -42,7 +42,7 @@ default_rows <- function(counts) {
 # Parameters, gradient, best and slots, the copies in R included, against what the machine has, where it tells; and the
 # history, its copies included.
 check_memory <- function(layout, control) {
-  slots <- registry()$optimizer_slots[match(control$optimizer, registry()$optimizer)]
+  slots <- row_property("optimizer", control$optimizer, "slots")
   n_par <- layout$n_par
   needed <- n_par * 8 * (2 * slots + 6)
   available <- available_memory()

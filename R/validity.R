@@ -142,7 +142,7 @@ fit_rules <- list(
   call = function(x, fit, layout) is.call(x) && !is.object(x),
   terms = optional(function(x, fit, layout) is_terms(x)),
   state = optional(function(x, fit, layout) {
-    slots <- registry()$optimizer_slots[match(fit$control$optimizer, registry()$optimizer)]
+    slots <- row_property("optimizer", fit$control$optimizer, "slots")
     is.double(x) && is_finite_vector(x, slots * layout$n_par + 1)
   }),
   version = function(x, fit, layout) is_finite_vector(x, 1)

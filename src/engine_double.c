@@ -1,10 +1,6 @@
 /* The engine in double precision, and the registry of the names in its tables. */
 #include "engine.h"
 
-/* A function that names the rows of a table. */
-#define NAMES(table, rows)                                                                         \
-  static const char *table##_name(int i) { return i < NN_COUNT(rows) ? rows[i].name : NULL; }
-
 static const struct {
   const char *name;
 } roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}},
@@ -12,35 +8,39 @@ static const struct {
              {"contraction"}, {"kl_weights"}, {"penalty"}},
   noises[] = {{"fixed"}, {"shared"}, {"each"}};
 
-NAMES(function, nn_functions)
-NAMES(activation, nn_activations)
-NAMES(family, nn_families)
-NAMES(layer, nn_layers)
-NAMES(posterior, nn_posteriors)
-NAMES(prior, nn_priors)
-NAMES(estimator, nn_estimators)
-NAMES(optimizer, nn_optimizers)
-NAMES(schedule, nn_schedules)
-NAMES(role, roles)
-NAMES(term, terms)
-NAMES(noise, noises)
+// clang-format off
+#define TABLES(ROW) \
+  ROW(function, nn_functions) ROW(activation, nn_activations) ROW(family, nn_families) ROW(layer, nn_layers) \
+  ROW(posterior, nn_posteriors) ROW(prior, nn_priors) ROW(estimator, nn_estimators) ROW(optimizer, nn_optimizers) \
+  ROW(schedule, nn_schedules) ROW(role, roles) ROW(term, terms) ROW(noise, noises)
 
-#define ENTRY(table)                                                                               \
-  { #table, table##_name }
-const nn_names nn_registry[] = {ENTRY(function),  ENTRY(activation), ENTRY(family),
-                                ENTRY(layer),     ENTRY(posterior),  ENTRY(prior),
-                                ENTRY(estimator), ENTRY(optimizer),  ENTRY(schedule),
-                                ENTRY(role),      ENTRY(term),       ENTRY(noise)};
+/* What R must know of a row: the property, the table, its value. */
+#define PROPERTIES(ROW) \
+  ROW(activation_moments, activation, nn_activations[row].moments != NULL) /* those at a random input are known */ \
+  ROW(family_eta, family, nn_families[row].eta_per_response) /* rows of eta per response */ \
+  ROW(family_y, family, nn_families[row].y_per_response) /* rows of y per response */ \
+  ROW(family_free, family, nn_families[row].has_free) /* has a free scalar */ \
+  ROW(family_expected, family, nn_families[row].expected != NULL) /* its expectation over eta is known */ \
+  ROW(posterior_independent, posterior, nn_posteriors[row].depends == NN_ON_NONE) /* a bottleneck may have it */ \
+  ROW(posterior_moments, posterior, nn_posteriors[row].moments != NULL) /* those of units are known */ \
+  ROW(optimizer_slots, optimizer, nn_optimizers[row].n_slots) \
+  ROW(optimizer_full_batch, optimizer, nn_optimizers[row].full_batch)
+// clang-format on
+
+#define NAMES(table, rows)                                                                         \
+  static const char *table##_name(int i) { return i < NN_COUNT(rows) ? rows[i].name : NULL; }
+#define TABLE(table, rows) {#table, table##_name},
+TABLES(NAMES)
+const nn_names nn_registry[] = {TABLES(TABLE)};
 const int nn_n_registry = NN_COUNT(nn_registry);
 
-int nn_family_eta(int family) { return nn_families[family].eta_per_response; }
-int nn_family_y(int family) { return nn_families[family].y_per_response; }
-int nn_family_free(int family) { return nn_families[family].has_free; }
-int nn_posterior_independent(int posterior) {
-  return nn_posteriors[posterior].depends == NN_ON_NONE;
-}
-int nn_posterior_moments(int posterior) { return nn_posteriors[posterior].moments != NULL; }
-int nn_optimizer_slots(int optimizer) { return nn_optimizers[optimizer].n_slots; }
-int nn_optimizer_full_batch(int optimizer) { return nn_optimizers[optimizer].full_batch; }
+#define OF_ROW(name, table, value)                                                                 \
+  static int name(int row) { return value; }
+#define PROPERTY(name, table, value) {#name, #table, name},
+PROPERTIES(OF_ROW)
+const nn_property nn_properties[] = {PROPERTIES(PROPERTY)};
+const int nn_n_properties = NN_COUNT(nn_properties);
+
+int nn_optimizer_slots(int optimizer) { return optimizer_slots(optimizer); }
 double nn_layer_below(int layer) { return nn_layers[layer].below; }
 const char *nn_layer_option(int layer) { return nn_layers[layer].option; }

@@ -10,32 +10,19 @@
 #include <R_ext/Visibility.h>
 #include <Rmath.h>
 
-/* What R must know of the rows of tables, beside their names. */
-static const struct {
-  const char *name, *table;
-  int (*of_row)(int row);
-} properties[] = {{"family_eta", "family", nn_family_eta},
-                  {"family_y", "family", nn_family_y},
-                  {"family_free", "family", nn_family_free},
-                  {"optimizer_slots", "optimizer", nn_optimizer_slots},
-                  {"optimizer_full_batch", "optimizer", nn_optimizer_full_batch},
-                  {"posterior_independent", "posterior", nn_posterior_independent},
-                  {"posterior_moments", "posterior", nn_posterior_moments}};
-enum { N_PROPERTIES = sizeof properties / sizeof properties[0] };
-
 /* The names in every table, and the properties. */
 static SEXP C_registry(void) {
-  const int n = nn_n_registry;
-  const char **fields = (const char **)R_alloc(n + N_PROPERTIES + 1, sizeof *fields);
+  const int n = nn_n_registry, n_fields = n + nn_n_properties;
+  const char **fields = (const char **)R_alloc(n_fields + 1, sizeof *fields);
   for (int t = 0; t < n; t++) fields[t] = nn_registry[t].table;
-  for (int k = 0; k < N_PROPERTIES; k++) fields[n + k] = properties[k].name;
-  fields[n + N_PROPERTIES] = "";
+  for (int k = 0; k < nn_n_properties; k++) fields[n + k] = nn_properties[k].name;
+  fields[n_fields] = "";
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
   for (int t = 0; t < n; t++) SET_VECTOR_ELT(out, t, names_of(nn_registry[t].name));
-  for (int k = 0; k < N_PROPERTIES; k++) {
-    const int rows = LENGTH(list_get(out, properties[k].table));
+  for (int k = 0; k < nn_n_properties; k++) {
+    const int rows = LENGTH(list_get(out, nn_properties[k].table));
     int *value = INTEGER(list_new(out, n + k, INTSXP, rows));
-    for (int i = 0; i < rows; i++) value[i] = properties[k].of_row(i);
+    for (int i = 0; i < rows; i++) value[i] = nn_properties[k].of_row(i);
   }
   UNPROTECT(1);
   return out;

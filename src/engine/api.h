@@ -218,13 +218,14 @@ typedef struct {
 extern const nn_names nn_registry[];
 extern const int nn_n_registry;
 
-/* Properties of rows that a caller must know to prepare data. */
-int nn_family_eta(int family);               /* rows of eta per response */
-int nn_family_y(int family);                 /* rows of y per response */
-int nn_family_free(int family);              /* has a free scalar */
-int nn_posterior_independent(int posterior); /* its entries are: a bottleneck may have it */
-int nn_posterior_moments(int posterior);     /* those of units are known: all estimators have it */
+/* A number that belongs to each row of a table: what a caller must know to prepare data. */
+typedef struct {
+  const char *name, *table;
+  int (*of_row)(int row);
+} nn_property;
+extern const nn_property nn_properties[];
+extern const int nn_n_properties;
+
 int nn_optimizer_slots(int optimizer);
-int nn_optimizer_full_batch(int optimizer);
 double nn_layer_below(int layer);       /* its setting is at least 0 and below this */
 const char *nn_layer_option(int layer); /* the table that its option names a row of */

@@ -24,13 +24,8 @@ static inline int factors_of(const nn_node *n, const nn_node *factor, size_t i, 
 
 static inline size_t step_of(const nn_node *n) { return n->stride ? (size_t)n->stride : 1; }
 
-/* k standard normals [k, 1]; in the mean 0. */
-static void shared_forward(nn_tape *t, nn_node *n) {
-  if (t->mode != NN_MODE_MEAN)
-    tape_noise(t, n, 1, n->value);
-  else
-    memset(n->value, 0, size_of(t, n) * sizeof(real));
-}
+/* k standard normals [k, 1] */
+static void shared_forward(nn_tape *t, nn_node *n) { standard_draws(t, n, n->value); }
 
 /* The e of a node: shared numbers, the value of node `option`; or the eps of all draws so far, its own aux. */
 static const real *shared_noise(const nn_tape *t, const nn_node *n) {

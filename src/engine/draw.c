@@ -5,14 +5,6 @@
 #include "tape.c"
 #include "vmath.h"
 
-/* As many of N(0, 1) as the node has numbers; 0 in the mean. */
-static void standard_draws(nn_tape *t, nn_node *n, real *eps) {
-  if (t->mode != NN_MODE_MEAN)
-    tape_noise(t, n, 1, eps);
-  else
-    memset(eps, 0, size_of(t, n) * sizeof(real));
-}
-
 /* value = mu + sigma eps, sigma = exp(log_sigma), eps ~ N(0, 1), 0 in the mean: the reparametrised draw.
  * aux: sigma, then eps. Kingma & Welling (2014). */
 static void draw_forward(nn_tape *t, nn_node *n) {
@@ -58,7 +50,7 @@ static void kl_forward(nn_tape *t, nn_node *n) {
   size_t n_values = n->cols ? 1 : (size_t)t->n_obs;
   for (size_t i = 0; i < n_values; i++) {
     nn_gaussians q = gaussians_of(t, n, i);
-    n->value[i] = (real)nn_priors[n->prior->kind].kl(&q, n->prior, prior_sd(n, &q));
+    n->value[i] = (real)nn_priors[n->prior->kind].kl(&q, prior_sd(n, &q));
   }
 }
 
@@ -67,7 +59,7 @@ static void kl_backward(nn_tape *t, nn_node *n) {
   real *d_mu = fresh_grad(t, n, 0), *d_log_sigma = fresh_grad(t, n, 1);
   for (size_t i = 0; i < n_values; i++) {
     nn_gaussians q = gaussians_of(t, n, i);
-    nn_priors[n->prior->kind].kl_slope(&q, n->prior, prior_sd(n, &q), n->grad[i], d_mu + i * q.n,
+    nn_priors[n->prior->kind].kl_slope(&q, prior_sd(n, &q), n->grad[i], d_mu + i * q.n,
                                        d_log_sigma + i * q.n);
   }
 }

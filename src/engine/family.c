@@ -8,8 +8,8 @@
 typedef struct {
   int n_obs, n_responses, eta_stride, y_stride, n_free;
   const real *eta, *y;
-  const real *
-      free; /* values of the free scalar (a log), n_free of them, or one that is fixed: the response's own or the block's only one */
+  /* The free scalar (a log): n_free of them, or one that is fixed; the response's own or the block's only one. */
+  const real *free;
   real *nll;            /* out: 1 x n_obs */
   real *slope;          /* out: d nll / d eta, (rows of eta) x n_obs */
   real *free_slope;     /* out: d nll / d free, n_free x n_obs; zeroed by the caller */

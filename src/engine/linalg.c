@@ -51,9 +51,6 @@ typedef struct {
   real *panel;
 } nn_linalg;
 
-static void linalg_place(nn_linalg *l, nn_arena *a);
-static void linalg_product(const nn_linalg *l, const nn_product *p);
-
 #ifndef NN_SINGLE
 #ifndef USE_FC_LEN_T
 #define USE_FC_LEN_T

@@ -32,8 +32,8 @@ typedef struct {
   int full_batch;
   int decoupled; /* the penalty is a decay beside the gradient, not a part of it */
   void (*step)(const nn_step *s);
-  nn_status (*iterate)(
-      nn_problem *p); /* one iteration on all the data; NN_CONVERGED when nothing is left to gain */
+  /* One iteration on all the data; NN_CONVERGED when nothing is left to gain. */
+  nn_status (*iterate)(nn_problem *p);
 } nn_optimizer;
 
 /* The learning rate of an epoch (from 0) of n, as a share of the first. `stale`: epochs without improvement. */
@@ -173,8 +173,8 @@ static nn_status lbfgs(nn_problem *p) {
   memcpy(p->slot[LBFGS_X0], p->theta, bytes);
   memcpy(p->slot[LBFGS_G0], p->grad, bytes);
   if (!(slope < 0) || !lbfgs_search(p, slope, pairs ? 1 : 1 / (1 + norm))) {
-    memcpy(p->theta, p->slot[LBFGS_X0],
-           bytes); /* back to where the line began; once more without memory */
+    /* back to where the line began; once more without memory */
+    memcpy(p->theta, p->slot[LBFGS_X0], bytes);
     if (!*p->stopped) p->loss = p->evaluate(p->context);
     *p->step = 0;
     return *p->stopped ? NN_INTERRUPTED : pairs ? NN_OK : NN_CONVERGED;

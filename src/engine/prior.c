@@ -14,9 +14,8 @@ typedef struct {
   const char *name;
   int is_empirical; /* the sd is that of the least KL */
   /* The KL of gaussians from it, and its slopes times d, added; NULL: by Monte Carlo alone. */
-  double (*kl)(const nn_gaussians *q, const nn_prior *p, double sd);
-  void (*kl_slope)(const nn_gaussians *q, const nn_prior *p, double sd, real d, real *d_mu,
-                   real *d_log_sigma);
+  double (*kl)(const nn_gaussians *q, double sd);
+  void (*kl_slope)(const nn_gaussians *q, double sd, real d, real *d_mu, real *d_log_sigma);
   /* Minus the log density at n values, summed, and its slope in each. */
   double (*nlp)(size_t n, const real *w, const nn_prior *p, double sd, real *slope);
 } nn_prior_row;
@@ -31,9 +30,8 @@ static double empirical_sd(const nn_gaussians *q) {
 }
 
 /* sum (sigma^2 + mu^2) / 2 s0^2 - 1/2 - log(sigma / s0) */
-static double normal_kl(const nn_gaussians *q, const nn_prior *p, double sd) {
+static double normal_kl(const nn_gaussians *q, double sd) {
   double inverse = 1 / (sd * sd), sum = 0;
-  (void)p;
   for (size_t k = 0; k < q->n; k++)
     sum += (double)(q->sigma[k] * q->sigma[k] + q->mu[k] * q->mu[k]) * inverse / 2 -
            (double)q->log_sigma[k];
@@ -41,10 +39,9 @@ static double normal_kl(const nn_gaussians *q, const nn_prior *p, double sd) {
 }
 
 /* dmu += d mu / s0^2; dlog_sigma += d (sigma^2 / s0^2 - 1) */
-static void normal_kl_slope(const nn_gaussians *q, const nn_prior *p, double sd, real d, real *d_mu,
+static void normal_kl_slope(const nn_gaussians *q, double sd, real d, real *d_mu,
                             real *d_log_sigma) {
   real inverse = (real)(1 / (sd * sd));
-  (void)p;
   NN_SIMD
   for (size_t k = 0; k < q->n; k++) {
     d_mu[k] += d * q->mu[k] * inverse;
@@ -66,9 +63,8 @@ static double normal_nlp(size_t n, const real *w, const nn_prior *p, double sd, 
 
 /* Of Laplace(0, b): sum E|w| / b + log 2b - log(2 pi e) / 2 - log sigma, E|w| = 2 sigma pdf(u) + mu (2 cdf(u) - 1), u = mu /
  * sigma. */
-static double laplace_kl(const nn_gaussians *q, const nn_prior *p, double b) {
+static double laplace_kl(const nn_gaussians *q, double b) {
   double absolute = 0, entropy = 0;
-  (void)p;
   for (size_t k = 0; k < q->n; k++) {
     real e, cdf = vmath_normal(q->mu[k] / q->sigma[k], &e);
     absolute += (double)(q->sigma[k] * (real)0.79788456080286535588 * e + q->mu[k] * (2 * cdf - 1));
@@ -78,10 +74,9 @@ static double laplace_kl(const nn_gaussians *q, const nn_prior *p, double b) {
 }
 
 /* dmu += d (2 cdf(u) - 1) / b; dlog_sigma += d (2 sigma pdf(u) / b - 1) */
-static void laplace_kl_slope(const nn_gaussians *q, const nn_prior *p, double b, real d, real *d_mu,
+static void laplace_kl_slope(const nn_gaussians *q, double b, real d, real *d_mu,
                              real *d_log_sigma) {
   real inverse = (real)(1 / b);
-  (void)p;
   for (size_t k = 0; k < q->n; k++) {
     real e, cdf = vmath_normal(q->mu[k] / q->sigma[k], &e);
     d_mu[k] += d * (2 * cdf - 1) * inverse;

@@ -1,6 +1,7 @@
 /* The engine's own random numbers: each is a function of a key and of its place, so that neither the chunks that observations
- * come in nor the thread that asks can change them. Philox4x32-10 of Salmon et al. (2011): a bijection of 128 bits, here (block, node, pass), for each key of 64 bits. Numbers
- * come in groups of 64 blocks, of which all first words are used before the second ones, so that loops vectorise. */
+ * come in nor the thread that asks can change them. Philox4x32-10 of Salmon et al. (2011): a bijection of 128 bits, here (block,
+ * node, pass), for each key of 64 bits. Numbers come in groups of 64 blocks, of which all first words are used before the second
+ * ones, so that loops vectorise. */
 #pragma once
 #include "api.h"
 #include "vmath.h"
@@ -10,10 +11,6 @@ typedef struct {
   const unsigned *key; /* two words of 32 bits */
   uint32_t node, pass; /* for which node of the tape, in which of its passes */
 } nn_sequence;
-
-/* Numbers first .. first + n of the sequence. */
-static void random_normal(const nn_sequence *s, size_t first, size_t n, real *out);
-static void random_uniform(const nn_sequence *s, size_t first, size_t n, real *out);
 
 enum { GROUP = 64, GROUP_REALS = GROUP * 4 * (int)sizeof(float) / (int)sizeof(real) };
 
@@ -88,14 +85,11 @@ NN_INLINE void polar(nn_bits bits, real *cosine, real *sine) {
   real s = (real)(1.0 / 362880), c = (real)(1.0 / 40320);
 #else
   real s = -1.0 / 1307674368000.0, c = 1.0 / 20922789888000.0;
-  s = s * z + 1.0 / 6227020800.0, c = c * z - 1.0 / 87178291200.0;
-  s = s * z - 1.0 / 39916800.0, c = c * z + 1.0 / 479001600.0;
-  s = s * z + 1.0 / 362880.0, c = c * z - 1.0 / 3628800.0;
-  c = c * z + 1.0 / 40320.0;
+  s = ((s * z + 1.0 / 6227020800.0) * z - 1.0 / 39916800.0) * z + 1.0 / 362880.0;
+  c = vmath_next(c, z, -1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0, 1.0 / 40320.0);
 #endif
-  s = s * z - (real)(1.0 / 5040), c = c * z - (real)(1.0 / 720);
-  s = s * z + (real)(1.0 / 120), c = c * z + (real)(1.0 / 24);
-  s = s * z - (real)(1.0 / 6), c = c * z - (real)0.5;
+  s = ((s * z - (real)(1.0 / 5040)) * z + (real)(1.0 / 120)) * z - (real)(1.0 / 6);
+  c = ((c * z - (real)(1.0 / 720)) * z + (real)(1.0 / 24)) * z - (real)0.5;
   s = a + a * z * s, c = 1 + z * c;
   /* a turn by a quarter swaps them and changes a sign, by a half changes both */
   const nn_bits swaps = quarter << NN_SIGN_BIT, turns = quarter >> 1 << NN_SIGN_BIT;
@@ -133,6 +127,7 @@ static void fill(const nn_sequence *s, void (*make)(const random_words *w, real 
   }
 }
 
+/* Numbers first .. first + n of the sequence. */
 static void random_normal(const nn_sequence *s, size_t first, size_t n, real *out) {
   fill(s, normals, first, n, out);
 }

@@ -45,7 +45,7 @@ typedef double real;
 #ifdef _OPENMP
 #define NN_PARALLEL(threads)                                                                       \
   NN_PRAGMA(omp parallel num_threads(threads))                                                     \
-  for (nn_turn turn = turn_begin(); !turn.is_over; turn_end(&turn))                                \
+  for (nn_turn turn = {arithmetic_flush(), 0}; !turn.is_over; turn_end(&turn))                     \
   NN_PRAGMA(omp for schedule(static, 1) nowait)
 #else
 #define NN_PARALLEL(threads) (void)(threads);

@@ -44,11 +44,6 @@ typedef struct {
   int is_over;
 } nn_turn;
 
-static inline nn_turn turn_begin(void) {
-  nn_turn turn = {arithmetic_flush(), 0};
-  return turn;
-}
-
 static inline void turn_end(nn_turn *turn) {
   arithmetic_set(turn->before);
   turn->is_over = 1;

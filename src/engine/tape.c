@@ -35,8 +35,8 @@ typedef struct {
   int mean;       /* or the value itself, where it is known or drawn: then variance is -1 */
   int variance;
   int second; /* the mean of its square, where that has a node of its own */
-  int by,
-      spread; /* rows that depend on each other do by a matrix times independent numbers with variances `spread` (-1: 1) */
+  /* Rows that depend on each other do by a matrix times independent numbers with variances `spread` (-1: 1). */
+  int by, spread;
 } nn_value;
 
 typedef struct {
@@ -212,6 +212,14 @@ static void tape_noise(nn_tape *t, const nn_node *n, int is_normal, real *out) {
     (is_normal ? random_normal : random_uniform)(&s, first, size_of(t, n), out);
   else
     (is_normal ? h->normal : h->uniform)(h->context, out, size_of(t, n), sizeof(real));
+}
+
+/* As many of N(0, 1) as the node has numbers; 0 in the mean. */
+static void standard_draws(nn_tape *t, nn_node *n, real *eps) {
+  if (t->mode != NN_MODE_MEAN)
+    tape_noise(t, n, 1, eps);
+  else
+    memset(eps, 0, size_of(t, n) * sizeof(real));
 }
 
 /* Whether a backward kernel must write input k's gradient (else add to it). */

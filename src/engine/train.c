@@ -78,9 +78,8 @@ static int should_stop(trainer *s) {
   return s->stopped = host_poll(&s->job->host);
 }
 
-enum {
-  FETCH_AHEAD = 8
-}; /* columns: their order is random, so that the processor cannot guess the next */
+/* Columns; their order is random, so that the processor cannot guess the next. */
+enum { FETCH_AHEAD = 8 };
 
 /* Which columns of the data make the chunk: `copies` of each that `row` names, from its first'th. */
 typedef struct {
