@@ -267,7 +267,11 @@ dense_sizes <- function(spec) {
 
 n_covariances <- function(posterior, spec) {
   size <- dense_sizes(spec)
-  posterior_table[[posterior]]$covariances(size$rows, size$cols, spec$rank)
+  if (is_of_last(posterior)) size <- lapply(size, utils::tail, 1)
+  n <- size$rows * size$cols
+  pairs <- function(n) n * (n - 1) / 2
+  switch(dependence(posterior), none = 0, unit = sum(size$rows * pairs(size$cols)), earlier = pairs(sum(n)),
+         shared = sum(n) * spec$rank)
 }
 
 check_covariances <- function(posterior, spec) {
@@ -276,7 +280,7 @@ check_covariances <- function(posterior, spec) {
   weights <- sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
   stop_user("`posterior` = \"%s\" of %s weights and biases would have %s covariances, more than the %s that fit: %s.",
             spec$posterior, thousands(weights), thousands(n), thousands(most_covariances),
-            if (posterior == "lowrank") "make `rank` smaller, or use \"meanfield\""
+            if (dependence(posterior) == "shared") "make `rank` smaller, or use \"meanfield\""
             else "use fewer hidden units, or \"lowrank\" or \"meanfield\"")
 }
 

@@ -1,22 +1,8 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
-# What R knows of the posteriors in the engine's table: what print() and summary() call them, and the number of their
-# covariances of weights in layers of so many units (rows) and inputs, the bias among these (cols).
-posterior_table <- list(
-  point = list(words = function(rank) "point", covariances = function(rows, cols, rank) 0),
-  meanfield = list(words = function(rank) "meanfield", covariances = function(rows, cols, rank) 0),
-  last_layer = list(
-    words = function(rank) "last_layer",
-    covariances = function(rows, cols, rank) pairs(utils::tail(cols, 1)) * utils::tail(rows, 1)
-  ),
-  full = list(words = function(rank) "full", covariances = function(rows, cols, rank) pairs(sum(rows * cols))),
-  lowrank = list(
-    words = function(rank) paste("lowrank with", rank, "factors"),
-    covariances = function(rows, cols, rank) sum(rows * cols) * rank
-  )
-)
-
-pairs <- function(n) n * (n - 1) / 2
+# What print() and summary() call the posteriors in the engine's table.
+posterior_words <- c(point = "point", meanfield = "meanfield", last_layer = "last_layer", full = "full",
+                     lowrank = "lowrank with {rank} factors")
 
 # Weights are numbers, not random.
 is_point <- function(spec) spec$posterior == "point"
@@ -24,9 +10,15 @@ is_point <- function(spec) spec$posterior == "point"
 # Whether the units' means and variances are known: they are independent.
 has_moments <- function(spec) row_property("posterior", spec$posterior, "moments") == 1
 
+# On which weights those of a posterior depend, and whether only those of the last layer do.
+dependence <- function(posterior) {
+  c("none", "unit", "earlier", "shared")[row_property("posterior", posterior, "depends") + 1]
+}
+is_of_last <- function(posterior) row_property("posterior", posterior, "in_last") == 1
+
 # Posteriors of random weights; those of independent ones, points included, which a bottleneck can have too.
 random_posteriors <- function() setdiff(registry()$posterior, "point")
-independent_posteriors <- function() registry()$posterior[registry()$posterior_independent == 1]
+independent_posteriors <- function() Filter(function(name) dependence(name) == "none", registry()$posterior)
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
 can_be_exact <- function(spec) {
@@ -59,15 +51,15 @@ weight_posterior <- function(fit) {
   size <- (layout$rows * layout$cols)[means]
   q <- list(mean = unlist(lapply(means, value)), sigma = exp(unlist(lapply(unlist(part(1)), value))),
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
-  factor <- lapply(part(if (fit$spec$posterior == "lowrank") 3 else 2), function(i) unlist(lapply(i, value)))
+  on <- dependence(fit$spec$posterior)
+  factor <- lapply(part(if (on == "shared") 3 else 2), function(i) unlist(lapply(i, value)))
   variance <- q$sigma^2
-  if (fit$spec$posterior == "lowrank") {
+  if (on == "shared") {
     q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
     variance <- variance + rowSums(q$shared^2)
-  } else if (fit$spec$posterior != "meanfield") {
-    is_in <- fit$spec$posterior == "full" | layout$layer[q$leaf] == max(layout$layer[means])
-    q$at <- which(is_in)
-    stride <- if (fit$spec$posterior == "full") 1 else layout$rows[q$leaf[q$at[1]]]
+  } else if (on != "none") {
+    q$at <- which(!is_of_last(fit$spec$posterior) | layout$layer[q$leaf] == max(layout$layer[means]))
+    stride <- if (on == "unit") layout$rows[q$leaf[q$at[1]]] else 1
     q$lower <- lower_factor(unlist(factor), length(q$at), stride)
     variance[q$at] <- variance[q$at] + rowSums(q$lower^2)
   }
@@ -252,8 +244,8 @@ posterior_lines <- function(fit, digits) {
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
-    paste0("Posterior: ", posterior_table[[a$posterior]]$words(a$rank), "; estimator ", fit$spec$estimator,
-           if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
+    paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE), "; estimator ",
+           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),

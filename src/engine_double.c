@@ -21,7 +21,8 @@ static const struct {
   ROW(family_y, family, nn_families[row].y_per_response) /* rows of y per response */ \
   ROW(family_free, family, nn_families[row].has_free) /* has a free scalar */ \
   ROW(family_expected, family, nn_families[row].expected != NULL) /* its expectation over eta is known */ \
-  ROW(posterior_independent, posterior, nn_posteriors[row].depends == NN_ON_NONE) /* a bottleneck may have it */ \
+  ROW(posterior_depends, posterior, (int)nn_posteriors[row].depends) /* on none, its unit's, earlier, all weights */ \
+  ROW(posterior_in_last, posterior, nn_posteriors[row].in_last) /* only those of the last layer do */ \
   ROW(posterior_moments, posterior, nn_posteriors[row].moments != NULL) /* those of units are known */ \
   ROW(optimizer_slots, optimizer, nn_optimizers[row].n_slots) \
   ROW(optimizer_full_batch, optimizer, nn_optimizers[row].full_batch)

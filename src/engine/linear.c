@@ -63,8 +63,8 @@ static const nn_posterior *posterior_of(const nn_model *m) {
 
 /* Whether the weights of a layer depend on each other. */
 static int is_joint(const nn_model *m, int layer) {
-  nn_dependence on = posterior_of(m)->depends;
-  return on != NN_ON_NONE && (on != NN_ON_UNIT || layer == m->last_dense);
+  const nn_posterior *q = posterior_of(m);
+  return q->depends != NN_ON_NONE && (!q->in_last || layer == m->last_dense);
 }
 
 /* The factors of a leaf's weights; -1: it has none. The first such leaf decides on whom they depend. */

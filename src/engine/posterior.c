@@ -16,14 +16,14 @@ typedef struct {
   int kl[2];       /* out: the nodes of its KL, or -1 */
 } nn_variable;
 
-/* The weights that a weight depends on: none; in the last dense layer those of its unit; all before it; all, by numbers that
- * they share. */
+/* The weights that a weight depends on: none; those of its unit; all before it; all, by numbers that they share. */
 typedef enum { NN_ON_NONE, NN_ON_UNIT, NN_ON_EARLIER, NN_ON_SHARED } nn_dependence;
 
 typedef struct {
   const char *name;
   int n_parts; /* a point: the value; a normal distribution: mu, log_sigma */
   nn_dependence depends;
+  int in_last; /* only the weights of the last dense layer do */
   nn_value (*draw)(nn_tape *t, nn_variable *v);
   nn_value (*moments)(nn_tape *t, nn_variable *v); /* NULL: those of units are not known */
 } nn_posterior;
@@ -131,9 +131,9 @@ static double joint_factors(const nn_joint *j, double size) {
 
 enum { NN_POINT };
 static const nn_posterior nn_posteriors[] = {
-    [NN_POINT] = {"point", 1, NN_ON_NONE, point_draw, NULL},
-    {"meanfield", 2, NN_ON_NONE, normal_draw, normal_moments},
-    {"last_layer", 2, NN_ON_UNIT, normal_draw, normal_moments},
-    {"full", 2, NN_ON_EARLIER, normal_draw, NULL},
-    {"lowrank", 2, NN_ON_SHARED, normal_draw, NULL},
+    [NN_POINT] = {"point", 1, NN_ON_NONE, 0, point_draw, NULL},
+    {"meanfield", 2, NN_ON_NONE, 0, normal_draw, normal_moments},
+    {"last_layer", 2, NN_ON_UNIT, 1, normal_draw, normal_moments},
+    {"full", 2, NN_ON_EARLIER, 0, normal_draw, NULL},
+    {"lowrank", 2, NN_ON_SHARED, 0, normal_draw, NULL},
 };

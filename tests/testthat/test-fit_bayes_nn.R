@@ -476,7 +476,7 @@ test_that("units of a bottleneck are drawn as those of a dense layer: same momen
     gradients <- lapply(c(weight = "weight", local = "local"), function(estimator) {
       case$spec$estimator <- estimator
       if (kind == "point") {
-        z <- engine_run(case$spec, case$theta, case$data, "z", sample = TRUE, draws = repeats(10000, 500))
+        z <- engine_run(case$spec, case$theta, case$data, "z", mode = "training", draws = repeats(10000, 500))
         z <- t(matrix(z, 40))
         expect_true(all(standard_errors_off(z, as.vector(mean)) < 4.5))
         expect_true(all(standard_errors_off(sweep(z, 2, as.vector(mean))^2, as.vector(variance)) < 4.5))
@@ -500,7 +500,7 @@ test_that("tied weights are the same in both layers, so that their units cannot 
   leaf <- function(i) matrix(theta[leaf_index(layout[i, ])], layout$rows[i])
   x <- matrix(stats::rnorm(6), 2)
   truth <- x %*% (crossprod(leaf(1)) + diag(colSums(exp(2 * leaf(2))))) + rep(leaf(3), each = 2)
-  eta <- t(matrix(engine_run(spec, theta, engine_data(x), sample = TRUE, draws = repeats(10000, 500)), 6))
+  eta <- t(matrix(engine_run(spec, theta, engine_data(x), mode = "training", draws = repeats(10000, 500)), 6))
   expect_true(all(standard_errors_off(eta, as.vector(truth)) < 4.5))
   for (estimator in c("local", "exact")) {
     spec$estimator <- estimator

@@ -30,7 +30,7 @@ test_that("every row of the engine has its other half in R", {
   }
   expect_setequal(names(response_rules), families())
   expect_setequal(names(learn_rates), optimizers())
-  expect_setequal(names(posterior_table), registry()$posterior)
+  expect_setequal(names(posterior_words), registry()$posterior)
 })
 
 test_that("R's nll of every family is the engine's", {
