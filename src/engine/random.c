@@ -21,11 +21,13 @@ typedef struct {
 #define PHILOX_ROUND(r)                                                                            \
   {                                                                                                \
     uint64_t p = (uint64_t)0xD2511F53u * c0, q = (uint64_t)0xCD9E8D57u * c2;                       \
-    c0 = (uint32_t)(q >> 32) ^ c1 ^ (k0 + r * 0x9E3779B9u);                                        \
-    c2 = (uint32_t)(p >> 32) ^ c3 ^ (k1 + r * 0xBB67AE85u);                                        \
+    c0 = (uint32_t)(q >> 32) ^ c1 ^ (k0 + (r)*0x9E3779B9u);                                        \
+    c2 = (uint32_t)(p >> 32) ^ c3 ^ (k1 + (r)*0xBB67AE85u);                                        \
     c1 = (uint32_t)q;                                                                              \
     c3 = (uint32_t)p;                                                                              \
   }
+#define FIVE_ROUNDS(r)                                                                             \
+  PHILOX_ROUND(r) PHILOX_ROUND(r + 1) PHILOX_ROUND(r + 2) PHILOX_ROUND(r + 3) PHILOX_ROUND(r + 4)
 
 static void philox(const nn_sequence *s, uint64_t group, random_words *out) {
   const uint32_t k0 = (uint32_t)s->key[0], k1 = (uint32_t)s->key[1], node = s->node, pass = s->pass;
@@ -33,16 +35,8 @@ static void philox(const nn_sequence *s, uint64_t group, random_words *out) {
   NN_SIMD
   for (uint32_t i = 0; i < GROUP; i++) {
     uint32_t c0 = low + i, c1 = high, c2 = node, c3 = pass;
-    PHILOX_ROUND(0)
-    PHILOX_ROUND(1)
-    PHILOX_ROUND(2)
-    PHILOX_ROUND(3)
-    PHILOX_ROUND(4)
-    PHILOX_ROUND(5)
-    PHILOX_ROUND(6)
-    PHILOX_ROUND(7)
-    PHILOX_ROUND(8)
-    PHILOX_ROUND(9)
+    FIVE_ROUNDS(0)
+    FIVE_ROUNDS(5)
     out->word[0][i] = c0, out->word[1][i] = c1, out->word[2][i] = c2, out->word[3][i] = c3;
   }
 }

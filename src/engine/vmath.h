@@ -88,8 +88,7 @@ NN_INLINE real vmath_expm1_reduced(real x, real low, real *half) {
 #else
   real p = 1.0 / 6227020800.0;
   p = vmath_next(p, r, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0);
-  p = p * r + (real)(1.0 / 40320.0);
-  p = p * r + (real)(1.0 / 5040.0);
+  p = (p * r + (real)(1.0 / 40320.0)) * r + (real)(1.0 / 5040.0);
 #endif
   p = vmath_next(p, r, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6);
   p = p * r + (real)0.5;
@@ -138,8 +137,7 @@ NN_INLINE real vmath_log_normal(real x) {
 #else
   real p = 2.0 / 21;
   p = vmath_next(p, z, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13);
-  p = p * z + (real)(2.0 / 11);
-  p = p * z + (real)(2.0 / 9);
+  p = (p * z + (real)(2.0 / 11)) * z + (real)(2.0 / 9);
 #endif
   p = p * z + (real)(2.0 / 7);
   p = p * z + (real)(2.0 / 5);
@@ -184,8 +182,7 @@ NN_INLINE real vmath_normal(real x, real *e) {
                  0.0005184807980658643219, -0.0001007356991662448036);
   p = vmath_next(p, u, -0.003900390454281177923, 0.01265045888667787873, -0.01958530912140659133,
                  0.008538809775314384882);
-  p = p * u + (real)0.03607555884739745078;
-  p = p * u - (real)0.1114423261709119365;
+  p = (p * u + (real)0.03607555884739745078) * u - (real)0.1114423261709119365;
   p = p * u + (real)0.396524693468269516;
 #endif
   nn_pun high = {t};
