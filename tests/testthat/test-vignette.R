@@ -25,8 +25,9 @@ test_that("the engine's vignette tells the truth about adding an activation, a f
   unlink(list.files(file.path(copy, "src"), "[.](o|so|dll)$", full.names = TRUE))
   diff <- file.path(copy, "all.diff")
   writeLines(diffs_of(file.path(root, "vignettes", "engine.Rmd")), diff)
-  quiet <- function(command, arguments, env = character())
+  quiet <- function(command, arguments, env = character()) {
     suppressWarnings(system2(command, arguments, stdout = TRUE, stderr = TRUE, env = env))
+  }
   patched <- quiet("patch", c("-p1", "-F0", "-d", shQuote(copy), "-i", shQuote(diff)))
   expect_identical(grep("FAILED|fuzz", patched, value = TRUE), character())
 
