@@ -75,7 +75,7 @@ add_training <- function(fit, trained) {
   fit$converged <- trained$status %in% c("converged", "patience")
   fit$n_epochs <- before + trained$epochs
   is_last <- !trained$status %in% c("diverged", "patience") &&
-    (is.null(fit$history$val_loss) || !is_point(fit$spec))
+    (is.null(fit$history$val_loss) || is_bayesian(fit$spec))
   fit$best_epoch <- if (is_last) fit$n_epochs else before + trained$best_epoch
   warn_of_training(fit, trained)
   fit

@@ -13,6 +13,8 @@
 #'
 #' @section Posteriors:
 #' \describe{
+#'   \item{`"point"`}{the weights that are likeliest a posteriori: the KL to a point is minus its log density a priori.
+#'     With `members` a deep ensemble.}
 #'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
@@ -169,7 +171,7 @@ training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "mome
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                             sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
-  check_choice(posterior, c("auto", random_posteriors()), "posterior")
+  check_choice(posterior, c("auto", registry()$posterior), "posterior")
   check_choice(estimator, c("auto", registry()$estimator), "estimator")
   check_choice(kl, c("exact", "mc"), "kl")
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
@@ -212,10 +214,13 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
                    posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
+  if (is_point(spec)) spec$kl_mc <- 0L
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
   if (identical(model$prior, "auto")) model$prior <- default_prior(spec)
+  if (is_point(spec) && identical(model$prior$kind, "empirical"))
+    stop_user("`prior` = prior_normal(\"auto\") is of weights with a spread: `posterior` = \"point\" has none.")
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
@@ -292,6 +297,11 @@ default_prior <- function(spec) {
 }
 
 bayes_estimator <- function(model, spec) {
+  if (is_point(spec)) {
+    if (model$estimator != "auto")
+      stop_user("`posterior` = \"point\" has nothing to draw: leave `estimator` out, or \"auto\".")
+    return("weight")
+  }
   if (model$estimator == "auto")
     return(if (can_be_exact(spec)) "exact" else if (has_moments(spec)) "local" else "weight")
   if (model$estimator != "weight" && !has_moments(spec))
@@ -306,7 +316,7 @@ bayes_estimator <- function(model, spec) {
 # Inputs are rotated where experiments have shown that it helps, and finding the axes costs little.
 rotates <- function(model, spec, control) {
   model$standardize && length(model$hidden) > 0 && spec$n_x <= 500 && is_deterministic(spec) &&
-    control$optimizer == "lbfgs"
+    !is_point(spec) && control$optimizer == "lbfgs"
 }
 
 # How to train where the user has not said, of so many rows and cases.

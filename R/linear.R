@@ -1,7 +1,7 @@
 # Networks without hidden layers: (generalised) linear models. Their training is a convex problem, solved in coordinates
 # in which the columns are uncorrelated; at its optimum they have an information matrix, and with it standard errors.
 
-is_linear <- function(spec) length(spec$layer) == 1 && spec$layer == "dense" && is_point(spec)
+is_linear <- function(spec) length(spec$layer) == 1 && spec$layer == "dense" && !is_bayesian(spec)
 
 # How to train a linear model where the user has not said.
 linear_control <- function(control, says_how, spec) {
@@ -430,7 +430,7 @@ warn_no_criterion <- function(fit, what) {
     "%s counts parameters, which holds at the maximum of the likelihood alone; here %s. Another seed gives another",
     "number. Compare models by the loss of held-out rows (`validation =`, or log scores by calibration() of new",
     "data)%s."
-  ), what, why, if (!is_point(fit$spec)) " or by elbo()" else "")
+  ), what, why, if (is_bayesian(fit$spec)) " or by elbo()" else "")
 }
 
 # Several fits, of this package or others, are compared as by the default method.

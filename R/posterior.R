@@ -4,8 +4,9 @@
 posterior_words <- c(point = "point", meanfield = "meanfield", last_layer = "last_layer", full = "full",
                      lowrank = "lowrank with {rank} factors")
 
-# Weights are numbers, not random.
+# Whether weights are numbers, not random; whether they have a prior.
 is_point <- function(spec) spec$posterior == "point"
+is_bayesian <- function(spec) spec$prior != "flat"
 
 # Whether the units' means and variances are known: they are independent.
 has_moments <- function(spec) row_property("posterior", spec$posterior, "moments") == 1
@@ -16,8 +17,7 @@ dependence <- function(posterior) {
 }
 is_of_last <- function(posterior) row_property("posterior", posterior, "in_last") == 1
 
-# Posteriors of random weights; those of independent ones, points included, which a bottleneck can have too.
-random_posteriors <- function() setdiff(registry()$posterior, "point")
+# Posteriors of independent weights, points included, which a bottleneck can have too.
 independent_posteriors <- function() Filter(function(name) dependence(name) == "none", registry()$posterior)
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
@@ -34,7 +34,7 @@ is_closed <- function(spec) {
 }
 
 # Nothing is drawn in training: the objective is a function.
-is_deterministic <- function(spec) spec$estimator == "exact" && !spec$kl_mc
+is_deterministic <- function(spec) is_point(spec) || spec$estimator == "exact" && !spec$kl_mc
 
 # ---- moments and draws
 
@@ -49,10 +49,11 @@ weight_posterior <- function(fit) {
   }
   value <- function(i) fit$theta[leaf_index(layout[i, ])]
   size <- (layout$rows * layout$cols)[means]
-  q <- list(mean = unlist(lapply(means, value)), sigma = exp(unlist(lapply(unlist(part(1)), value))),
+  q <- list(mean = unlist(lapply(means, value)), sigma = exp(as.numeric(unlist(lapply(unlist(part(1)), value)))),
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
   on <- dependence(fit$spec$posterior)
   factor <- lapply(part(if (on == "shared") 3 else 2), function(i) unlist(lapply(i, value)))
+  if (is_point(fit$spec)) q$sigma <- numeric(length(q$mean))
   variance <- q$sigma^2
   if (on == "shared") {
     q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
@@ -202,6 +203,7 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
   check_standard("confint", ..., known = c("parm", "level"))
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  check_has_spread(object$spec)
   q <- weight_posterior(object)
   if (has_hidden(object)) {
     q$mean <- of_columns(cbind(q$mean), object)[, 1]
@@ -216,6 +218,10 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
   dimnames(out) <- list(q$name, paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
   if (missing(parm)) out else out[chosen_parameters(parm, q$name), , drop = FALSE]
+}
+
+check_has_spread <- function(spec) {
+  if (is_point(spec)) stop_user("confint() needs a posterior with a spread: `posterior` = \"point\" has none.")
 }
 
 # Of a linear model: the coefficients on the original scale are this matrix times the weights, and a constant.
@@ -239,13 +245,14 @@ role_places <- function(layout) {
 # ---- words
 
 posterior_lines <- function(fit, digits) {
-  if (is_point(fit$spec)) return(NULL)
+  if (!is_bayesian(fit$spec)) return(NULL)
   a <- fit$arguments
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
-    paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE), "; estimator ",
-           fit$spec$estimator, if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
+    paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE),
+           if (!is_point(fit$spec)) paste("; estimator", fit$spec$estimator),
+           if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),

@@ -264,8 +264,9 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
   out <- rep(NA_real_, length(rows$ok))
   names(out) <- rows$rows
   terms <- matrix(0, data$n, 1)
-  if (!predicts_by_draws(object) && is_closed(object$spec) && data$n) {
-    spec <- utils::modifyList(object$spec, list(estimator = "exact", kl_mc = 0L))
+  if (is_point(object$spec) || !predicts_by_draws(object) && is_closed(object$spec) && data$n) {
+    estimator <- if (is_point(object$spec)) "weight" else "exact"
+    spec <- utils::modifyList(object$spec, list(estimator = estimator, kl_mc = 0L))
     terms <- engine_run(spec, object$theta, data, "terms", precision = object$control$precision)
   } else {
     over_chunks(object, data, draws, "terms", function(x, at) terms[at, 1] <<- rowSums(means_over(x)))

@@ -6,8 +6,8 @@ layer <- function(kind, size = 1L, option = "", setting = 0) {
 
 # `posterior` is a row of the engine's table, of the weights, and `prior` what prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, posterior = "point", prior_sd = 1,
-                     prior = list(kind = "normal", sd = prior_sd), rank = 1, estimator = "weight",
-                     kl = "exact", latent_kl = "exact") {
+                     prior = list(kind = if (posterior == "point") "flat" else "normal", sd = prior_sd), rank = 1,
+                     estimator = "weight", kl = "exact", latent_kl = "exact") {
   column <- function(of, name, type) vapply(of, function(l) l[[name]], type)
   c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
          rank = as.integer(rank), estimator = estimator), prior_fields(prior),

@@ -12,7 +12,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
-  if (!is_point(spec))
+  if (is_bayesian(spec))
     return(start_at_simpler(start_noise(theta, layout, blocks, y, w), spec, layout, blocks, data, control))
   n <- row_counts(data$n, data$weight)$rows
   if (is_quick(spec, layout, n, control)) linear_start(theta, spec, layout, data) else theta

@@ -36,7 +36,7 @@ start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
 # The same network without spread, of squared errors.
 plain_network <- function(spec, blocks) {
   n <- length(blocks)
-  point <- list(posterior = "point", estimator = "weight", penalty = mode_penalty,
+  point <- list(posterior = "point", prior = "flat", estimator = "weight", penalty = mode_penalty,
                 noise = rep("fixed", n), fixed = numeric(n))
   unit <- list(noise = "fixed", fixed = 0)
   list(spec = utils::modifyList(spec, point), blocks = lapply(blocks, utils::modifyList, unit))

@@ -54,7 +54,7 @@ model_title <- function(fit) UseMethod("model_title")
 #' @exportS3Method
 model_title.varnn <- function(fit) {
   classes <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
-  kind <- paste0(if (!is_point(fit$spec)) "Bayesian ", if (has_hidden(fit)) "neural" else "linear", " network")
+  kind <- paste0(if (is_bayesian(fit$spec)) "Bayesian ", if (has_hidden(fit)) "neural" else "linear", " network")
   sprintf("%s%s for %s (%s)", toupper(substr(kind, 1, 1)), substring(kind, 2),
           if (all(classes)) "classification" else "regression", paste(unique(fit$family), collapse = ", "))
 }

@@ -215,7 +215,7 @@ train_from <- function(theta, spec, layout, train, valid, control) {
 start_score <- function(one, spec, sets) {
   if (one$epochs == 0) return(Inf)
   if (is.null(sets$valid)) return(one$history[one$epochs, "loss"])
-  if (is_point(spec)) min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
+  if (!is_bayesian(spec)) min(one$history[, "val_loss"]) else one$history[one$epochs, "val_loss"]
 }
 
 # When rows are held out anyway, these decide how long to train, else cross-validation: in 5 folds, three times over up

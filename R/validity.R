@@ -24,10 +24,10 @@ is_record <- function(x, known) {
 # What models of each class are made of: whether their weights are points, the posterior of their codes (none: no latent
 # layer), and how they read data.
 class_rules <- list(
-  varnn_nn = list(is_point = TRUE, codes = character(), design = c("frame", "matrix")),
-  varnn_bayes_nn = list(is_point = FALSE, codes = character(), design = c("frame", "matrix")),
-  varnn_ae = list(is_point = TRUE, codes = "point", design = "columns"),
-  varnn_vae = list(is_point = TRUE, codes = "meanfield", design = "columns")
+  varnn_nn = list(is_bayesian = FALSE, codes = character(), design = c("frame", "matrix")),
+  varnn_bayes_nn = list(is_bayesian = TRUE, codes = character(), design = c("frame", "matrix")),
+  varnn_ae = list(is_bayesian = FALSE, codes = "point", design = "columns"),
+  varnn_vae = list(is_bayesian = FALSE, codes = "meanfield", design = "columns")
 )
 
 # One of these classes, "varnn" behind it; a user's own may stand in front.
@@ -39,7 +39,7 @@ is_class <- function(fit) {
 
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
-  every(identical(names(attributes(fit$spec)), "names"), identical(is_point(fit$spec), rule$is_point),
+  every(identical(names(attributes(fit$spec)), "names"), identical(is_bayesian(fit$spec), rule$is_bayesian),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
@@ -94,11 +94,11 @@ fit_rules <- list(
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   control = function(x, fit, layout) is_control(x, fit),
   arguments = function(x, fit, layout) {
-    every(is.list(x), is_family_argument(x$family, layout), is_point(fit$spec) || are_bayes_arguments(x),
+    every(is.list(x), is_family_argument(x$family, layout), !is_bayesian(fit$spec) || are_bayes_arguments(x),
           !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
   },
   history = function(x, fit, layout) {
-    of_class <- if (is_point(fit$spec)) character() else c("kl_weights", "elbo")
+    of_class <- if (!is_bayesian(fit$spec)) character() else c("kl_weights", "elbo")
     if ("meanfield" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
     every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(nzchar(names(x))),
           all(vapply(x, function(v) is.numeric(v) && is.null(attributes(v)), NA)), all(lengths(x) == nrow(x)),
@@ -189,16 +189,16 @@ is_family_argument <- function(x, layout) {
 }
 
 are_bayes_arguments <- function(x) {
-  every(is_one_of(x$posterior, random_posteriors()), is.character(x$prior$words), length(x$prior$words) == 1,
+  every(is_one_of(x$posterior, registry()$posterior), is.character(x$prior$words), length(x$prior$words) == 1,
         is_finite_vector(x$rank, 1))
 }
 
 # What a model's objective is, where it has one of its own.
 is_objective <- function(x, fit) {
   weighs <- names(x$coefficient)
-  if (is.null(x)) return(is_point(fit$spec))
+  if (is.null(x)) return(!is_bayesian(fit$spec))
   every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs)),
-        is_point(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
+        !is_bayesian(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
         all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_finite_vector, NA, 1)))
 }
 

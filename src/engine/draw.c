@@ -93,6 +93,20 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* -log p(w), summed. aux: its slope in w. */
+static void nlp_forward(nn_tape *t, nn_node *n) {
+  const nn_node *w = input_of(t, n, 0);
+  const nn_prior_row *prior = &nn_priors[n->prior->kind];
+  n->value[0] = (real)prior->nlp(size_of(t, w), w->value, n->prior, n->setting, n->aux);
+}
+
+static void nlp_backward(nn_tape *t, nn_node *n) {
+  const size_t size = size_of(t, input_of(t, n, 0));
+  real *d_w = fresh_grad(t, n, 0);
+  NN_SIMD
+  for (size_t k = 0; k < size; k++) d_w[k] += n->grad[0] * n->aux[k];
+}
+
 /* KL[N(mu, sigma) || N(0, 1)] of one unit. */
 static inline double unit_kl(const nn_gaussians *q, size_t k) {
   return (double)(q->sigma[k] * q->sigma[k] + q->mu[k] * q->mu[k] - 1) / 2 -

@@ -212,9 +212,11 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
   m->n_y += b->n_responses * family->y_per_response;
 }
 
-/* Whether the estimator has a form for the posterior and the layers; activations and families are looked at later. */
-static int fits_estimator(const nn_spec *s) {
+/* Whether the prior and the estimator have a form for the posterior and the layers; activations and families are looked at
+ * later. */
+static int fits_posterior(const nn_spec *s) {
   const nn_estimator *e = &nn_estimators[s->estimator];
+  if (s->posterior != NN_POINT && !nn_priors[s->prior.kind].nlp) return 0;
   if (!e->by_moments) return 1;
   if (!nn_posteriors[s->posterior].moments) return 0;
   for (int i = 0; i < s->n_layers; i++) {
@@ -246,7 +248,7 @@ static nn_value push_layers(nn_model *m) {
 /* All that the specification asks for, up to the first layer or block that does not fit. */
 static void push_model(nn_model *m) {
   const nn_spec *s = m->spec;
-  if (!fits_estimator(s)) refuse(m, NN_BAD_SPEC);
+  if (!fits_posterior(s)) refuse(m, NN_BAD_SPEC);
   nn_value eta = push_layers(m);
   if (s->has_offset) {
     m->offset = push_data(m, eta.rows);

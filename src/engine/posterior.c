@@ -28,11 +28,6 @@ typedef struct {
   nn_value (*moments)(nn_tape *t, nn_variable *v); /* NULL: those of units are not known */
 } nn_posterior;
 
-static nn_value point_draw(nn_tape *t, nn_variable *v) {
-  (void)t;
-  return value_of(v->part[0], v->rows, v->cols);
-}
-
 static int push_draw(nn_tape *t, const nn_variable *v) {
   return push_like(t, value_of(-1, v->rows, v->cols), OP_DRAW, v->part[0], v->part[1], 2);
 }
@@ -65,6 +60,16 @@ static int push_marginal(nn_tape *t, const nn_variable *v) {
 static int push_kl_node(nn_tape *t, const nn_variable *v, nn_node kl, int sigma) {
   kl.option = sigma, kl.setting = v->sd, kl.prior = v->prior;
   return tape_push(t, kl);
+}
+
+/* The KL of weights that are points is minus their log density. */
+static nn_value point_draw(nn_tape *t, nn_variable *v) {
+  if (v->cols > 0 && nn_priors[v->prior->kind].nlp) {
+    nn_node nlp = node_of(OP_NLP, 1, 1, v->part[0], -1, -1);
+    nlp.aux_rows = tape_times(t, v->rows, v->cols);
+    v->kl[0] = push_kl_node(t, v, nlp, 0);
+  }
+  return value_of(v->part[0], v->rows, v->cols);
 }
 
 /* The KL at a draw, where it has no closed form. */

@@ -115,4 +115,5 @@ static const nn_prior_row nn_priors[] = {
     {"empirical", 1, normal_kl, normal_kl_slope, normal_nlp},
     {"laplace", 0, laplace_kl, laplace_kl_slope, laplace_nlp},
     {"mixture", 0, NULL, NULL, mixture_nlp},
+    {"flat", 0, NULL, NULL, NULL}, /* improper: of points alone */
 };

@@ -72,6 +72,10 @@ static int kl_mc_fits(const nn_tape *t, const nn_node *n) {
          (double)n->aux_rows >= (n->cols ? count_of(seen(t, n, 0)) : seen(t, n, 0)->rows);
 }
 
+static int nlp_fits(const nn_tape *t, const nn_node *n) {
+  return is_size(n, 1, 1) && n->prior && (double)n->aux_rows >= count_of(seen(t, n, 0));
+}
+
 static int kl_free_fits(const nn_tape *t, const nn_node *n) {
   const nn_node *mu = seen(t, n, 0), *sigma = named(t, n->option);
   return is_like(mu, seen(t, n, 1)) && is_like(mu, sigma) && sigma->aux_rows >= mu->rows &&

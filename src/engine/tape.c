@@ -82,6 +82,7 @@ typedef struct {
   ROW(KL, kl_fits, kl_forward, kl_backward) \
   ROW(KL_FREE, kl_free_fits, kl_free_forward, kl_free_backward) \
   ROW(KL_MC, kl_mc_fits, kl_mc_forward, kl_mc_backward) \
+  ROW(NLP, nlp_fits, nlp_forward, nlp_backward) \
   ROW(SQUARE, like_fits, square_forward, square_backward) \
   ROW(VARIANCE, like_with_1_fits, variance_forward, variance_backward) \
   ROW(LOCAL, two_like_with_2_fit, local_forward, local_backward) \

@@ -485,3 +485,5 @@ run_script <- function(...) {
   writeLines(c(...), file)
   run_damage(file, 1)
 }
+
+random_posteriors <- function() setdiff(registry()$posterior, "point")
