@@ -6,7 +6,7 @@
 #include "tape.c"
 #include "vmath.h"
 
-/* The weights so far that depend on each other (covariance.c). */
+/* The weights so far that depend on each other. */
 typedef struct {
   int start;   /* their number */
   int stride;  /* the distance of those that depend on each other; 0: all share `rank` numbers */

@@ -464,7 +464,8 @@ test_that("units of a bottleneck are drawn as those of a dense layer: same momen
   for (kind in independent_posteriors()) {
     set.seed(7)
     layers <- list(layer("latent", 2, kind), layer("dense", 1, "bias"))
-    case <- a_case(layers, list(a_block("gaussian", 1, "fixed", log(0.5))), posterior = "meanfield", n = 20, missing = 0)
+    case <- a_case(layers, list(a_block("gaussian", 1, "fixed", log(0.5))), posterior = "meanfield", n = 20,
+                   missing = 0)
     layout <- spec_layout(case$spec)$leaves
     leaf <- function(name) {
       at <- layout[layout$name == name, ]
