@@ -60,9 +60,10 @@ every <- function(...) {
 }
 
 check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE, below = FALSE) {
-  is_right <- every(is.numeric(x), is_plain_vector(x), length(x) == 1, is.finite(x), if (above) x > low else x >= low,
-                    if (below) x < high else x <= high, !whole || x == round(x))
-  if (is_right) return(as.double(x))
+  v <- if (every(is.numeric(x), is_plain_vector(x), length(x) == 1)) as.double(as.vector(x)) else NA
+  is_right <- every(is.finite(v), if (above) v > low else v >= low, if (below) v < high else v <= high,
+                    !whole || v == round(v))
+  if (is_right) return(v)
   what <- paste(if (whole) "a whole number" else "a number", range_words(low, high, above, below))
   stop_user("`%s` must be %s, not %s.", name, trimws(what), shown(x))
 }

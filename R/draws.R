@@ -23,7 +23,7 @@ draws_at_once <- 2e6
 
 # Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: each is a
 # function of the key and of its number. Those of a point are all the same.
-over_chunks <- function(fit, data, draws, want, visit, key = weights_key(), at_once = draws_at_once) {
+over_chunks <- function(fit, data, draws, want, visit, key = random_key(), at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
   force(key)
   columns <- run_columns(fit$spec, want)
@@ -34,12 +34,11 @@ over_chunks <- function(fit, data, draws, want, visit, key = weights_key(), at_o
     at <- first:min(data$n, first + size - 1)
     out <- fit_run(fit, part_of_rows(data, at), want, mode = "weights", draws = different, key = key)
     check_finite_output(out)
-    visit(array(out, c(length(at), columns, draws)), at)
+    shape <- c(length(at), columns, draws)
+    if (different < draws) out <- array(out, shape) else dim(out) <- shape
+    visit(out, at)
   }
 }
-
-# What the draws of the weights are functions of: two numbers of R's generator.
-weights_key <- function() floor(stats::runif(2) * 2^32)
 
 check_draws <- function(draws) check_number(draws, "draws", 1, 1e8, whole = TRUE)
 

@@ -31,14 +31,17 @@ fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
 
 # How the engine computes. In double, R's BLAS does the large products if it is a fast one, or those that the option
 # varnn.blas says: all (TRUE) or none (FALSE).
-# Random numbers are R's; with rng = "fast" the engine's, with a key made of R's numbers; with `key`, two whole numbers
-# below 2^32, they are functions of it and of their place alone.
-engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas"), key = NULL) {
+# Random numbers are R's; with a key, two whole numbers below 2^32, they are the engine's, functions of it and of their
+# place alone.
+engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas"),
+                           key = if (identical(rng, "fast")) random_key()) {
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
   list(single = as.integer(precision == "single"), threads = usable_threads(threads),
-       fast_rng = as.integer(identical(rng, "fast")), inversion = as.integer(RNGkind()[2] == "Inversion"),
-       blas_from = blas_from, key = key)
+       inversion = as.integer(RNGkind()[2] == "Inversion"), blas_from = blas_from, key = key)
 }
+
+# A key of two of R's random numbers.
+random_key <- function() floor(stats::runif(2) * 2^32)
 
 # `coefficient` names terms of the loss; those it does not name have coefficient 1. A model whose objective has some
 # keeps them in its control.
@@ -106,9 +109,9 @@ modes <- c(mean = 0L, training = 1L, weights = 2L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
 engine_run <- function(spec, theta, data, want = "eta", z = NULL, mode = "mean", draws = 1L, precision = "double",
-                       rng = "R", threads = 1, key = NULL) {
+                       rng = "R", threads = 1, ...) {
   options <- list(want = wants[[want]], mode = modes[[mode]], draws = as.integer(draws),
-                  compute = engine_compute(precision, threads, rng, key = key))
+                  compute = engine_compute(precision, threads, rng, ...))
   skip_if_interrupted()
   out <- .Call(C_run, spec, theta, data, z, options, if (isTRUE(work$skips)) list(poll = poll_run))
   if (draws == 1) dim(out) <- dim(out)[1:2]
@@ -138,7 +141,7 @@ engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(
 # Quantiles [rows, probs] of the mixtures of normal distributions in the rows of mean [rows, draws] and sd; `weight` of
 # the draws sums to 1.
 engine_mixture <- function(mean, sd, probs, weight = rep(1 / ncol(mean), ncol(mean))) {
-  .Call(C_mixture, mean, sd, weight, as.double(probs), list(compute = engine_compute("double")))
+  .Call(C_mixture, mean, sd, weight, as.double(probs), stats::qnorm(probs), list(compute = engine_compute("double")))
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
 engine_threads <- function(wanted) .Call(C_threads, list(threads = as.integer(wanted)))

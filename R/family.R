@@ -19,6 +19,7 @@ softmax <- function(eta) {
   e / rowSums(e)
 }
 like_matrix <- function(x, m) array(x, dim(m))
+normals_like <- function(m) engine_normals(nrow(m), ncol(m), 1)
 
 # Huber's density e^-rho / its integral: normal in the middle, with exponential tails beyond k.
 huber_k <- 1.345
@@ -42,7 +43,7 @@ family_table <- list(
   gaussian = list(
     mean = function(eta) eta,
     sd = function(eta, free) exp(free),
-    draw = function(eta, free) eta + exp(by_column(free, eta)) * like_matrix(stats::rnorm(length(eta)), eta),
+    draw = function(eta, free) eta + exp(by_column(free, eta)) * normals_like(eta),
     start = function(y, w) weighted_means(y, w),
     deviance = function(y, eta, free) (y - eta)^2,
     nll = function(y, eta, free) -stats::dnorm(y, eta, exp(by_column(free, eta)), log = TRUE)
@@ -51,7 +52,8 @@ family_table <- list(
     mean = means_half,
     sd = function(eta, free) scales_half(eta),
     draw = function(eta, free) {
-      means_half(eta) + scales_half(eta) * like_matrix(stats::rnorm(length(eta) %/% 2), means_half(eta))
+      mean <- means_half(eta)
+      mean + scales_half(eta) * normals_like(mean)
     },
     start = function(y, w) {
       m <- weighted_means(y, w)

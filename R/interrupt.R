@@ -65,7 +65,9 @@ fit_or_failure <- function(fit) {
   failure <- work$failure
   if (is.null(failure)) return(fit)
   out <- list(message = sprintf("%s\nThis ended the training %s: the fit so far is `fit` of this condition.",
-                                conditionMessage(failure), after_epochs(nrow(fit$history))),
+                                conditionMessage(failure),
+                                if (is_mixture(fit)) paste("after", count(length(fit$members), "member"))
+                                else after_epochs(nrow(fit$history))),
               call = conditionCall(failure), fit = fit, parent = failure)
   stop(structure(out, class = unique(c("varnn_error_in_training", class(failure)))))
 }

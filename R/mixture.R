@@ -34,12 +34,13 @@ trained_mixture <- function(members, combine, class, spec, blocks, train, argume
     seed <- use_seed(NULL)$seed
     fit <- quiet_member(one_more(train, control), first = !length(fits))
     if (!length(fits)) control <- settled_control(control, fit$control)
-    is_bad <- length(fits) && fit$stop_reason %in% c("interrupted", "error") || fit$stop_reason == "diverged"
+    is_over <- was_interrupted() || fit$stop_reason %in% c("interrupted", "error")
+    is_bad <- length(fits) && is_over || fit$stop_reason == "diverged"
     if (!is_bad || k == members && !length(fits)) {
       fits <- c(fits, list(fit))
       seeds <- c(seeds, list(seed))
     }
-    if (was_interrupted()) break
+    if (is_over) break
   }
   tell_dropped(k - length(fits), members - k)
   weights <- member_weights(fits, combine, seeds, train, control, one_more)

@@ -160,8 +160,10 @@ eta_log_lik <- function(fit, y, eta) {
   in_eta <- block_slices(fit$blocks, eta_rows)
   in_y <- block_slices(fit$blocks, y_rows)
   free <- simulation_free(fit)
-  of_block <- function(i) draw_nll(fit$blocks[[i]], y[, in_y[[i]], drop = FALSE],
-                                   array(eta[, in_eta[[i]]], c(nrow(eta), length(in_eta[[i]]), 1)), free[[i]])
+  of_block <- function(i) {
+    own <- array(eta[, in_eta[[i]]], c(nrow(eta), length(in_eta[[i]]), 1))
+    draw_nll(fit$blocks[[i]], y[, in_y[[i]], drop = FALSE], own, free[[i]])
+  }
   -rowSums(matrix(vapply(seq_along(fit$blocks), of_block, numeric(nrow(eta))), nrow(eta))) - row_jacobian(fit, y)
 }
 
@@ -237,7 +239,8 @@ epred_block <- function(block, eta, free, offset) {
 
 # One response per row and draw; of a factor the level's number, of successes and failures one trial.
 predict_block <- function(block, eta, free, offset) {
-  y <- family_table[[block$family]]$draw(draws_in_rows(eta), free)
+  y <- suppressWarnings(family_table[[block$family]]$draw(draws_in_rows(eta), free)) # of counts beyond all numbers
+  check_finite_output(y)
   if (is_gaussian(block)) y <- y * block$scale + block$center
   if (is_gaussian(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
   if (block$family == "categorical") y <- max.col(y, ties.method = "first")
@@ -346,7 +349,7 @@ over_components <- function(fit, rows, draws, is_known, visit) {
   n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
   columns <- block_slices(fit$blocks, eta_rows)
   free <- lapply(members, simulation_free)
-  keys <- lapply(members, function(m) weights_key())
+  keys <- lapply(members, function(m) random_key())
   size <- max(1, floor(draws_at_once / (sum(n_draws) * run_columns(fit$spec, "eta"))))
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)

@@ -39,7 +39,8 @@ is_class <- function(fit) {
 
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
-  every(identical(names(attributes(fit$spec)), "names"), identical(is_bayesian(fit$spec), rule$is_bayesian),
+  every(identical(names(attributes(fit$spec)), "names"), !any(vapply(fit$spec, is.object, NA)),
+        identical(is_bayesian(fit$spec), rule$is_bayesian),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
@@ -134,7 +135,7 @@ fit_rules <- list(
   weights = optional(function(x, fit, layout) {
     every(is_finite_vector(x, fit$n_obs), is.null(dim(x)), all(x >= 0), any(x > 0))
   }),
-  offset = optional(function(x, fit, layout) every(is.numeric(x), length(x) == fit$n_obs)),
+  offset = optional(function(x, fit, layout) every(is.numeric(x), !is.object(x), length(x) == fit$n_obs)),
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
           all(x <= fit$n_obs + length(x)))

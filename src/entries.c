@@ -8,7 +8,6 @@
 #include <R_ext/Rdynload.h>
 #include <R_ext/Utils.h>
 #include <R_ext/Visibility.h>
-#include <Rmath.h>
 
 /* The names in every table, and the properties. */
 static SEXP C_registry(void) {
@@ -98,7 +97,7 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   j.history = REAL(VECTOR_ELT(out, 2));
   int status = NN_OK;
   void *memory = allocate(m->engine->train(m->model, &j, NULL, NULL));
-  begin_noise(&j.host);
+  GetRNGstate();
   m->engine->train(m->model, &j, memory, &status);
   PutRNGstate();
   SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
@@ -129,7 +128,7 @@ static SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP h
   within((double)r.data.n * r.rows * r.draws, "draws", 0, MOST);
   SEXP out = PROTECT(Rf_alloc3DArray(REALSXP, (int)r.data.n, r.rows, r.draws));
   r.out = REAL(out);
-  begin_noise(&r.host);
+  GetRNGstate();
   m->engine->run(m->model, &r, memory, &status);
   PutRNGstate();
   UNPROTECT(1);
@@ -147,7 +146,7 @@ static SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   double *loss = REAL(list_new(out, 0, REALSXP, 1)),
          *gradient = REAL(list_new(out, 1, REALSXP, (R_xlen_t)m->info.n_par));
   void *memory = allocate(m->engine->gradient(m->model, &j, NULL, NULL, NULL));
-  begin_noise(&j.host);
+  GetRNGstate();
   m->engine->gradient(m->model, &j, memory, loss, gradient);
   PutRNGstate();
   UNPROTECT(1);
@@ -177,11 +176,12 @@ static SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
 }
 
 /* Quantiles [rows, p] of the mixtures in the rows of mean [rows, draws] and sd, as large or one number. */
-static SEXP C_mixture(SEXP mean, SEXP sd, SEXP weight, SEXP p, SEXP options) {
+static SEXP C_mixture(SEXP mean, SEXP sd, SEXP weight, SEXP p, SEXP z, SEXP options) {
   nn_mixture m = {.mean = numbers_of(mean, "mean", -1),
                   .sd = numbers_of(sd, "sd", -1),
                   .weight = numbers_of(weight, "weight", Rf_ncols(mean)),
                   .p = numbers_of(p, "p", -1),
+                  .z = numbers_of(z, "z", (double)Rf_xlength(p)),
                   .rows = (size_t)Rf_nrows(mean),
                   .draws = (size_t)Rf_ncols(mean),
                   .n_sd = (size_t)Rf_xlength(sd),
@@ -189,11 +189,9 @@ static SEXP C_mixture(SEXP mean, SEXP sd, SEXP weight, SEXP p, SEXP options) {
   const nn_engine *engine = engine_of(options);
   if (m.draws < 1 || (m.n_sd != 1 && m.n_sd != m.rows * m.draws))
     Rf_error("'mean' and 'sd' do not fit each other");
-  double *z = (double *)R_alloc(m.n_p, sizeof(double));
-  for (size_t j = 0; j < m.n_p; j++) z[j] = qnorm(m.p[j], 0, 1, 1, 0);
   void *memory = allocate(engine->mixture(&m, NULL));
   SEXP out = Rf_allocMatrix(REALSXP, (int)m.rows, (int)m.n_p);
-  m.z = z, m.out = REAL(out);
+  m.out = REAL(out);
   engine->mixture(&m, memory);
   return out;
 }
@@ -206,7 +204,7 @@ static SEXP C_normals(SEXP options) {
   double sd = field_number(options, "sd", 0, INFINITY);
   SEXP out = PROTECT(Rf_allocMatrix(REALSXP, rows, columns));
   size_t n = (size_t)Rf_xlength(out);
-  begin_noise(&host);
+  GetRNGstate();
   host.normal(host.context, REAL(out), n, sizeof(double));
   PutRNGstate();
   for (size_t i = 0; i < n; i++) REAL(out)[i] *= sd;
@@ -226,7 +224,7 @@ static SEXP C_all_finite(SEXP x, SEXP options) {
 static const R_CallMethodDef entries[] = {
     ENTRY(C_registry, 0), ENTRY(C_layout, 1),    ENTRY(C_fit, 7),     ENTRY(C_run, 6),
     ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
-    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 5), ENTRY(C_all_finite, 2),
+    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
     ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
     {NULL, NULL, 0}};
 

@@ -50,8 +50,6 @@ void training_of(SEXP job, nn_job *j);
 
 /* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`. */
 nn_host host_of(SEXP options, SEXP hooks);
-/* R's generator is the engine's until PutRNGstate(). */
-void begin_noise(nn_host *host);
 
 /* doors.c: what its tests alone call. */
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);

@@ -107,23 +107,14 @@ nn_host host_of(SEXP options, SEXP hooks) {
   h->failed = hook_of(hooks, "failed");
   h->quantiles = field_int(compute, "inversion", 0, 1) ? build_of(0)->normal_quantiles : NULL;
   h->polled = clock();
+  SEXP key = list_get(compute, "key");
   nn_host host = {.context = h,
                   .normal = normal,
                   .uniform = uniform,
                   .poll = poll,
                   .epoch = epoch,
                   .compute = compute_of(options),
-                  .has_key = field_int(compute, "fast_rng", 0, 1)};
-  SEXP key = list_get(compute, "key");
-  host.knows_key = key != R_NilValue, host.has_key |= host.knows_key;
-  for (int i = 0; i < 2 && host.knows_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);
+                  .has_key = key != R_NilValue};
+  for (int i = 0; i < 2 && host.has_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);
   return host;
-}
-
-static unsigned random_word(void) { return (unsigned)(unif_rand() * 4294967296.0); }
-
-/* The engine's own generator takes its key from R's, where it was not given one. */
-void begin_noise(nn_host *host) {
-  GetRNGstate();
-  if (host->has_key && !host->knows_key) host->key[0] = random_word(), host->key[1] = random_word();
 }

@@ -101,8 +101,8 @@ one_line <- function(x) substr(gsub("[[:space:]]+", " ", iconv(x, sub = "?")), 1
 
 title_of <- function(call) tryCatch(one_line(call$title()), error = function(e) call$where)
 
-# What cannot be prepared is a mistake of this script, not of the package. What needs too much memory is left out, and so is
-# what methods of R for the class of a part make impossible.
+# What cannot be prepared is a mistake of this script, not of the package. What needs too much memory is left out, and
+# so is what methods of R for the class of a part make impossible.
 prepare <- function(i) {
   set.seed(seed + i - 1L)
   tryCatch(suppressWarnings(room$next_call()), error = function(e) {

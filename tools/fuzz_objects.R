@@ -83,8 +83,8 @@ fuzz_fits <- function() {
 data_of <- function(name) {
   switch(sub("^[^_]*_?", "", name), classes = flowers, poisson = , binomial = , counts = , importance = counts,
          matrix = , tied = , hetero = numbers, contractive = flowers, gaps = , each = gaps,
-         linear = if (startsWith(name, "nn")) cars else numbers, mixture = if (startsWith(name, "bayes")) flowers else cars,
-         cars)
+         linear = if (startsWith(name, "nn")) cars else numbers,
+         mixture = if (startsWith(name, "bayes")) flowers else cars, cars)
 }
 
 of_class <- function(fits, class) if (class == "varnn") fits else Filter(function(fit) inherits(fit, class), fits)

@@ -70,8 +70,8 @@ random_control <- function() {
 entries <- list(
   layout = function(m, control) engine_layout(m$spec),
   run = function(m, control) {
-    engine_run(m$spec, m$theta, m$data, one_of(names(wants)), z = m$z, mode = one_of(names(modes)), draws = sample(3, 1),
-                 precision = control$precision, rng = control$rng, threads = control$threads)
+    engine_run(m$spec, m$theta, m$data, one_of(names(wants)), z = m$z, mode = one_of(names(modes)),
+               draws = sample(3, 1), precision = control$precision, rng = control$rng, threads = control$threads)
   },
   gradient = function(m, control) engine_gradient(m$spec, m$theta, m$data, control, mc_samples = sample(2, 1)),
   fit = function(m, control) {

@@ -111,13 +111,7 @@ static const nn_unit_moments of_relu = {relu_mean, relu_second, relu_second_back
     dxs[i] becomes dys[i] * s;                                                                     \
   }
 #define KERNELS(name, init, reads, value, slope, moments)                                          \
-  static void name##_forward(size_t n, const real *xs, real *ys) {                                 \
-    NN_SIMD                                                                                        \
-    for (size_t i = 0; i < n; i++) {                                                               \
-      real x = xs[i];                                                                              \
-      ys[i] = value;                                                                               \
-    }                                                                                              \
-  }                                                                                                \
+  NN_OVER_ARRAY(name##_forward, value)                                                             \
   static void name##_backward(size_t n, const real *xs, const real *ys, const real *dys,           \
                               int fresh, real *dxs) {                                              \
     if (fresh) {                                                                                   \

@@ -60,12 +60,12 @@ typedef struct {
   int draw;
 } worker;
 
-/* A run of the nodes from .. to in shares: so many rows at one draw of the weights. `columns` are wanted of each row. */
+/* A run of the nodes from .. to in shares: so many rows at one draw of the weights. */
 typedef struct {
   const nn_run *run;
   worker *w;
   int n_workers, from, to;
-  size_t rows, n_shares, columns;
+  size_t rows, n_shares;
 } plan;
 
 /* One share: rows of one draw. Where the noise is a function of its place, whoever runs a share makes the same numbers. */
@@ -81,7 +81,7 @@ static void run_share(const plan *p, worker *w, size_t share) {
   for (int n_obs; first < end; first += (size_t)n_obs) {
     n_obs = end - first < (size_t)m->tape.max_obs ? (int)(end - first) : m->tape.max_obs;
     run_chunk(m, r, first, n_obs, w->y, p->from, p->to);
-    put_wanted(m, r->want, first, n, r->out + (size_t)draw * n * p->columns);
+    put_wanted(m, r->want, first, n, r->out + (size_t)draw * n * (size_t)r->rows);
   }
 }
 
@@ -95,18 +95,12 @@ static int run_shares(const plan *p) {
   for (size_t first = 0; first < total; first += each * (size_t)p->n_workers) {
     if (first && host_poll(&p->run->host)) return 1;
     NN_PARALLEL(p->n_workers)
-    for (int i = 0; i < p->n_workers; i++) {
-      const size_t begin = first + each * (size_t)i;
-      for (size_t k = begin; k < begin + each && k < total; k++) run_share(p, &p->w[i], k);
-    }
+    for (int i = 0; i < p->n_workers; i++)
+      for (size_t k = first + each * (size_t)i; k < first + each * (size_t)(i + 1) && k < total;
+           k++)
+        run_share(p, &p->w[i], k);
   }
   return 0;
-}
-
-/* Rows of a share: so many chunks of max_obs as the host waits for. */
-static size_t rows_of_share(const nn_model *m, size_t max_obs) {
-  const double chunks = NN_POLL_WORK / model_work(m, max_obs);
-  return max_obs * (chunks < 1 ? 1 : chunks < MOST_CHUNKS ? (size_t)chunks : MOST_CHUNKS);
 }
 
 static void place_workers(plan *p, nn_model *m, nn_arena *a, size_t max_obs, real *theta) {
@@ -133,9 +127,10 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   t->linalg.wish = r->host.compute;
   if (p.n_workers > 1) t->linalg.wish.threads = 1;
   tape_place(t, &a, (int)max_obs, 0, theta, NULL);
-  p.rows = rows_of_share(m, max_obs);
+  const double chunks = NN_POLL_WORK / model_work(m, max_obs); /* of a share */
+  p.rows = max_obs * (chunks < 1 ? 1 : chunks < MOST_CHUNKS ? (size_t)chunks : MOST_CHUNKS);
   p.n_shares = (n + p.rows - 1) / p.rows;
-  p.columns = (size_t)(r->rows = put_wanted(m, r->want, 0, n, NULL));
+  r->rows = put_wanted(m, r->want, 0, n, NULL);
   place_workers(&p, m, &a, max_obs, theta);
   if (!memory) return arena_bytes(&a);
   const nn_arithmetic before = arithmetic_flush();

@@ -17,15 +17,8 @@
   ROW(normal_cdf, vmath_normal_cdf(x))
 // clang-format on
 
-#define OVER_ARRAY(name, value)                                                                    \
-  static void name##_of(size_t n, const real *xs, real *ys) {                                      \
-    NN_SIMD                                                                                        \
-    for (size_t i = 0; i < n; i++) {                                                               \
-      real x = xs[i];                                                                              \
-      ys[i] = value;                                                                               \
-    }                                                                                              \
-  }
-FUNCTIONS(OVER_ARRAY)
+#define OF(name, value) NN_OVER_ARRAY(name##_of, value)
+FUNCTIONS(OF)
 
 #define NAMED(name, value) {#name, name##_of},
 static const struct {

@@ -267,3 +267,13 @@ static double vmath_log_factorial(double y) {
 
 /* A variance from which a root is taken. */
 static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
+
+/* A function of n numbers x, elementwise. */
+#define NN_OVER_ARRAY(name, value)                                                                 \
+  static void name(size_t n, const real *xs, real *ys) {                                           \
+    NN_SIMD                                                                                        \
+    for (size_t i = 0; i < n; i++) {                                                               \
+      real x = xs[i];                                                                              \
+      ys[i] = value;                                                                               \
+    }                                                                                              \
+  }

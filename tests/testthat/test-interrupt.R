@@ -178,3 +178,37 @@ test_that("continue() says that a schedule starts again", {
   expect_message(continue(fit, 2), "cosine.*starts again")
   expect_silent(continue(small(epochs = 3), 2))
 })
+
+test_that("an interrupt or an error keeps the members that are whole, or the first as far as it is", {
+  skip_on_os("windows")
+  forget_interrupts()
+  in_call <- function(at, act) {
+    calls <- 0
+    function(epoch, row) {
+      if ((calls <<- calls + 1) == at) act()
+      FALSE
+    }
+  }
+  interrupt <- function() tools::pskill(Sys.getpid(), tools::SIGINT)
+  said <- character()
+  note <- function(w) {
+    said <<- c(said, conditionMessage(w))
+    invokeRestart("muffleWarning")
+  }
+  mixture <- function(at, act) {
+    withCallingHandlers(or_interrupt(small(members = 5, epochs = 10, callback = in_call(at, act))), warning = note)
+  }
+  fit <- mixture(25, interrupt)
+  expect_length(members(fit), 2)
+  expect_match(said, "3 members were not trained|2 members were not trained", all = FALSE)
+  expect_whole(fit)
+  forget_interrupts()
+  first <- mixture(5, interrupt)
+  expect_length(members(first), 1)
+  expect_identical(members(first)[[1]]$stop_reason, "interrupted")
+  expect_whole(first)
+  forget_interrupts()
+  failed <- tryCatch(mixture(25, function() stop("enough")), varnn_error_in_training = identity)
+  expect_match(conditionMessage(failed), "enough")
+  expect_length(members(failed$fit), 2)
+})

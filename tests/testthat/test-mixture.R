@@ -1,4 +1,5 @@
-# Mixtures of fits: their densities, means and quantiles are those of weighted sums; their weights maximise what they say.
+# Mixtures of fits: their densities, means and quantiles are those of weighted sums, and their weights maximise what
+# they say.
 
 quick_mixture <- function(..., members = 3) {
   set.seed(1)
@@ -105,8 +106,9 @@ test_that("two equal members answer as one, and the order of members has no infl
 
 test_that("moments of the weights are those of the mixture of normal distributions", {
   set.seed(4)
-  fits <- lapply(c(0.5, 2), function(sd)
-    fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, prior = prior_normal(0, sd), epochs = 300))
+  fits <- lapply(c(0.5, 2), function(sd) {
+    fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, prior = prior_normal(0, sd), epochs = 300)
+  })
   w <- c(0.4, 0.6)
   fit <- new_mixture(fits, w)
   m <- vapply(fits, coef, numeric(3))
@@ -146,8 +148,8 @@ test_that("members are weighted by evidence, by held-out rows and by folds", {
 
   held_out <- quick_mixture(combine = "stack", validation = 25:32)
   parts <- members(held_out)
-  density <- vapply(parts, function(p) stats::dnorm(mtcars$mpg[25:32], predict(p, mtcars[25:32, ]), stats::sigma(p),
-                                                    log = TRUE), numeric(8))
+  new <- mtcars[25:32, ]
+  density <- vapply(parts, function(p) stats::dnorm(new$mpg, predict(p, new), stats::sigma(p), log = TRUE), numeric(8))
   expect_equal(held_out$member_weights, stacking_weights(density), tolerance = 1e-6)
 
   set.seed(6)
@@ -227,7 +229,8 @@ test_that("arguments that are none, and mixtures that are damaged, are refused",
   damage <- list(
     with_field(member_weights = c(2, -1)), with_field(member_weights = 1), `[[<-`(fit, "members", list()),
     with_member(2, `[[<-`(second, "theta", second$theta[-1])), with_member(2, "nothing"),
-    with_member(1, `[[<-`(second, "blocks", NULL)), with_member(2, fit), with_member(2, structure(second, class = "varnn")),
+    with_member(1, `[[<-`(second, "blocks", NULL)), with_member(2, fit),
+    with_member(2, structure(second, class = "varnn")),
     `[[<-`(fit, "spec", utils::modifyList(fit$spec, list(n_x = 7L))), `[[<-`(fit, "eta", fit$eta[-1, , drop = FALSE]),
     `[[<-`(fit, "response", fit$response[-1]), `[[<-`(fit, "blocks", NULL), `[[<-`(fit, "n_par", "many")
   )

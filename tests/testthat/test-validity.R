@@ -201,3 +201,9 @@ test_that("families, weights, kept responses and information are those that trai
   attr(odd$design$terms, "dataClasses") <- c(mpg = "numeric", wt = "numeric")
   expect_error(predict(odd, mtcars), "The fit is damaged: its formula makes 1 columns, not 2")
 })
+
+test_that("no field of a specification has a class", {
+  fit <- some_fits()$bayes
+  class(fit$spec$posterior) <- "data.frame"
+  expect_error(predict(fit, mtcars), "The fit is damaged")
+})
