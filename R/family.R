@@ -11,6 +11,7 @@
 weighted_means <- function(y, w) engine_moments(as_double(y), w)$mean
 logit_within <- function(p) stats::qlogis(pmin(pmax(p, 0.005), 0.995))
 by_column <- function(x, like) matrix(rep(x, length.out = ncol(like)), nrow(like), ncol(like), byrow = TRUE)
+per_column <- function(x, like) if (ncol(like) == 1) x[[1]] else by_column(x, like)
 means_half <- function(eta) eta[, seq_len(ncol(eta) %/% 2), drop = FALSE]
 scales_half <- function(eta) exp(eta[, ncol(eta) %/% 2 + seq_len(ncol(eta) %/% 2), drop = FALSE])
 x_log_ratio <- function(y, mu) ifelse(y == 0, 0, y * log(y / mu))
@@ -43,10 +44,10 @@ family_table <- list(
   gaussian = list(
     mean = function(eta) eta,
     sd = function(eta, free) exp(free),
-    draw = function(eta, free) eta + exp(by_column(free, eta)) * normals_like(eta),
+    draw = function(eta, free) eta + per_column(exp(free), eta) * normals_like(eta),
     start = function(y, w) weighted_means(y, w),
     deviance = function(y, eta, free) (y - eta)^2,
-    nll = function(y, eta, free) -stats::dnorm(y, eta, exp(by_column(free, eta)), log = TRUE)
+    nll = function(y, eta, free) -stats::dnorm(y, eta, per_column(exp(free), eta), log = TRUE)
   ),
   gaussian_hetero = list(
     mean = means_half,
@@ -64,9 +65,9 @@ family_table <- list(
   ),
   huber = list(
     mean = function(eta) eta,
-    draw = function(eta, free) eta + exp(by_column(free, eta)) * like_matrix(random_huber(length(eta)), eta),
+    draw = function(eta, free) eta + per_column(exp(free), eta) * like_matrix(random_huber(length(eta)), eta),
     start = function(y, w) apply(y, 2, weighted_median, w),
-    deviance = function(y, eta, free) 2 * huber_rho((y - eta) / exp(by_column(free, eta))),
+    deviance = function(y, eta, free) 2 * huber_rho((y - eta) / per_column(exp(free), eta)),
     nll = function(y, eta, free) {
       s <- by_column(free, eta)
       huber_rho((y - eta) / exp(s)) + s + huber_log_integral
@@ -125,14 +126,14 @@ family_table <- list(
   negative_binomial = list(
     mean = exp,
     draw = function(eta, free) {
-      like_matrix(stats::rnbinom(length(eta), size = exp(by_column(free, eta)), mu = exp(eta)), eta)
+      like_matrix(stats::rnbinom(length(eta), size = per_column(exp(free), eta), mu = exp(eta)), eta)
     },
     start = function(y, w) log(pmax(weighted_means(y, w), 0.01)),
     deviance = function(y, eta, free) {
-      size <- exp(by_column(free, eta))
+      size <- per_column(exp(free), eta)
       2 * (x_log_ratio(y, exp(eta)) - (y + size) * log((y + size) / (exp(eta) + size)))
     },
-    nll = function(y, eta, free) -stats::dnbinom(y, size = exp(by_column(free, eta)), mu = exp(eta), log = TRUE)
+    nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
   )
 )
 
