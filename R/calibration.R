@@ -7,7 +7,8 @@
 #' and proper scores for both.
 #'
 #' @param object a fit with one response: by [fit_bayes_nn()], whose predictive distribution averages over the
-#'   posterior, or by [fit_nn()], where it is the family's distribution at the fitted parameters.
+#'   posterior, or by [fit_nn()], where it is the family's distribution at the fitted parameters; of a mixture it
+#'   averages over the members.
 #' @param newdata with the response; by default the training data, on which predictions look better than they are.
 #' @param y for a fit to `x` and `y`: the response of `newdata`.
 #' @param draws from the predictive distribution.
@@ -87,7 +88,8 @@ predictive_draws <- function(fit, rows, draws, values) {
   out
 }
 
-# Of members draws as their weights say, or the weighted mean of probabilities.
+# The predictive distribution of a mixture: `values` are draws of its members, of each as many as its weight says, or
+# for classes the weighted mean of probabilities.
 mixed_predictive_draws <- function(fit, rows, draws, values) {
   parts <- lapply(member_fits(fit), predictive_draws, rows, draws, values)
   log_scores <- vapply(parts, function(p) p$log_score, numeric(nrow(rows$x)))

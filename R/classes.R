@@ -31,7 +31,7 @@ plain_values <- function(v, what) {
   stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
 }
 
-# The dimensions of an array are numbers alone: theirs may have names or a class.
+# An array with plain numbers as its dimensions: these may have names or a class.
 with_plain_dim <- function(v) {
   if (is.null(attributes(dim(v)))) return(v)
   array(v, as.vector(unclass(dim(v))), dimnames(v))
@@ -149,7 +149,7 @@ is_well_formed <- function(f) {
         all(is.na(codes)) || min(codes, na.rm = TRUE) >= 1 && max(codes, na.rm = TRUE) <= nlevels(f))
 }
 
-# Each column is a vector; `name` is the argument's.
+# An error where a column is itself a matrix or a data frame; `name` is the argument's.
 check_no_nesting <- function(x, name) {
   for (j in seq_along(x)) if (length(dim(.subset2(x, j))) > 1)
     stop_user("Column `%s` of `%s` is %s: give its columns as columns of `%s`.", names(x)[j], name,
@@ -168,6 +168,6 @@ response_values <- function(y, name) {
   }
   y <- plain_values(y, sprintf("The response `%s`", name))
   if (is.raw(y) || is.complex(y))
-    stop_user("The response `%s` must be numeric, logical or a factor, not %s.", name, typeof(y))
+    stop_user("The response `%s` must be numeric, logical, a factor or character, not %s.", name, typeof(y))
   if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
 }

@@ -21,7 +21,8 @@
 #' * `patience` counts from the start of the piece;
 #' * L-BFGS starts with an empty memory.
 #'
-#' The warm-up of a variational autoencoder goes on where it was.
+#' The warm-up of a variational autoencoder goes on where it was. The members of a mixture are trained on one by one.
+#' Their weights stay as they are, but for those by evidence, which are computed anew.
 #'
 #' @return The fit after training on; its history goes on where it ended. When it is interrupted or fails, what it has
 #'   so far, as described for [nn_control()].

@@ -25,10 +25,10 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   }, error = function(e) {
     if (inherits(e, "varnn_error")) stop(e)
     check_frame_arguments(frame_call, envir)
-    words <- sub("^invalid result from na.action", "`na.action` gives no data frame", conditionMessage(e))
+    words <- sub("^invalid result from na.action", "`na.action` must return a data frame", conditionMessage(e))
     stop_user("%s%s", words, frame_hint(e))
   })
-  if (!is.data.frame(frame)) stop_user("`na.action` gives no data frame.")
+  if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   frame
 }

@@ -1,6 +1,6 @@
 # Draws from the posterior of a network, and what is averaged over them.
 
-# The mean over the posterior is known without draws, or the weights are not random.
+# Whether the mean over the posterior takes draws: the weights are random, and it is not known without.
 predicts_by_draws <- function(fit) !is_point(fit$spec) && !can_be_exact(fit$spec)
 
 # The engine's data of complete rows, as design_rows() and training data have them.
@@ -22,7 +22,7 @@ part_of_rows <- function(data, at) {
 draws_at_once <- 2e6
 
 # Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: each is a
-# function of the key and of its number. Those of a point are all the same.
+# function of the key and of its number. The draws of a point are all the same.
 over_chunks <- function(fit, data, draws, want, visit, key = random_key(), at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
   force(key)

@@ -31,8 +31,8 @@ fast_blas_from <- function(kernel = Sys.getenv("VARNN_KERNEL")) {
 
 # How the engine computes. In double, R's BLAS does the large products if it is a fast one, or those that the option
 # varnn.blas says: all (TRUE) or none (FALSE).
-# Random numbers are R's; with a key, two whole numbers below 2^32, they are the engine's, functions of it and of their
-# place alone.
+# Random numbers are R's; with a key, two whole numbers below 2^32, they are the engine's, functions of the key and of
+# their place alone.
 engine_compute <- function(precision, threads = 1, rng = "R", blas = getOption("varnn.blas"),
                            key = if (identical(rng, "fast")) random_key()) {
   blas_from <- if (isTRUE(blas)) 0 else if (isFALSE(blas) || !has_fast_blas()) Inf else fast_blas_from()
@@ -104,7 +104,8 @@ poll_run <- function() {
 
 wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
-# Random variables at their means; as in training, noise of layers included; the weights drawn, whatever trained them.
+# What a run makes of random variables. mean: their means. training: draws as in training, noise of layers included.
+# weights: draws of the weights, by whatever estimator they were trained.
 modes <- c(mean = 0L, training = 1L, weights = 2L)
 
 # A forward run [rows, columns] or, with several draws, [rows, columns, draws].
@@ -118,7 +119,7 @@ engine_run <- function(spec, theta, data, want = "eta", z = NULL, mode = "mean",
   out
 }
 
-# The same with the parameters of a fit, computed as it was trained.
+# engine_run() with the parameters of a fit, computed as it was trained.
 fit_run <- function(fit, data, want, ...) {
   engine_run(fit$spec, fit$theta, data, want, ..., precision = fit$control$precision, rng = fit$control$rng,
              threads = fit$control$threads)

@@ -13,8 +13,8 @@
 #'
 #' @section Posteriors:
 #' \describe{
-#'   \item{`"point"`}{the weights that are likeliest a posteriori: the KL to a point is minus its log density a priori.
-#'     With `members` a deep ensemble.}
+#'   \item{`"point"`}{one value of each weight, the mode of the posterior: the KL of a point is minus the log density of
+#'     the prior there. Nothing is drawn, so that `estimator` does not apply. With `members` a deep ensemble.}
 #'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
@@ -24,7 +24,7 @@
 #'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
 #'     `rank` columns.}
 #' }
-#' The last two make units dependent: their estimator is `"weight"`.
+#' `"full"` and `"lowrank"` make units dependent: their estimator is `"weight"`.
 #'
 #' @section Rotated inputs:
 #' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays
@@ -71,8 +71,8 @@
 #' @param prior of the weights and biases, see [prior_normal()]. `"auto"` is `prior_laplace(0, 1, fan_in = TRUE)`
 #'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`; without
 #'   hidden layers it is `prior_normal(0, 2.5)`, the scale of Gelman et al. (2008).
-#' @param posterior the distributions among which the nearest is sought, normal ones, see Posteriors. `"auto"` is
-#'   `"last_layer"` without hidden layers, else `"meanfield"`.
+#' @param posterior the distributions among which the one nearest to the posterior is sought, see Posteriors. `"auto"`
+#'   is `"last_layer"` without hidden layers (up to 5 million covariances), else `"meanfield"`.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
 #' @param kl `"exact"`, the closed form, or `"mc"`, at the draws of the weights (\eqn{\log q(\theta) - \log
@@ -84,18 +84,23 @@
 #'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns. `TRUE` needs
 #'   `standardize = TRUE` and `posterior = "meanfield"` or `"last_layer"`.
 #' @param ... arguments of [nn_control()].
-#' @param members size of a mixture: so many posteriors from different random starts, which the fit averages, see
-#'   Mixtures.
+#' @param members number of posteriors, from 1 to 1000, that are trained from different random starts and averaged, see
+#'   Mixtures. `"auto"` is 1.
 #' @param combine weights of the members: `"equal"` (which is `"auto"`), `"stack"` or `"evidence"`, see Mixtures.
 #'
 #' @section Mixtures:
-#' A posterior of weights has many modes, of which a normal distribution has one. With `members` the fit is the mixture
-#' \eqn{q = \sum_k w_k q_k}{q = sum_k w_k q_k} of so many, as the ensembles of [fit_nn()] are. The weights are equal;
-#' or proportional to the exponential of the members' ELBO (`combine = "evidence"`), which of many rows is mostly one
-#' member; or those of stacking (`"stack"`), as described for [fit_nn()].
+#' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K
+#' random starts gives \eqn{q_1, \ldots, q_K}{q_1, ..., q_K}, and the fit is their mixture \eqn{q = \sum_k w_k q_k}{q =
+#' sum_k w_k q_k}. The weights are equal; or proportional to the exponential of the members' ELBO (`combine =
+#' "evidence"`), which with many rows gives nearly all the weight to one member; or those of stacking (`"stack"`), as
+#' described for [fit_nn()].
 #'
-#' @return An object of class `c("varnn_bayes_nn", "varnn")`, with several members of class `"varnn_mixture"` before, as
-#'   [fit_nn()] returns it. The history has columns `nll`, `kl_weights` and `elbo`, in nats per observation.
+#' `vcov()` and `confint()` are those of the mixture. `coef()` is the mean of coefficients or, with hidden layers, a
+#' list by member. [members()] gives the members as fits.
+#'
+#' @return An object of class `c("varnn_bayes_nn", "varnn")` or, with several members, `c("varnn_mixture",
+#'   "varnn_bayes_nn", "varnn")`, as [fit_nn()] returns it. The history has columns `nll`,
+#'   `kl_weights` and `elbo`, in nats per observation.
 #' @references Blundell et al. (2015) Weight uncertainty in neural networks, \doi{10.48550/arXiv.1505.05424}. Graves
 #'   (2011) Practical variational inference for neural networks, NIPS 24. Gelman, Jakulin, Pittau and Su (2008) A weakly
 #'   informative default prior, \doi{10.1214/08-AOAS191}. Kingma, Salimans and Welling (2015)
@@ -137,7 +142,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
   model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                              sigma, standardize, rotate),
-             check_mixture_arguments(members, combine, has_evidence = TRUE))
+             check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
@@ -156,7 +161,7 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
   model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                              sigma, standardize, rotate),
-             check_mixture_arguments(members, combine, has_evidence = TRUE))
+             check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -220,7 +225,8 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   spec$estimator <- bayes_estimator(model, spec)
   if (identical(model$prior, "auto")) model$prior <- default_prior(spec)
   if (is_point(spec) && identical(model$prior$kind, "empirical"))
-    stop_user("`prior` = prior_normal(\"auto\") is of weights with a spread: `posterior` = \"point\" has none.")
+    stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",
+                    "none: give its standard deviation, as in prior_normal(0, 1)."))
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
@@ -264,7 +270,7 @@ bayes_posterior <- function(spec) {
 
 most_covariances <- 5e6
 
-# Units and weights of each of these in the dense layers.
+# Of each dense layer its units (`rows`) and the weights of each unit, its bias among them (`cols`).
 dense_sizes <- function(spec) {
   rows <- as.double(layer_units(spec)[spec$layer == "dense"])
   list(rows = rows, cols = c(spec$n_x, rows)[seq_along(rows)] + (spec$option[spec$layer == "dense"] == "bias"))
@@ -299,7 +305,8 @@ default_prior <- function(spec) {
 bayes_estimator <- function(model, spec) {
   if (is_point(spec)) {
     if (model$estimator != "auto")
-      stop_user("`posterior` = \"point\" has nothing to draw: leave `estimator` out, or \"auto\".")
+      stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"point\" has nothing to draw. Leave",
+                      "`estimator` out."), model$estimator)
     return("weight")
   }
   if (model$estimator == "auto")
@@ -333,7 +340,7 @@ bayes_training <- function(control, says_how, spec, counts) {
   control
 }
 
-# The same, checked, and the weight of the KL.
+# How to train, checked, and the objective: the weight of the KL and the number of draws.
 bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",

@@ -74,26 +74,29 @@
 #'   means over draws. `FALSE`: never. A method that needs the data then says so or, if it takes `newdata`, looks for
 #'   the data where the call found them, as [model.frame()] does.
 #' @param ... arguments of [nn_control()].
-#' @param members size of a deep ensemble: so many networks from different random starts, which the fit averages, see
-#'   Ensembles.
+#' @param members number of networks, from 1 to 1000, that are trained from different random starts and averaged:
+#'   several are a deep ensemble, see Ensembles. `"auto"` is 1.
 #' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
-#' mean of the members' distributions. The first member chooses how long to train, the others train as long. A member
-#' whose training diverges is left out, which a warning says. The weights are equal, or those that maximise the mean log
-#' density of rows that the members have not seen (`combine = "stack"`, Wolpert 1992; Yao et al. 2018): the rows held
-#' out by `validation`, else each of five folds, of which every member, from its own start, is trained on the others.
+#' mean of the members' distributions. The first member chooses how long to train, and the others train as long. A
+#' member whose training diverges is left out, and a warning says so. The weights are equal, or those that maximise the
+#' mean log density of rows that the members have not seen (`combine = "stack"`, Wolpert 1992; Yao et al. 2018). These
+#' are the rows held out by `validation` or, where none are, those of five folds: for each fold every member is trained
+#' anew, from its own start, on the rows of the other four.
 #'
-#' [predict()][predict.varnn_bayes_nn] has intervals there, exact quantiles of the mixture, and [posterior_epred()],
-#' [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it. [members()] gives the members.
+#' [predict()][predict.varnn_bayes_nn] of an ensemble has intervals, exact quantiles of the mixture, and
+#' [posterior_epred()], [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it. [members()]
+#' gives the members.
 #'
-#' @return An object of class `c("varnn_nn", "varnn")`, with several members of class `"varnn_mixture"` before, a
-#'   list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a data frame
-#'   with a row per epoch: `epoch`, `loss`, `nll`, `learn_rate`, and `val_loss` where data were held out, in nats per
-#'   observation), `converged`, `stop_reason`,
-#'   `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all parameters) and `layout` (where each matrix is in
-#'   `theta`). The response is kept, and the outputs for the training data or these data (see `keep_data`).
+#' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
+#'   "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a
+#'   data frame with a row per epoch: `epoch`, `loss`, `nll`, `learn_rate`, and `val_loss` where data were held out, in
+#'   nats per observation), `converged`, `stop_reason`, `best_epoch`, `n_obs`, `n_par`, `scaling`, `spec`, `theta` (all
+#'   parameters) and `layout` (where each matrix is in `theta`). The response is kept, and the
+#'   outputs for the training data or these data (see `keep_data`). What each member has of its own, such as `history`
+#'   and `theta`, is in the fits that [members()] gives.
 #'
 #' Trouble in training is told by a warning of class `varnn_diverged`, `varnn_interrupted` or `varnn_no_progress`, and a
 #' fit with the best parameters so far.

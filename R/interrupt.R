@@ -34,7 +34,7 @@ was_interrupted <- function() isTRUE(work$is_on) && (work$asked || !is.null(work
 # An interrupt is heeded: what follows it is done.
 heed_interrupt <- function() work$asked <- FALSE
 
-# An error or a time limit: the work is over.
+# Keeps an error or a time limit, with which the work is over.
 keep_failure <- function(e) work$failure <- e
 
 # The value of `expr`; where an error or a time limit ends it `otherwise`.

@@ -293,7 +293,7 @@ weighted_quantiles <- function(x, w, probs) {
   vapply(probs, function(p) weighted_quantile(x[by], w[by], p), 0)
 }
 
-# The same of sorted values.
+# A quantile of sorted values that stand for w rows each.
 weighted_quantile <- function(x, w, p) {
   x <- x[w > 0]
   w <- w[w > 0]

@@ -422,7 +422,7 @@ mean_errors <- function(block, eta, type, covariance) {
 
 # ---- information criteria
 
-# Those that count parameters hold at the maximum of the likelihood alone.
+# Criteria that count parameters hold at the maximum of the likelihood alone.
 warn_no_criterion <- function(fit, what) {
   why <- why_no_maximum(fit)
   if (is.null(why)) return(invisible())

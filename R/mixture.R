@@ -3,12 +3,13 @@
 most_members <- 1000L
 combinations <- c("auto", "equal", "stack", "evidence")
 
-# The arguments, checked; `has_evidence`: members have a lower bound of it.
+# The arguments of a mixture, checked; `has_evidence`: its members have a lower bound of the evidence.
 check_mixture_arguments <- function(members, combine, has_evidence) {
-  members <- check_number(members, "members", 1, most_members, whole = TRUE)
+  members <- if (identical(members, "auto")) 1 else check_number(members, "members", 1, most_members, whole = TRUE)
   check_choice(combine, combinations, "combine")
   if (combine == "evidence" && !has_evidence)
-    stop_user("`combine` = \"evidence\" needs members that have a posterior: use fit_bayes_nn(), or \"stack\".")
+    stop_user(paste("`combine` = \"evidence\" needs members whose posterior has a spread, as those of fit_bayes_nn()",
+                    "have but for `posterior` = \"point\": use \"equal\" or \"stack\"."))
   list(members = members, combine = if (combine == "auto") "equal" else combine)
 }
 
@@ -26,6 +27,7 @@ fit_members <- function(members, combine, ...) {
 }
 
 trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
+  check_members_memory(members, spec_layout(spec)$n_par, row_property("optimizer", control$optimizer, "slots"))
   one_more <- function(train, control) {
     trained_model(class, spec, blocks, train, arguments, control, call, keep_data)
   }
@@ -47,6 +49,14 @@ trained_mixture <- function(members, combine, class, spec, blocks, train, argume
   new_mixture(fits, weights)
 }
 
+# An error where the parameters and the optimizer's slots of all members need more memory than there is.
+check_members_memory <- function(members, n_par, slots) {
+  needed <- 8 * members * n_par * (1 + slots)
+  if (needed > available_memory())
+    stop_user("%d members of %s parameters would need %s GB, more than there is (%s GB): make `members` smaller.",
+              members, thousands(n_par), format(needed / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3))
+}
+
 # The first member chooses how long to train; the others train as long.
 settled_control <- function(control, chosen) {
   control[c("epochs", "epochs_by", "patience", "batch_size", "learn_rate", "clip_norm")] <-
@@ -64,7 +74,9 @@ tell_dropped <- function(n_bad, n_missing) {
   if (n_bad) warn_user("varnn_diverged", ngettext(n_bad,
     "The training of %d member diverged or was stopped: the mixture does without it.",
     "The training of %d members diverged or was stopped: the mixture does without them."), n_bad)
-  if (n_missing) warn_user("varnn_interrupted", "Training was interrupted: %d members were not trained.", n_missing)
+  if (n_missing) warn_user("varnn_interrupted", ngettext(n_missing,
+    "Training was interrupted: %d member was not trained.",
+    "Training was interrupted: %d members were not trained."), n_missing)
 }
 
 new_mixture <- function(fits, weights) {
@@ -87,7 +99,7 @@ new_mixture <- function(fits, weights) {
 member_weights <- function(fits, combine, seeds, train, control, one_more) {
   n <- length(fits)
   equal <- rep(1 / n, n)
-  if (n == 1 || combine == "equal") return(equal)
+  if (n == 1 || combine == "equal" || nrow(train$x) < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, function(f) last_elbo(f), 0)))
   heed_interrupt()
   weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
@@ -104,7 +116,7 @@ softmax_weights <- function(x) {
 # The evidence lower bound at the end of training, in nats.
 last_elbo <- function(fit) fit$history$elbo[kept_epoch(fit)] * n_trained(fit)
 
-stacking_folds <- 5
+most_folds <- 5
 
 # The weights that maximise the mean log density of rows that members did not see: those held out, or of each member
 # the same start trained on the other folds (Wolpert 1992; Yao et al. 2018).
@@ -113,15 +125,26 @@ stacked_weights <- function(fits, seeds, train, control, one_more) {
     log_density <- vapply(fits, held_out_density, numeric(length(train$held_out)), train, train$held_out)
     return(stacking_weights(log_density, train$weights[train$held_out]))
   }
-  fold <- sample(rep_len(seq_len(stacking_folds), nrow(train$x)))
-  log_density <- matrix(0, nrow(train$x), length(fits))
-  control$validation <- 0
-  for (f in seq_len(stacking_folds)) for (k in seq_along(fits)) {
-    fit <- from_seed(seeds[[k]], quiet_member(one_more(part_of_train(train, fold != f), control), first = FALSE))
+  n <- nrow(train$x)
+  n_folds <- min(most_folds, n)
+  fold <- sample(rep_len(seq_len(n_folds), n))
+  log_density <- matrix(0, n, length(fits))
+  for (f in seq_len(n_folds)) for (k in seq_along(fits)) {
+    part <- part_of_train(train, fold != f)
+    fit <- from_seed(seeds[[k]], quiet_member(one_more(part, fold_control(control, part)), first = FALSE))
     log_density[fold == f, k] <- held_out_density(fit, train, which(fold == f))
     skip_if_interrupted()
   }
   stacking_weights(log_density, train$weights)
+}
+
+# How a part of the data is trained: without a word, and with the KL of fewer rows.
+fold_control <- function(control, part) {
+  control[c("verbose", "validation")] <- list(FALSE, 0)
+  control["callback"] <- list(NULL)
+  total <- if (is.null(part$weights)) nrow(part$x) else sum(part$weights)
+  if ("kl_weights" %in% names(control$objective$coefficient)) control$objective$coefficient[["kl_weights"]] <- 1 / total
+  control
 }
 
 # Training data of some rows.
@@ -142,20 +165,21 @@ held_out_density <- function(fit, train, rows) {
 }
 
 # The weights w of the simplex that maximise the mean of log(sum_k w_k p_k), p [rows, members] given by its log, by the
-# EM algorithm, whose every step is an ascent of a concave function.
+# EM algorithm, w_k <- w_k g_k with the slopes g_k = mean(p_k / sum_j w_j p_j). The function is concave: no w is better
+# by more than max(g) - 1.
 stacking_weights <- function(log_density, case_weights = NULL) {
-  top <- apply(log_density, 1, max)
+  most_steps <- 10000
+  enough <- 1e-10
+  top <- do.call(pmax, lapply(seq_len(ncol(log_density)), function(k) log_density[, k]))
   use <- is.finite(top)
-  p <- exp(log_density[use, , drop = FALSE] - top[use])
   case <- if (is.null(case_weights)) rep(1, sum(use)) else case_weights[use]
-  w <- rep(1 / ncol(p), ncol(p))
+  w <- rep(1 / ncol(log_density), ncol(log_density))
   if (!any(case > 0)) return(w)
-  for (step in 1:100000) {
-    share <- p * rep(w, each = nrow(p))
-    new <- colSums(case * share / rowSums(share)) / sum(case)
-    done <- max(abs(new - w)) < 1e-10
-    w <- new
-    if (done) break
+  p <- exp(log_density[use, , drop = FALSE] - top[use])
+  for (step in seq_len(most_steps)) {
+    slope <- drop(crossprod(p, case / drop(p %*% w))) / sum(case)
+    if (max(slope) - 1 < enough) break
+    w <- w * slope
   }
   w / sum(w)
 }
@@ -242,7 +266,8 @@ mean_free <- function(fit) {
   })
 }
 
-# How many of so many draws are each member's: on average as its weight says, and otherwise nearly.
+# How many of `draws` draws are each member's, at random: on average its weight times `draws`, from which each is less
+# than one away.
 shares_of_draws <- function(weights, draws) {
   diff(c(0, floor(cumsum(weights[-length(weights)]) * draws + stats::runif(1)), draws))
 }

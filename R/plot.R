@@ -291,7 +291,7 @@ network_of <- function(fit) {
        inputs = fit$design$columns, outputs = unlist(lapply(fit$blocks, output_names, fit$design$kind == "columns")))
 }
 
-# Those of a layer; a tied one has the transposed weights of another.
+# The weights of a layer; a tied one has the transposed weights of another.
 unit_weights <- function(layer, fit, leaves) {
   if (fit$spec$layer[layer] == "tied") return(t(unit_weights(fit$spec$size[layer], fit, leaves)))
   leaf <- leaves[leaves$layer == layer & leaves$role == "weight" & leaves$part == 0 & leaves$head == 0, ]

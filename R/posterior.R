@@ -4,7 +4,7 @@
 posterior_words <- c(point = "point", meanfield = "meanfield", last_layer = "last_layer", full = "full",
                      lowrank = "lowrank with {rank} factors")
 
-# Whether weights are numbers, not random; whether they have a prior.
+# Whether the weights are numbers, not random (is_point); whether they have a prior (is_bayesian).
 is_point <- function(spec) spec$posterior == "point"
 is_bayesian <- function(spec) spec$prior != "flat"
 
@@ -33,7 +33,7 @@ is_closed <- function(spec) {
   n_dense == 1 || n_dense == 2 && all(spec$family == "gaussian")
 }
 
-# Nothing is drawn in training: the objective is a function.
+# Whether nothing is drawn in training: the objective is then a function.
 is_deterministic <- function(spec) is_point(spec) || spec$estimator == "exact" && !spec$kl_mc
 
 # ---- moments and draws
@@ -167,7 +167,8 @@ total_kl <- function(fit, draws = 1000L) {
 #'   deviation there, which has no posterior). `vcov()`: the covariance under the variational
 #'   posterior, with hidden layers of all weights and biases as one vector (column by column, named as in
 #'   [as.matrix()]). `confint()`: central intervals. Under `posterior = "meanfield"` the true posterior is wider where
-#'   weights are correlated (of rotated inputs: those of the principal components).
+#'   weights are correlated (of rotated inputs: those of the principal components). A point has a covariance of 0, and
+#'   `confint()` of it is an error.
 #' @seealso [as.matrix.varnn_bayes_nn()] for draws, [summary.varnn_bayes_nn()] for the layers as a whole,
 #'   [predict.varnn_bayes_nn()].
 #' @examples

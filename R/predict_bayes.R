@@ -5,7 +5,7 @@
 #' Predictions averaged over the posterior of the weights, with intervals for the mean of the response or for the
 #' response itself.
 #'
-#' @param object a fit by [fit_bayes_nn()].
+#' @param object a fit by [fit_bayes_nn()], or by [fit_nn()] with several `members`.
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
 #'   not use are ignored. Without it, the predictions for the training data.
 #' @param type as in [predict.varnn_nn()], averaged over the posterior (of classes: their probabilities are);
@@ -13,7 +13,7 @@
 #' @param interval `"none"`; `"confidence"`: of the mean of the response, for the weights are uncertain;
 #'   `"prediction"`: of the response, noise included.
 #' @param level of the interval.
-#' @param draws from the posterior.
+#' @param draws number of draws from the posterior, of a mixture from that of each member.
 #' @param na.action,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
@@ -79,9 +79,9 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #' noise included, and `log_lik()` the log-likelihood of each observation, at draws of the weights. All rows share
 #' each draw. Also methods of the generics of these names in the package rstantools.
 #'
-#' @param object a fit by [fit_bayes_nn()].
+#' @param object a fit by [fit_bayes_nn()], or by [fit_nn()] with several `members`.
 #' @param newdata as in [predict.varnn_bayes_nn()]; by default the training data. For `log_lik()` with the response.
-#' @param draws number of draws.
+#' @param draws number of draws, of a mixture shared out among its members by their weights.
 #' @param y for `log_lik()` of a fit to `x` and `y`: the response of `newdata`.
 #' @param ... not used.
 #' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
@@ -182,7 +182,7 @@ found_rows <- function(fit, newdata, envir) {
   list(x = train$x, offset = train$offset, ok = rep(TRUE, nrow(train$x)), rows = fit_rows(fit))
 }
 
-# The same with the engine's y.
+# Predictors and response of newdata or of the training: what found_rows() gives, the engine's y and the response.
 rows_with_response <- function(fit, newdata, y, envir) {
   if (is.null(newdata)) {
     if (!is.null(y)) stop_user("`y` is the response of `newdata`, which is missing.")
@@ -239,7 +239,7 @@ epred_block <- function(block, eta, free, offset) {
 
 # One response per row and draw; of a factor the level's number, of successes and failures one trial.
 predict_block <- function(block, eta, free, offset) {
-  y <- suppressWarnings(family_table[[block$family]]$draw(draws_in_rows(eta), free)) # of counts beyond all numbers
+  y <- suppressWarnings(family_table[[block$family]]$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
   check_finite_output(y)
   if (is_gaussian(block)) y <- y * block$scale + block$center
   if (is_gaussian(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
@@ -337,8 +337,8 @@ interval_of <- function(fit, rows, interval, level, draws) {
 }
 
 # Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
-# block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. A point needs one
-# where what is asked for is known at it.
+# block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. Of a point one
+# draw is enough where what is asked for needs no draws of the response (`is_known`).
 over_components <- function(fit, rows, draws, is_known, visit) {
   data <- row_data(fit, rows)
   if (data$n == 0) return(invisible())

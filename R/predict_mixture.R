@@ -25,7 +25,7 @@ log_lik.varnn_mixture <- log_lik.varnn_bayes_nn
 #' @export
 simulate.varnn_mixture <- simulate.varnn_bayes_nn
 
-# Of a network's weights the mixture has a mean and a covariance only where they are coefficients.
+# The mean of coefficients; the weights of networks, in which hidden units have no order, are a list by member.
 #' @export
 coef.varnn_mixture <- function(object, ...) {
   check_fit(object)
@@ -46,7 +46,7 @@ member_moments <- function(fit) {
 
 need_posterior <- function(fit, what) {
   if (inherits(fit, "varnn_nn") && has_hidden(fit))
-    stop_user("%s needs a posterior of the weights: use fit_bayes_nn(). Members differ; see members().", what)
+    stop_user("%s needs a posterior of the weights: use fit_bayes_nn(), or coef() for each member's weights.", what)
 }
 
 #' @export
@@ -82,12 +82,12 @@ as.matrix.varnn_mixture <- function(x, draws = 1000, ...) {
   check_fit(x)
   check_dots_empty(..., known = "draws")
   draws <- check_draws(draws)
-  if (inherits(x, "varnn_nn")) stop_user("as.matrix() draws from a posterior: use fit_bayes_nn(), or coef().")
+  if (inherits(x, "varnn_nn")) stop_user("as.matrix() needs a posterior to draw from: use fit_bayes_nn(), or coef().")
   check_draws_memory(2 * draws * nrow(x$layout), "That many draws")
   mixed_draws(x, draws, function(member, n) as.matrix(member, draws = n))
 }
 
-# With members of different weight the standard deviation of the noise is the root of the mean variance.
+# The standard deviation of the noise is the root of the weighted mean of the members' variances.
 #' @export
 sigma.varnn_mixture <- function(object, ...) {
   check_fit(object)
@@ -113,7 +113,7 @@ logLik.varnn_mixture <- function(object, ...) {
               length(object$members) - 1)
 }
 
-# A lower bound: the mixture's own is greater by what its members differ.
+# The weighted mean of the members' ELBO: a lower bound of the mixture's, which is greater the more they differ.
 #' @rdname elbo
 #' @export
 elbo.varnn_mixture <- function(object, newdata = NULL, y = NULL, draws = 100, ...) {
@@ -149,7 +149,7 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
 
 #' @export
 check_gradients.varnn_mixture <- function(object, ...) {
-  stop_user("check_gradients() is of one network: give it one of members().")
+  stop_user("`object` must be one network, not a mixture: give one of members().")
 }
 
 # ---- print, summary and pictures

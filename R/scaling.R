@@ -14,12 +14,12 @@ column_moments <- function(x, weights = NULL) {
 # Squares of larger numbers, and sums of many, are not finite.
 largest_value <- 1e80
 
-# Of all rows, those that moments leave out included.
+# An error where a value is too large in any row, those that moments leave out included.
 check_largest <- function(v, name) {
   if (any(abs(v) > largest_value, na.rm = TRUE)) stop_user("Column `%s` has values too large: change its unit.", name)
 }
 
-# A spread that squares to 0 or to infinity.
+# An error where a spread squares to 0 or to infinity.
 check_spread <- function(m, names) {
   bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > largest_value) | abs(m$mean) > largest_value)
   if (length(bad)) stop_user("Column `%s` has values too %s to be standardised: change its unit.", names[bad[1]],

@@ -4,7 +4,7 @@ layer <- function(kind, size = 1L, option = "", setting = 0) {
   list(layer = kind, size = as.integer(size), option = option, setting = as.double(setting))
 }
 
-# `posterior` is a row of the engine's table, of the weights, and `prior` what prior_normal() and its like make.
+# `posterior`, of the weights, is a row of the engine's table; `prior` is what prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, posterior = "point", prior_sd = 1,
                      prior = list(kind = if (posterior == "point") "flat" else "normal", sd = prior_sd), rank = 1,
                      estimator = "weight", kl = "exact", latent_kl = "exact") {

@@ -33,7 +33,7 @@ start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
   theta
 }
 
-# The same network without spread, of squared errors.
+# The network of `spec` without spread of its weights, for squared errors.
 plain_network <- function(spec, blocks) {
   n <- length(blocks)
   point <- list(posterior = "point", prior = "flat", estimator = "weight", penalty = mode_penalty,
@@ -42,7 +42,7 @@ plain_network <- function(spec, blocks) {
   list(spec = utils::modifyList(spec, point), blocks = lapply(blocks, utils::modifyList, unit))
 }
 
-# The same network with a constant noise for each response.
+# The network of `spec` with a constant noise for each response.
 constant_noise <- function(spec, blocks) {
   constant <- list(family = "gaussian", noise = "each", fixed = 0)
   blocks <- lapply(blocks, function(b) if (has_log_sd(b)) utils::modifyList(b, constant) else b)

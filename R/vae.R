@@ -131,6 +131,7 @@ gaussian_kl <- function(mu, sd) (sd^2 + mu^2 - 1) / 2 - log(sd)
 #'   Carlo standard error of the sum. Of a Bayesian network \eqn{E_q \log p(y_i | x_i, \theta)}{E_q log p(y_i | x_i,
 #'   theta)}; the attribute `"kl"` is \eqn{KL[q(\theta) \| p(\theta)]}{KL[q(theta) || p(theta)]}, which all rows
 #'   share: the sum over the training rows (times their case weights, and without rows held out) minus that is the ELBO.
+#'   Of a mixture both are weighted means over the members: the ELBO of the mixture is at least theirs.
 #' @seealso [logLik.varnn_vae()] for a tighter bound, [log_lik()] for the log-likelihood of a Bayesian network draw by
 #'   draw, [plot.varnn()] with `which = "history"` for the parts of the ELBO while training.
 #' @examples

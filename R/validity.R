@@ -21,8 +21,8 @@ is_record <- function(x, known) {
         !any(vapply(setdiff(known, names), function(field) any(startsWith(names, field)), NA)))
 }
 
-# What models of each class are made of: whether their weights are points, the posterior of their codes (none: no latent
-# layer), and how they read data.
+# What models of each class are made of: whether their weights have a prior, the posterior of their codes (none: no
+# latent layer), and how they read data.
 class_rules <- list(
   varnn_nn = list(is_bayesian = FALSE, codes = character(), design = c("frame", "matrix")),
   varnn_bayes_nn = list(is_bayesian = TRUE, codes = character(), design = c("frame", "matrix")),
@@ -52,7 +52,7 @@ is_finite_vector <- function(x, length) {
 is_finite_matrix <- function(x, rows, cols) every(is_finite_vector(x, rows * cols), is_matrix_of(x, rows, cols))
 is_matrix_of <- function(x, rows, cols) every(is.matrix(x), identical(dim(x), as.integer(c(rows, cols))))
 
-# The same for each kind of design.
+# Whether a fit's design is one of its kind, by kinds.
 design_rules <- list(
   matrix = function(x, fit, layout) is.null(x$names) || is_words(x$names, fit$spec$n_x),
   frame = function(x, fit, layout) {

@@ -107,7 +107,7 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   return out;
 }
 
-/* A forward run: list(want, sample, draws, compute). An array [n, rows, draws], or NULL when interrupted. */
+/* A forward run: list(want, mode, draws, compute). An array [n, rows, draws], or NULL when interrupted. */
 static SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP hooks) {
   const nn_mode mode = (nn_mode)field_int(options, "mode", NN_MODE_MEAN, NN_MODE_DRAW);
   const r_model *m = model_of(spec, engine_of(options), mode);

@@ -19,7 +19,7 @@ SEXP names_of(const char *(*name)(int i));
 SEXP typed(SEXP x, const char *name, SEXPTYPE type, double length);
 double *numbers_of(SEXP x, const char *name, double length);
 double within(double x, const char *name, double low, double high);
-/* The same of an element of a list; the row of a registered table that it names. */
+/* An element of a list, which must have this type and length, be within these bounds or name a row of this table. */
 SEXP field_of(SEXP list, const char *name, SEXPTYPE type, double length);
 double field_number(SEXP list, const char *name, double low, double high);
 int field_int(SEXP list, const char *name, int low, int high);
@@ -51,7 +51,7 @@ void training_of(SEXP job, nn_job *j);
 /* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`. */
 nn_host host_of(SEXP options, SEXP hooks);
 
-/* doors.c: what its tests alone call. */
+/* doors.c: what the package's tests alone call. */
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);
 SEXP C_math(SEXP x, SEXP options);
 SEXP C_quantiles(SEXP p);

@@ -8,7 +8,7 @@
 /* The functions are R_NilValue where there are none. */
 typedef struct {
   SEXP poll, epoch;
-  SEXP failed; /* takes an error of these, which else jumps */
+  SEXP failed; /* takes an error of poll or epoch, which else jumps */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
   clock_t polled;                                          /* when R was asked */
 } r_host;

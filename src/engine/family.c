@@ -71,7 +71,7 @@ static void gaussian(const nn_nll *b) {
   }
 }
 
-/* Its expectation over eta with variance v: (e^2 + v / sigma^2) / 2 + ..., so that v has the slope 1 / (2 sigma^2). */
+/* The gaussian's expectation over eta with variance v: (e^2 + v / sigma^2) / 2 + ..., slope in v 1 / (2 sigma^2). */
 static void gaussian_expected(const nn_nll *b) {
   gaussian(b);
   for (int i = 0; i < b->n_obs; i++) {
@@ -88,7 +88,7 @@ static void gaussian_expected(const nn_nll *b) {
   }
 }
 
-/* The same with log sigma = s, a second row of eta: d nll / ds = 1 - e^2. */
+/* The gaussian with log sigma = s, a second row of eta: d nll / ds = 1 - e^2. */
 static void gaussian_hetero(const nn_nll *b) {
   for (int i = 0; i < b->n_obs; i++) {
     column c = column_of(b, 2, i);

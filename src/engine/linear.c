@@ -23,7 +23,7 @@ static void push_term(nn_model *m, int kind, int node, int source) {
   if (node >= 0) tape_push_term(&m->tape, (nn_term){kind, node, source});
 }
 
-/* The same of an op on earlier nodes, times a number. */
+/* A term that is an op on earlier nodes, times a number. */
 static void push_term_op(nn_model *m, int kind, nn_node node, double setting, int source) {
   node.setting = setting;
   push_term(m, kind, tape_push(&m->tape, node), source);
@@ -45,8 +45,8 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
   return place;
 }
 
-/* The node of weights that a layer has already, as this leaf has them; they must be drawn, for drawn units would be those of
- * other weights each time. */
+/* The node of the weights that a layer already has for this leaf. They must be drawn weights: drawn units would be
+ * those of other weights each time. */
 static int used_again(nn_model *m, nn_leaf leaf) {
   for (int i = 0; m->leaf && i < m->n_leaves; i++) {
     const nn_leaf *l = &m->leaf[i];

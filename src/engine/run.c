@@ -4,7 +4,7 @@
 #include "data.c"
 #include "model.c"
 
-/* SHARED_POLLS: threads that wait for each other do so as rarely. */
+/* SHARED_POLLS: with threads, which wait for each other at a poll, so many times the work between two of them. */
 enum { RUN_CHUNK = 512, MOST_CHUNKS = 8, SHARED_POLLS = 10 };
 
 static void put(const real *value, int rows, int n_obs, size_t first, size_t n, double *out) {
@@ -60,7 +60,7 @@ typedef struct {
   int draw;
 } worker;
 
-/* A run of the nodes from .. to in shares: so many rows at one draw of the weights. */
+/* A run of the nodes from .. to in shares, each of so many rows at one draw of the weights. */
 typedef struct {
   const nn_run *run;
   worker *w;
@@ -85,7 +85,7 @@ static void run_share(const plan *p, worker *w, size_t share) {
   }
 }
 
-/* All shares; between some of each thread the host may stop it. */
+/* Runs all shares. The host may stop that each time when every thread has run some. */
 static int run_shares(const plan *p) {
   const size_t total = p->n_shares * (size_t)p->run->draws;
   const double work = model_work(&p->w->model, p->rows),

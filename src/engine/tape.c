@@ -60,7 +60,7 @@ typedef struct {
   nn_linalg linalg;
 } nn_tape;
 
-/* What the kernels of an op rely on is looked at when it is pushed, so that they need not look. */
+/* What the kernels of an op rely on is checked when the op is pushed, so that they need not check it. */
 typedef struct {
   int (*fits)(const nn_tape *t,
               const nn_node *n); /* its shape, that of its inputs, its work space */

@@ -18,6 +18,8 @@ test_that("one member is the fit itself", {
   one <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20, members = 1, combine = "stack")
   expect_identical(class(one), class(plain))
   one$arguments$combine <- plain$arguments$combine
+  set.seed(1)
+  expect_identical(fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20, members = "auto")$theta, plain$theta)
   expect_identical(one[names(one) != "call"], plain[names(plain) != "call"])
   many <- members(plain)
   expect_identical(many, structure(list(plain), weights = 1))
@@ -152,6 +154,19 @@ test_that("members are weighted by evidence, by held-out rows and by folds", {
   density <- vapply(parts, function(p) stats::dnorm(new$mpg, predict(p, new), stats::sigma(p), log = TRUE), numeric(8))
   expect_equal(held_out$member_weights, stacking_weights(density), tolerance = 1e-6)
 
+  # two folds of Bayesian members: the KL has the weight of the fold's rows, and no callback is heard
+  heard <- 0
+  two <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 3, members = 2, combine = "stack",
+                      callback = function(epoch, row) {
+                        heard <<- heard + 1
+                        FALSE
+                      })
+  expect_identical(heard, 6)
+  control <- fold_control(members(two)[[1]]$control, list(x = matrix(0, 25, 1)))
+  expect_equal(control$objective$coefficient[["kl_weights"]], 1 / 25)
+  few <- fit_nn(mpg ~ wt, mtcars[1:3, ], hidden = 1, epochs = 2, members = 2, combine = "stack")
+  expect_equal(sum(few$member_weights), 1)
+
   set.seed(6)
   folds <- fit_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 10, members = 2, combine = "stack")
   after <- stats::runif(1)
@@ -216,7 +231,9 @@ test_that("a member that diverges is dropped, said", {
 test_that("arguments that are none, and mixtures that are damaged, are refused", {
   for (bad in list(0, 1e6, -1, 1.5, NA, "three", c(1, 2), NULL))
     expect_error(fit_nn(mpg ~ wt, mtcars, members = bad), "`members` must be a whole number")
+  expect_error(check_members_memory(1000, 1e9, 2), "1000 members of 1,000,000,000 parameters would need")
   expect_error(fit_nn(mpg ~ wt, mtcars, combine = "evidence", members = 2), "`combine` = \"evidence\" needs")
+  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, combine = "evidence", posterior = "point", members = 2), "has a spread")
   expect_error(fit_nn(mpg ~ wt, mtcars, combine = "best"), "`combine`")
   expect_error(members(1), "`object` must be a fit")
   fit <- quick_mixture(members = 2)

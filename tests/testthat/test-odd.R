@@ -199,7 +199,7 @@ test_that("vectors without end, classes of names alone and raw bytes are refused
   expect_error(nn_control(validation = structure(1:3, class = "data.frame")), "`validation` must be a proportion")
   expect_error(fit_vae(iris, sigma = 1:1e9), "needs the names of their columns")
   bytes <- data.frame(a = as.raw(1:32))
-  expect_error(fit_nn(mtcars[2:3], bytes), "The response `a` must be numeric, logical or a factor")
+  expect_error(fit_nn(mtcars[2:3], bytes), "The response `a` must be numeric, logical, a factor or character")
   letters <- data.frame(x = 1:9)
   letters$y <- structure(rep(c("a", "b", "c"), 3), class = "matrix")
   fit <- suppressWarnings(fit_vae(letters, hidden = 2, latent = 1, epochs = 1))

@@ -79,7 +79,7 @@ test_that("the class of a fit goes with its specification", {
   expect_identical(predict(own), predict(fit))
   expect_error(nobs.varnn(structure(unclass(fit), class = "varnn")), "its class")
   expect_error(check_fit(structure(list(), class = class(fit))), "damaged")
-  expect_error(check_fit(structure(sum, class = class(fit))), "damaged")
+  expect_error(check_fit(structure(function() 1, class = class(fit))), "damaged")
 })
 
 test_that("no field stands in for another one by its first letters", {
