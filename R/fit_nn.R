@@ -86,9 +86,9 @@
 #' are the rows held out by `validation` or, where none are, those of five folds: for each fold every member is trained
 #' anew, from its own start, on the rows of the other four.
 #'
-#' [predict()][predict.varnn_bayes_nn] of an ensemble has intervals, exact quantiles of the mixture, and
-#' [posterior_epred()], [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it. [members()]
-#' gives the members.
+#' [predict()][predict.varnn_bayes_nn] of an ensemble has intervals, of gaussian responses exact quantiles of the
+#' mixture, and [posterior_epred()], [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it.
+#' [members()] gives the members.
 #'
 #' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
 #'   "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a

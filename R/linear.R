@@ -74,6 +74,7 @@ turned_back <- function(theta, leaves, axes, mean) {
 
 # Why a fit is not at the maximum of the likelihood; NULL where it is.
 why_no_maximum <- function(fit) {
+  if (is_mixture(fit)) return("the fit is an average of members")
   if (has_hidden(fit)) return("hidden units can be exchanged, and training stops before the optimum")
   if (!is_linear(fit$spec)) return("the weights have a posterior, not a maximum")
   if (fit$spec$penalty > 0) return("the `penalty` shrinks the coefficients")

@@ -38,7 +38,8 @@ trained_mixture <- function(members, combine, class, spec, blocks, train, argume
     if (!length(fits)) control <- settled_control(control, fit$control)
     is_over <- was_interrupted() || fit$stop_reason %in% c("interrupted", "error")
     is_bad <- length(fits) && is_over || fit$stop_reason == "diverged"
-    if (!is_bad || k == members && !length(fits)) {
+    if (is_bad && k == members && !length(fits)) return(all_diverged(fit, members))
+    if (!is_bad) {
       fits <- c(fits, list(fit))
       seeds <- c(seeds, list(seed))
     }
@@ -70,6 +71,14 @@ quiet_member <- function(expr, first) {
   withCallingHandlers(expr, warning = function(w) if (inherits(w, known)) tryInvokeRestart("muffleWarning"))
 }
 
+# The last member, whose training has diverged like that of the others, is a fit of its own.
+all_diverged <- function(fit, members) {
+  warn_user("varnn_diverged", paste(
+    "The training of all %d members diverged: the fit is the last of them, with its best parameters before. Try a",
+    "smaller `learn_rate` or `clip_norm = 1`."), members)
+  fit
+}
+
 tell_dropped <- function(n_bad, n_missing) {
   if (n_bad) warn_user("varnn_diverged", ngettext(n_bad,
     "The training of %d member diverged or was stopped: the mixture does without it.",
@@ -99,12 +108,13 @@ new_mixture <- function(fits, weights) {
 member_weights <- function(fits, combine, seeds, train, control, one_more) {
   n <- length(fits)
   equal <- rep(1 / n, n)
-  if (n == 1 || combine == "equal" || nrow(train$x) < 2) return(equal)
-  if (combine == "evidence") return(softmax_weights(vapply(fits, function(f) last_elbo(f), 0)))
+  if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
+  if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()
   weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
   if (!is.null(weights)) return(weights)
-  warn_user("varnn_interrupted", "Stacking was interrupted: the members have equal weights.")
+  if (is.null(work$failure))
+    warn_user("varnn_interrupted", "Stacking was interrupted: the members have equal weights.")
   equal
 }
 
@@ -113,8 +123,16 @@ softmax_weights <- function(x) {
   w / sum(w)
 }
 
-# The evidence lower bound at the end of training, in nats.
-last_elbo <- function(fit) fit$history$elbo[kept_epoch(fit)] * n_trained(fit)
+# How many draws the evidence lower bound is taken by, where it has to be.
+evidence_draws <- function(fit, n) floor(min(2000, max(100, 2e10 / (n * as.double(fit$n_par)))))
+
+# The evidence lower bound of the training data, in nats.
+total_elbo <- function(fit, train) {
+  rows <- list(x = train$x, y = training_y(train, fit$blocks), offset = train$offset)
+  part <- if (is.null(train$held_out)) seq_len(nrow(train$x)) else -train$held_out
+  w <- if (is.null(train$weights)) rep(1, nrow(train$x)) else train$weights
+  sum((w * row_elbo(fit, rows, evidence_draws(fit, nrow(train$x))))[part], na.rm = TRUE) - total_kl(fit)
+}
 
 most_folds <- 5
 
@@ -122,13 +140,16 @@ most_folds <- 5
 # the same start trained on the other folds (Wolpert 1992; Yao et al. 2018).
 stacked_weights <- function(fits, seeds, train, control, one_more) {
   if (length(train$held_out)) {
-    log_density <- vapply(fits, held_out_density, numeric(length(train$held_out)), train, train$held_out)
-    return(stacking_weights(log_density, train$weights[train$held_out]))
+    held <- train$held_out
+    log_density <- vapply(fits, held_out_density, numeric(length(held)), train, held)
+    return(stacking_weights(matrix(log_density, length(held)), train$weights[held]))
   }
   n <- nrow(train$x)
-  n_folds <- min(most_folds, n)
-  fold <- sample(rep_len(seq_len(n_folds), n))
-  log_density <- matrix(0, n, length(fits))
+  has_weight <- if (is.null(train$weights)) seq_len(n) else which(train$weights > 0)
+  n_folds <- min(most_folds, length(has_weight))
+  fold <- numeric(n)
+  fold[has_weight] <- sample(rep_len(seq_len(n_folds), length(has_weight)))
+  log_density <- matrix(-Inf, n, length(fits))
   for (f in seq_len(n_folds)) for (k in seq_along(fits)) {
     part <- part_of_train(train, fold != f)
     fit <- from_seed(seeds[[k]], quiet_member(one_more(part, fold_control(control, part)), first = FALSE))
@@ -200,7 +221,7 @@ stacking_weights <- function(log_density, case_weights = NULL) {
 #' coef(members(fit)[[1]])$layer1.weight[1:3]
 #' @export
 members <- function(object) {
-  if (!inherits(object, "varnn")) stop_user("`object` must be a fit, not %s.", shown(object))
+  if (!inherits(object, "varnn")) stop_user("`object` must be a fit of this package, not %s.", shown(object))
   check_fit(object)
   if (!is_mixture(object)) return(structure(list(object), weights = 1))
   structure(member_fits(object), weights = object$member_weights)
@@ -208,6 +229,7 @@ members <- function(object) {
 
 member_fits <- function(fit) {
   shared <- fit[intersect(shared_fields, names(fit))]
+  shared$call[c("members", "combine")] <- NULL
   lapply(fit$members, function(m) {
     m[names(shared)] <- shared
     m
@@ -248,6 +270,7 @@ check_mixture <- function(fit) {
 
 # The eta that stands for the weighted mean of responses, of the eta of the members.
 mean_eta <- function(blocks, etas, weights) {
+  if (!nrow(etas[[1]])) return(etas[[1]])
   columns <- block_slices(blocks, eta_rows)
   all <- array(unlist(etas), c(dim(etas[[1]]), length(etas)))
   out <- etas[[1]]

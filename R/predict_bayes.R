@@ -47,7 +47,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_type(type, interval)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
-  if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws))
+  if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
   eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
   if (!"categorical" %in% object$family) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
@@ -61,11 +61,13 @@ check_type <- function(type, interval) {
   if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
 }
 
-checked_interval <- function(object, rows, type, interval, level, draws) {
+checked_interval <- function(object, rows, type, interval, level, draws, is_new) {
   if (type %in% c("link", "class", "prob") && !is_default_class(object))
     stop_user("`interval` is of the response: leave `type` out.")
   check_interval(object, interval)
-  interval_of(object, rows, interval, level, draws)
+  out <- interval_of(object, rows, interval, level, draws)
+  if (is_new) return(out)
+  if (is.list(out)) lapply(out, as_trained, fit = object) else as_trained(object, out)
 }
 
 # A factor's default is its class, for which nobody asked.
@@ -144,6 +146,7 @@ log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100
 # The log-likelihood of each row of `rows`, which have x, y and offset, at draws of the weights: [draws, rows].
 drawn_log_lik <- function(fit, rows, draws) {
   if (is_mixture(fit)) return(mixed_draws(fit, draws, function(member, n) drawn_log_lik(member, rows, n)))
+  if (!nrow(rows$x)) return(matrix(0, draws, 0))
   data <- row_data(fit, rows, rows$y)
   if (is_point(fit$spec)) # the engine knows no noise that is profiled
     return(matrix(eta_log_lik(fit, rows$y, posterior_eta(fit, data)), draws, nrow(rows$x), byrow = TRUE))
@@ -263,21 +266,26 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
   check_dots_empty(..., known = c("newdata", "y", "draws"))
   draws <- check_draws(draws)
   rows <- rows_with_response(object, newdata, y, parent.frame())
-  data <- row_data(object, rows, rows$y)
   out <- rep(NA_real_, length(rows$ok))
   names(out) <- rows$rows
-  terms <- matrix(0, data$n, 1)
-  if (is_point(object$spec) || !predicts_by_draws(object) && is_closed(object$spec) && data$n) {
-    estimator <- if (is_point(object$spec)) "weight" else "exact"
-    spec <- utils::modifyList(object$spec, list(estimator = estimator, kl_mc = 0L))
-    terms <- engine_run(spec, object$theta, data, "terms", precision = object$control$precision)
-  } else {
-    over_chunks(object, data, draws, "terms", function(x, at) terms[at, 1] <<- rowSums(means_over(x)))
-  }
-  out[rows$ok] <- -rowSums(terms) - row_jacobian(object, rows$y)
+  out[rows$ok] <- row_elbo(object, rows, draws)
   kl <- total_kl(object)
   check_finite_output(c(out[!is.na(out)], kl))
   structure(out, kl = kl)
+}
+
+# The expected log-likelihood of each row of `rows`, which have x, y and offset.
+row_elbo <- function(fit, rows, draws) {
+  data <- row_data(fit, rows, rows$y)
+  terms <- matrix(0, data$n, 1)
+  if (is_point(fit$spec) || !predicts_by_draws(fit) && is_closed(fit$spec) && data$n) {
+    estimator <- if (is_point(fit$spec)) "weight" else "exact"
+    spec <- utils::modifyList(fit$spec, list(estimator = estimator, kl_mc = 0L))
+    terms <- engine_run(spec, fit$theta, data, "terms", precision = fit$control$precision)
+  } else {
+    over_chunks(fit, data, draws, "terms", function(x, at) terms[at, 1] <<- rowSums(means_over(x)))
+  }
+  -rowSums(terms) - row_jacobian(fit, rows$y)
 }
 
 #' @rdname simulate.varnn_nn
@@ -328,7 +336,7 @@ interval_of <- function(fit, rows, interval, level, draws) {
       weight <- unlist(Map(function(c, m) rep(c$weight / ncol(m), ncol(m)), components, means))
       known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
       else do.call(cbind, means) %*% weight
-      bounds <- if (interval == "confidence") row_quantiles(do.call(cbind, means), probs, weight)
+      bounds <- if (interval == "confidence") row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
       else predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
       out[[i]][place[at], ] <<- cbind(known, bounds)
     }
@@ -349,7 +357,7 @@ over_components <- function(fit, rows, draws, is_known, visit) {
   n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
   columns <- block_slices(fit$blocks, eta_rows)
   free <- lapply(members, simulation_free)
-  keys <- lapply(members, function(m) random_key())
+  keys <- lapply(members, function(m) if (!is_point(m$spec)) random_key())
   size <- max(1, floor(draws_at_once / (sum(n_draws) * run_columns(fit$spec, "eta"))))
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
@@ -383,7 +391,7 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   n <- dim(components[[1]]$eta[[i]])[1]
   if (!has_normal_noise(block)) {
     y <- lapply(components, function(c) predict_block(block, c$eta[[i]], c$free[[i]], offset))
-    return(row_quantiles(do.call(cbind, y), probs, weight, is_count = is_count_family(block$family)))
+    return(row_quantiles(do.call(cbind, y), probs, weight, is_count_family(block$family)))
   }
   of_each <- function(what) {
     do.call(cbind, lapply(components, function(c) {
@@ -398,13 +406,13 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
 
 has_normal_noise <- function(block) !is.null(family_table[[block$family]]$sd)
 
-# Quantiles of each row: of equal weights as quantile(); of counts, and of other weights, one of the numbers (the
-# inverse of the distribution function).
-row_quantiles <- function(x, probs, weight, is_count = FALSE) {
+# Quantiles of each row: of equal weights as quantile(); where all possible values are there, as of counts, and of other
+# weights, one of the numbers (the inverse of the distribution function).
+row_quantiles <- function(x, probs, weight, is_discrete = FALSE) {
   n <- ncol(x)
   if (n == 1) return(matrix(x, nrow(x), length(probs)))
   if (max(weight) - min(weight) > 1e-12) return(weighted_row_quantiles(x, probs, weight))
-  rank <- if (is_count) pmax(1, ceiling(n * probs - 1e-9)) else 1 + (n - 1) * probs
+  rank <- if (is_discrete) pmax(1, ceiling(n * probs - 1e-9)) else 1 + (n - 1) * probs
   low <- floor(rank)
   needed <- unique(c(low, ceiling(rank)))
   by_row <- t(x)

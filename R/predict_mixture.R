@@ -44,16 +44,16 @@ member_moments <- function(fit) {
   })
 }
 
-need_posterior <- function(fit, what) {
-  if (inherits(fit, "varnn_nn") && has_hidden(fit))
-    stop_user("%s needs a posterior of the weights: use fit_bayes_nn(), or coef() for each member's weights.", what)
+need_posterior <- function(fit, what, has_coefficients = FALSE) {
+  if (inherits(fit, "varnn_nn") && (has_hidden(fit) || !has_coefficients))
+    stop_user("%s needs a posterior of the weights: use fit_bayes_nn(), or ask one of members().", what)
 }
 
 #' @export
 vcov.varnn_mixture <- function(object, ...) {
   check_fit(object)
   check_standard("vcov", ...)
-  need_posterior(object, "vcov()")
+  need_posterior(object, "vcov()", has_coefficients = TRUE)
   parts <- member_moments(object)
   w <- object$member_weights
   mean <- Reduce(`+`, Map(function(p, w) w * p$mean, parts, w))
@@ -103,7 +103,7 @@ sigma.varnn_mixture <- function(object, ...) {
 logLik.varnn_mixture <- function(object, ...) {
   check_fit(object)
   check_standard("logLik", ...)
-  if (!inherits(object, "varnn_nn")) return(NextMethod())
+  if (!is_point(object$spec)) return(NextMethod())
   y <- blocks_y(object$blocks, object$response, object$offset)
   of_members <- vapply(member_fits(object), function(m) eta_log_lik(m, y, training_eta(m, NULL)$eta),
                        numeric(object$n_obs))
@@ -140,7 +140,9 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
                                                                            first = !length(fits))))
     }
     weights <- object$member_weights
-    if (object$arguments$combine == "evidence") weights <- softmax_weights(vapply(fits, last_elbo, 0))
+    if (object$arguments$combine == "stack" && length(weights) > 1)
+      message("The members keep the weights of stacking, which held-out rows gave them before this training.")
+    if (object$arguments$combine == "evidence") weights <- softmax_weights(vapply(fits, total_elbo, 0, train))
     out <- new_mixture(fits, weights)
     if (is.null(object$data)) out["data"] <- list(NULL)
     out
@@ -168,11 +170,11 @@ result_line.varnn_mixture <- function(fit, digits) {
 member_table <- function(fit) {
   whole <- member_fits(fit)
   is_bayes <- inherits(fit, "varnn_bayes_nn")
-  last <- function(m, column) m$history[[column]][kept_epoch(m)]
+  last <- function(m, column) if (nrow(m$history)) m$history[[column]][kept_epoch(m)] else NA_real_
   out <- data.frame(member = seq_along(whole), weight = fit$member_weights,
                     epochs = vapply(whole, function(m) as.double(m$n_epochs), 0),
                     nll = vapply(whole, last, 0, "nll"))
-  if (is_bayes) out$elbo <- vapply(whole, last_elbo, 0)
+  if (is_bayes) out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
   if (!is.null(whole[[1]]$history$val_loss)) out$val_loss <- vapply(whole, last, 0, "val_loss")
   if (any(vapply(fit$blocks, function(b) b$family == "gaussian", NA)))
     out$sigma <- vapply(whole, function(m) stats::sigma(m)[1], 0)

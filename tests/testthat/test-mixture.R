@@ -145,7 +145,8 @@ test_that("stacking weights maximise the mean log density on the simplex", {
 
 test_that("members are weighted by evidence, by held-out rows and by folds", {
   fit <- bayes_mixture(combine = "evidence", members = 3)
-  elbos <- vapply(members(fit), function(m) utils::tail(m$history$elbo, 1) * 32, 0)
+  total <- function(m, ...) sum(elbo(m, ...)) - attr(elbo(m, ...), "kl")
+  elbos <- vapply(members(fit), total, 0)
   expect_equal(fit$member_weights, exp(elbos - max(elbos)) / sum(exp(elbos - max(elbos))))
 
   held_out <- quick_mixture(combine = "stack", validation = 25:32)
@@ -274,4 +275,43 @@ test_that("every method of a fit answers of a mixture, or says why not", {
   }
   for (which in c("fit", "history")) expect_silent(plot(fits$varnn_nn, which))
   expect_error(plot(fits$varnn_nn, "network"), "which")
+})
+
+test_that("weights by evidence are those of many draws, where training has a few", {
+  set.seed(9)
+  fit <- fit_bayes_nn(am == 1 ~ wt, mtcars, hidden = 2, members = 3, epochs = 300, combine = "evidence")
+  elbos <- vapply(members(fit), function(m) sum(e <- elbo(m, draws = 20000)) - attr(e, "kl"), 0)
+  expect_lt(max(abs(log(fit$member_weights) - log(softmax_weights(elbos)))), 0.3)
+})
+
+test_that("bounds of the mean of points are members, with at least the probability asked for", {
+  fit <- quick_mixture(members = 2)
+  new <- mtcars[1:5, ]
+  m <- vapply(members(fit), function(p) predict(p, new), numeric(5))
+  found <- predict(fit, new, interval = "confidence", level = 0.5)
+  expect_equal(unname(found[, 2:3]), unname(t(apply(m, 1, range))))
+})
+
+test_that("mixtures of few rows, of members that all diverge, without rows and with rows left out answer", {
+  air <- airquality
+  fit <- fit_nn(Ozone ~ Wind, air, na.action = na.exclude, members = 2, epochs = 3, hidden = 2)
+  expect_identical(nrow(predict(fit, interval = "prediction")), nrow(air))
+  expect_identical(dim(log_lik(fit, air[0, ], draws = 3)), c(3L, 0L))
+  one <- fit_nn(Ozone ~ Wind, na.omit(air), members = 2, epochs = 3, hidden = 2, combine = "stack", validation = 1)
+  expect_equal(sum(one$member_weights), 1)
+  w <- c(1, rep(0, 110))
+  alone <- fit_nn(Ozone ~ Wind, na.omit(air), members = 2, epochs = 3, hidden = 2, combine = "stack", weights = w)
+  expect_equal(alone$member_weights, c(0.5, 0.5))
+  wild <- nn_control(epochs = 30, learn_rate = 1e6, optimizer = "sgd")
+  expect_warning(bad <- fit_nn(Ozone ~ Wind, na.omit(air), members = 3, control = wild), "all 3 members diverged")
+  expect_output(print(bad), "Neural network")
+  linear <- fit_nn(Ozone ~ Wind, na.omit(air), hidden = 0, members = 2)
+  expect_warning(AIC(linear), "an average of members")
+  expect_error(confint(linear), "members\\(\\)")
+  expect_error(encode(linear), "not one by fit_nn")
+  several <- data.frame(n = stats::rnorm(20), k = gl(4, 5))
+  x <- data.frame(a = stats::rnorm(20))
+  expect_identical(dim(predict(fit_nn(x, several, members = 2, epochs = 2), x[0, , drop = FALSE])), c(0L, 2L))
+  expect_null(members(fit)[[1]]$call$members)
+  expect_message(continue(one, 1), "keep the weights of stacking")
 })

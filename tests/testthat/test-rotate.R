@@ -1,8 +1,10 @@
 # Bayesian networks whose first layer sees the principal components of the columns.
 
 test_that("without hidden layers independent weights of the principal components are the exact posterior", {
-  fit <- function(...) fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal(0, 1),
-                                    posterior = "meanfield", ...)
+  fit <- function(...) {
+    fit_bayes_nn(mpg ~ wt + hp + disp + qsec, mtcars, hidden = 0, prior = prior_normal(0, 1),
+                 posterior = "meanfield", ...)
+  }
   x <- cbind(1, scale(mtcars[c("wt", "hp", "disp", "qsec")]))
   y <- drop(scale(mtcars$mpg))
   s <- sd(mtcars$mpg)
