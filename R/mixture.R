@@ -123,7 +123,7 @@ softmax_weights <- function(x) {
   w / sum(w)
 }
 
-# How many draws the evidence lower bound is taken by, where it has to be.
+# How many draws estimate the evidence lower bound of n rows where it has no closed form.
 evidence_draws <- function(fit, n) floor(min(2000, max(100, 2e10 / (n * as.double(fit$n_par)))))
 
 # The evidence lower bound of the training data, in nats.

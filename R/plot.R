@@ -419,7 +419,7 @@ draw_caption <- function(lines, x, cex) {
 # ---- fit
 
 plot_fit <- function(fit, dots, envir) {
-  found <- if (is_bayes(fit)) with_own_numbers(training_eta(fit, envir)) else training_eta(fit, envir)
+  found <- if (is_bayes(fit)) keep_random(training_eta(fit, envir)) else training_eta(fit, envir)
   bands <- if (is_bayes(fit) || is_mixture(fit)) fit_bands(fit, envir)
   observed <- block_pieces(fit$blocks, fit$response)
   columns <- block_slices(fit$blocks, eta_rows)

@@ -24,7 +24,7 @@ fit_bands <- function(fit, envir) {
   if (!any(is_number)) return(NULL)
   found <- band_rows(fit, envir)
   draws <- plot_draws[[if (is.null(found$x)) "rows" else "curve"]]
-  both <- with_own_numbers(lapply(c(confidence = "confidence", prediction = "prediction"), function(interval) {
+  both <- keep_random(lapply(c(confidence = "confidence", prediction = "prediction"), function(interval) {
     out <- interval_of(fit, found$rows, interval, plot_level, draws)
     if (is.list(out)) out else list(out)
   }))

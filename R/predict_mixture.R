@@ -35,7 +35,7 @@ coef.varnn_mixture <- function(object, ...) {
   Reduce(`+`, Map(`*`, parts, object$member_weights))
 }
 
-# Means, covariances and names of the coefficients, or of all weights, by member.
+# Means and covariances of the coefficients, or of all weights, by member.
 member_moments <- function(fit) {
   lapply(member_fits(fit), function(m) {
     v <- stats::vcov(m)
@@ -83,7 +83,7 @@ as.matrix.varnn_mixture <- function(x, draws = 1000, ...) {
   check_dots_empty(..., known = "draws")
   draws <- check_draws(draws)
   if (inherits(x, "varnn_nn")) stop_user("as.matrix() needs a posterior to draw from: use fit_bayes_nn(), or coef().")
-  check_draws_memory(2 * draws * nrow(x$layout), "That many draws")
+  check_draws_memory(2 * draws * x$n_par / length(x$members), "That many draws")
   mixed_draws(x, draws, function(member, n) as.matrix(member, draws = n))
 }
 
@@ -174,7 +174,8 @@ member_table <- function(fit) {
   out <- data.frame(member = seq_along(whole), weight = fit$member_weights,
                     epochs = vapply(whole, function(m) as.double(m$n_epochs), 0),
                     nll = vapply(whole, last, 0, "nll"))
-  if (is_bayes) out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
+  # The history of a fit that is trained by draws has the ELBO at one of them, which is not that of the weights.
+  if (is_bayes && is_deterministic(fit$spec)) out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
   if (!is.null(whole[[1]]$history$val_loss)) out$val_loss <- vapply(whole, last, 0, "val_loss")
   if (any(vapply(fit$blocks, function(b) b$family == "gaussian", NA)))
     out$sigma <- vapply(whole, function(m) stats::sigma(m)[1], 0)

@@ -10,18 +10,11 @@ use_seed <- function(seed) {
        restore = function() assign(".Random.seed", now, envir = globalenv()))
 }
 
-# The value of an expression that draws random numbers, the generator left as it was.
+# The value of an expression that may draw random numbers, the generator left as it was.
 keep_random <- function(expr) {
   before <- get0(".Random.seed", globalenv(), inherits = FALSE)
-  on.exit(if (is.null(before)) rm(".Random.seed", envir = globalenv())
-          else assign(".Random.seed", before, envir = globalenv()))
-  force(expr)
-}
-
-# Evaluates expr and leaves R's random numbers where they were.
-with_own_numbers <- function(expr) {
-  seed <- use_seed(NULL)$seed
-  on.exit(assign(".Random.seed", seed, envir = globalenv()))
+  on.exit(if (!is.null(before)) assign(".Random.seed", before, envir = globalenv())
+          else if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv()))
   force(expr)
 }
 

@@ -200,7 +200,7 @@ test_that("an interrupt or an error keeps the members that are whole, or the fir
   }
   fit <- mixture(25, interrupt)
   expect_length(members(fit), 2)
-  expect_match(said, "3 members were not trained|2 members were not trained", all = FALSE)
+  expect_match(said, "2 members were not trained", all = FALSE)
   expect_whole(fit)
   forget_interrupts()
   first <- mixture(5, interrupt)

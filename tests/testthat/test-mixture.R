@@ -282,6 +282,9 @@ test_that("weights by evidence are those of many draws, where training has a few
   fit <- fit_bayes_nn(am == 1 ~ wt, mtcars, hidden = 2, members = 3, epochs = 300, combine = "evidence")
   elbos <- vapply(members(fit), function(m) sum(e <- elbo(m, draws = 20000)) - attr(e, "kl"), 0)
   expect_lt(max(abs(log(fit$member_weights) - log(softmax_weights(elbos)))), 0.3)
+  expect_false("elbo" %in% names(summary(fit)$members))
+  expect_true("elbo" %in% names(summary(bayes_mixture())$members))
+  expect_identical(dim(as.matrix(fit, draws = 4)), c(4L, 7L))
 })
 
 test_that("bounds of the mean of points are members, with at least the probability asked for", {

@@ -224,7 +224,7 @@ test_that("columns inside columns, strings that are no formula and lists that ar
 test_that("dimensions with names or a class, and numbers near the largest, are read as what they are", {
   x <- matrix(stats::rnorm(18), 9)
   dim(x) <- c(a = 9L, b = 2L)
-  if (is.null(attributes(dim(x)))) attr(x, "dim") <- c(a = 9L, b = 2L)
+  expect_named(dim(x), c("a", "b"))
   expect_silent(fit_bayes_nn(x, 1:9, hidden = 2, epochs = 1))
   expect_silent(fit_ae(x, hidden = 2, latent = 1, epochs = 1))
   expect_error(fit_vae(data.frame(a = 1:9 * 1e299, b = 1:9)), "`a`")

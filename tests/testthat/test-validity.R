@@ -166,7 +166,8 @@ test_that("matrices, responses, levels and counts of a fit are what its specific
   damaged <- function(fit, field) expect_error(check_fit(fit), sprintf("`%s` is not as it was made", field))
   odd <- fits$vae
   dim(odd$codes) <- structure(dim(odd$codes), class = "Date")
-  if (is.object(attr(odd$codes, "dim"))) damaged(odd, "codes")
+  expect_true(is.object(dim(odd$codes)))
+  damaged(odd, "codes")
   odd <- fits$nn
   odd$eta <- t(odd$eta)
   damaged(odd, "eta")
