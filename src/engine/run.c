@@ -38,9 +38,7 @@ static void run_chunk(nn_model *m, const nn_run *r, size_t first, int n_obs, rea
                       int to) {
   nn_tape *t = &m->tape;
   const nn_source *s = &r->data;
-  t->n_obs = n_obs;
-  t->first_obs = first;
-  t->y = y;
+  t->n_obs = n_obs, t->first_obs = first, t->y = y;
   if (r->z)
     transpose(s, r->z, rows_of(m, m->z), NULL, NULL, first, (size_t)n_obs, t->node[m->z].value);
   if (s->x)
@@ -122,8 +120,7 @@ static size_t run(void *model, nn_run *r, void *memory, int *status) {
   /* the host's noise is drawn in order, in one thread: then only products have more */
   p.n_workers = r->mode != NN_MODE_MEAN && !r->host.has_key ? 1 : r->host.compute.threads;
   real *theta = arena_reals(&a, m->n_par);
-  t->host = &r->host;
-  t->mode = r->mode;
+  t->host = &r->host, t->mode = r->mode;
   t->linalg.wish = r->host.compute;
   if (p.n_workers > 1) t->linalg.wish.threads = 1;
   tape_place(t, &a, (int)max_obs, 0, theta, NULL);
