@@ -19,8 +19,9 @@ static void copy_out(size_t n, const real *from, double *to) {
 static void transpose(const nn_source *s, const double *from, int rows, const double *center,
                       const double *scale, size_t first, size_t n, real *to) {
   for (size_t block = 0; block < n; block += TRANSPOSE_BLOCK) {
-    size_t end = block + TRANSPOSE_BLOCK < n ? block + TRANSPOSE_BLOCK : n,
-           ahead = s->row ? 0 : n - end < TRANSPOSE_BLOCK ? n - end : TRANSPOSE_BLOCK;
+    size_t end = block + TRANSPOSE_BLOCK < n ? block + TRANSPOSE_BLOCK : n;
+    size_t ahead = s->row ? 0 : n - end;
+    if (ahead > TRANSPOSE_BLOCK) ahead = TRANSPOSE_BLOCK;
     for (int j = 0; j < rows; j++) {
       const double *source = from + (size_t)j * s->n_source;
       arena_prefetch(ahead * sizeof(double), source + first + end);
