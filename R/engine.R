@@ -133,6 +133,28 @@ run_columns <- function(spec, want) {
   switch(want, z = , sd = l$z_rows, eta = l$n_eta, terms = sum(!l$term %in% weight_terms))
 }
 
+# Of the slopes J of eta in the `active` parameters (increasing numbers), by observation, the rows being seeds: what is
+# made of them. gram: the sum of J'J; images: J by, an array [n, seeds, columns of by]; covariances: (J by)(J by)', an
+# array [n, seeds, seeds]. `seed` [rows, n_eta, seeds] are the combinations of eta, of every observation or, with one
+# row, the same for all; `by` [active, columns], `upper`: a triangle.
+engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1) {
+  if (is.null(seed)) {
+    k <- engine_layout(spec)$n_eta
+    seed <- array(diag(k), c(1, k, k))
+  }
+  options <- list(want = match(want, c("gram", "images", "covariances")) - 1L, upper = as.integer(upper),
+                  seed_rows = as.double(dim(seed)[1]), compute = engine_compute("double", threads))
+  skip_if_interrupted()
+  out <- .Call(C_jacobian, spec, theta, as.double(active), as_double(seed), by, data, options,
+               if (isTRUE(work$skips)) list(poll = poll_run))
+  if (want == "gram") matrix(out, nrow(out)) else out
+}
+
+# The root T, upper triangular, of the inverse of a symmetric positive definite matrix: (a + diag(precision))^-1 = T T'.
+engine_root <- function(a, precision = numeric(nrow(a)), threads = 1) {
+  .Call(C_root, a, as.double(precision), list(compute = engine_compute("double", threads)))
+}
+
 engine_gradient <- function(spec, theta, data, control, ...) {
   .Call(C_gradient, spec, engine_job(control, ...), data, theta)
 }

@@ -2,6 +2,8 @@
  * table of entry points. */
 #include "engine/target.h"
 #if NN_VECTOR_BYTES == 16 || defined(NN_HAS_AVX)
+#include "engine/factor.c"
+#include "engine/jacobian.c"
 #include "engine/mixture.c"
 #include "engine/moments.c"
 #include "engine/quantile.c"
@@ -10,8 +12,8 @@
 #include "engine/vmath.c"
 
 const nn_engine NN_ENGINE = {
-    model_bytes, model_build, model_describe, model_leaf, model_term,
-    train,       run,         gradient,       product,    math,
+    model_bytes, model_build, model_describe, model_leaf, model_term,      train,
+    run,         gradient,    jacobian,       root,       product,         math,
     random_draw, moments,     mixture,        all_finite, normal_quantiles};
 
 #else

@@ -153,6 +153,72 @@ static SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   return out;
 }
 
+/* The numbers from 1 to n in a vector, each once, as places from 0. */
+static const size_t *places_of(SEXP x, const char *name, size_t n) {
+  const double *number = numbers_of(x, name, -1);
+  const size_t count = (size_t)Rf_xlength(x);
+  size_t *place = (size_t *)R_alloc(count + 1, sizeof *place);
+  for (size_t i = 0; i < count; i++)
+    place[i] = (size_t)within(number[i], name, i ? number[i - 1] + 1 : 1, (double)n) - 1;
+  return place;
+}
+
+/* Products of the slopes of eta in parameters: list(want, upper, compute). NULL when interrupted. */
+static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, SEXP data,
+                       SEXP options, SEXP hooks) {
+  const r_model *m = model_of(spec, engine_of(options), NN_MODE_MEAN);
+  nn_jacobian j = {
+      .want = (nn_jacobian_want)field_int(options, "want", NN_WANT_GRAM, NN_WANT_COVARIANCES),
+      .active = places_of(active, "active", m->info.n_par),
+      .n_active = (size_t)Rf_xlength(active),
+      .data = source_of(data, m, 1, 0)};
+  const double eta = m->info.n_eta;
+  j.theta = REAL(parameters_of(m, theta, m->info.n_par, "theta"));
+  j.seed_rows = (size_t)field_number(options, "seed_rows", 1, (double)j.data.n + 1);
+  if (j.seed_rows != 1 && j.seed_rows != j.data.n) Rf_error("'seed' does not fit the data");
+  j.seed = numbers_of(seed, "seed", -1);
+  j.n_seeds = (int)within((double)Rf_xlength(seed) / ((double)j.seed_rows * eta), "seed", 1, 1e5);
+  numbers_of(seed, "seed", (double)j.seed_rows * eta * j.n_seeds);
+  if (j.n_active < 1 || j.n_active > 40000) Rf_error("'active' has no or too many numbers");
+  if (j.want != NN_WANT_GRAM) {
+    j.n_by = (size_t)Rf_ncols(by);
+    j.by = numbers_of(by, "by", (double)j.n_active * (double)j.n_by);
+    j.by_is_upper = field_int(options, "upper", 0, 1);
+    if (j.by_is_upper && j.n_by != j.n_active) Rf_error("'by' is no triangle");
+  }
+  j.host = host_of(options, hooks);
+  int status = NN_OK;
+  void *memory = allocate(m->engine->jacobian(m->model, &j, NULL, NULL));
+  const int seeds = j.n_seeds, n = (int)j.data.n, is_gram = j.want == NN_WANT_GRAM;
+  const int rows = is_gram ? (int)j.n_active : n, more = is_gram ? (int)j.n_active : seeds,
+            last = is_gram                    ? 1
+                   : j.want == NN_WANT_IMAGES ? (int)j.n_by
+                                              : seeds;
+  within((double)rows * more * last, "by", 0, MOST);
+  SEXP out = PROTECT(Rf_alloc3DArray(REALSXP, rows, more, last));
+  j.out = REAL(out);
+  memset(j.out, 0, (size_t)Rf_xlength(out) * sizeof(double));
+  m->engine->jacobian(m->model, &j, memory, &status);
+  UNPROTECT(1);
+  return status == NN_OK ? out : R_NilValue;
+}
+
+/* The root of the inverse of a symmetric matrix and a diagonal. */
+static SEXP C_root(SEXP a, SEXP precision, SEXP options) {
+  const nn_engine *engine = engine_of(options);
+  const nn_compute compute = compute_of(options);
+  nn_root r = {.n = (size_t)Rf_nrows(a)};
+  within((double)r.n, "a", 1, 40000);
+  r.a = numbers_of(a, "a", (double)r.n * (double)r.n);
+  r.precision = numbers_of(precision, "precision", (double)r.n);
+  void *memory = allocate(engine->root(&r, &compute, NULL));
+  SEXP out = PROTECT(Rf_allocMatrix(REALSXP, (int)r.n, (int)r.n));
+  r.out = REAL(out);
+  engine->root(&r, &compute, memory);
+  UNPROTECT(1);
+  return out;
+}
+
 /* Moments of each column of a numeric matrix, without a copy. */
 static SEXP C_moments(SEXP x, SEXP weight, SEXP options) {
   const nn_engine *engine = engine_of(options);
@@ -226,7 +292,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
     ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
     ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
-    {NULL, NULL, 0}};
+    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      {NULL, NULL, 0}};
 
 void attribute_visible R_init_varnn(DllInfo *dll) {
   R_registerRoutines(dll, NULL, entries, NULL, NULL);

@@ -63,6 +63,18 @@ static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
   return block;
 }
 
+/* A precision, which may be infinite, and a center for each weight. */
+static void read_by_weight(SEXP spec, nn_prior *prior) {
+  SEXP precision = field_of(spec, "precision", REALSXP, -1);
+  prior->n_weights = (size_t)Rf_xlength(precision);
+  prior->precision = REAL(precision);
+  prior->center = REAL(field_of(spec, "center", REALSXP, (double)prior->n_weights));
+  for (size_t i = 0; i < prior->n_weights; i++) {
+    within(prior->precision[i], "precision", 1e-100, INFINITY);
+    within(prior->center[i], "center", -1e100, 1e100);
+  }
+}
+
 static nn_spec read_spec(SEXP spec) {
   if (TYPEOF(spec) != VECSXP) Rf_error("the model is damaged: its specification is no list");
   nn_spec s = {.n_x = field_int(spec, "n_x", 1, MAX_SIZE),
@@ -78,6 +90,7 @@ static nn_spec read_spec(SEXP spec) {
                          .mc = field_int(spec, "kl_mc", 0, 1)},
                .penalty = field_number(spec, "penalty", 0, 1e100),
                .latent_mc = field_int(spec, "latent_mc", 0, 1)};
+  if (s.prior.kind == registry_row("prior", "by_weight")) read_by_weight(spec, &s.prior);
   s.layer = read_layers(spec, &s.n_layers);
   s.block = read_blocks(spec, &s.n_blocks);
   return s;

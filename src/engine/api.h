@@ -58,6 +58,9 @@ typedef struct {
   double share, sd2; /* mixture: share of the wide part; standard deviation of the narrow one */
   int fan_in;        /* the sd of a weight matrix is divided by the root of its inputs */
   int mc;            /* its KL by Monte Carlo */
+  /* by_weight: of each weight, in theta's order; an infinite precision keeps a weight where it is */
+  const double *precision, *center;
+  size_t n_weights;
 } nn_prior;
 
 typedef struct {
@@ -147,6 +150,34 @@ typedef struct {
   nn_host host;
 } nn_run;
 
+/* What is wanted of the slopes of eta in the active parameters: J of an observation has a row for each seed, a combination of the
+ * rows of eta. The sum of J'J; for each observation J by; or its covariances, (J by)(J by)'. */
+typedef enum { NN_WANT_GRAM, NN_WANT_IMAGES, NN_WANT_COVARIANCES } nn_jacobian_want;
+
+typedef struct {
+  nn_source data;
+  const double *theta;
+  const size_t *active; /* parameters, from 0 */
+  size_t n_active;
+  const double *
+      seed; /* [seed_rows, rows of eta, n_seeds]; seed_rows: the observations', or 1, the same for all */
+  size_t seed_rows;
+  int n_seeds;
+  nn_jacobian_want want;
+  const double *by; /* [active, n_by] */
+  size_t n_by;
+  int by_is_upper; /* a triangle */
+  double *out;     /* [active, active]; [n, seeds, n_by]; [n, seeds, seeds], of zeros */
+  nn_host host;
+} nn_jacobian;
+
+/* The root T, upper triangular, with (a + diag(precision))^-1 = T T'. */
+typedef struct {
+  size_t n;
+  const double *a, *precision;
+  double *out;
+} nn_root;
+
 /* c = op(a) op(b) + start, column-major; start has as many columns as c, one for all of them, or none. */
 typedef struct {
   int a_transposed, b_transposed, m, n, k;
@@ -188,6 +219,8 @@ typedef struct nn_engine {
   size_t (*train)(void *model, nn_job *job, void *memory, int *status);
   size_t (*run)(void *model, nn_run *run, void *memory, int *status);
   size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
+  size_t (*jacobian)(void *model, nn_jacobian *jacobian, void *memory, int *status);
+  size_t (*root)(const nn_root *root, const nn_compute *compute, void *memory);
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
   void (*draw)(int kind, const nn_place *place, size_t n, double *out);

@@ -71,7 +71,8 @@ static void kl_mc_forward(nn_tape *t, nn_node *n) {
   for (size_t i = 0; i < n_values; i++) {
     nn_gaussians q = gaussians_of(t, n, i);
     const real *w = input_of(t, n, 2)->value + i * q.n, *eps = q.sigma + size;
-    double sum = nn_priors[n->prior->kind].nlp(q.n, w, n->prior, prior_sd(n, &q), n->aux + i * q.n);
+    double sum =
+        nn_priors[n->prior->kind].nlp(q.n, w, n->prior, prior_sd(n, &q), 0, n->aux + i * q.n);
     for (size_t k = 0; k < q.n; k++) sum -= (double)(q.log_sigma[k] + eps[k] * eps[k] / 2);
     n->value[i] = (real)(sum - (double)q.n * NN_LOG_2PI / 2);
   }
@@ -97,14 +98,19 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
 static void nlp_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
   const nn_prior_row *prior = &nn_priors[n->prior->kind];
-  n->value[0] = (real)prior->nlp(size_of(t, w), w->value, n->prior, n->setting, n->aux);
+  n->value[0] = (real)prior->nlp(size_of(t, w), w->value, n->prior, n->setting, w->offset, n->aux);
 }
 
+/* Of a weight that is kept where it is the slope is 0, whatever the data say: this is the last op to reach it. */
 static void nlp_backward(nn_tape *t, nn_node *n) {
-  const size_t size = size_of(t, input_of(t, n, 0));
+  const nn_node *w = input_of(t, n, 0);
+  const size_t size = size_of(t, w);
+  const double *precision = n->prior->precision;
   real *d_w = fresh_grad(t, n, 0);
   NN_SIMD
   for (size_t k = 0; k < size; k++) d_w[k] += n->grad[0] * n->aux[k];
+  for (size_t k = 0; precision && k < size; k++)
+    if (!isfinite(precision[w->offset + k])) d_w[k] = 0;
 }
 
 /* KL[N(mu, sigma) || N(0, 1)] of one unit. */

@@ -35,8 +35,10 @@ static int push_leaf(nn_model *m, nn_leaf leaf) {
   node.needs_grad = 1, node.offset = m->n_par;
   const int place = tape_push(&m->tape, node);
   if (m->n_leaves >= m->leaf_room) refuse(m, NN_BAD_SPEC);
-  if ((double)m->n_par + (double)leaf.rows * leaf.cols > nn_most_parameters)
-    refuse(m, NN_TOO_LARGE);
+  const double end = (double)m->n_par + (double)leaf.rows * leaf.cols;
+  if (end > nn_most_parameters) refuse(m, NN_TOO_LARGE);
+  if (m->spec->prior.precision && leaf.role != NN_NOISE && end > (double)m->spec->prior.n_weights)
+    refuse(m, NN_BAD_SPEC);
   if (m->tape.status != NN_OK) return 0;
   leaf.offset = m->n_par;
   m->n_par += (size_t)leaf.rows * (size_t)leaf.cols;

@@ -216,7 +216,8 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
  * later. */
 static int fits_posterior(const nn_spec *s) {
   const nn_estimator *e = &nn_estimators[s->estimator];
-  if (s->posterior != NN_POINT && !nn_priors[s->prior.kind].nlp) return 0;
+  if (!nn_priors[s->prior.kind].nlp && s->posterior != NN_POINT) return 0;
+  if (s->prior.precision && nn_posteriors[s->posterior].n_parts > 1) return 0;
   if (!e->by_moments) return 1;
   if (!nn_posteriors[s->posterior].moments) return 0;
   for (int i = 0; i < s->n_layers; i++) {

@@ -16,8 +16,8 @@ typedef struct {
   /* The KL of gaussians from it, and its slopes times d, added; NULL: by Monte Carlo alone. */
   double (*kl)(const nn_gaussians *q, double sd);
   void (*kl_slope)(const nn_gaussians *q, double sd, real d, real *d_mu, real *d_log_sigma);
-  /* Minus the log density at n values, summed, and its slope in each. */
-  double (*nlp)(size_t n, const real *w, const nn_prior *p, double sd, real *slope);
+  /* Minus the log density at n values, summed, and its slope in each; `first` is the place of the first in theta. */
+  double (*nlp)(size_t n, const real *w, const nn_prior *p, double sd, size_t first, real *slope);
 } nn_prior_row;
 
 /* The sd at which N(0, sd^2) is nearest to all of q: its second moment. After Wu et al. (2019). */
@@ -50,9 +50,10 @@ static void normal_kl_slope(const nn_gaussians *q, double sd, real d, real *d_mu
 }
 
 /* -log N(w; 0, s0^2), and the slope w / s0^2 */
-static double normal_nlp(size_t n, const real *w, const nn_prior *p, double sd, real *slope) {
+static double normal_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
+                         real *slope) {
   double inverse = 1 / (sd * sd), sum = 0;
-  (void)p;
+  (void)p, (void)first;
   NN_SIMD_SUM(sum)
   for (size_t k = 0; k < n; k++) {
     slope[k] = w[k] * (real)inverse;
@@ -85,9 +86,10 @@ static void laplace_kl_slope(const nn_gaussians *q, double b, real d, real *d_mu
 }
 
 /* |w| / b + log 2b */
-static double laplace_nlp(size_t n, const real *w, const nn_prior *p, double b, real *slope) {
+static double laplace_nlp(size_t n, const real *w, const nn_prior *p, double b, size_t first,
+                          real *slope) {
   double sum = 0;
-  (void)p;
+  (void)p, (void)first;
   for (size_t k = 0; k < n; k++) {
     slope[k] = (real)((w[k] > 0) - (w[k] < 0)) * (real)(1 / b);
     sum += (double)vmath_abs(w[k]);
@@ -97,8 +99,10 @@ static double laplace_nlp(size_t n, const real *w, const nn_prior *p, double b, 
 
 /* -log[share N(w; 0, s1^2) + (1 - share) N(w; 0, s2^2)] = -(l1 + log(1 + e^(l2 - l1))), l the logs of the two parts; slope w
  * (r1 / s1^2 + r2 / s2^2), r2 = 1 / (1 + e^(l1 - l2)) = 1 - r1. Blundell et al. (2015). */
-static double mixture_nlp(size_t n, const real *w, const nn_prior *p, double sd, real *slope) {
+static double mixture_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
+                          real *slope) {
   double s1 = sd, s2 = p->sd2 * sd / p->sd, sum = 0;
+  (void)first;
   real half1 = (real)(1 / (2 * s1 * s1)), half2 = (real)(1 / (2 * s2 * s2));
   real odds = (real)(log((1 - p->share) / p->share) + log(s1 / s2));
   for (size_t k = 0; k < n; k++) {
@@ -110,10 +114,24 @@ static double mixture_nlp(size_t n, const real *w, const nn_prior *p, double sd,
   return sum + (double)n * (log(s1) - log(p->share) + NN_LOG_2PI / 2);
 }
 
+/* -log N(w; c, 1 / a) and a (w - c), of each weight its own; 0 where a is infinite. */
+static double by_weight_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
+                            real *slope) {
+  double sum = 0;
+  (void)sd;
+  for (size_t k = 0; k < n; k++) {
+    const double a = p->precision[first + k], off = (double)w[k] - p->center[first + k];
+    slope[k] = isfinite(a) ? (real)(a * off) : 0;
+    if (isfinite(a)) sum += (a * off * off - log(a) + NN_LOG_2PI) / 2;
+  }
+  return sum;
+}
+
 static const nn_prior_row nn_priors[] = {
     {"normal", 0, normal_kl, normal_kl_slope, normal_nlp},
     {"empirical", 1, normal_kl, normal_kl_slope, normal_nlp},
     {"laplace", 0, laplace_kl, laplace_kl_slope, laplace_nlp},
     {"mixture", 0, NULL, NULL, mixture_nlp},
-    {"flat", 0, NULL, NULL, NULL}, /* improper: of points alone */
+    {"by_weight", 0, NULL, NULL, by_weight_nlp}, /* of points alone */
+    {"flat", 0, NULL, NULL, NULL},               /* improper: of points alone */
 };
