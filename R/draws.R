@@ -1,7 +1,10 @@
 # Draws from the posterior of a network, and what is averaged over them.
 
 # Whether the mean over the posterior takes draws: the weights are random, and it is not known without.
-predicts_by_draws <- function(fit) !is_point(fit$spec) && !can_be_exact(fit$spec)
+predicts_by_draws <- function(fit) {
+  if (is_laplace(fit$spec)) return(!all(vapply(fit$blocks, has_nodes, NA)))
+  !is_point(fit$spec) && !can_be_exact(fit$spec)
+}
 
 # The engine's data of complete rows, as design_rows() and training data have them.
 row_data <- function(fit, rows, y = NULL) {
@@ -21,9 +24,14 @@ part_of_rows <- function(data, at) {
 # Numbers held at once while draws are made.
 draws_at_once <- 2e6
 
+# What over_chunks() takes as the key of these draws of a fit's weights: two numbers, or the draws' shifts.
+draws_key <- function(fit, draws) {
+  if (is_laplace(fit$spec)) weight_shifts(fit, draws) else if (!is_point(fit$spec)) random_key()
+}
+
 # Calls visit(values [rows, columns, draws], at) for chunks of rows, all with the same draws of the weights: each is a
 # function of the key and of its number. The draws of a point are all the same.
-over_chunks <- function(fit, data, draws, want, visit, key = random_key(), at_once = draws_at_once) {
+over_chunks <- function(fit, data, draws, want, visit, key = draws_key(fit, draws), at_once = draws_at_once) {
   if (data$n == 0) return(invisible())
   force(key)
   columns <- run_columns(fit$spec, want)
@@ -32,7 +40,9 @@ over_chunks <- function(fit, data, draws, want, visit, key = random_key(), at_on
   different <- if (is_point(fit$spec)) 1 else draws
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
-    out <- fit_run(fit, part_of_rows(data, at), want, mode = "weights", draws = different, key = key)
+    part <- part_of_rows(data, at)
+    out <- if (is_laplace(fit$spec)) shifted_eta(fit, part, key)
+    else fit_run(fit, part, want, mode = "weights", draws = different, key = key)
     check_finite_output(out)
     shape <- c(length(at), columns, draws)
     if (different < draws) out <- array(out, shape) else dim(out) <- shape
@@ -84,6 +94,7 @@ posterior_eta <- function(fit, data, draws = default_draws) {
   if (is_mixture(fit))
     return(mean_eta(fit$blocks, lapply(member_fits(fit), posterior_eta, data, draws), fit$member_weights))
   if (is_point(fit$spec)) return(fit_run(fit, data, "eta"))
+  if (is_laplace(fit$spec) && !predicts_by_draws(fit)) return(linearised_eta(fit, data))
   if (!predicts_by_draws(fit)) {
     spec <- utils::modifyList(fit$spec, list(estimator = "exact", kl_mc = 0L))
     return(engine_run(spec, fit$theta, data, precision = fit$control$precision))

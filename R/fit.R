@@ -11,13 +11,19 @@ trained_model <- function(class, spec, blocks, train, arguments, control, call, 
   sets <- training_sets(train, blocks, control$validation, control$precision == "single")
   control <- choose_epochs(control, spec, layout, blocks, sets)
   columns <- linear_columns(spec, sets$train, train$design$intercept)
-  trained <- train_linear(columns, control, spec, layout, blocks, sets)
+  trained <- if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
+  else train_linear(columns, control, spec, layout, blocks, sets)
+  if (is_laplace(spec)) {
+    spec <- trained$spec
+    blocks <- trained$blocks
+  }
   fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
               spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
               design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,
               rank = columns$rank, weights = train$weights, offset = train$offset,
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
+  fit$laplace <- trained$laplace
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
   remembers <- is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)

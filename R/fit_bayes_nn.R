@@ -213,21 +213,23 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
   if (identical(model$sigma, "hetero")) blocks <- hetero_blocks(train, blocks, model)
-  blocks <- lapply(blocks, noisy_block, model$sigma)
+  blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
                    posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
-  if (is_point(spec)) spec$kl_mc <- 0L
+  if (seeks_mode(spec)) spec$kl_mc <- 0L
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
-  if (identical(model$prior, "auto")) model$prior <- default_prior(spec)
+  if (is_laplace(spec)) model$prior <- check_laplace(spec, model$prior)
+  else if (identical(model$prior, "auto")) model$prior <- default_prior(spec)
   if (is_point(spec) && identical(model$prior$kind, "empirical"))
     stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",
                     "none: give its standard deviation, as in prior_normal(0, 1)."))
   spec <- utils::modifyList(spec, prior_fields(model$prior))
+  if (is_laplace(spec)) spec <- with_precisions(spec)
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
@@ -245,12 +247,14 @@ hetero_blocks <- function(train, blocks, model) {
 }
 
 # A gaussian's sigma: learned, or known on the response's scale.
-noisy_block <- function(block, sigma) {
+noisy_block <- function(block, sigma, by_evidence = FALSE) {
   if (block$family != "gaussian") {
     if (is.numeric(sigma)) stop_user("`sigma` is the noise of a gaussian response; the family of `%s` is %s.",
                                      block$columns, block$family)
     return(block)
   }
+  if (!is.numeric(sigma) && by_evidence)
+    return(utils::modifyList(block, list(noise = "fixed", fixed = 0, knows_sigma = TRUE, finds_sigma = TRUE)))
   if (!is.numeric(sigma)) return(utils::modifyList(block, list(noise = "each")))
   utils::modifyList(block, list(noise = "fixed", fixed = log(sigma / block$scale), knows_sigma = TRUE))
 }
@@ -303,10 +307,10 @@ default_prior <- function(spec) {
 }
 
 bayes_estimator <- function(model, spec) {
-  if (is_point(spec)) {
+  if (seeks_mode(spec)) {
     if (model$estimator != "auto")
-      stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"point\" has nothing to draw. Leave",
-                      "`estimator` out."), model$estimator)
+      stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"%s\" has nothing to draw in training.",
+                      "Leave `estimator` out."), model$estimator, spec$posterior)
     return("weight")
   }
   if (model$estimator == "auto")
@@ -323,12 +327,13 @@ bayes_estimator <- function(model, spec) {
 # Inputs are rotated where experiments have shown that it helps, and finding the axes costs little.
 rotates <- function(model, spec, control) {
   model$standardize && length(model$hidden) > 0 && spec$n_x <= 500 && is_deterministic(spec) &&
-    !is_point(spec) && control$optimizer == "lbfgs"
+    !seeks_mode(spec) && control$optimizer == "lbfgs"
 }
 
 # How to train where the user has not said, of so many rows and cases.
 bayes_training <- function(control, says_how, spec, counts) {
   n <- counts$cases
+  if (is_laplace(spec)) return(laplace_control(control, says_how))
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   if (!is.null(control$epochs)) return(control)
   if (control$optimizer == "lbfgs") {

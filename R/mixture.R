@@ -91,7 +91,7 @@ tell_dropped <- function(n_bad, n_missing) {
 new_mixture <- function(fits, weights) {
   fit <- fits[[1]]
   own <- c("theta", "state", "history", "n_epochs", "best_epoch", "converged", "stop_reason", "information",
-           "kept_columns", "is_separated", "eta")
+           "kept_columns", "is_separated", "eta", "laplace")
   fit[own] <- NULL
   fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
   fit$member_weights <- weights
@@ -128,6 +128,7 @@ evidence_draws <- function(fit, n) floor(min(2000, max(100, 2e10 / (n * as.doubl
 
 # The evidence lower bound of the training data, in nats.
 total_elbo <- function(fit, train) {
+  if (is_laplace(fit$spec)) return(fit$laplace$evidence)
   rows <- list(x = train$x, y = training_y(train, fit$blocks), offset = train$offset)
   part <- if (is.null(train$held_out)) seq_len(nrow(train$x)) else -train$held_out
   w <- if (is.null(train$weights)) rep(1, nrow(train$x)) else train$weights
@@ -323,6 +324,8 @@ row_log_density <- function(fit, rows, draws = default_draws) {
     of_members <- vapply(member_fits(fit), row_log_density, numeric(n), rows, draws)
     return(log_mean_exp(matrix(of_members, n), fit$member_weights))
   }
+  if (is_laplace(fit$spec) && length(fit$blocks) == 1 && !predicts_by_draws(fit))
+    return(linearised_log_lik(fit, rows$y, row_data(fit, rows), expected = FALSE) - row_jacobian(fit, rows$y))
   if (is_point(fit$spec)) draws <- 1
   out <- numeric(n)
   size <- max(1, floor(draws_at_once / draws))

@@ -1,11 +1,14 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
 # What print() and summary() call the posteriors in the engine's table.
-posterior_words <- c(point = "point", meanfield = "meanfield", last_layer = "last_layer", full = "full",
+posterior_words <- c(point = "point", laplace = "laplace, all weights dependent", meanfield = "meanfield", last_layer = "last_layer", full = "full",
                      lowrank = "lowrank with {rank} factors")
 
-# Whether the weights are numbers, not random (is_point); whether they have a prior (is_bayesian).
+# Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as numbers,
+# of which the mode is sought (seeks_mode); have a prior (is_bayesian).
 is_point <- function(spec) spec$posterior == "point"
+is_laplace <- function(spec) spec$posterior == "laplace"
+seeks_mode <- function(spec) is_point(spec) || is_laplace(spec)
 is_bayesian <- function(spec) spec$prior != "flat"
 
 # Whether the units' means and variances are known: they are independent.
@@ -34,12 +37,13 @@ is_closed <- function(spec) {
 }
 
 # Whether nothing is drawn in training: the objective is then a function.
-is_deterministic <- function(spec) is_point(spec) || spec$estimator == "exact" && !spec$kl_mc
+is_deterministic <- function(spec) seeks_mode(spec) || spec$estimator == "exact" && !spec$kl_mc
 
 # ---- moments and draws
 
 # Mean, sd, name, leaf (row of the layout) of each weight and bias; and, with sigma, what makes their covariance:
-# `lower`, the Cholesky factor of the weights `at` below its diagonal sigma; or the factors `shared` by all.
+# `lower`, the Cholesky factor of the weights `at` below its diagonal sigma; the factors `shared` by all; or `root`, a
+# square root of that of the weights `at`.
 weight_posterior <- function(fit) {
   layout <- fit$layout
   means <- which(layout$part == 0 & layout$role != "noise")
@@ -53,9 +57,13 @@ weight_posterior <- function(fit) {
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
   on <- dependence(fit$spec$posterior)
   factor <- lapply(part(if (on == "shared") 3 else 2), function(i) unlist(lapply(i, value)))
-  if (is_point(fit$spec)) q$sigma <- numeric(length(q$mean))
+  if (seeks_mode(fit$spec)) q$sigma <- numeric(length(q$mean))
   variance <- q$sigma^2
-  if (on == "shared") {
+  if (is_laplace(fit$spec)) {
+    q$at <- fit$laplace$active
+    q$root <- laplace_root(fit)
+    variance[q$at] <- rowSums(q$root^2)
+  } else if (on == "shared") {
     q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
     variance <- variance + rowSums(q$shared^2)
   } else if (on != "none") {
@@ -93,6 +101,7 @@ of_columns <- function(m, fit, rotation = fit$scaling$rotation) {
 weight_covariance <- function(q) {
   out <- diag(q$sigma^2, length(q$sigma))
   if (!is.null(q$shared)) out <- out + tcrossprod(q$shared)
+  if (!is.null(q$root)) out[q$at, q$at] <- tcrossprod(q$root)
   if (!is.null(q$lower)) out[q$at, q$at] <- tcrossprod(q$lower + diag(q$sigma[q$at], length(q$at)))
   dimnames(out) <- list(q$name, q$name)
   out
@@ -107,6 +116,7 @@ draw_weights <- function(q, draws) {
   eps <- matrix(stats::rnorm(draws * length(q$mean)), draws)
   out <- rep(q$mean, each = draws) + eps * rep(q$sigma, each = draws)
   if (!is.null(q$lower)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$lower)
+  if (!is.null(q$root)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$root)
   if (!is.null(q$shared))
     out <- out + matrix(stats::rnorm(draws * ncol(q$shared)), draws) %*% t(q$shared)
   out
@@ -142,6 +152,7 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
 
 # KL[q || p], by the closed form where there is one, else by draws of the engine.
 total_kl <- function(fit, draws = 1000L) {
+  if (is_laplace(fit$spec)) return(laplace_kl(fit))
   spec <- utils::modifyList(fit$spec, list(kl_mc = 0L))
   alone <- stats::setNames(as.double(registry()$term == "kl_weights"), registry()$term)
   zeros <- function(columns) matrix(0, 1, columns)
@@ -252,12 +263,19 @@ posterior_lines <- function(fit, digits) {
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste("Prior:", a$prior$words),
     paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE),
-           if (!is_point(fit$spec)) paste("; estimator", fit$spec$estimator),
+           if (!seeks_mode(fit$spec)) paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
-    if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
+    if (is_laplace(fit$spec)) evidence_line(fit, digits)
+    else if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),
                                 format(last$kl_weights * n_trained(fit), digits = digits + 1)))
+}
+
+evidence_line <- function(fit, digits) {
+  if (is.null(fit$laplace)) return(NULL)
+  sprintf("Evidence: %s; effective number of parameters %s of %s", format(fit$laplace$evidence, digits = digits + 2),
+          format(sum(fit$laplace$effective), digits = digits), thousands(length(fit$laplace$active)))
 }
 
 n_trained <- function(fit) 1 / fit$control$objective$coefficient[["kl_weights"]]
@@ -266,7 +284,7 @@ noise_words <- function(fit, digits) {
   own <- vapply(fit$blocks, function(b) b$family == "gaussian", NA)
   if (!any(own)) return(NULL)
   paste0("; noise sd ", paste(format(sigma.varnn_bayes_nn(fit), digits = digits), collapse = ", "),
-         if (any(vapply(fit$blocks[own], function(b) isTRUE(b$knows_sigma), NA))) " (given)")
+         if (any(vapply(fit$blocks[own], function(b) isTRUE(b$knows_sigma) && !finds_noise(b), NA))) " (given)")
 }
 
 #' @export

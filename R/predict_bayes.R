@@ -152,6 +152,12 @@ drawn_log_lik <- function(fit, rows, draws) {
     return(matrix(eta_log_lik(fit, rows$y, posterior_eta(fit, data)), draws, nrow(rows$x), byrow = TRUE))
   shift <- row_jacobian(fit, rows$y)
   out <- matrix(0, draws, nrow(rows$x))
+  if (is_laplace(fit$spec)) {
+    over_chunks(fit, data, draws, "eta", function(eta, at) {
+      out[, at] <<- t(drawn_eta_log_lik(fit, rows$y[at, , drop = FALSE], eta) - shift[at])
+    })
+    return(out)
+  }
   over_chunks(fit, data, draws, "terms", function(terms, at) {
     out[, at] <<- t(-rowSums(aperm(terms, c(1, 3, 2)), dims = 2) - shift[at])
   })
@@ -160,14 +166,18 @@ drawn_log_lik <- function(fit, rows, draws) {
 
 # The log-likelihood of each row of the engine's y at eta.
 eta_log_lik <- function(fit, y, eta) {
+  drawn_eta_log_lik(fit, y, array(eta, c(dim(eta), 1)))[, 1] - row_jacobian(fit, y)
+}
+
+# The same [rows, draws] at the draws [rows, columns, draws] of eta, on the engine's scale.
+drawn_eta_log_lik <- function(fit, y, eta) {
   in_eta <- block_slices(fit$blocks, eta_rows)
   in_y <- block_slices(fit$blocks, y_rows)
   free <- simulation_free(fit)
   of_block <- function(i) {
-    own <- array(eta[, in_eta[[i]]], c(nrow(eta), length(in_eta[[i]]), 1))
-    draw_nll(fit$blocks[[i]], y[, in_y[[i]], drop = FALSE], own, free[[i]])
+    draw_nll(fit$blocks[[i]], y[, in_y[[i]], drop = FALSE], eta[, in_eta[[i]], , drop = FALSE], free[[i]])
   }
-  -rowSums(matrix(vapply(seq_along(fit$blocks), of_block, numeric(nrow(eta))), nrow(eta))) - row_jacobian(fit, y)
+  -Reduce(`+`, lapply(seq_along(fit$blocks), of_block))
 }
 
 # Negative log-likelihoods [rows, draws] of the rows of y, on the engine's scale, at the draws [rows, columns, draws] of
@@ -278,7 +288,13 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
 row_elbo <- function(fit, rows, draws) {
   data <- row_data(fit, rows, rows$y)
   terms <- matrix(0, data$n, 1)
-  if (is_point(fit$spec) || !predicts_by_draws(fit) && is_closed(fit$spec) && data$n) {
+  if (is_laplace(fit$spec) && !predicts_by_draws(fit)) {
+    terms[, 1] <- -linearised_log_lik(fit, rows$y, data, expected = TRUE)
+  } else if (is_laplace(fit$spec)) {
+    over_chunks(fit, data, draws, "eta", function(eta, at) {
+      terms[at, 1] <<- -rowMeans(drawn_eta_log_lik(fit, rows$y[at, , drop = FALSE], eta))
+    })
+  } else if (is_point(fit$spec) || !predicts_by_draws(fit) && is_closed(fit$spec) && data$n) {
     estimator <- if (is_point(fit$spec)) "weight" else "exact"
     spec <- utils::modifyList(fit$spec, list(estimator = estimator, kl_mc = 0L))
     terms <- engine_run(spec, fit$theta, data, "terms", precision = fit$control$precision)
@@ -333,20 +349,32 @@ interval_of <- function(fit, rows, interval, level, draws) {
     for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
       block <- fit$blocks[[i]]
       means <- lapply(components, function(c) epred_block(block, c$eta[[i]], c$free[[i]], rows$offset[at]))
-      weight <- unlist(Map(function(c, m) rep(c$weight / ncol(m), ncol(m)), components, means))
+      share <- function(c, m) c$weight * if (is.null(c$nodes)) rep(1 / ncol(m), ncol(m)) else c$nodes[[i]]$weight
+      weight <- unlist(Map(share, components, means))
       known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
       else do.call(cbind, means) %*% weight
-      bounds <- if (interval == "confidence") row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
-      else predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
+      bounds <- if (interval == "prediction") predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
+      else if (is.null(components[[1]]$nodes))
+        row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
+      else mean_quantiles(block, components, i, rows$offset[at], probs)
       out[[i]][place[at], ] <<- cbind(known, bounds)
     }
   })
   if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
 }
 
+# Quantiles of the mean of the response, a function of eta that grows, where eta's first column is normal.
+mean_quantiles <- function(block, components, i, offset, probs) {
+  of_each <- function(what) do.call(cbind, lapply(components, function(c) c[[what]][[i]]))
+  q <- engine_mixture(of_each("mean"), of_each("sd"), probs, vapply(components, function(c) c$weight, 0))
+  check_finite_output(q)
+  apply(q, 2, function(eta) block_mean(block, cbind(eta, if (has_log_sd(block)) 0, deparse.level = 0), offset)[, 1])
+}
+
 # Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
 # block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. Of a point one
-# draw is enough where what is asked for needs no draws of the response (`is_known`).
+# draw is enough where what is asked for needs no draws of the response (`is_known`). Of a linearised posterior the draws
+# are then nodes with weights of their own, and mean and sd those of the first column of eta.
 over_components <- function(fit, rows, draws, is_known, visit) {
   data <- row_data(fit, rows)
   if (data$n == 0) return(invisible())
@@ -354,20 +382,32 @@ over_components <- function(fit, rows, draws, is_known, visit) {
   weights <- if (is_mixture(fit)) fit$member_weights else 1
   members <- members[weights > 0]
   weights <- weights[weights > 0]
+  has_closed <- is_known && is_laplace(fit$spec) && !predicts_by_draws(fit)
   n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
+  if (has_closed) n_draws[] <- link_nodes
   columns <- block_slices(fit$blocks, eta_rows)
   free <- lapply(members, simulation_free)
-  keys <- lapply(members, function(m) if (!is_point(m$spec)) random_key())
+  keys <- if (!has_closed) Map(draws_key, members, n_draws)
   size <- max(1, floor(draws_at_once / (sum(n_draws) * run_columns(fit$spec, "eta"))))
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
     visit(lapply(seq_along(members), function(k) {
+      if (has_closed) return(closed_component(members[[k]], part_of_rows(data, at), columns, free[[k]], weights[k]))
       parts <- NULL
       over_chunks(members[[k]], part_of_rows(data, at), n_draws[k], "eta", at_once = Inf, key = keys[[k]],
                   visit = function(eta, at) parts <<- lapply(columns, function(j) eta[, j, , drop = FALSE]))
       list(eta = parts, free = free[[k]], weight = weights[k])
     }), at)
   }
+}
+
+closed_component <- function(fit, data, columns, free, weight) {
+  moments <- eta_moments(fit, data)
+  nodes <- Map(function(block, j) eta_nodes(block, moments$mean[, j, drop = FALSE], moments$cov[, j, j, drop = FALSE]),
+               fit$blocks, columns)
+  list(eta = lapply(nodes, `[[`, "eta"), free = free, weight = weight, nodes = nodes,
+       mean = lapply(columns, function(j) moments$mean[, j[1]]),
+       sd = lapply(columns, function(j) sqrt(moments$cov[, j[1], j[1]])))
 }
 
 has_interval <- function(block, interval) {
@@ -396,7 +436,9 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   of_each <- function(what) {
     do.call(cbind, lapply(components, function(c) {
       flat <- draws_in_rows(c$eta[[i]])
-      matrix(if (what == "mean") twin$mean(flat) else twin$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+      out <- matrix(if (what == "mean") twin$mean(flat) else twin$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+      left <- c$nodes[[i]]$variance
+      if (what == "mean" || is.null(left)) out else sqrt(out^2 + left)
     }))
   }
   q <- engine_mixture(of_each("mean"), of_each("sd"), probs, weight)

@@ -50,9 +50,15 @@ layer_table <- function(fit, q) {
 # The standard deviation a priori of a leaf's entries.
 leaf_prior_sd <- function(spec, leaf, mean, sd) {
   scale <- if (spec$fan_in && leaf$role == "weight") 1 / sqrt(leaf$cols) else 1
-  switch(spec$prior, empirical = sqrt(mean(mean^2 + sd^2)), normal = spec$prior_sd * scale,
+  switch(spec$prior, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)), normal = spec$prior_sd * scale,
          laplace = sqrt(2) * spec$prior_sd * scale,
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
+}
+
+# Of the leaf's weights that are not kept where they are, whose groups may differ, by the mean variance.
+by_weight_sd <- function(spec, leaf) {
+  precision <- spec$precision[leaf_index(leaf)]
+  if (all(is.infinite(precision))) 0 else sqrt(mean(1 / precision[is.finite(precision)]))
 }
 
 # The standard deviation of the normal distribution nearest to the prior, of which q is one, as a share of the prior's:

@@ -1,0 +1,279 @@
+# The linearised posterior ("laplace"): the mode of the weights under normal priors, the covariance that the network's
+# linearisation there has, and the precisions of the priors and the noise that have the greatest evidence.
+#
+# With eta(x, w) ~ eta(x, mu) + J(x) (w - mu) and A the curvature of -log p(y | eta) (expected Fisher information) the
+# ELBO of q = N(mu, Sigma) is greatest at Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori, and is
+# then, at the mode, the evidence: log p(y | mu) + log p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma =
+# T T' is what is kept.
+
+# Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but that
+# of outputs that are means and outputs that are logs of a noise are two.
+weight_groups <- function(leaves, blocks) {
+  leaves <- leaves[leaves$role != "noise", ]
+  of_leaf <- function(i) {
+    is_log <- leaves$layer[i] == max(leaves$layer) & seq_len(leaves$rows[i]) %in% log_sd_columns(blocks)
+    rep(paste0(leaves$name[i], ifelse(is_log, ".log_sd", "")), leaves$cols[i])
+  }
+  names <- unlist(lapply(seq_len(nrow(leaves)), of_leaf))
+  groups <- unique(names)
+  list(names = groups, of = match(names, groups), is_log = endsWith(groups, ".log_sd"), size = tabulate(match(names, groups)),
+       is_bias = grepl(".bias", groups, fixed = TRUE), inputs = leaves$cols[match(sub(".log_sd$", "", groups), leaves$name)])
+}
+
+# ---- training
+
+laplace_rounds <- 8L    # of a search for the mode and an update of the precisions
+laplace_steps <- 60L    # of L-BFGS in each; three times as many in the last
+constant_rounds <- 4L   # before a noise that depends on x is let go
+laplace_first <- list(sigma = 0.5, precision = 1)
+precision_bounds <- c(1e-3, 1e6)
+sigma_bounds <- c(1e-4, 100) # of the noise, in standard deviations of the response
+
+# Trains one member: list(theta, history, status, epochs, best_epoch, spec, blocks, laplace). `noise`: "constant" holds
+# the log of a noise that could depend on x at one number, "varying" does not. `from`: what a constant member found.
+laplace_train <- function(spec, layout, blocks, data, control, prior, noise = "varying", from = NULL) {
+  state <- if (is.null(from)) laplace_start(spec, layout, blocks, data, control, prior) else from
+  has_log <- any(state$groups$is_log)
+  if (is.null(from)) {
+    rounds <- if (noise == "varying" && has_log) constant_rounds else laplace_rounds
+    state <- laplace_search(state, data, control, rounds)
+  }
+  state$constant <- state
+  if (noise == "varying" && has_log && !state$is_over) state <- laplace_search(let_noise_go(state), data, control, laplace_rounds)
+  state
+}
+
+laplace_start <- function(spec, layout, blocks, data, control, prior) {
+  groups <- weight_groups(layout$leaves, blocks)
+  theta <- laplace_theta(spec, layout, blocks, data, control)
+  n_w <- length(groups$of)
+  state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL, is_over = FALSE,
+                status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
+                alpha = prior_precisions(groups, prior), updates = finds_precisions(prior))
+  if (state$updates) state$alpha <- laplace_first$precision * state$alpha
+  for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(laplace_first$sigma))
+  state
+}
+
+# Random weights, biases of hidden units, too.
+laplace_theta <- function(spec, layout, blocks, data, control) {
+  theta <- start_of(spec, layout, blocks, data, control)
+  leaves <- layout$leaves
+  for (i in which(leaves$role == "bias" & leaves$layer < max(leaves$layer)))
+    theta[leaf_index(leaves[i, ])] <- stats::rnorm(leaves$rows[i], 0, 0.5)
+  theta
+}
+
+# A gaussian response whose noise is found by evidence.
+finds_noise <- function(block) isTRUE(block$finds_sigma) || has_log_sd(block)
+
+# The state with another log of the noise's standard deviation of block i: a fixed number, or a bias that is held.
+with_log_sd <- function(state, i, value) {
+  if (!has_log_sd(state$blocks[[i]])) {
+    state$blocks[[i]]$fixed <- state$spec$fixed[i] <- value
+    return(state)
+  }
+  at <- log_sd_biases(state)[[i]]
+  state$theta[at] <- state$center[at] <- value
+  state
+}
+
+# Of each block the places in theta of the biases that are logs of its noise.
+log_sd_biases <- function(state) {
+  leaves <- state$layout$leaves
+  bias <- leaves[leaves$role == "bias" & leaves$layer == max(leaves$layer), ]
+  Map(function(b, s) if (has_log_sd(b)) leaf_index(bias)[utils::tail(s, b$n_responses)], state$blocks,
+      block_slices(state$blocks, eta_rows))
+}
+
+# From the constant noise on, the log of the noise may depend on x.
+let_noise_go <- function(state) {
+  is_log <- state$groups$is_log[state$groups$of]
+  state$held[is_log] <- FALSE
+  weights <- which(is_log & !state$groups$is_bias[state$groups$of])
+  state$theta[weights] <- stats::rnorm(length(weights), 0, 0.01)
+  state$alpha[state$groups$is_log] <- ifelse(state$groups$is_bias[state$groups$is_log], 0.01, 50)
+  state$noise_is_free <- TRUE
+  state
+}
+
+# Rounds of a search for the mode and an update of the hyperparameters at it.
+laplace_search <- function(state, data, control, rounds) {
+  for (round in seq_len(rounds)) {
+    is_last <- round == rounds
+    state <- laplace_mode(state, data, control, if (is_last) 3L * laplace_steps else laplace_steps)
+    state$curvature <- laplace_curvature(state, data, control$threads)
+    if (state$is_over || is_last) break
+    state <- laplace_update(state, data)
+  }
+  state
+}
+
+laplace_spec <- function(state) {
+  precision <- state$alpha[state$groups$of]
+  precision[state$held] <- Inf
+  utils::modifyList(state$spec, list(prior = "by_weight", precision = as.double(precision), center = as.double(state$center)))
+}
+
+laplace_mode <- function(state, data, control, steps) {
+  control$epochs <- steps
+  found <- train_from(state$theta, laplace_spec(state), state$layout, data, NULL, control)
+  state$status <- found$status
+  state$is_over <- found$status %in% c("interrupted", "callback", "diverged", "error")
+  if (all(is.finite(found$theta))) state$theta <- found$theta
+  state$history <- rbind(state$history, found$history)
+  state
+}
+
+# The curvature's root: for each observation and output the seeds are the columns of a root of A.
+laplace_curvature <- function(state, data, threads = 1) {
+  spec <- laplace_spec(state)
+  eta <- engine_run(spec, state$theta, data)
+  active <- which(!state$held)
+  rows <- if (is.null(data$row)) seq_len(data$n) else data$row
+  gram <- 0
+  n_eta <- ncol(eta)
+  size <- max(1, floor(2e6 / n_eta^2))
+  for (first in seq(1, length(rows), by = size)) {
+    at <- first:min(length(rows), first + size - 1)
+    part <- data
+    part$row <- as.double(rows[at])
+    seed <- information_roots(state, data$y[rows[at], , drop = FALSE], eta[at, , drop = FALSE], data$weight[rows[at]])
+    gram <- gram + engine_jacobian(spec, state$theta, part, active, "gram", seed = seed, threads = threads)
+  }
+  precision <- state$alpha[state$groups$of][active]
+  root <- engine_root(gram, precision, threads)
+  variance <- numeric(length(state$held))
+  variance[active] <- rowSums(root^2)
+  effective <- group_sums(state, ifelse(state$held, 0, 1 - state$alpha[state$groups$of] * variance))
+  list(root = root, active = active, variance = variance, effective = pmax(effective, 0), eta = eta, rows = rows)
+}
+
+group_sums <- function(state, x) {
+  vapply(seq_along(state$groups$names), function(g) sum(x[state$groups$of == g]), 0)
+}
+
+# [rows, n_eta, seeds]: of each row the columns of a root of w A.
+information_roots <- function(state, y, eta, w) {
+  n <- nrow(eta)
+  free <- block_free(list(blocks = state$blocks, layout = state$layout$leaves, theta = state$theta))
+  in_eta <- block_slices(state$blocks, eta_rows)
+  in_y <- block_slices(state$blocks, y_rows)
+  root_w <- if (is.null(w)) rep(1, n) else sqrt(w)
+  parts <- lapply(seq_along(state$blocks), function(b) {
+    block <- state$blocks[[b]]
+    part <- list(eta = eta[, in_eta[[b]], drop = FALSE], y = y[, in_y[[b]], drop = FALSE], free = free[[b]])
+    there <- root_w * !is.na(part$y[, 1])
+    if (block$family == "gaussian") there <- there * exp(-part$free[1])
+    part$y[is.na(part$y)] <- 0
+    k <- length(in_eta[[b]])
+    seeds <- if (has_log_sd(block) && !isTRUE(state$noise_is_free)) seq_len(k / 2) else seq_len(k)
+    out <- array(0, c(n, ncol(eta), length(seeds)))
+    if (block$family == "categorical") {
+      p <- softmax(part$eta)
+      for (j in seeds) {
+        out[, in_eta[[b]], j] <- -p * sqrt(p[, j]) * there
+        out[, in_eta[[b]][j], j] <- (1 - p[, j]) * sqrt(p[, j]) * there
+      }
+    } else {
+      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(row_information[[block$family]](part, j, j)) * there
+    }
+    out
+  })
+  n_seeds <- vapply(parts, function(p) dim(p)[3], 0)
+  array(unlist(parts), c(n, ncol(eta), sum(n_seeds)))
+}
+
+# MacKay's updates: alpha = gamma / |w - c|^2 of each group; sigma^2 = SSE / (n - gamma) of a constant noise.
+laplace_update <- function(state, data) {
+  if (state$updates) {
+    off <- group_sums(state, ifelse(state$held, 0, (state$theta[seq_along(state$held)] - state$center)^2))
+    use <- state$curvature$effective > 0 | off > 0
+    alpha <- state$curvature$effective / pmax(off, 1e-10)
+    state$alpha[use] <- pmin(pmax(alpha, precision_bounds[1]), precision_bounds[2])[use]
+  }
+  for (i in which(vapply(state$blocks, finds_noise, NA)))
+    if (!has_log_sd(state$blocks[[i]]) || !isTRUE(state$noise_is_free)) state <- with_log_sd(state, i, found_log_sd(state, data, i))
+  state
+}
+
+found_log_sd <- function(state, data, i) {
+  at <- block_slices(state$blocks, eta_rows)[[i]][1]
+  rows <- state$curvature$rows
+  e <- state$curvature$eta[, at] - data$y[rows, block_slices(state$blocks, y_rows)[[i]][1]]
+  w <- if (is.null(data$weight)) rep(1, length(e)) else data$weight[rows]
+  w <- w * !is.na(e)
+  n <- sum(w)
+  effective <- sum(state$curvature$effective)
+  sigma <- sqrt(sum(w * e^2, na.rm = TRUE) / max(n - effective, n / 100))
+  log(min(max(sigma, sigma_bounds[1]), sigma_bounds[2]))
+}
+
+# The evidence of the linearised model, in nats, of the response on its own scale.
+laplace_evidence <- function(state, data) {
+  spec_precision <- state$alpha[state$groups$of]
+  active <- !state$held
+  off <- state$theta[seq_along(state$held)] - state$center
+  terms <- engine_run(laplace_spec(state), state$theta, data, "terms")
+  w <- if (is.null(data$weight)) 1 else data$weight[state$curvature$rows]
+  shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
+  -sum(w * (rowSums(terms) + shift)) + sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
+}
+
+# ---- from arguments to a fit
+
+# The prior of a linearised posterior: normal, of which the precisions are found by evidence or given.
+check_laplace <- function(spec, prior) {
+  n <- n_weights(spec)
+  if (n > most_laplace)
+    stop_user("`posterior` = \"laplace\" of %s weights and biases would need a covariance of %s GB: %s.", thousands(n),
+              format(8 * n^2 / 1e9, digits = 2), "use fewer hidden units, or another `posterior`")
+  if (identical(prior, "auto") || identical(prior$kind, "empirical"))
+    return(new_prior("by_weight", "N(0, sd), sd of each layer by evidence"))
+  if (!identical(prior$kind, "normal"))
+    stop_user("`posterior` = \"laplace\" needs a normal prior: \"auto\", or one made by prior_normal().")
+  given <- c("sd", "fan_in")
+  prior[given] <- prior[given]
+  new_prior("by_weight", prior$words, given_sd = prior$sd, given_fan_in = isTRUE(prior$fan_in))
+}
+
+most_laplace <- 5000
+n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
+
+with_precisions <- function(spec) {
+  n <- n_weights(spec)
+  utils::modifyList(spec, list(precision = rep(1, n), center = numeric(n)))
+}
+
+finds_precisions <- function(prior) is.null(prior$given_sd)
+
+# The precision of each group a priori, or the one that the search begins with.
+prior_precisions <- function(groups, prior) {
+  if (finds_precisions(prior)) return(ifelse(groups$is_bias, 1, groups$inputs / 2))
+  rep(1 / prior$given_sd^2, length(groups$names)) * if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
+}
+
+# The mode is sought by L-BFGS; `epochs` is its number of steps in all rounds.
+laplace_control <- function(control, says_how) {
+  if (says_how && control$optimizer != "lbfgs")
+    stop_user("`posterior` = \"laplace\" seeks the mode by L-BFGS: leave `optimizer` and its like out.")
+  control$optimizer <- "lbfgs"
+  if (is.null(control$epochs)) control$epochs <- laplace_steps * (laplace_rounds + 2L)
+  control
+}
+
+train_laplace <- function(spec, layout, blocks, sets, control, arguments) {
+  state <- laplace_train(spec, layout, blocks, sets$train, control, arguments$prior)
+  trained <- list(theta = state$theta, state = NULL, history = state$history, status = state$status,
+                  epochs = nrow(state$history), best_epoch = nrow(state$history), spec = laplace_spec(state),
+                  blocks = state$blocks, laplace = laplace_record(state, sets$train))
+  with_shares(trained, blocks, sets)
+}
+
+# What a fit keeps of its posterior: the root, packed by columns, of which weights; and what the evidence found.
+laplace_record <- function(state, data) {
+  root <- state$curvature$root
+  list(root = root[upper.tri(root, diag = TRUE)], active = state$curvature$active,
+       effective = stats::setNames(state$curvature$effective, state$groups$names),
+       evidence = laplace_evidence(state, data))
+}

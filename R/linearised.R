@@ -1,0 +1,198 @@
+# What the linearised posterior predicts: eta of each row is normal, and what is a function of one eta has its mean over
+# few nodes of it.
+
+# T of the covariance T T' of the active weights, and their places in theta.
+laplace_root <- function(fit) {
+  n <- length(fit$laplace$active)
+  root <- matrix(0, n, n)
+  root[upper.tri(root, diag = TRUE)] <- fit$laplace$root
+  root
+}
+
+# The columns of eta that are random: not those of a noise that is held at one number.
+random_eta <- function(fit) {
+  n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
+  if (all(is.finite(fit$spec$precision))) seq_len(n_eta) else setdiff(seq_len(n_eta), log_sd_columns(fit$blocks))
+}
+
+# Means [rows, n_eta] and covariances [rows, n_eta, n_eta] of eta.
+eta_moments <- function(fit, data) {
+  mean <- fit_run(fit, data, "eta")
+  k <- ncol(mean)
+  at <- random_eta(fit)
+  cov <- array(0, c(nrow(mean), k, k))
+  if (nrow(mean))
+    cov[, at, at] <- engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "covariances",
+                                     array(diag(k)[, at], c(1, k, length(at))), laplace_root(fit), upper = TRUE,
+                                     threads = fit$control$threads)
+  check_finite_output(cov)
+  list(mean = mean, cov = cov)
+}
+
+# Nodes and weights of Gauss-Hermite quadrature for N(0, 1) (Golub and Welsch 1969).
+normal_nodes <- function(n) {
+  off <- sqrt(seq_len(n - 1) / 2)
+  m <- matrix(0, n, n)
+  m[cbind(seq_len(n - 1), 2:n)] <- m[cbind(2:n, seq_len(n - 1))] <- off
+  e <- eigen(m, symmetric = TRUE)
+  list(at = sqrt(2) * e$values, weight = e$vectors[1, ]^2)
+}
+scale_nodes <- 9
+link_nodes <- 20
+
+# Families of which eta has nodes: all but those whose outputs belong together.
+has_nodes <- function(block) block$family != "categorical"
+
+# Nodes that stand for the normal eta of a block, with mean [rows, k] and cov [rows, k, k]: list(eta [rows, k, nodes],
+# weight, variance [rows, nodes]), variance what is left of the mean of a response with normal noise.
+eta_nodes <- function(block, mean, cov) {
+  n <- nrow(mean)
+  if (block$family == "gaussian")
+    return(list(eta = array(mean, c(n, ncol(mean), 1)), weight = 1, variance = matrix(cov[, 1, 1], n)))
+  if (has_log_sd(block)) return(scale_eta_nodes(mean, cov))
+  nodes <- normal_nodes(link_nodes)
+  list(eta = array(mean[, 1] + sqrt(cov[, 1, 1]) %o% nodes$at, c(n, 1, link_nodes)), weight = nodes$weight)
+}
+
+# Of a mean and the log of a noise: nodes of the log, and the mean given it.
+scale_eta_nodes <- function(mean, cov) {
+  n <- nrow(mean)
+  nodes <- normal_nodes(scale_nodes)
+  sd <- sqrt(cov[, 2, 2])
+  slope <- ifelse(sd > 0, cov[, 1, 2] / pmax(sd, 1e-300), 0)
+  eta <- array(0, c(n, 2, scale_nodes))
+  eta[, 1, ] <- mean[, 1] + slope %o% nodes$at
+  eta[, 2, ] <- mean[, 2] + sd %o% nodes$at
+  list(eta = eta, weight = nodes$weight, variance = matrix(pmax(cov[, 1, 1] - slope^2, 0), n, scale_nodes))
+}
+
+# Calls visit(nodes, at) for chunks of rows, nodes being eta_nodes() of each block.
+over_nodes <- function(fit, data, visit) {
+  if (data$n == 0) return(invisible())
+  columns <- block_slices(fit$blocks, eta_rows)
+  size <- max(1, floor(draws_at_once / max(link_nodes, sum(lengths(columns))^2)))
+  for (first in seq(1, data$n, by = size)) {
+    at <- first:min(data$n, first + size - 1)
+    moments <- eta_moments(fit, part_of_rows(data, at))
+    visit(Map(function(block, j) eta_nodes(block, moments$mean[, j, drop = FALSE], moments$cov[, j, j, drop = FALSE]),
+              fit$blocks, columns), at)
+  }
+}
+
+# The eta that stands for the mean of the response.
+linearised_eta <- function(fit, data) {
+  out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
+  columns <- block_slices(fit$blocks, eta_rows)
+  over_nodes(fit, data, function(nodes, at) {
+    for (i in seq_along(columns))
+      out[at, columns[[i]]] <<- link_of_mean[[fit$blocks[[i]]$family]](nodes[[i]]$eta, nodes[[i]]$weight)
+  })
+  out
+}
+
+# Over the nodes of one block: log-densities of the engine's y [rows, nodes]; `expected`: their mean given the node, of
+# a mean with variance left, in place of the log of the mean density.
+node_log_density <- function(block, y, nodes, free, expected = FALSE) {
+  if (is.null(nodes$variance)) return(-draw_nll(block, y, nodes$eta, free))
+  twin <- family_table[[block$family]]
+  flat <- draws_in_rows(nodes$eta)
+  noise <- matrix(rep_len(twin$sd(flat, free), nrow(flat)), nrow(y))
+  mean <- matrix(twin$mean(flat), nrow(y))
+  out <- if (expected) stats::dnorm(y[, 1], mean, noise, log = TRUE) - nodes$variance / (2 * noise^2)
+  else stats::dnorm(y[, 1], mean, sqrt(noise^2 + nodes$variance), log = TRUE)
+  matrix(ifelse(is.na(out), 0, out), nrow(y))
+}
+
+# The expected log-likelihood of each row, or (of one response) the log of the mean density, on the engine's scale.
+linearised_log_lik <- function(fit, y, data, expected) {
+  free <- block_free(fit)
+  in_y <- block_slices(fit$blocks, y_rows)
+  out <- numeric(data$n)
+  over_nodes(fit, data, function(nodes, at) {
+    for (i in seq_along(fit$blocks)) {
+      l <- node_log_density(fit$blocks[[i]], y[at, in_y[[i]], drop = FALSE], nodes[[i]], free[[i]], expected)
+      out[at] <<- out[at] + if (expected) drop(l %*% nodes[[i]]$weight) else log_mean_exp(l, nodes[[i]]$weight)
+    }
+  })
+  out
+}
+
+# Draws of the active weights less their mean [active, draws], functions of the key.
+weight_shifts <- function(fit, draws, key = random_key()) {
+  n <- length(fit$laplace$active)
+  laplace_root(fit) %*% matrix(engine_draw("normal", n * draws, key), n)
+}
+
+# Draws of eta [rows, n_eta, draws] at such shifts of the weights: of the linearised network, whose functions the
+# posterior describes; those of the network itself at such weights fit badly (Immer et al. 2021).
+shifted_eta <- function(fit, data, shifts) {
+  mean <- fit_run(fit, data, "eta")
+  k <- ncol(mean)
+  at <- random_eta(fit)
+  out <- array(mean, c(dim(mean), ncol(shifts)))
+  out[, at, ] <- out[, at, , drop = FALSE] +
+    engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "images", array(diag(k)[, at], c(1, k, length(at))),
+                    shifts, threads = fit$control$threads)
+  out
+}
+
+# KL[N(mu, Sigma) || N(c, P^-1)] of the active weights.
+laplace_kl <- function(fit) {
+  active <- fit$laplace$active
+  root <- laplace_root(fit)
+  p <- fit$spec$precision[active]
+  off <- fit$theta[active] - fit$spec$center[active]
+  sum(p * (rowSums(root^2) + off^2) - 1 - log(p)) / 2 - sum(log(diag(root)))
+}
+
+# ---- leave one out
+
+# How much of itself an observation may explain: beyond, the linearised network says little about the one without it.
+most_leverage <- 0.7
+
+# The log density of each training row under the posterior without it, of a model with one response whose eta has nodes.
+# Without row i eta_i has the covariance (S^-1 - A)^-1 and the mean m + (S^-1 - A)^-1 g, A being the curvature and g the
+# slope of -log p(y_i | eta) there.
+loo_log_density <- function(fit, y, data) {
+  block <- fit$blocks[[1]]
+  free <- block_free(fit)[[1]]
+  moments <- eta_moments(fit, data)
+  cavity <- cavity_moments(block, y, moments, free)
+  nodes <- eta_nodes(block, cavity$mean, cavity$cov)
+  log_mean_exp(node_log_density(block, y, nodes, free), nodes$weight)
+}
+
+cavity_moments <- function(block, y, moments, free) {
+  n <- nrow(y)
+  k <- ncol(moments$mean)
+  part <- list(eta = moments$mean, y = replace(y, is.na(y), 0), free = free)
+  a <- g <- matrix(0, n, k)
+  for (j in seq_len(k)) {
+    a[, j] <- row_information[[block$family]](part, j, j)
+    if (block$family == "gaussian") a[, j] <- exp(-2 * free[1])
+    step <- replace(numeric(k), j, 1e-4)
+    nll <- function(sign) draw_nll(block, y, array(moments$mean + rep(sign * step, each = n), c(n, k, 1)), free)[, 1]
+    g[, j] <- (nll(1) - nll(-1)) / 2e-4
+  }
+  s <- moments$cov
+  leverage <- Reduce(`+`, lapply(seq_len(k), function(j) s[, j, j] * a[, j]))
+  s <- s * pmin(1, most_leverage / pmax(leverage, 1e-300))
+  if (k == 1) s[, 1, 1] <- s[, 1, 1] / (1 - s[, 1, 1] * a[, 1])
+  else s <- two_cavity(s, a)
+  mean <- moments$mean
+  for (j in seq_len(k)) for (l in seq_len(k)) mean[, j] <- mean[, j] + s[, j, l] * g[, l]
+  list(mean = mean, cov = s)
+}
+
+# (I - S A)^-1 S of pairs.
+two_cavity <- function(s, a) {
+  b <- array(0, dim(s))
+  for (j in 1:2) for (l in 1:2) b[, j, l] <- (j == l) - s[, j, l] * a[, l]
+  det <- b[, 1, 1] * b[, 2, 2] - b[, 1, 2] * b[, 2, 1]
+  out <- s
+  for (l in 1:2) {
+    out[, 1, l] <- (b[, 2, 2] * s[, 1, l] - b[, 1, 2] * s[, 2, l]) / det
+    out[, 2, l] <- (b[, 1, 1] * s[, 2, l] - b[, 2, 1] * s[, 1, l]) / det
+  }
+  out
+}
