@@ -6,8 +6,9 @@
 # then, at the mode, the evidence: log p(y | mu) + log p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma =
 # T T' is what is kept.
 
-# Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but that
-# of outputs that are means and outputs that are logs of a noise are two.
+# Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but
+# outputs that are means and outputs that are logs of a noise are two; without hidden layers the biases belong to the
+# weights.
 weight_groups <- function(leaves, blocks) {
   leaves <- leaves[leaves$role != "noise", ]
   of_leaf <- function(i) {
@@ -15,6 +16,7 @@ weight_groups <- function(leaves, blocks) {
     rep(paste0(leaves$name[i], ifelse(is_log, ".log_sd", "")), leaves$cols[i])
   }
   names <- unlist(lapply(seq_len(nrow(leaves)), of_leaf))
+  if (sum(leaves$role == "weight") == 1) names <- sub(".bias", ".weight", names, fixed = TRUE)
   groups <- unique(names)
   list(names = groups, of = match(names, groups), is_log = endsWith(groups, ".log_sd"), size = tabulate(match(names, groups)),
        is_bias = grepl(".bias", groups, fixed = TRUE), inputs = leaves$cols[match(sub(".log_sd$", "", groups), leaves$name)])
@@ -26,6 +28,7 @@ laplace_rounds <- 8L    # of a search for the mode and an update of the precisio
 laplace_steps <- 60L    # of L-BFGS in each; three times as many in the last
 constant_rounds <- 4L   # before a noise that depends on x is let go
 laplace_first <- list(sigma = 0.5, precision = 1)
+linear_rounds <- 200L
 precision_bounds <- c(1e-3, 1e6)
 sigma_bounds <- c(1e-4, 100) # of the noise, in standard deviations of the response
 
@@ -97,17 +100,23 @@ let_noise_go <- function(state) {
   state
 }
 
-# Rounds of a search for the mode and an update of the hyperparameters at it.
+# Rounds of a search for the mode and an update of the hyperparameters at it. Without hidden layers, where the mode is
+# found at once, until these settle.
 laplace_search <- function(state, data, control, rounds) {
+  if (length(state$spec$layer) == 1) rounds <- linear_rounds
   for (round in seq_len(rounds)) {
     is_last <- round == rounds
     state <- laplace_mode(state, data, control, if (is_last) 3L * laplace_steps else laplace_steps)
     state$curvature <- laplace_curvature(state, data, control$threads)
     if (state$is_over || is_last) break
+    before <- hyperparameters(state)
     state <- laplace_update(state, data)
+    if (max(abs(hyperparameters(state) - before)) < 1e-8) break
   }
   state
 }
+
+hyperparameters <- function(state) c(log(state$alpha), state$spec$fixed, state$center)
 
 laplace_spec <- function(state) {
   precision <- state$alpha[state$groups$of]
@@ -218,6 +227,46 @@ laplace_evidence <- function(state, data) {
   w <- if (is.null(data$weight)) 1 else data$weight[state$curvature$rows]
   shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
   -sum(w * (rowSums(terms) + shift)) + sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
+}
+
+#' Evidence of a Bayesian network
+#'
+#' The log of the marginal likelihood of a fit by [fit_bayes_nn()] with `posterior = "laplace"`, of the network
+#' linearised at its mode.
+#'
+#' @param object a fit by [fit_bayes_nn()] with `posterior = "laplace"`.
+#' @param ... not used.
+#' @details With \eqn{\mu}{mu} the mode of d weights and \eqn{\Sigma}{Sigma} their covariance it is \eqn{\log p(y \mid
+#'   \mu) + \log p(\mu) + \frac d 2 \log 2\pi + \frac 1 2 \log |\Sigma|}{log p(y | mu) + log p(mu) + d / 2 log(2 pi) +
+#'   log|Sigma| / 2}: the ELBO of the linearised network, greatest over all normal distributions, and no bound for the
+#'   network itself. Without hidden layers and with a gaussian response it is the log of the marginal likelihood, exactly.
+#'   The density is that of the response on its own scale.
+#' @return One number, in nats; of a mixture one for each member.
+#' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
+#'   Improving predictions of Bayesian neural nets via local linearization, \doi{10.48550/arXiv.2008.08400}.
+#' @seealso [elbo()], the lower bound that the other posteriors have; [logLik()], the likelihood.
+#' @examples
+#' set.seed(1)
+#' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 4, posterior = "laplace")
+#' evidence(fit)
+#' @export
+evidence <- function(object, ...) UseMethod("evidence")
+
+#' @rdname evidence
+#' @export
+evidence.default <- function(object, ...) {
+  stop_user("`object` must be a fit by fit_bayes_nn() with `posterior` = \"laplace\", not %s.", shown(object))
+}
+
+#' @rdname evidence
+#' @export
+evidence.varnn <- function(object, ...) {
+  check_fit(object)
+  check_dots_empty(...)
+  if (!is_laplace(object$spec))
+    stop_user("evidence() needs a fit by fit_bayes_nn() with `posterior` = \"laplace\": see elbo() and logLik().")
+  if (is_mixture(object)) return(vapply(member_fits(object), function(m) m$laplace$evidence, 0))
+  object$laplace$evidence
 }
 
 # ---- from arguments to a fit
