@@ -13,7 +13,7 @@ typedef struct {
   real *seed;     /* of one observation and row of eta, or of all */
   real *j;        /* [columns of the chunk, active] */
   real *x, *dy;   /* of one layer, transposed: [observations, units] */
-  real *by, *sum; /* blocks of columns of `by`; a block of what is summed */
+  real *by, *sum; /* the job's; what is summed, or a block of columns of j by */
   int *place;     /* of a parameter among the active ones, or -1 */
 } sweep;
 
@@ -79,13 +79,10 @@ static void add_gram(const sweep *s) {
   const int k = s->model->tape.n_obs * s->job->n_seeds;
   for (size_t first = 0; first < active; first += GRAM_BLOCK) {
     const int n = active - first < GRAM_BLOCK ? (int)(active - first) : GRAM_BLOCK;
-    const int m = (int)first + n;
-    nn_product p = {1, 0, m, n, k, s->j, s->j + first * (size_t)k, NULL, 0, s->by};
+    real *c = s->sum + first * active;
+    nn_product p = {1, 0, (int)first + n, n, k, s->j, s->j + first * (size_t)k, c, active, c,
+                    0, 0, active};
     linalg_product(&s->model->tape.linalg, &p);
-    for (int c = 0; c < n; c++) {
-      real *to = s->sum + (first + (size_t)c) * active;
-      for (int r = 0; r < m; r++) to[r] += s->by[(size_t)c * (size_t)m + (size_t)r];
-    }
   }
 }
 
@@ -110,37 +107,17 @@ static void put_images(const sweep *s, size_t first_obs, size_t first, int n) {
     }
 }
 
-/* The rows that the columns of a block of `by` have: of a triangle those up to its diagonal. */
-static int block_rows(const nn_jacobian *j, size_t first, int n) {
-  return j->by_is_upper ? (int)first + n : (int)j->n_active;
-}
-
-static int block_columns(const nn_jacobian *j, size_t first) {
-  return j->n_by - first < GRAM_BLOCK ? (int)(j->n_by - first) : GRAM_BLOCK;
-}
-
-/* j by, by blocks of columns. */
+/* j by, by blocks of columns, of a triangle without what is 0. */
 static void add_images(const sweep *s, size_t first_obs) {
   const nn_jacobian *j = s->job;
   const int m = s->model->tape.n_obs * j->n_seeds;
-  const real *block = s->by;
   for (size_t first = 0; first < j->n_by; first += GRAM_BLOCK) {
-    const int n = block_columns(j, first), k = block_rows(j, first, n);
-    nn_product p = {0, 0, m, n, k, s->j, block, NULL, 0, s->sum};
+    const int n = j->n_by - first < GRAM_BLOCK ? (int)(j->n_by - first) : GRAM_BLOCK,
+              k = j->by_is_upper ? (int)first + n : (int)j->n_active;
+    nn_product p = {0,    0, m,      n, k,           s->j, s->by + first * j->n_active,
+                    NULL, 0, s->sum, 0, j->n_active, 0};
     linalg_product(&s->model->tape.linalg, &p);
     put_images(s, first_obs, first, n);
-    block += (size_t)n * (size_t)k;
-  }
-}
-
-/* `by` in blocks of columns, each without the rows that are 0. */
-static void load_by(const sweep *s) {
-  const nn_jacobian *j = s->job;
-  real *to = s->by;
-  for (size_t first = 0; first < j->n_by; first += GRAM_BLOCK) {
-    const int n = block_columns(j, first), k = block_rows(j, first, n);
-    for (int c = 0; c < n; c++, to += k)
-      copy_in((size_t)k, j->by + (first + (size_t)c) * j->n_active, to);
   }
 }
 
@@ -213,7 +190,7 @@ static size_t jacobian(void *model, nn_jacobian *j, void *memory, int *status) {
   tape_place(t, &a, (int)most, 1, theta, NULL);
   s.j = arena_reals(&a, columns * active);
   s.x = arena_reals(&a, most * widest(m)), s.dy = arena_reals(&a, most * widest(m));
-  s.by = arena_reals(&a, is_gram ? active * GRAM_BLOCK : active * j->n_by);
+  s.by = arena_reals(&a, is_gram ? 0 : active * j->n_by);
   s.sum = arena_reals(&a, is_gram ? active * active : columns * GRAM_BLOCK);
   s.place = (int *)arena_take(&a, m->n_par, sizeof(int));
   if (!memory) return arena_bytes(&a);
@@ -224,7 +201,7 @@ static size_t jacobian(void *model, nn_jacobian *j, void *memory, int *status) {
   if (is_gram)
     memset(s.sum, 0, active * active * sizeof(real));
   else
-    load_by(&s);
+    copy_in(active * j->n_by, j->by, s.by);
   tape_forward(t, 0, m->eta, 1);
   run_sweep(&s, j, (int)most, status);
   if (is_gram) mirror(active, s.sum, j->out);

@@ -37,12 +37,14 @@
 #include "arena.h"
 
 /* C = op(A) op(B) + start: column-major, C m x n, op(A) m x k, op(B) k x n. start: NULL for 0, C itself to add to it, or one
- * column (start_step 0, else m) that is added to every column of C. */
+ * column (start_step 0, else that of C) that is added to every column of C. Parts of larger matrices say how far apart the
+ * columns of A, B and C are. */
 typedef struct {
   int a_transposed, b_transposed, m, n, k;
   const real *a, *b, *start;
   size_t start_step;
   real *c;
+  size_t a_step, b_step, c_step; /* 0: as many as there are rows */
 } nn_product;
 
 /* How products are computed: the caller's wishes, and memory for a panel of A per thread. */
@@ -223,13 +225,17 @@ typedef struct {
   int from, to, left, right;
 } window;
 
+static size_t column_step(size_t step, int rows) { return step ? step : (size_t)rows; }
+
 /* Of a part of a product what comes from k columns of op(A), from the first'th. */
 static void block_product(const nn_product *p, window c, int first, int k, real *panel) {
-  const size_t m = (size_t)p->m, a_row = p->a_transposed ? (size_t)p->k : 1,
-               a_column = p->a_transposed ? 1 : m, left = (size_t)c.left;
-  strip s = {.n = c.right - c.left, .k = k, .c_step = m};
-  s.start_step = first ? m : p->start_step;
-  s.b_row = p->b_transposed ? (size_t)p->n : 1, s.b_step = p->b_transposed ? 1 : (size_t)p->k;
+  const size_t a_step = column_step(p->a_step, p->a_transposed ? p->k : p->m),
+               b_step = column_step(p->b_step, p->b_transposed ? p->n : p->k),
+               c_step = column_step(p->c_step, p->m), left = (size_t)c.left;
+  const size_t a_row = p->a_transposed ? a_step : 1, a_column = p->a_transposed ? 1 : a_step;
+  strip s = {.n = c.right - c.left, .k = k, .c_step = c_step};
+  s.start_step = first ? c_step : p->start_step;
+  s.b_row = p->b_transposed ? b_step : 1, s.b_step = p->b_transposed ? 1 : b_step;
   s.b = p->b + (size_t)first * s.b_row + left * s.b_step;
   const real *start = first ? p->c : p->start;
   for (int i = c.from, rows; i < c.to; i += rows) {
@@ -237,8 +243,8 @@ static void block_product(const nn_product *p, window c, int first, int k, real 
     const int height = strip_height(rows), packs = p->a_transposed || height > rows;
     const real *a = p->a + (size_t)i * a_row + (size_t)first * a_column;
     if (packs) pack(a, a_row, a_column, rows, height, k, panel);
-    s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : m;
-    s.start = start ? start + left * s.start_step + i : NULL, s.c = p->c + left * m + i;
+    s.a = packs ? panel : a, s.a_step = packs ? (size_t)height : a_step;
+    s.start = start ? start + left * s.start_step + i : NULL, s.c = p->c + left * c_step + i;
     strip_product(s, rows);
   }
 }
@@ -277,14 +283,16 @@ static void kernel_product(const nn_linalg *l, const nn_product *p) {
 #ifndef NN_SINGLE
 static void blas_product(const nn_product *p) {
   const double one = 1, beta = p->start ? 1 : 0;
-  int lda = p->a_transposed ? p->k : p->m, ldb = p->b_transposed ? p->n : p->k;
+  const int lda = (int)column_step(p->a_step, p->a_transposed ? p->k : p->m),
+            ldb = (int)column_step(p->b_step, p->b_transposed ? p->n : p->k),
+            ldc = (int)column_step(p->c_step, p->m);
   if (p->start && p->start != p->c)
     for (int j = 0; j < p->n; j++)
-      memcpy(p->c + (size_t)j * (size_t)p->m, p->start + (size_t)j * p->start_step,
+      memcpy(p->c + (size_t)j * (size_t)ldc, p->start + (size_t)j * p->start_step,
              (size_t)p->m * sizeof(double));
   F77_CALL(dgemm)
   (p->a_transposed ? "T" : "N", p->b_transposed ? "T" : "N", &p->m, &p->n, &p->k, &one, p->a, &lda,
-   p->b, &ldb, &beta, p->c, &p->m FCONE FCONE);
+   p->b, &ldb, &beta, p->c, &ldc FCONE FCONE);
 }
 #endif
 
