@@ -92,7 +92,8 @@ default_draws <- 1000
 
 posterior_eta <- function(fit, data, draws = default_draws) {
   if (is_mixture(fit))
-    return(mean_eta(fit$blocks, lapply(member_fits(fit), posterior_eta, data, draws), fit$member_weights))
+    return(mean_eta(fit$blocks, lapply(member_fits(fit)[fit$member_weights > 0], posterior_eta, data, draws),
+                    fit$member_weights[fit$member_weights > 0]))
   if (is_point(fit$spec)) return(fit_run(fit, data, "eta"))
   if (is_laplace(fit$spec) && !predicts_by_draws(fit)) return(linearised_eta(fit, data))
   if (!predicts_by_draws(fit)) {

@@ -4,7 +4,10 @@
 # continue().
 fit_model <- function(...) keeping_work(fit_or_failure(trained_model(...)))
 
-trained_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
+trained_model <- function(...) trained_models(...)[[1]]
+
+# The fits that one random start leads to: one, or of a linearised posterior one for each kind of noise.
+trained_models <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
   layout <- spec_layout(spec)
   control <- resolve_control(control, train_counts(train), layout)
   check_memory(layout, control)
@@ -12,11 +15,15 @@ trained_model <- function(class, spec, blocks, train, arguments, control, call, 
   control <- choose_epochs(control, spec, layout, blocks, sets)
   columns <- linear_columns(spec, sets$train, train$design$intercept)
   trained <- if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
-  else train_linear(columns, control, spec, layout, blocks, sets)
-  if (is_laplace(spec)) {
-    spec <- trained$spec
-    blocks <- trained$blocks
-  }
+  else list(train_linear(columns, control, spec, layout, blocks, sets))
+  lapply(trained, trained_fit, class, spec, blocks, train, arguments, control, call, keep_data, layout, columns,
+         sets$train)
+}
+
+trained_fit <- function(trained, class, spec, blocks, train, arguments, control, call, keep_data, layout, columns,
+                        data) {
+  if (!is.null(trained$spec)) spec <- trained$spec
+  if (!is.null(trained$blocks)) blocks <- trained$blocks
   fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
               spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
               design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,
@@ -27,7 +34,7 @@ trained_model <- function(class, spec, blocks, train, arguments, control, call, 
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
   remembers <- is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)
-  fit <- finished(fit, sets$train, train, remembers)
+  fit <- finished(fit, data, train, remembers)
   unless_interrupted(finish_linear(fit, columns, train), fit)
 }
 

@@ -133,9 +133,9 @@ fit_bayes_nn.default <- function(x, ...) {
 fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                                  activation = "relu", family = "auto", prior = "auto",
                                  posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
-                                 mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
+                                 mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                  control = nn_control(), keep_data = NULL, ...,
-                                 members = 1, combine = "auto") {
+                                 members = "auto", combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -152,9 +152,9 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
 fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                                     family = "auto", prior = "auto",
                                     posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
-                                    mc_samples = 1, sigma = "learned", standardize = TRUE, rotate = "auto",
+                                    mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                     control = nn_control(), keep_data = NULL, ...,
-                                    members = 1, combine = "auto") {
+                                    members = "auto", combine = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -199,8 +199,8 @@ check_rotate <- function(rotate, standardize, posterior) {
 least_sigma <- 1e-80
 
 check_noise_sd <- function(sigma) {
-  if (is.character(sigma)) return(check_choice(sigma, c("learned", "hetero"), "sigma"))
-  if (!is.numeric(sigma)) stop_user("`sigma` must be \"learned\", \"hetero\" or a number above 0, not %s.",
+  if (is.character(sigma)) return(check_choice(sigma, c("auto", "learned", "hetero"), "sigma"))
+  if (!is.numeric(sigma)) stop_user("`sigma` must be \"auto\", \"learned\", \"hetero\" or a number above 0, not %s.",
                                     shown(sigma))
   check_positive(sigma, "sigma", least_sigma)
 }
@@ -212,7 +212,9 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   train <- proportions_to_counts(train, model$family)
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
-  if (identical(model$sigma, "hetero")) blocks <- hetero_blocks(train, blocks, model)
+  model$posterior <- wished_posterior(model, says_how, ncol(train$x), blocks)
+  if (identical(model$sigma, "auto")) model$sigma <- auto_sigma(model, blocks)
+  if (model$sigma %in% c("auto", "hetero")) blocks <- hetero_blocks(train, blocks, model)
   blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
@@ -233,7 +235,25 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
+  is_many <- is_laplace(spec) && length(model$hidden) > 0
+  model <- with_members(model, if (is_many) laplace_members else 1, if (is_laplace(spec)) "stack" else "equal")
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
+}
+
+# "auto" is the linearised posterior where hidden layers make the others poor, its covariance is not too large, and no
+# argument is that of another posterior.
+wished_posterior <- function(model, says_how, n_x, blocks) {
+  if (model$posterior != "auto" || !length(model$hidden) || says_how) return(model$posterior)
+  units <- c(n_x, model$hidden, sum(vapply(blocks, eta_rows, 0)))
+  is_normal <- identical(model$prior, "auto") || model$prior$kind %in% c("normal", "empirical")
+  is_plain <- model$estimator == "auto" && model$kl == "exact" && identical(model$rotate, "auto") && is_normal
+  if (is_plain && sum(utils::head(units + 1, -1) * units[-1]) <= auto_laplace) "laplace" else "auto"
+}
+
+# "auto" of one gaussian response: members of both noises, which need the density of rows without themselves.
+auto_sigma <- function(model, blocks) {
+  if (model$posterior == "laplace" && length(blocks) == 1 && blocks[[1]]$family == "gaussian" && length(model$hidden))
+    "auto" else "learned"
 }
 
 # The response's family with a standard deviation that depends on x.

@@ -233,6 +233,7 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)), model$penalty)
+  model <- with_members(model)
   fit_members(model$members, model$combine, "varnn_nn", spec, blocks, train, model,
               linear_control(control, says_how, spec), call, keep_data)
 }

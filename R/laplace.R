@@ -32,17 +32,16 @@ linear_rounds <- 200L
 precision_bounds <- c(1e-3, 1e6)
 sigma_bounds <- c(1e-4, 100) # of the noise, in standard deviations of the response
 
-# Trains one member: list(theta, history, status, epochs, best_epoch, spec, blocks, laplace). `noise`: "constant" holds
-# the log of a noise that could depend on x at one number, "varying" does not. `from`: what a constant member found.
-laplace_train <- function(spec, layout, blocks, data, control, prior, noise = "varying", from = NULL) {
-  state <- if (is.null(from)) laplace_start(spec, layout, blocks, data, control, prior) else from
-  has_log <- any(state$groups$is_log)
-  if (is.null(from)) {
-    rounds <- if (noise == "varying" && has_log) constant_rounds else laplace_rounds
-    state <- laplace_search(state, data, control, rounds)
-  }
-  state$constant <- state
-  if (noise == "varying" && has_log && !state$is_over) state <- laplace_search(let_noise_go(state), data, control, laplace_rounds)
+# Trains one member from a random start. A noise that may depend on x is constant in the first rounds: learned together
+# with the mean from random weights it calls everything noise. The state that these end with is kept as `constant`.
+laplace_train <- function(spec, layout, blocks, sets, control, prior) {
+  state <- laplace_start(spec, layout, blocks, sets$train, control, prior)
+  may_vary <- any(state$groups$is_log)
+  state <- laplace_search(state, sets, control, if (may_vary) constant_rounds else laplace_rounds)
+  if (!may_vary || state$is_over) return(state)
+  constant <- state
+  state <- laplace_search(let_noise_go(state), sets, control, laplace_rounds)
+  state$constant <- constant
   state
 }
 
@@ -102,15 +101,15 @@ let_noise_go <- function(state) {
 
 # Rounds of a search for the mode and an update of the hyperparameters at it. Without hidden layers, where the mode is
 # found at once, until these settle.
-laplace_search <- function(state, data, control, rounds) {
+laplace_search <- function(state, sets, control, rounds) {
   if (length(state$spec$layer) == 1) rounds <- linear_rounds
   for (round in seq_len(rounds)) {
     is_last <- round == rounds
-    state <- laplace_mode(state, data, control, if (is_last) 3L * laplace_steps else laplace_steps)
-    state$curvature <- laplace_curvature(state, data, control$threads)
+    state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
+    state$curvature <- laplace_curvature(state, sets$train, control$threads)
     if (state$is_over || is_last) break
     before <- hyperparameters(state)
-    state <- laplace_update(state, data)
+    state <- laplace_update(state, sets$train)
     if (max(abs(hyperparameters(state) - before)) < 1e-8) break
   }
   state
@@ -124,9 +123,9 @@ laplace_spec <- function(state) {
   utils::modifyList(state$spec, list(prior = "by_weight", precision = as.double(precision), center = as.double(state$center)))
 }
 
-laplace_mode <- function(state, data, control, steps) {
-  control$epochs <- steps
-  found <- train_from(state$theta, laplace_spec(state), state$layout, data, NULL, control)
+laplace_mode <- function(state, sets, control, share) {
+  control$epochs <- as.integer(ceiling(share * control$epochs / (laplace_rounds + 2)))
+  found <- train_from(state$theta, laplace_spec(state), state$layout, sets$train, sets$valid, control)
   state$status <- found$status
   state$is_over <- found$status %in% c("interrupted", "callback", "diverged", "error")
   if (all(is.finite(found$theta))) state$theta <- found$theta
@@ -286,7 +285,9 @@ check_laplace <- function(spec, prior) {
   new_prior("by_weight", prior$words, given_sd = prior$sd, given_fan_in = isTRUE(prior$fan_in))
 }
 
-most_laplace <- 5000
+most_laplace <- 5000 # weights; and where "auto" is linearised
+auto_laplace <- 3000
+laplace_members <- 10
 n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
 
 with_precisions <- function(spec) {
@@ -311,12 +312,19 @@ laplace_control <- function(control, says_how) {
   control
 }
 
+# One member, or with `sigma` = "auto" two from one start: with a noise that depends on x, and with a constant one.
 train_laplace <- function(spec, layout, blocks, sets, control, arguments) {
-  state <- laplace_train(spec, layout, blocks, sets$train, control, arguments$prior)
-  trained <- list(theta = state$theta, state = NULL, history = state$history, status = state$status,
-                  epochs = nrow(state$history), best_epoch = nrow(state$history), spec = laplace_spec(state),
-                  blocks = state$blocks, laplace = laplace_record(state, sets$train))
-  with_shares(trained, blocks, sets)
+  state <- laplace_train(spec, layout, blocks, sets, control, arguments$prior)
+  both <- identical(arguments$sigma, "auto") && any(state$groups$is_log) && isTRUE(state$noise_is_free)
+  lapply(c(list(state), if (both) list(state$constant)), laplace_trained, sets)
+}
+
+laplace_trained <- function(state, sets) {
+  steps <- NROW(state$history)
+  trained <- list(theta = state$theta, state = NULL, history = state$history, status = state$status, epochs = steps,
+                  best_epoch = steps, spec = laplace_spec(state), blocks = state$blocks,
+                  laplace = laplace_record(state, sets$train))
+  with_shares(trained, state$blocks, sets)
 }
 
 # What a fit keeps of its posterior: the root, packed by columns, of which weights; and what the evidence found.

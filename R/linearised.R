@@ -196,3 +196,38 @@ two_cavity <- function(s, a) {
   }
   out
 }
+
+# ---- the weights of members
+
+# Members that are stacked by what they say of rows without them.
+has_loo <- function(fit) is_laplace(fit$spec) && length(fit$blocks) == 1 && has_nodes(fit$blocks[[1]])
+
+# A member whose evidence is less than the greatest by more nats per observation has lost its way.
+most_evidence_lost <- 0.4
+# How many times the rows weights like those of the kinds of noise count.
+kinds_count <- 0.2
+
+# Weights that maximise the mean log density of the training rows without themselves: of the two kinds of noise as
+# wholes, whose members are then weighted, too, but drawn to equal weights.
+laplace_weights <- function(fits, train) {
+  y <- training_y(train, fits[[1]]$blocks)
+  rows <- list(x = train$x, offset = train$offset)
+  loo <- vapply(fits, function(f) loo_log_density(f, y, row_data(f, rows)), numeric(nrow(train$x)))
+  use <- if (is.null(train$weights)) rep(TRUE, nrow(loo)) else train$weights > 0
+  use <- use & rowSums(is.na(y)) == 0 & rowSums(!is.finite(loo)) == 0
+  n <- if (is.null(train$weights)) sum(use) else sum(train$weights[use])
+  if (!any(use)) return(rep(1 / length(fits), length(fits)))
+  loo <- pmax(loo[use, , drop = FALSE], least_log_density)
+  case <- train$weights[use]
+  evidence <- vapply(fits, function(f) f$laplace$evidence, 0)
+  good <- which(evidence >= max(evidence) - most_evidence_lost * n)
+  kind <- vapply(fits[good], function(f) all(is.finite(f$spec$precision)), NA)
+  of_kind <- function(k) log_mean_exp(loo[, good[kind == k], drop = FALSE], rep(1 / sum(kind == k), sum(kind == k)))
+  share <- c(mean(kind), mean(!kind))
+  if (all(share > 0)) share <- stacking_weights(cbind(of_kind(TRUE), of_kind(FALSE)), case)
+  prior <- ifelse(kind, share[1] / max(1, sum(kind)), share[2] / max(1, sum(!kind)))
+  out <- numeric(length(fits))
+  out[good] <- stacking_weights(loo[, good, drop = FALSE], case, prior, kinds_count)
+  out
+}
+least_log_density <- -60 # so that no single row decides alone

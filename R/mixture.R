@@ -5,12 +5,12 @@ combinations <- c("auto", "equal", "stack", "evidence")
 
 # The arguments of a mixture, checked; `has_evidence`: its members have a lower bound of the evidence.
 check_mixture_arguments <- function(members, combine, has_evidence) {
-  members <- if (identical(members, "auto")) 1 else check_number(members, "members", 1, most_members, whole = TRUE)
+  if (!identical(members, "auto")) members <- check_number(members, "members", 1, most_members, whole = TRUE)
   check_choice(combine, combinations, "combine")
   if (combine == "evidence" && !has_evidence)
     stop_user(paste("`combine` = \"evidence\" needs members whose posterior has a spread, as those of fit_bayes_nn()",
                     "have but for `posterior` = \"point\": use \"equal\" or \"stack\"."))
-  list(members = members, combine = if (combine == "auto") "equal" else combine)
+  list(members = members, combine = combine)
 }
 
 is_mixture <- function(fit) inherits(fit, "varnn_mixture")
@@ -26,26 +26,38 @@ fit_members <- function(members, combine, ...) {
   keeping_work(fit_or_failure(trained_mixture(members, combine, ...)))
 }
 
+# The arguments of a model with what "auto" means in it: one member of equal weight, or as the model says.
+with_members <- function(model, members = 1, combine = "equal") {
+  if (identical(model$members, "auto")) model$members <- members
+  if (model$combine == "auto") model$combine <- combine
+  model
+}
+
 trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
   check_members_memory(members, spec_layout(spec)$n_par, row_property("optimizer", control$optimizer, "slots"))
-  one_more <- function(train, control) {
-    trained_model(class, spec, blocks, train, arguments, control, call, keep_data)
+  from_start <- function(train, control) {
+    trained_models(class, spec, blocks, train, arguments, control, call, keep_data)
   }
+  one_more <- function(...) from_start(...)[[1]]
   seeds <- fits <- list()
-  for (k in seq_len(members)) {
+  tried <- 0
+  while (tried < members) {
     seed <- use_seed(NULL)$seed
-    fit <- quiet_member(one_more(train, control), first = !length(fits))
+    found <- quiet_member(from_start(train, control), first = !length(fits))
+    found <- utils::head(found, members - tried)
+    tried <- tried + length(found)
+    fit <- found[[1]]
     if (!length(fits)) control <- settled_control(control, fit$control)
     is_over <- was_interrupted() || fit$stop_reason %in% c("interrupted", "error")
     is_bad <- length(fits) && is_over || fit$stop_reason == "diverged"
-    if (is_bad && k == members && !length(fits)) return(all_diverged(fit, members))
+    if (is_bad && tried == members && !length(fits)) return(all_diverged(fit, members))
     if (!is_bad) {
-      fits <- c(fits, list(fit))
-      seeds <- c(seeds, list(seed))
+      fits <- c(fits, found)
+      seeds <- c(seeds, list(seed)[rep(1, length(found))])
     }
     if (is_over) break
   }
-  tell_dropped(k - length(fits), members - k)
+  tell_dropped(tried - length(fits), members - tried)
   weights <- member_weights(fits, combine, seeds, train, control, one_more)
   new_mixture(fits, weights)
 }
@@ -111,6 +123,7 @@ member_weights <- function(fits, combine, seeds, train, control, one_more) {
   if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()
+  if (all(vapply(fits, has_loo, NA)) && !length(train$held_out)) return(laplace_weights(fits, train))
   weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
   if (!is.null(weights)) return(weights)
   if (is.null(work$failure))
@@ -189,19 +202,21 @@ held_out_density <- function(fit, train, rows) {
 # The weights w of the simplex that maximise the mean of log(sum_k w_k p_k), p [rows, members] given by its log, by the
 # EM algorithm, w_k <- w_k g_k with the slopes g_k = mean(p_k / sum_j w_j p_j). The function is concave: no w is better
 # by more than max(g) - 1.
-stacking_weights <- function(log_density, case_weights = NULL) {
+# With a prior these are the mode under a Dirichlet distribution, as if `count` times the rows had been shared out by it.
+stacking_weights <- function(log_density, case_weights = NULL, prior = NULL, count = 0) {
   most_steps <- 10000
   enough <- 1e-10
   top <- do.call(pmax, lapply(seq_len(ncol(log_density)), function(k) log_density[, k]))
   use <- is.finite(top)
   case <- if (is.null(case_weights)) rep(1, sum(use)) else case_weights[use]
-  w <- rep(1 / ncol(log_density), ncol(log_density))
+  w <- if (is.null(prior)) rep(1 / ncol(log_density), ncol(log_density)) else prior
   if (!any(case > 0)) return(w)
   p <- exp(log_density[use, , drop = FALSE] - top[use])
   for (step in seq_len(most_steps)) {
     slope <- drop(crossprod(p, case / drop(p %*% w))) / sum(case)
-    if (max(slope) - 1 < enough) break
-    w <- w * slope
+    new <- if (count > 0) (w * slope + count * prior) / (1 + count) else w * slope
+    if (if (count > 0) max(abs(new - w)) < enough else max(slope) - 1 < enough) break
+    w <- new
   }
   w / sum(w)
 }
@@ -272,6 +287,8 @@ check_mixture <- function(fit) {
 # The eta that stands for the weighted mean of responses, of the eta of the members.
 mean_eta <- function(blocks, etas, weights) {
   if (!nrow(etas[[1]])) return(etas[[1]])
+  etas <- etas[weights > 0]
+  weights <- weights[weights > 0]
   columns <- block_slices(blocks, eta_rows)
   all <- array(unlist(etas), c(dim(etas[[1]]), length(etas)))
   out <- etas[[1]]
