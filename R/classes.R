@@ -32,11 +32,11 @@ plain_values <- function(v, what) {
   stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
 }
 
-# An array with plain numbers as its dimensions: these may have names or a class.
+# A value with plain numbers as its dimensions and words as its names: these may have names or a class themselves.
 with_plain_dim <- function(v) {
   kept <- attributes(v)
-  if (is.null(attributes(kept$dim))) return(v)
-  kept$dim <- plain(kept$dim)
+  if (is.null(attributes(kept$dim)) && is.null(attributes(kept$names))) return(v)
+  for (name in intersect(c("dim", "names"), names(kept))) kept[[name]] <- plain(kept[[name]])
   `attributes<-`(v, kept)
 }
 
@@ -151,13 +151,14 @@ plain_column <- function(v, name, what, n) {
   if (is.null(v) || NROW(v) != n)
     stop_user("Column `%s` of %s has %d values, and there are %d rows.", name, what, NROW(v), n)
   if (is.data.frame(v)) return(plain_frame(v, sprintf("column `%s` of %s", name, what)))
-  if (!is.factor(v)) return(v)
-  levels <- attr(v, "levels")
-  if (!is.null(attributes(levels))) attr(v, "levels") <- plain(levels)
-  if (!is_well_formed(v))
-    stop_user("Column `%s` of %s is a factor whose codes or levels are malformed: make it anew with factor().", name,
-              what)
-  v
+  if (is.factor(v)) plain_factor(v, sprintf("Column `%s` of %s", name, what)) else v
+}
+
+plain_factor <- function(f, what) {
+  levels <- attr(f, "levels")
+  if (!is.null(attributes(levels))) attr(f, "levels") <- plain(levels)
+  if (is_well_formed(f)) return(f)
+  stop_user("%s is a factor whose codes or levels are malformed: make it anew with factor().", what)
 }
 
 # Whether the methods of a vector's class can tell its length and which of its values are missing.
@@ -201,7 +202,7 @@ response_values <- function(y, name) {
     return(y)
   }
   y <- plain_values(y, sprintf("The response `%s`", name))
-  if (is.raw(y) || is.complex(y))
+  if (is.raw(y) || is.complex(y) || is.list(y))
     stop_user("The response `%s` must be numeric, logical, a factor or character, not %s.", name, typeof(y))
   if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
 }

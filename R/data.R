@@ -30,7 +30,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
-  frame
+  plain_frame(frame, "the data")
 }
 
 frame_data <- function(data) {

@@ -293,3 +293,13 @@ test_that("columns of one name are read by their places where the model has no n
   twins <- stats::setNames(mtcars[2:3], c("a", "a"))
   expect_equal(unname(predict(fit, twins)), unname(predict(fit, x)))
 })
+
+test_that("factors and names that are malformed are seen without a data frame, too", {
+  y <- cos(1:9)
+  g <- structure(rep(1:3, 3), levels = "a", class = "factor")
+  expect_refused(fit_nn(y ~ g, hidden = 1, epochs = 1), "malformed")
+  expect_refused(fit_ae(~ y + g, hidden = 1, latent = 1, epochs = 1), "Column `g` of the data is a factor whose codes")
+  g <- structure(factor(rep(1:3, 3)), names = structure(letters[1:9], class = "POSIXlt"))
+  expect_silent(fit_ae(~ y + g, hidden = 1, latent = 1, epochs = 1))
+  expect_silent(fit_nn(cbind(a = 1:9), g, hidden = 1, epochs = 1))
+})
