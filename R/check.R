@@ -41,7 +41,7 @@ quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 
 # The name nearest to what was typed, or nothing when all are far.
 closest <- function(name, known) {
-  if (!length(known) || !validUTF8(name)) return(character())
+  if (!length(known) || is.na(name) || !validUTF8(name)) return(character())
   begins <- startsWith(tolower(known), tolower(name))
   if (nzchar(name) && sum(begins) == 1) return(known[begins])
   distance <- utils::adist(name, known, ignore.case = TRUE)[1, ]
@@ -53,6 +53,21 @@ did_you_mean <- function(name, known) {
   if (length(near) && !is.na(near)) sprintf("; did you mean \"%s\"?", near) else ""
 }
 
+# An atomic vector without a class, dimensions and names.
+plain <- function(x) as.vector(unclass(x))
+
+# Numbers as plain ones; NULL of what are none, or mean something else.
+plain_numbers <- function(x) if (every(is.numeric(x), is_plain_vector(x))) plain(x)
+
+# The names of a value, plain; NULL: it has none.
+plain_names <- function(x) {
+  names <- attr(x, "names")
+  if (!is.null(names)) plain(names)
+}
+
+# Words, as of a family, and their names.
+plain_words <- function(x) if (is.character(x)) stats::setNames(plain(x), plain_names(x)) else x
+
 # Whether all hold, looking no further than the first that does not.
 every <- function(...) {
   for (i in seq_len(...length())) if (!isTRUE(...elt(i))) return(FALSE)
@@ -60,7 +75,8 @@ every <- function(...) {
 }
 
 check_number <- function(x, name, low = -Inf, high = Inf, whole = FALSE, above = FALSE, below = FALSE) {
-  v <- if (every(is.numeric(x), is_plain_vector(x), length(x) == 1)) as.double(as.vector(x)) else NA
+  v <- plain_numbers(x)
+  v <- if (length(v) == 1) as.double(v) else NA
   is_right <- every(is.finite(v), if (above) v > low else v >= low, if (below) v < high else v <= high,
                     !whole || v == round(v))
   if (is_right) return(v)
@@ -81,15 +97,21 @@ range_words <- function(low, high, above, below) {
 }
 
 check_flag <- function(x, name) {
-  if (is.logical(x) && length(x) == 1 && !is.na(x)) return(x)
+  v <- if (is.logical(x) && is_plain_vector(x)) plain(x)
+  if (length(v) == 1 && !is.na(v)) return(v)
   stop_user("`%s` must be TRUE or FALSE, not %s.", name, shown(x))
 }
 
 check_choice <- function(x, choices, name) {
   is_word <- every(is.character(x), !is.object(x), length(x) == 1, !is.na(x))
-  if (is_word && x %in% choices) return(x)
-  hint <- if (is_word) did_you_mean(x, choices) else ""
+  if (is_word && x %in% choices) return(plain(x))
+  hint <- if (is_word) did_you_mean(plain(x), choices) else ""
   stop_user("`%s` must be one of %s, not %s%s", name, quoted(choices), shown(x), if (nzchar(hint)) hint else ".")
+}
+
+# A number that set.seed() takes, or NULL.
+check_seed <- function(seed) {
+  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
 }
 
 # Arguments that no parameter took: an error that names the closest known one.

@@ -15,7 +15,8 @@ is_plain_vector <- function(v) {
   if (is.null(class)) return(TRUE)
   if (has_value_labels(v)) return(FALSE)
   if (isS4(v) || typeof(v) == "list") return(FALSE)
-  is.character(v) || all(class %in% plain_classes) || is.matrix(v) && !any(class %in% measured_classes)
+  is_matrix <- length(attr(v, "dim")) == 2
+  is.character(v) || all(class %in% plain_classes) || is_matrix && !any(class %in% measured_classes)
 }
 
 # A factor in disguise, or numbers among which some mean that they are missing.
@@ -27,14 +28,16 @@ has_value_labels <- function(v) {
 # The values of a vector or matrix as R's own types; `what` names it in an error.
 plain_values <- function(v, what) {
   if (inherits(v, "integer64")) return(integer64_values(v))
-  if (is_plain_vector(v)) return(with_plain_dim(v))
+  if (is_plain_vector(v)) return(with_plain_dim(if (is.factor(v)) v else unclass(v)))
   stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
 }
 
-# An array with plain numbers as its dimensions: these may have names or a class.
+# A value with plain numbers as its dimensions and words as its names: these may have names or a class themselves.
 with_plain_dim <- function(v) {
-  if (is.null(attributes(dim(v)))) return(v)
-  array(v, as.vector(unclass(dim(v))), dimnames(v))
+  kept <- attributes(v)
+  if (is.null(attributes(kept$dim)) && is.null(attributes(kept$names))) return(v)
+  for (name in intersect(c("dim", "names"), names(kept))) kept[[name]] <- plain(kept[[name]])
+  `attributes<-`(v, kept)
 }
 
 class_hint <- function(v) {
@@ -49,6 +52,7 @@ column_what <- function(name, where = "") sprintf("Column `%s`%s", name, where)
 
 # bit64 keeps 64-bit integers in the bits of doubles; the least of them is NA. Exact up to 2^53.
 integer64_values <- function(v) {
+  if (!is.double(v)) return(unclass(v))
   piece <- 1e7
   bits <- as.vector(unclass(v))
   out <- v
@@ -124,29 +128,60 @@ as_frame <- function(x, what) {
   refuse <- function(...) stop_user("%s must be a data frame, not %s.", what, shown(x))
   is_like <- is.matrix(x) || is.list(x) && is.null(oldClass(x))
   if (!is.data.frame(x)) x <- if (is_like) tryCatch(suppressWarnings(as.data.frame(x)), error = refuse) else refuse()
-  check_frame(x, what)
-  x
+  plain_frame(x, what)
 }
 
-# Columns that R's own functions make have a value for each row, and factors a level for each code.
-check_frame <- function(x, what) {
-  n <- nrow(x)
-  if (length(names(x)) != length(x) || anyNA(names(x))) stop_user("The columns of %s must have names.", what)
-  for (j in seq_along(x)) {
-    v <- .subset2(x, j)
-    if (is.null(v) || NROW(v) != n)
-      stop_user("Column `%s` of %s has %d values, and there are %d rows.", names(x)[j], what, NROW(v), n)
-    if (is.data.frame(v)) check_frame(v, sprintf("column `%s` of %s", names(x)[j], what))
-    if (is.factor(v) && !is_well_formed(v))
-      stop_user("Column `%s` of %s is a factor whose codes or levels are malformed: make it anew with factor().",
-                names(x)[j], what)
-  }
+# A data frame, named `what` in an error, as R's own functions make it: its names, those of its rows and the levels of
+# its factors are words and no more, each of its columns has a value for each row, and each code a level.
+plain_frame <- function(x, what) {
+  if (!is.list(x)) stop_user("%s must be a data frame, not %s.", what, shown(unclass(x)))
+  kept <- attributes(x)
+  kept$names <- plain_names(x)
+  kept$row.names <- plain(.row_names_info(x, 0L)) # as they are kept, where they are numbers
+  if (length(kept$names) != length(x) || anyNA(kept$names)) stop_user("The columns of %s must have names.", what)
+  columns <- lapply(seq_along(x), function(j) plain_column(.subset2(x, j), kept$names[j], what, nrow(x)))
+  `attributes<-`(columns, kept)
+}
+
+plain_column <- function(v, name, what, n) {
+  v <- with_plain_dim(v)
+  if (!is_what_it_says(v))
+    stop_user("Column `%s` of %s is of class \"%s\", but is not made as that class has it: make it anew.", name, what,
+              class(v)[1])
+  if (is.null(v) || NROW(v) != n)
+    stop_user("Column `%s` of %s has %d values, and there are %d rows.", name, what, NROW(v), n)
+  if (is.data.frame(v)) return(plain_frame(v, sprintf("column `%s` of %s", name, what)))
+  if (is.factor(v)) plain_factor(v, sprintf("Column `%s` of %s", name, what)) else v
+}
+
+plain_factor <- function(f, what) {
+  levels <- attr(f, "levels")
+  if (!is.null(attributes(levels))) attr(f, "levels") <- plain(levels)
+  if (is_well_formed(f)) return(f)
+  stop_user("%s is a factor whose codes or levels are malformed: make it anew with factor().", what)
+}
+
+# Whether the methods of a vector's class can tell its length and which of its values are missing.
+is_what_it_says <- function(v) {
+  if (is.data.frame(v)) return(is.list(v))
+  if (!is.object(v) || is.factor(v)) return(TRUE)
+  answers <- function() is.numeric(length(v)) && is.logical(anyNA(v))
+  tryCatch(answers(), error = function(e) FALSE, warning = function(w) FALSE)
 }
 
 is_well_formed <- function(f) {
   codes <- unclass(f)
   every(is.integer(codes), is.character(levels(f)), !anyDuplicated(levels(f)), !anyNA(levels(f)),
         all(is.na(codes)) || min(codes, na.rm = TRUE) >= 1 && max(codes, na.rm = TRUE) <= nlevels(f))
+}
+
+# The matrix of a data frame's columns, or of those that are among `names`; each is what R's own types have.
+matrix_of_frame <- function(x, what, names = NULL) {
+  x <- plain_frame(x, what)
+  if (!is.null(names)) x <- x[intersect(names, names(x))]
+  x <- without_integer64(x)
+  for (j in seq_along(x)) plain_values(.subset2(x, j), column_what(names(x)[j], paste(" of", what)))
+  as.matrix(x)
 }
 
 # An error where a column is itself a matrix or a data frame; `name` is the argument's.
@@ -161,13 +196,13 @@ check_no_nesting <- function(x, name) {
 # A response as training has it: each column of R's own types, an array of one dimension as a vector.
 response_values <- function(y, name) {
   if (is.data.frame(y)) {
-    check_frame(y, sprintf("`%s`", name))
+    y <- plain_frame(y, sprintf("`%s`", name))
     check_no_nesting(y, name)
     y[] <- Map(response_values, as.list(y), names(y))
     return(y)
   }
   y <- plain_values(y, sprintf("The response `%s`", name))
-  if (is.raw(y) || is.complex(y))
+  if (is.raw(y) || is.complex(y) || is.list(y))
     stop_user("The response `%s` must be numeric, logical, a factor or character, not %s.", name, typeof(y))
   if (length(dim(y)) == 1) stats::setNames(as.vector(y), names(y)) else y
 }

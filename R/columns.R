@@ -44,8 +44,7 @@ columns_from_frame <- function(frame) {
 }
 
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
-  check_columns_x(x)
-  x <- with_plain_dim(x)
+  x <- columns_of_x(x)
   weights <- check_present(check_weights(weights, nrow(x)), na.action)
   omitted <- omitted_rows(x, 0, weights, if (is.null(na.action)) stats::na.pass else na.action)
   if (length(omitted)) {
@@ -62,8 +61,8 @@ check_present <- function(weights, na.action = NULL) {
   weights
 }
 
-check_columns_x <- function(x) {
-  if (is.data.frame(x)) check_frame(x, "`x`")
+columns_of_x <- function(x) {
+  x <- if (is.data.frame(x)) plain_frame(x, "`x`") else if (is.matrix(x)) plain_values(x, "`x`") else x
   if (is.data.frame(x)) for (j in seq_along(x)) check_column_class(column_values(x, j), names(x)[j])
   if (!is.data.frame(x) && !(is.matrix(x) && (is.numeric(x) || is.logical(x))))
     stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
@@ -72,6 +71,7 @@ check_columns_x <- function(x) {
   names <- colnames(x)
   if (is.data.frame(x) && anyDuplicated(names)) stop_user("`x` has two columns named `%s`.",
                                                           names[duplicated(names)][1])
+  x
 }
 
 column_names <- function(data) {
@@ -408,7 +408,7 @@ are_column_names <- function(columns, design, blocks) {
 
 column_types <- c("double", "integer", "logical", "factor", "character")
 
-is_one_of <- function(x, known) every(is.character(x), length(x) == 1, x %in% known)
+is_one_of <- function(x, known) every(is.character(x), !is.object(x), length(x) == 1, x %in% known)
 
 column_rules <- list(
   name = function(x, c) is_one_of(x, x),

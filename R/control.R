@@ -89,20 +89,20 @@
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
                        momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,
                        precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL) {
-  check_choice(optimizer, optimizers(), "optimizer")
-  check_choice(schedule, registry()$schedule, "schedule")
-  check_choice(precision, c("double", "single"), "precision")
-  check_choice(rng, c("R", "fast"), "rng")
-  check_flag(verbose, "verbose")
-  check_unless(NULL, epochs, "epochs", 0, 1e8, whole = TRUE)
-  check_unless(NULL, batch_size, "batch_size", 1, whole = TRUE)
-  check_unless(NULL, learn_rate, "learn_rate", 0, 1e100, above = TRUE)
-  check_number(momentum, "momentum", 0, 1, below = TRUE)
-  if (!is.null(clip_norm)) check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
-  check_unless(Inf, patience, "patience", 1, whole = TRUE)
-  check_number(starts, "starts", 1, 1e6, whole = TRUE)
-  check_number(threads, "threads", 1, 1024, whole = TRUE)
-  check_validation(validation)
+  optimizer <- check_choice(optimizer, optimizers(), "optimizer")
+  schedule <- check_choice(schedule, registry()$schedule, "schedule")
+  precision <- check_choice(precision, c("double", "single"), "precision")
+  rng <- check_choice(rng, c("R", "fast"), "rng")
+  verbose <- check_flag(verbose, "verbose")
+  epochs <- check_unless(NULL, epochs, "epochs", 0, 1e8, whole = TRUE)
+  batch_size <- check_unless(NULL, batch_size, "batch_size", 1, whole = TRUE)
+  learn_rate <- check_unless(NULL, learn_rate, "learn_rate", 0, 1e100, above = TRUE)
+  momentum <- check_number(momentum, "momentum", 0, 1, below = TRUE)
+  if (!is.null(clip_norm)) clip_norm <- check_unless(Inf, clip_norm, "clip_norm", 0, 1e300, above = TRUE)
+  patience <- check_unless(Inf, patience, "patience", 1, whole = TRUE)
+  starts <- check_number(starts, "starts", 1, 1e6, whole = TRUE)
+  threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
+  validation <- check_validation(validation)
   check_callback(callback)
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
@@ -112,9 +112,9 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
 }
 
 # The arguments that a user has given to nn_control(), or in a list in its place.
-given_in <- function(control) if (inherits(control, "varnn_control")) attr(control, "given") else names(control)
+given_in <- function(control) if (inherits(control, "varnn_control")) attr(control, "given") else plain_names(control)
 
-check_unless <- function(value, x, ...) if (!identical(x, value)) check_number(x, ...)
+check_unless <- function(value, x, ...) if (identical(x, value)) x else check_number(x, ...)
 
 check_callback <- function(callback) {
   if (is.null(callback)) return(invisible())
@@ -127,12 +127,12 @@ check_callback <- function(callback) {
 most_held_out <- 1e8
 
 check_validation <- function(x) {
-  if (is.list(x)) return(invisible(x))
-  is_share <- every(is.numeric(x), is_plain_vector(x), length(x) == 1, is.finite(x), x >= 0, x < 1)
-  is_rows <- every(is.numeric(x), is_plain_vector(x), length(x) >= 1, length(x) <= most_held_out, !anyNA(x),
-                   all(x >= 1 & x == round(x)))
-  if (!is_share && !is_rows)
-    stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
+  if (is.list(x)) return(x)
+  v <- plain_numbers(x)
+  is_share <- every(length(v) == 1, is.finite(v), v >= 0, v < 1)
+  is_rows <- every(length(v) >= 1, length(v) <= most_held_out, !anyNA(v), all(v >= 1 & v == round(v)))
+  if (is_share || is_rows) return(v)
+  stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
 }
 
 # The control that a fit uses: `control` with what was given directly. `names` are those of `given`, which is not
@@ -141,8 +141,9 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
   known <- c(names(formals(nn_control)), setdiff(fit_arguments, c("...", "x")))
   check_known_names(names, n_given, known)
   if (!inherits(control, "varnn_control")) {
-    if (!is.list(control) || is.data.frame(control) || length(control) && is.null(names(control)))
+    if (!is.list(control) || is.object(control) || length(control) && is.null(names(control)))
       stop_user("`control` must be made by nn_control(), not %s.", shown(control))
+    control <- stats::setNames(as.list(control), plain_names(control))
     check_known(control, names(formals(nn_control)))
     control <- do.call(nn_control, control, quote = TRUE)
   }

@@ -30,11 +30,11 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
-  frame
+  plain_frame(frame, "the data")
 }
 
 frame_data <- function(data) {
-  if (is.data.frame(data)) check_frame(data, "`data`")
+  if (is.data.frame(data)) data <- plain_frame(data, "`data`")
   without_integer64(data)
 }
 
@@ -48,7 +48,8 @@ frame_hint <- function(e) {
 check_frame_arguments <- function(call, envir) {
   value <- function(name, data = NULL) {
     if (is.null(call[[name]])) return(NULL)
-    tryCatch(eval(call[[name]], data, envir), error = function(e) stop_user("`%s`: %s", name, conditionMessage(e)))
+    tryCatch(with_plain_dim(eval(call[[name]], data, envir)),
+             error = function(e) stop_user("`%s`: %s", name, conditionMessage(e)))
   }
   check <- function(is_right, name, what, given) {
     if (!is.null(given) && !is_right) stop_user("`%s` must be %s, not %s.", name, what, shown(given))
@@ -125,12 +126,14 @@ coded <- function(terms, frame, contrasts) {
 # The columns of a model matrix without its intercept; a term made of factors alone gives dummies.
 # Contrasts that would be passed over are mistakes.
 check_contrasts <- function(contrasts, factors) {
-  if (is.null(contrasts)) return(invisible())
+  if (is.null(contrasts)) return(NULL)
   if (!is.list(contrasts) || is.null(names(contrasts)) || is.object(contrasts))
     stop_user("`contrasts` must be a list named by factors, such as list(x = \"contr.sum\"), not %s.", shown(contrasts))
-  unknown <- setdiff(names(contrasts), factors)
+  names <- plain_names(contrasts)
+  unknown <- setdiff(names, factors)
   if (length(unknown)) stop_user("`contrasts` has `%s`, which is no factor of the formula%s", unknown[1],
                                  if (nzchar(hint <- did_you_mean(unknown[1], factors))) hint else ".")
+  stats::setNames(as.list(contrasts), names)
 }
 
 discrete_variables <- function(terms) {
@@ -141,8 +144,7 @@ discrete_variables <- function(terms) {
 frame_matrix <- function(terms, frame, contrasts) {
   if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
   is_factor <- discrete_variables(terms)
-  check_contrasts(contrasts, is_factor)
-  x <- coded(terms, frame, contrasts)
+  x <- coded(terms, frame, check_contrasts(contrasts, is_factor))
   assign <- attr(x, "assign")
   factors <- attr(terms, "factors")
   of_factors <- apply(factors > 0, 2, function(uses) all(rownames(factors)[uses] %in% is_factor))
@@ -174,7 +176,7 @@ check_predictor <- function(v, name, levels) {
 
 data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL) {
   y <- response_values(check_y(y), "y")
-  if (is.data.frame(x)) check_frame(x, "`x`")
+  if (is.data.frame(x)) x <- plain_frame(x, "`x`")
   x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
@@ -243,7 +245,7 @@ omitted_rows <- function(x, y, weights, na.action) {
 na_name <- function(f) {
   known <- list(na.omit = stats::na.omit, na.exclude = stats::na.exclude, na.pass = stats::na.pass,
                 na.fail = stats::na.fail)
-  if (is.character(f) && length(f) == 1 && f %in% names(known)) return(f)
+  if (is_one_of(f, names(known))) return(plain(f))
   found <- names(known)[vapply(known, identical, NA, f)]
   if (length(found)) found else stop_user("`na.action` must be na.omit, na.exclude, na.pass or na.fail.")
 }
@@ -345,13 +347,7 @@ check_new_levels <- function(xlevels, newdata) {
 
 matrix_rows <- function(design, newdata) {
   p <- length(design$columns)
-  if (is.data.frame(newdata)) {
-    check_frame(newdata, "`newdata`")
-    columns <- if (is.null(design$names)) names(newdata) else intersect(design$names, names(newdata))
-    newdata <- without_integer64(newdata[columns])
-    for (name in columns) plain_values(newdata[[name]], column_what(name, " of `newdata`"))
-    newdata <- as.matrix(newdata)
-  }
+  if (is.data.frame(newdata)) newdata <- matrix_of_frame(newdata, "`newdata`", design$names)
   if (is.numeric(newdata) && is.null(dim(newdata)))
     stop_user("`newdata` must be a matrix of %d columns, not a vector; for one row: matrix(x, 1).", p)
   if (is.matrix(newdata)) newdata <- plain_values(newdata, "`newdata`")

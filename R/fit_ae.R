@@ -124,7 +124,7 @@ ae_arguments <- function(hidden, latent, activation, family, penalty, noise, spa
   if (tied && !identical(hidden$decoder, rev(hidden$encoder)))
     stop_user("`tied` weights need a decoder that mirrors the encoder: give `hidden` as one vector.")
   list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
-       activation = check_coder_activation(activation, hidden), family = family,
+       activation = check_coder_activation(activation, hidden), family = plain_words(family),
        penalty = check_number(penalty, "penalty", 0, 1e100), noise = check_noise(noise),
        sparsity = check_number(sparsity, "sparsity", 0, 1e99),
        contractive = check_number(contractive, "contractive", 0, 1e90), tied = tied,
@@ -145,7 +145,7 @@ check_coder_hidden <- function(hidden) {
 # Of the encoder as given, of the decoder in reverse, or the one name for all.
 check_coder_activation <- function(activation, hidden) {
   n <- length(hidden$encoder)
-  check_activation(activation, n)
+  activation <- check_activation(activation, n)
   if (length(activation) > 1 && length(hidden$decoder) != n)
     stop_user("`activation` must be one name where the decoder does not mirror the encoder.")
   list(encoder = rep_len(activation, n), decoder = rev(rep_len(activation, length(hidden$decoder))))
@@ -155,12 +155,13 @@ noise_kinds <- c(gaussian = "noise", masking = "mask")
 
 # A layer for the noise on the input, or NULL.
 check_noise <- function(noise) {
-  kind <- if (is.null(names(noise))) "gaussian" else names(noise)[1]
-  if (length(noise) != 1 || !kind %in% names(noise_kinds))
+  v <- plain_numbers(noise)
+  kind <- if (is.null(plain_names(noise))) "gaussian" else plain_names(noise)[1]
+  if (length(v) != 1 || !kind %in% names(noise_kinds))
     stop_user("`noise` must be a standard deviation such as 0.1, or a rate as in c(masking = 0.2), not %s.",
               shown(noise))
   what <- sprintf("noise%s", if (kind == "masking") "` = c(masking = ) of `noise" else "")
-  noise <- check_number(unname(noise), what, 0, if (kind == "masking") 1 else 1e90, below = TRUE)
+  noise <- check_number(v, what, 0, if (kind == "masking") 1 else 1e90, below = TRUE)
   if (noise > 0) list(layer(noise_kinds[[kind]], setting = noise))
 }
 
@@ -185,7 +186,7 @@ tied_layers <- function(dense, activation) {
 }
 
 ae_train <- function(train, model, control, call, keep_data) {
-  check_keep_data(keep_data)
+  keep_data <- check_keep_data(keep_data)
   train <- hold_out(train, control$validation, train$n)
   train <- add_columns(train, model$family, model$standardize, if (model$loss == "huber") "huber" else "gaussian")
   if (model$tied) train <- without_indicators(train)
@@ -338,7 +339,7 @@ fitted.varnn_ae <- function(object, ...) {
 residuals.varnn_ae <- function(object, type = "response", ...) {
   check_fit(object)
   check_dots_empty(..., known = "type")
-  check_choice(type, c("response", "standardized"), "type")
+  type <- check_choice(type, c("response", "standardized"), "type")
   coder_residuals(object, type, NULL)
 }
 

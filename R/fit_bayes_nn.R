@@ -176,10 +176,10 @@ training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "mome
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                             sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
-  check_choice(posterior, c("auto", registry()$posterior), "posterior")
-  check_choice(estimator, c("auto", registry()$estimator), "estimator")
-  check_choice(kl, c("exact", "mc"), "kl")
-  list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
+  posterior <- check_choice(posterior, c("auto", registry()$posterior), "posterior")
+  estimator <- check_choice(estimator, c("auto", registry()$estimator), "estimator")
+  kl <- check_choice(kl, c("exact", "mc"), "kl")
+  list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = plain_words(family),
        prior = check_prior(prior), posterior = posterior,
        rank = check_number(rank, "rank", 1, 1000, whole = TRUE), estimator = estimator, kl = kl,
        mc_samples = check_number(mc_samples, "mc_samples", 1, 1e6, whole = TRUE), sigma = check_noise_sd(sigma),
@@ -187,12 +187,13 @@ bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, 
 }
 
 check_rotate <- function(rotate, standardize, posterior) {
-  if (identical(rotate, "auto") || isFALSE(rotate)) return(rotate)
-  if (!isTRUE(rotate)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
+  way <- if (every(is.atomic(rotate), is_plain_vector(rotate))) plain(rotate)
+  if (identical(way, "auto") || isFALSE(way)) return(way)
+  if (!isTRUE(way)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
   if (!standardize) stop_user("`rotate` = TRUE is of standardised inputs: it needs `standardize` = TRUE.")
   if (posterior != "auto" && !has_moments(list(posterior = posterior)))
     stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\" or \"last_layer\", not \"%s\".", posterior)
-  rotate
+  way
 }
 
 # Its square, and what it is divided by, are finite.
@@ -207,7 +208,7 @@ check_noise_sd <- function(sigma) {
 
 # Training data and arguments to a fit.
 bayes_train <- function(train, model, control, says_how, call, keep_data) {
-  check_keep_data(keep_data)
+  keep_data <- check_keep_data(keep_data)
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
   train <- hold_out(train, control$validation)

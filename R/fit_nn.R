@@ -188,7 +188,7 @@ fit_nn.matrix <- fit_nn.data.frame
 # The arguments that shape the network, checked.
 nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_norm, standardize) {
   hidden <- check_hidden(hidden)
-  list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = family,
+  list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = plain_words(family),
        penalty = check_number(penalty, "penalty", 0, 1e100), dropout = check_dropout(dropout, length(hidden)),
        layer_norm = check_flag(layer_norm, "layer_norm"), standardize = check_flag(standardize, "standardize"))
 }
@@ -196,6 +196,7 @@ nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_nor
 check_hidden <- function(hidden) {
   if (length(hidden) > 1000) stop_user("`hidden` has %d layers, and a model has 1000 at most.", length(hidden))
   is_number <- is.null(hidden) || is.numeric(hidden) && !is.object(hidden)
+  if (is_number) hidden <- plain(hidden)
   if (is_number && (!length(hidden) || identical(as.double(hidden), 0))) return(integer())
   if (!is_number || !all(is_size(hidden)))
     stop_user("`hidden` must be the numbers of units of the hidden layers, such as c(32, 16), or 0 for none, not %s%s.",
@@ -207,23 +208,25 @@ check_hidden <- function(hidden) {
 is_size <- function(x) !is.na(x) & x >= 1 & x <= 1e8 & x == round(x)
 
 check_activation <- function(activation, n_layers) {
-  if (!is.character(activation) || !length(activation) %in% c(1, n_layers))
+  names <- if (is.character(activation)) plain(activation)
+  if (is.null(names) || !length(names) %in% c(1, n_layers))
     stop_user("`activation` must be one name from activations(), or one for each hidden layer, not %s.",
               shown(activation))
-  for (a in activation) check_choice(a, activations(), "activation")
-  activation
+  for (name in names) check_choice(name, activations(), "activation")
+  names
 }
 
 check_dropout <- function(dropout, n_layers) {
-  if (!is.numeric(dropout) || !length(dropout) %in% c(1, n_layers) || anyNA(dropout) || any(dropout < 0 | dropout >= 1))
+  rates <- plain_numbers(dropout)
+  if (!every(!is.null(rates), length(rates) %in% c(1, n_layers), all(rates >= 0 & rates < 1)))
     stop_user("`dropout` must be a rate of at least 0 and below 1, or one for each hidden layer, not %s.",
               shown(dropout))
-  dropout
+  rates
 }
 
 # Training data and arguments to a fit.
 nn_train <- function(train, model, control, says_how, call, keep_data) {
-  check_keep_data(keep_data)
+  keep_data <- check_keep_data(keep_data)
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)

@@ -128,8 +128,9 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, m
   kl <- check_choice(kl, c("exact", "mc"), "kl")
   whole <- function(x, name, low) as.integer(check_number(x, name, low, 1e6, whole = TRUE))
   model <- list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
-                activation = check_coder_activation(activation, hidden), family = family, sigma = check_sigma(sigma),
-                beta = check_number(beta, "beta", 0, 1e6), kl = kl, mc_samples = whole(mc_samples, "mc_samples", 1),
+                activation = check_coder_activation(activation, hidden), family = plain_words(family),
+                sigma = check_sigma(sigma), beta = check_number(beta, "beta", 0, 1e6), kl = kl,
+                mc_samples = whole(mc_samples, "mc_samples", 1),
                 kl_warmup = whole(kl_warmup, "kl_warmup", 0), free_bits = check_number(free_bits, "free_bits", 0, 1e6),
                 importance = whole(importance, "importance", 1),
                 standardize = check_flag(standardize, "standardize"))
@@ -140,11 +141,12 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, m
 }
 
 check_sigma <- function(sigma) {
-  if (is.numeric(sigma) && is_plain_vector(sigma) && length(sigma)) {
-    if (length(sigma) > 1 && is.null(names(sigma)))
+  v <- plain_numbers(sigma)
+  if (length(v)) {
+    if (length(v) > 1 && is.null(attr(sigma, "names")))
       stop_user("`sigma` of several numbers needs the names of their columns.")
-    for (one in unname(sigma)) check_positive(one, "sigma", least_sigma)
-    return(sigma)
+    for (one in v) check_positive(one, "sigma", least_sigma)
+    return(stats::setNames(v, plain_names(sigma)))
   }
   if (is.character(sigma)) return(check_choice(sigma, c("learned", "each", "hetero"), "sigma"))
   stop_user("`sigma` must be \"learned\", \"each\", \"hetero\" or a number above 0, not %s.", shown(sigma))
@@ -158,7 +160,7 @@ vae_objective <- function(model) {
 }
 
 vae_train <- function(train, model, control, call, keep_data) {
-  check_keep_data(keep_data)
+  keep_data <- check_keep_data(keep_data)
   check_stochastic(control, "A variational autoencoder")
   train <- hold_out(train, control$validation, train$n)
   given <- train$given

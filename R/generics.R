@@ -76,7 +76,7 @@ model.matrix.varnn <- function(object, ...) {
 case.names.varnn <- function(object, full = FALSE, ...) {
   check_fit(object)
   check_dots_empty(..., known = "full")
-  check_flag(full, "full")
+  full <- check_flag(full, "full")
   rows <- if (is.null(fit_rows(object))) as.character(seq_len(object$n_obs)) else fit_rows(object)
   if (full || is.null(object$weights)) rows else rows[object$weights != 0]
 }

@@ -26,8 +26,8 @@ check_gradients <- function(object, data = NULL, rows = 200, parameters = 500, .
 check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 500, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("data", "rows", "parameters"))
-  check_number(rows, "rows", 1, whole = TRUE)
-  check_number(parameters, "parameters", 1, whole = TRUE)
+  rows <- check_number(rows, "rows", 1, whole = TRUE)
+  parameters <- check_number(parameters, "parameters", 1, whole = TRUE)
   train <- training_data(object, data, parent.frame())
   use <- which(case_weights(object) > 0)
   use <- use[unique(round(seq(1, length(use), length.out = min(rows, length(use)))))]

@@ -176,10 +176,7 @@ decoded <- function(fit, z, rows, whole = FALSE, given = NULL) {
 }
 
 check_codes <- function(z, latent) {
-  if (is.data.frame(z)) {
-    check_frame(z, "`z`")
-    z <- as.matrix(without_integer64(z))
-  }
+  if (is.data.frame(z)) z <- matrix_of_frame(z, "`z`")
   if (is.numeric(z)) z <- plain_values(z, "`z`")
   check_draws_memory(length(z), "That many codes", "z")
   if (is.numeric(z) && is.null(dim(z)))
@@ -221,8 +218,8 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "per_variable", "threads"))
   object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
-  check_choice(type, c("latent", "reconstruction", "error"), "type")
-  check_flag(per_variable, "per_variable")
+  type <- check_choice(type, c("latent", "reconstruction", "error"), "type")
+  per_variable <- check_flag(per_variable, "per_variable")
   if (per_variable && type != "error") stop_user("`per_variable` belongs to `type` = \"error\".")
   envir <- parent.frame()
   if (type == "reconstruction") return(reconstructed(object, newdata, envir))
@@ -266,7 +263,7 @@ anomaly <- function(object, ...) UseMethod("anomaly")
 anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("newdata", "level"))
-  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   envir <- parent.frame()
   rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
   errors <- entry_errors(object, rows$y, rows$z, rows$x)
@@ -342,7 +339,7 @@ simulate.varnn_ae <- function(object, nsim = 1, seed = NULL, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed"))
   nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
-  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  seed <- check_seed(seed)
   check_rows_memory(object, nsim)
   codes <- latent_rows(object, NULL, parent.frame())$z
   state <- use_seed(seed)

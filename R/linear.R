@@ -257,7 +257,7 @@ estimate_places <- function(fit) {
 vcov.varnn_nn <- function(object, complete = TRUE, ...) {
   check_fit(object)
   check_standard("vcov", ..., known = "complete")
-  check_flag(complete, "complete")
+  complete <- check_flag(complete, "complete")
   inner <- estimate_covariance(object, parent.frame())
   w <- case_weights(object)
   if (any(w != round(w))) warn_user("varnn_weights", paste(
@@ -284,7 +284,7 @@ aliased_coefs <- function(fit) {
 confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
   check_standard("confint", ..., known = c("parm", "level"))
-  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   if (!is.null(why_no_maximum(object))) stop_no_errors(object, "confint()")
   v <- vcov.varnn_nn(object)
   name <- rownames(v)
@@ -311,8 +311,9 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
 
 # Numbers of the parameters that `parm` names.
 chosen_parameters <- function(parm, name) {
-  if (!is.character(parm) && !is.numeric(parm))
-    stop_user("`parm` must be names or numbers of parameters, not %s.", shown(parm))
+  given <- parm
+  parm <- if (is.character(parm)) plain(parm) else plain_numbers(parm)
+  if (is.null(parm)) stop_user("`parm` must be names or numbers of parameters, not %s.", shown(given))
   if (length(parm) > length(name))
     stop_user("`parm` names %d parameters, and there are %d.", length(parm), length(name))
   if (is.numeric(parm) && length(parm) && all(parm %in% -seq_along(name))) parm <- seq_along(name)[parm]
@@ -449,7 +450,7 @@ check_criterion <- function(object, ..., what) {
 
 #' @export
 AIC.varnn <- function(object, ..., k = 2) {
-  check_number(k, "k")
+  k <- check_number(k, "k")
   check_criterion(object, ..., what = "AIC()")
   NextMethod()
 }
@@ -464,7 +465,7 @@ BIC.varnn <- function(object, ...) {
 extractAIC.varnn <- function(fit, scale = 0, k = 2, ...) {
   check_fit(fit)
   check_standard("extractAIC", ...)
-  check_number(k, "k")
+  k <- check_number(k, "k")
   if (check_number(scale, "scale") != 0)
     stop_user("`scale` must be 0, for the scale is estimated, not %s.", shown(scale))
   warn_no_criterion(fit, "AIC()")

@@ -364,7 +364,7 @@ simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
   nsim <- check_number(nsim, "nsim", 1, 1e8, whole = TRUE)
-  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  seed <- check_seed(seed)
   rows <- simulation_rows(object, newdata, parent.frame())
   check_draws_memory(nsim * length(rows$names) * length(object$blocks), "That many simulations", "nsim")
   free <- simulation_free(object)

@@ -6,7 +6,7 @@ combinations <- c("auto", "equal", "stack", "evidence")
 # The arguments of a mixture, checked; `has_evidence`: its members have a lower bound of the evidence.
 check_mixture_arguments <- function(members, combine, has_evidence) {
   if (!identical(members, "auto")) members <- check_number(members, "members", 1, most_members, whole = TRUE)
-  check_choice(combine, combinations, "combine")
+  combine <- check_choice(combine, combinations, "combine")
   if (combine == "evidence" && !has_evidence)
     stop_user(paste("`combine` = \"evidence\" needs members whose posterior has a spread, as those of fit_bayes_nn()",
                     "have but for `posterior` = \"point\": use \"equal\" or \"stack\"."))

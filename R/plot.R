@@ -118,7 +118,9 @@ plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "weig
 draw_pictures <- function(x, which, dots, envir, own, table) {
   known <- pictures_of(x, table)
   if (is.null(which)) which <- known[1]
-  if (!length(which) || !is.character(which)) check_choice(which, known, "which")
+  if (!is.character(which)) check_choice(which, known, "which")
+  which <- plain(which)
+  if (!length(which)) check_choice(which, known, "which")
   for (name in which) check_choice(name, known, "which")
   check_own_arguments(own, which, table)
   pictures <- lapply(table[which], function(row) {

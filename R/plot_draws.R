@@ -8,7 +8,7 @@ simulation_picture <- function(fit, envir, dim, rows) {
   if (is.null(dim) && !is.null(rows)) stop_user("`rows` are those of images: give `dim`, too.")
   columns <- fit$design$variables
   if (!is.null(dim)) {
-    check_image_dim(columns, dim)
+    dim <- check_image_dim(columns, dim)
     rows <- check_rows(rows, fit, shown_draws)
   }
   found <- latent_rows(fit, NULL, envir, needs_data = TRUE)

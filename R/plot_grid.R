@@ -11,7 +11,7 @@ grid_picture <- function(fit, envir, dim, dims, newdata) {
   k <- fit_latent(fit)
   dims <- check_dims(dims, k)
   columns <- fit$design$variables
-  if (!is.null(dim)) check_image_dim(columns, dim)
+  if (!is.null(dim)) dim <- check_image_dim(columns, dim)
   z <- if (is.null(dim)) seq(-grid_reach, grid_reach, length.out = grid_steps)
        else stats::qnorm(stats::ppoints(grid_images))
   codes <- grid_codes(z, dims, k)
@@ -40,9 +40,10 @@ grid_codes <- function(z, dims, k) {
 
 check_dims <- function(dims, k) {
   if (is.null(dims)) return(seq_len(min(2, k)))
-  if (!every(is.numeric(dims), length(dims) %in% 1:2, all(dims %in% seq_len(k)), !anyDuplicated(dims)))
+  units <- plain_numbers(dims)
+  if (!every(length(units) %in% 1:2, all(units %in% seq_len(k)), !anyDuplicated(units)))
     stop_user("`dims` must be one or two of the latent units, from 1 to %d, not %s.", k, shown(dims))
-  dims
+  units
 }
 
 # What a conditional model is given, the same for all codes.

@@ -17,6 +17,7 @@ check_group <- function(group, n, omitted = NULL, rows = seq_len(n)) {
   if (!every(is_kind, is.atomic(group), length(dim(group)) < 2))
     stop_user("`group` must be a vector (a factor, characters, logicals or numbers), not %s.",
               if (is_kind || is.list(group)) shown(group) else sprintf("of class \"%s\"", class(group)[1]))
+  group <- if (is.factor(group)) plain_factor(with_plain_dim(group), "`group`") else plain(group)
   if (length(omitted) && length(group) == n + length(omitted)) group <- group[-omitted]
   if (length(group) == n) group <- group[rows]
   if (length(group) != length(rows))

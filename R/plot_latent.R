@@ -206,7 +206,7 @@ draw_reconstruction <- function(picture, dots, envir) {
 
 image_picture <- function(fit, envir, dim, rows) {
   columns <- fit$design$variables
-  check_image_dim(columns, dim)
+  dim <- check_image_dim(columns, dim)
   rows <- check_rows(rows, fit)
   found <- latent_rows(fit, NULL, envir, needs_data = TRUE)
   found <- lapply(found[c("x", "y", "z")], function(m) m[rows, , drop = FALSE])
@@ -218,14 +218,17 @@ image_picture <- function(fit, envir, dim, rows) {
 
 # Can these columns be the pixels of images of this height and width?
 check_image_dim <- function(columns, dim) {
-  if (!every(is.numeric(dim), length(dim) == 2, all(is.finite(dim)), all(dim >= 1), all(dim == round(dim))))
+  size <- plain_numbers(dim)
+  if (!every(length(size) == 2, all(is.finite(size)), all(size >= 1), all(size == round(size))))
     stop_user("`dim` must be the height and width of the images in pixels, as in c(8, 8), not %s.", shown(dim))
+  dim <- size
   if (prod(dim) != length(columns))
     stop_user("`dim` = c(%s) makes %s pixels, but the model has %s columns.", paste(dim, collapse = ", "),
               thousands(prod(dim)), thousands(length(columns)))
   is_number <- vapply(columns, function(c) c$type %in% c("double", "integer", "logical"), NA)
   if (!all(is_number))
     stop_user("Images have numbers as pixels: column `%s` is none, leave `dim` out.", columns[!is_number][[1]]$name)
+  dim
 }
 
 # Pixels row by row from the top left, as they are looked at.
@@ -236,16 +239,17 @@ check_rows <- function(rows, fit, most = 12) {
   n <- fit$n_obs
   if (is.null(rows)) return(unique(round(seq(1, n, length.out = min(n, most)))))
   if (is.character(rows)) {
+    rows <- plain(rows)
     unknown <- setdiff(rows, fit$rows)
     if (length(unknown)) stop_user("`rows`: there is no training row named \"%s\".", unknown[1])
     rows <- match(rows, fit$rows)
   }
-  if (!every(is.numeric(rows), length(rows) >= 1, all(is.finite(rows)), all(rows == round(rows)), all(rows >= 1),
-             all(rows <= n)))
+  at <- plain_numbers(rows)
+  if (!every(length(at) >= 1, all(is.finite(at)), all(at == round(at)), all(at >= 1), all(at <= n)))
     stop_user("`rows` must be numbers of training rows, from 1 to %s, not %s.", thousands(n), shown(rows))
-  if (length(rows) > most_images) stop_user("`rows` are %d: no more than %d are drawn at once.", length(rows),
-                                            most_images)
-  rows
+  if (length(at) > most_images) stop_user("`rows` are %d: no more than %d are drawn at once.", length(at),
+                                          most_images)
+  at
 }
 
 # Pairs of images per line, and the size of a pixel, so that k pairs of h x w pixels fill the room as large as they can.

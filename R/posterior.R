@@ -214,7 +214,7 @@ vcov.varnn_bayes_nn <- function(object, ...) {
 confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
   check_standard("confint", ..., known = c("parm", "level"))
-  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   check_has_spread(object$spec)
   q <- weight_posterior(object)
   if (has_hidden(object)) {

@@ -48,8 +48,8 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
                              na.action = stats::na.pass, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action"))
-  check_number(threads, "threads", 1, 1024, whole = TRUE)
-  check_flag(se.fit, "se.fit")
+  threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
+  se.fit <- check_flag(se.fit, "se.fit")
   action <- na_name(na.action)
   type <- predict_type(object, type)
   if (missing(newdata) || is.null(newdata)) {
@@ -84,7 +84,7 @@ predict_type <- function(fit, type) {
   is_class <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
   is_factor <- vapply(fit$blocks, function(b) b$type == "factor", NA)
   if (is.null(type)) return(if (all(is_factor)) "class" else if (any(is_factor)) "default" else "response")
-  check_choice(type, predict_types, "type")
+  type <- check_choice(type, predict_types, "type")
   if (type %in% c("class", "prob") && !all(is_class))
     stop_user("`type` = \"%s\" needs a factor response; this one is %s. Use \"response\".", type, quoted(fit$family))
   type

@@ -37,14 +37,14 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action"))
   action <- na_name(na.action)
-  check_choice(interval, c("none", "confidence", "prediction"), "interval")
-  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
+  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
+  type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
   has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
-  check_type(type, interval)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
@@ -56,9 +56,10 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
 }
 
 check_type <- function(type, interval) {
-  if (is.null(type)) return(invisible())
-  check_choice(type, c(predict_types, "draws"), "type")
-  if (identical(type, "draws") && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
+  if (is.null(type)) return(NULL)
+  type <- check_choice(type, c(predict_types, "draws"), "type")
+  if (type == "draws" && interval != "none") stop_user("`interval` does not apply to `type` = \"draws\".")
+  type
 }
 
 checked_interval <- function(object, rows, type, interval, level, draws, is_new) {
@@ -310,7 +311,7 @@ simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NUL
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
   nsim <- check_number(nsim, "nsim", 1, 1e8, whole = TRUE)
-  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  seed <- check_seed(seed)
   rows <- found_rows(object, newdata, parent.frame())
   state <- use_seed(seed)
   on.exit(state$restore())

@@ -66,7 +66,7 @@ confint.varnn_mixture <- function(object, parm, level = 0.95, ...) {
   check_standard("confint", ..., known = c("parm", "level"))
   need_posterior(object, "confint()")
   if (inherits(object, "varnn_bayes_nn")) check_has_spread(object$spec)
-  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   parts <- member_moments(object)
   tail <- (1 - level) / 2
   bind <- function(of) matrix(vapply(parts, of, numeric(length(parts[[1]]$mean))), ncol = length(parts))

@@ -36,8 +36,8 @@ prior_normal <- function(mean = 0, sd = 1, fan_in = FALSE) {
     return(new_prior("empirical", "N(0, sd), sd of each layer by empirical Bayes"))
   }
   check_prior_mean(mean)
-  check_prior_sd(sd, "sd")
-  check_flag(fan_in, "fan_in")
+  sd <- check_prior_sd(sd, "sd")
+  fan_in <- check_flag(fan_in, "fan_in")
   new_prior("normal", sprintf("N(0, sd = %s%s)", format(sd), if (fan_in) " / sqrt(inputs)" else ""), sd = sd,
             fan_in = fan_in)
 }
@@ -46,8 +46,8 @@ prior_normal <- function(mean = 0, sd = 1, fan_in = FALSE) {
 #' @export
 prior_laplace <- function(mean = 0, scale = 1, fan_in = FALSE) {
   check_prior_mean(mean)
-  check_prior_sd(scale, "scale")
-  check_flag(fan_in, "fan_in")
+  scale <- check_prior_sd(scale, "scale")
+  fan_in <- check_flag(fan_in, "fan_in")
   new_prior("laplace", sprintf("Laplace(0, scale = %s%s)", format(scale), if (fan_in) " / sqrt(inputs)" else ""),
             sd = scale, fan_in = fan_in)
 }
@@ -55,19 +55,20 @@ prior_laplace <- function(mean = 0, scale = 1, fan_in = FALSE) {
 #' @rdname prior_normal
 #' @export
 prior_mixture <- function(share = 0.5, sd = c(1, 0.1), fan_in = FALSE) {
-  check_number(share, "share", 0, 1, above = TRUE, below = TRUE)
-  if (!is.numeric(sd) || length(sd) != 2) stop_user("`sd` must be two standard deviations, not %s.", shown(sd))
-  for (one in sd) check_prior_sd(one, "sd")
-  check_flag(fan_in, "fan_in")
-  new_prior("mixture", sprintf("%s N(0, sd = %s) + %s N(0, sd = %s)%s", format(share), format(sd[1]),
-                               format(1 - share), format(sd[2]), if (fan_in) ", sd / sqrt(inputs)" else ""),
-            sd = sd[1], sd2 = sd[2], share = share, fan_in = fan_in, is_mc = TRUE)
+  share <- check_number(share, "share", 0, 1, above = TRUE, below = TRUE)
+  sds <- plain_numbers(sd)
+  if (length(sds) != 2) stop_user("`sd` must be two standard deviations, not %s.", shown(sd))
+  for (one in sds) check_prior_sd(one, "sd")
+  fan_in <- check_flag(fan_in, "fan_in")
+  new_prior("mixture", sprintf("%s N(0, sd = %s) + %s N(0, sd = %s)%s", format(share), format(sds[1]),
+                               format(1 - share), format(sds[2]), if (fan_in) ", sd / sqrt(inputs)" else ""),
+            sd = sds[1], sd2 = sds[2], share = share, fan_in = fan_in, is_mc = TRUE)
 }
 
 new_prior <- function(kind, words, ...) structure(list(kind = kind, words = words, ...), class = "varnn_prior")
 
 check_prior_mean <- function(mean) {
-  if (!every(is.numeric(mean), length(mean) == 1, mean == 0))
+  if (!isTRUE(plain_numbers(mean) == 0))
     stop_user("The prior's `mean` must be 0 (or \"auto\", for a standard deviation found from the data), not %s.",
               shown(mean))
 }

@@ -16,8 +16,15 @@ response_pieces <- function(response, family, response_name) {
     stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name,
               typeof(response))
   columns <- response_columns(response, response_name)
-  if (is_by_name(family)) check_known(as.list(family), names(columns))
+  if (is_by_name(family)) check_family_names(names(family), names(columns))
   Map(function(y, name) list(y = y, name = name, family = family_of(family, name)), columns, names(columns))
+}
+
+check_family_names <- function(given, known) {
+  if (anyDuplicated(given)) stop_user("`family` names `%s` twice.", given[duplicated(given)][1])
+  new <- setdiff(given, known)
+  if (length(new)) stop_user("`family` names `%s`, which is no response%s", new[1],
+                             if (nzchar(hint <- did_you_mean(new[1], known))) hint else ".")
 }
 
 # Successes and failures.

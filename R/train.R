@@ -168,7 +168,7 @@ new_response <- function(design, terms, newdata, what = "the held-out data") {
       stop_user("Held-out `y` has %d rows and `x` has %d: they must be the same.", NROW(newdata$y), length(rows$ok))
     return(list(x = rows$x, offset = rows$offset, response = take_rows(response_values(newdata$y, "y"), rows$ok)))
   }
-  if (is.data.frame(newdata)) check_frame(newdata, what)
+  if (is.data.frame(newdata)) newdata <- plain_frame(newdata, what)
   if (!is.data.frame(newdata))
     stop_user("`validation` must be a proportion, row numbers or a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)

@@ -18,7 +18,7 @@ decode.varnn_vae <- function(object, z, newdata = NULL, ...) {
 encode.varnn_vae <- function(object, newdata = NULL, sd = FALSE, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("newdata", "sd"))
-  check_flag(sd, "sd")
+  sd <- check_flag(sd, "sd")
   envir <- parent.frame()
   if (!sd) return(encoded(object, newdata, envir))
   rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
@@ -313,7 +313,7 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
   check_fit(object)
   check_dots_empty(..., known = c("nsim", "seed", "newdata"))
   nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
-  if (!is.null(seed)) check_number(seed, "seed", -.Machine$integer.max, .Machine$integer.max, whole = TRUE)
+  seed <- check_seed(seed)
   given <- NULL
   n <- nsim
   if (!is.null(object$design$given)) {
@@ -378,9 +378,10 @@ impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "dra
   check_dots_empty(..., known = c("newdata", "m", "k", "type"))
   m <- check_number(m, "m", 1, 1e6, whole = TRUE)
   k <- check_number(k, "k", 1, 1e6, whole = TRUE)
-  check_choice(type, c("draw", "mean"), "type")
+  type <- check_choice(type, c("draw", "mean"), "type")
   envir <- parent.frame()
-  if (is.null(newdata)) newdata <- training_columns(object, envir)
+  newdata <- if (is.null(newdata)) training_columns(object, envir)
+  else if (is.data.frame(newdata)) plain_frame(newdata, "`newdata`") else with_plain_dim(newdata)
   rows <- latent_rows(object, newdata, envir)
   part <- which(rowSums(is.na(rows$y)) > 0)
   some <- list(x = rows$x[part, , drop = FALSE], y = rows$y[part, , drop = FALSE], z = rows$z[part, , drop = FALSE])

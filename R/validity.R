@@ -158,7 +158,7 @@ is_terms <- function(x) {
 
 # A response with a piece of the right kind for each block.
 is_response <- function(x, blocks) {
-  if (is.data.frame(x)) check_frame(x, "the response")
+  if (is.data.frame(x)) plain_frame(x, "the response")
   is_piece <- function(block, y) {
     is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
                       logical = is.logical(y), is.numeric(y))

@@ -212,7 +212,8 @@ changes <- c(changes_of_value, changes_of_length, changes_of_type, changes_of_st
 
 # list(value): x with one change at the top; of another one where a change does not suit it.
 change_here <- function(x) {
-  if (length(x) > 1e6 || is.environment(x) || typeof(x) %in% c("symbol", "builtin", "special",
+  size <- tryCatch(length(x), error = function(e) Inf) # of an S4 object whose class has no name
+  if (size > 1e6 || is.environment(x) || typeof(x) %in% c("symbol", "builtin", "special",
                                                                "externalptr")) return(evil_value())
   for (trial in 1:20) {
     value <- tryCatch(suppressWarnings(one_of(changes)(x)), error = function(e) NULL)

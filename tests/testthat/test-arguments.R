@@ -137,3 +137,67 @@ test_that("each argument takes any value, or says what is wrong with it", {
   expect_gt(length(cases), 100)
   expect_equal(unname(as.character(unlist(lapply(cases, wrong_answers, n_values)))), character())
 })
+
+# Values in disguises that R's own functions do not make: with dimensions, names or a class of another kind.
+disguises <- c(
+  lapply(c(class_of_dim = "varnn_nn", factor_of_dim = "factor"), function(class) {
+    function(x) structure(x, dim = structure(length(x), class = class))
+  }),
+  lapply(c("Date", "POSIXlt", "ordered", "numeric_version", "data.frame", "difftime", "ts", "roman"),
+         function(class) function(x) `attr<-`(x, "class", class)),
+  list(row = function(x) matrix(x, 1), names = function(x) structure(x, names = rep(NA_character_, length(x))),
+       class_of_names = function(x) structure(x, names = structure(rep("a", length(x)), class = "POSIXlt")))
+)
+
+test_that("numbers, flags and words with dimensions, names or a class are what they are, or are refused", {
+  given <- list(
+    hidden = 2, penalty = 0.1, dropout = 0.1, layer_norm = TRUE, standardize = TRUE, keep_data = TRUE,
+    activation = "tanh", family = "gaussian", members = 1, combine = "equal", epochs = 1, batch_size = 4,
+    optimizer = "sgd", learn_rate = 0.01, schedule = "cosine", momentum = 0.5, clip_norm = 1, validation = 0.3,
+    patience = 2, starts = 1, precision = "single", threads = 1, rng = "fast", verbose = FALSE, weights = rep(1, 12),
+    na.action = "na.omit"
+  )
+  of_bayes <- list(posterior = "meanfield", rank = 1, estimator = "weight", kl = "mc", mc_samples = 2, sigma = 2,
+                   rotate = FALSE)
+  of_ae <- list(latent = 1, noise = 0.1, sparsity = 0.1, contractive = 0.1, tied = TRUE, loss = "huber")
+  of_vae <- list(latent = 1, beta = 1, kl_warmup = 1, free_bits = 0.1, importance = 2, sigma = 2)
+  of_fit <- function(kind, ...) list(kind_of_fit[[kind]], ...)
+  calls <- list(
+    list(fit_nn, list(small_x, small_y, hidden = 1, epochs = 1), given),
+    list(fit_bayes_nn, list(small_x, small_y, hidden = 1, epochs = 1), of_bayes),
+    list(fit_ae, list(small_x, hidden = 1, epochs = 1), of_ae),
+    list(fit_vae, list(small_x, hidden = 1, epochs = 1), of_vae),
+    list(prior_mixture, list(), list(share = 0.5, sd = c(1, 2), fan_in = TRUE)),
+    list(prior_normal, list(), list(mean = 0, sd = 1, fan_in = TRUE)),
+    list(anomaly, of_fit("varnn_ae"), list(level = 0.9)),
+    list(predict, of_fit("varnn_ae"), list(type = "error", per_variable = TRUE, threads = 1)),
+    list(predict, of_fit("varnn_nn"), list(type = "response", se.fit = FALSE)),
+    list(predict, of_fit("varnn_bayes_nn"), list(interval = "confidence", level = 0.9, draws = 3, type = "draws")),
+    list(confint, of_fit("varnn_bayes_nn"), list(level = 0.9, parm = 1)),
+    list(simulate, of_fit("varnn_nn"), list(nsim = 2, seed = 1)),
+    list(check_gradients, of_fit("varnn_nn"), list(rows = 3, parameters = 2)),
+    list(encode, of_fit("varnn_vae"), list(sd = TRUE))
+  )
+  wrong <- character()
+  for (call in calls) for (name in names(call[[3]])) for (disguise in disguises) {
+    value <- disguise(call[[3]][[name]])
+    arguments <- call[[2]]
+    arguments[[name]] <- value
+    said <- said_by(call[[1]], arguments)
+    if (!is.null(said) && !is_in_own_words(said, name))
+      wrong <- c(wrong, sprintf("%s = %s: %s", name, paste(deparse(value), collapse = ""), conditionMessage(said)))
+  }
+  expect_equal(wrong, character())
+})
+
+test_that("a number means the same with dimensions as without", {
+  odd <- structure(0.9, dim = structure(1L, class = "varnn_nn"))
+  ae <- kind_of_fit$varnn_ae
+  expect_identical(anomaly(ae, level = odd), anomaly(ae, level = 0.9))
+  bayes <- kind_of_fit$varnn_bayes_nn
+  expect_identical(confint(bayes, level = odd), confint(bayes, level = 0.9))
+  expect_identical(prior_normal(sd = odd), prior_normal(sd = 0.9))
+  expect_identical(unclass(nn_control(momentum = odd))$momentum, 0.9)
+  expect_identical(attr(simulate(kind_of_fit$varnn_nn, seed = c(a = 1)), "seed"),
+                   attr(simulate(kind_of_fit$varnn_nn, seed = 1), "seed"))
+})

@@ -229,3 +229,77 @@ test_that("contrasts that would be passed over are refused", {
   expect_refused(sums(wt = "contr.sum"), "`wt`, which is no factor")
   expect_refused(sums(cy = "contr.sum"), "did you mean \"cyl\"")
 })
+
+# ---- names, levels and columns of a class that they cannot have
+
+test_that("names and levels with a class or dimensions are words", {
+  short <- transform(mtcars[1:9, c("mpg", "wt")], cyl = factor(mtcars$cyl[1:9]))
+  fits <- list(quick(mpg ~ wt + cyl, short), fit_bayes_nn(mpg ~ wt + cyl, short, hidden = 2, epochs = 1),
+               fit_vae(short, hidden = 2, latent = 1, epochs = 1))
+  as_odd <- list(function(x) structure(x, class = "matrix"), function(x) structure(x, class = "POSIXlt"),
+                 function(x) structure(x, class = "Date"), function(x) structure(x, dim = length(x)))
+  for (odd in as_odd) {
+    names <- rows <- levels <- short
+    attr(names, "names") <- odd(names(short))
+    attr(rows, "row.names") <- odd(row.names(short))
+    attr(levels$cyl, "levels") <- odd(levels(short$cyl))
+    for (data in list(names, rows, levels)) {
+      expect_identical(predict(fits[[1]], data), predict(fits[[1]], short))
+      expect_identical(dim(posterior_epred(fits[[2]], data, draws = 2)), c(2L, 9L))
+      expect_identical(encode(fits[[3]], data), encode(fits[[3]], short))
+      expect_silent(fit_vae(data, hidden = 2, latent = 1, epochs = 1))
+      expect_silent(fit_nn(data, 1:9, hidden = 2, epochs = 1))
+    }
+  }
+})
+
+test_that("columns that are not of their class are refused by name, whoever reads them", {
+  columns <- list(
+    short_time = structure(unclass(as.POSIXlt(Sys.time() + 1:3))[1:3], class = c("POSIXlt", "POSIXt")),
+    no_time = structure(c(1, 2, 3), class = "POSIXlt"),
+    no_frame = structure(c(1, 2, 3), class = "data.frame")
+  )
+  two <- mtcars[1:9, c("mpg", "wt")]
+  by_frame <- quick(mpg ~ wt, two)
+  by_matrix <- fit_nn(as.matrix(two["wt"]), two$mpg, hidden = 2, epochs = 1)
+  ae <- fit_ae(two, hidden = 2, latent = 2, epochs = 1)
+  for (column in columns) {
+    odd <- structure(list(mpg = 1:3, wt = column), row.names = 1:3, class = "data.frame")
+    says <- function(what) sprintf("Column `wt` of `%s` is of class \"[^\"]+\", but", what)
+    for (fit in list(by_frame, by_matrix)) expect_refused(predict(fit, odd), says("newdata"))
+    expect_refused(encode(ae, odd), says("newdata"))
+    expect_refused(decode(ae, odd), says("z"))
+    expect_refused(fit_vae(odd), says("x"))
+    expect_refused(fit_nn(odd, 1:3), says("x"))
+    expect_refused(fit_nn(mpg ~ wt, odd), says("data"))
+  }
+})
+
+test_that("codes in a data frame are numbers, times among them none", {
+  ae <- fit_ae(mtcars[1:9, c("mpg", "wt")], hidden = 2, latent = 2, epochs = 1)
+  codes <- data.frame(a = 1:3)
+  codes$b <- as.POSIXlt(Sys.time() + 1:3)
+  codes$b$sec <- codes$b$sec * 1e100
+  expect_refused(decode(ae, codes), "Column `b` of `z` is of class \"POSIXlt\"")
+  codes$b <- Sys.Date()
+  expect_refused(decode(ae, codes), "Column `b` of `z` is of class \"Date\"")
+  codes$b <- 0
+  expect_identical(decode(ae, codes), decode(ae, as.matrix(codes)))
+})
+
+test_that("columns of one name are read by their places where the model has no names", {
+  x <- unname(as.matrix(mtcars[2:3]))
+  fit <- fit_nn(x, mtcars$mpg, hidden = 0)
+  twins <- stats::setNames(mtcars[2:3], c("a", "a"))
+  expect_equal(unname(predict(fit, twins)), unname(predict(fit, x)))
+})
+
+test_that("factors and names that are malformed are seen without a data frame, too", {
+  y <- cos(1:9)
+  g <- structure(rep(1:3, 3), levels = "a", class = "factor")
+  expect_refused(fit_nn(y ~ g, hidden = 1, epochs = 1), "malformed")
+  expect_refused(fit_ae(~ y + g, hidden = 1, latent = 1, epochs = 1), "Column `g` of the data is a factor whose codes")
+  g <- structure(factor(rep(1:3, 3)), names = structure(letters[1:9], class = "POSIXlt"))
+  expect_silent(fit_ae(~ y + g, hidden = 1, latent = 1, epochs = 1))
+  expect_silent(fit_nn(cbind(a = 1:9), g, hidden = 1, epochs = 1))
+})

@@ -200,6 +200,9 @@ test_that("vectors without end, classes of names alone and raw bytes are refused
   expect_error(fit_vae(iris, sigma = 1:1e9), "needs the names of their columns")
   bytes <- data.frame(a = as.raw(1:32))
   expect_error(fit_nn(mtcars[2:3], bytes), "The response `a` must be numeric, logical, a factor or character")
+  lists <- data.frame(a = I(as.list(1:32)))
+  class(lists$a) <- NULL
+  expect_error(fit_nn(mtcars[2:3], lists), "The response `a` must be numeric, logical, a factor or character, not list")
   letters <- data.frame(x = 1:9)
   letters$y <- structure(rep(c("a", "b", "c"), 3), class = "matrix")
   fit <- suppressWarnings(fit_vae(letters, hidden = 2, latent = 1, epochs = 1))

@@ -196,6 +196,8 @@ test_that("mistakes with a group are named before anything is drawn", {
   untouched(plot(fit, group = iris$Species[-1]), "`group` must have a value for each of the 150 training rows, not 149")
   untouched(plot(fit, c("history", "latent"), group = 1), "`group` must have a value")
   untouched(plot(fit, group = iris["Species"]), "`group` must be a vector .* not a data frame of 150 rows")
+  bad <- structure(rep(1:3, 50), levels = "a", class = "factor")
+  untouched(plot(fit, group = bad), "`group` is a factor whose codes or levels are malformed")
   untouched(plot(fit, group = Sys.Date() + 1:150), "`group` must be a vector .*\"Date\"")
   untouched(plot(fit, group = sum), "`group` must be a vector .*\"function\"")
   untouched(plot(fit, group = rep(NA, 150)), "no value that is not missing")
