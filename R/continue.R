@@ -63,9 +63,14 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
 }
 
 trained_further <- function(fit, layout, sets, control, state, train) {
-  trained <- engine_fit(fit$spec, layout, sets$train, sets$valid, control, fit$theta, state,
-                        epochs_before = fit$n_epochs)
-  trained <- with_shares(trained, fit$blocks, sets)
+  if (is_laplace(fit$spec)) {
+    trained <- laplace_trained(laplace_search(laplace_state(fit, layout), sets, control, laplace_rounds), sets)
+    fit[c("spec", "blocks", "laplace")] <- trained[c("spec", "blocks", "laplace")]
+  } else {
+    trained <- engine_fit(fit$spec, layout, sets$train, sets$valid, control, fit$theta, state,
+                          epochs_before = fit$n_epochs)
+    trained <- with_shares(trained, fit$blocks, sets)
+  }
   trained$continued <- TRUE
   kept <- c("eta", "codes", "errors") # of the parameters before
   fit[kept] <- NULL

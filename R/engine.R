@@ -102,6 +102,12 @@ poll_run <- function() {
   FALSE
 }
 
+# Hears an interrupt, for which was_interrupted() is asked later.
+poll_on <- function() {
+  .Call(C_poll)
+  FALSE
+}
+
 wants <- c(z = 0L, eta = 1L, terms = 2L, sd = 3L)
 
 # What a run makes of random variables. mean: their means. training: draws as in training, noise of layers included.
@@ -145,8 +151,9 @@ engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = N
   options <- list(want = match(want, c("gram", "images", "covariances")) - 1L, upper = as.integer(upper),
                   seed_rows = as.double(dim(seed)[1]), compute = engine_compute("double", threads))
   skip_if_interrupted()
+  poll <- if (isTRUE(work$skips)) poll_run else if (isTRUE(work$is_on)) poll_on
   out <- .Call(C_jacobian, spec, theta, as.double(active), as_double(seed), by, data, options,
-               if (isTRUE(work$skips)) list(poll = poll_run))
+               if (!is.null(poll)) list(poll = poll))
   if (want == "gram") matrix(out, nrow(out)) else out
 }
 

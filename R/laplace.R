@@ -24,7 +24,7 @@ weight_groups <- function(leaves, blocks) {
 
 # ---- training
 
-laplace_rounds <- 8L    # of a search for the mode and an update of the precisions
+laplace_rounds <- 6L    # of a search for the mode and an update of the precisions
 laplace_steps <- 60L    # of L-BFGS in each; three times as many in the last
 constant_rounds <- 4L   # before a noise that depends on x is let go
 laplace_first <- list(sigma = 0.5, precision = 1)
@@ -55,6 +55,20 @@ laplace_start <- function(spec, layout, blocks, data, control, prior) {
   if (state$updates) state$alpha <- laplace_first$precision * state$alpha
   for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(laplace_first$sigma))
   state
+}
+
+# The state that a fit was left in.
+laplace_state <- function(fit, layout) {
+  groups <- weight_groups(fit$layout, fit$blocks)
+  held <- is.infinite(fit$spec$precision)
+  of_group <- function(g) {
+    own <- fit$spec$precision[groups$of == g & !held]
+    if (length(own)) own[1] else 1
+  }
+  list(theta = fit$theta, spec = fit$spec, layout = layout, blocks = fit$blocks, groups = groups, history = NULL,
+       is_over = FALSE, status = "finished", center = fit$spec$center, held = held,
+       alpha = vapply(seq_along(groups$names), of_group, 0), updates = finds_precisions(fit$arguments$prior),
+       noise_is_free = any(groups$is_log) && !any(held))
 }
 
 # Random weights, biases of hidden units, too.

@@ -116,6 +116,14 @@ fit_rules <- list(
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
     every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
   }),
+  laplace = function(x, fit, layout) {
+    if (!is_laplace(fit$spec)) return(is.null(x))
+    active <- which(is.finite(fit$spec$precision))
+    n <- length(active)
+    every(is.list(x), identical(x$active, active), is.double(x$root), is_finite_vector(x$root, n * (n + 1) / 2),
+          all(x$root[cumsum(seq_len(n))] > 0), is_finite_vector(x$effective, length(x$effective)),
+          is_finite_vector(x$evidence, 1))
+  },
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
