@@ -143,13 +143,14 @@ run_columns <- function(spec, want) {
 # made of them. gram: the sum of J'J; images: J by, an array [n, seeds, columns of by]; covariances: (J by)(J by)', an
 # array [n, seeds, seeds]. `seed` [rows, n_eta, seeds] are the combinations of eta, of every observation or, with one
 # row, the same for all; `by` [active, columns], `upper`: a triangle.
-engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1) {
+engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1,
+                            precision = "double") {
   if (is.null(seed)) {
     k <- engine_layout(spec)$n_eta
     seed <- array(diag(k), c(1, k, k))
   }
   options <- list(want = match(want, c("gram", "images", "covariances")) - 1L, upper = as.integer(upper),
-                  seed_rows = as.double(dim(seed)[1]), compute = engine_compute("double", threads))
+                  seed_rows = as.double(dim(seed)[1]), compute = engine_compute(precision, threads))
   skip_if_interrupted()
   poll <- if (isTRUE(work$skips)) poll_run else if (isTRUE(work$is_on)) poll_on
   out <- .Call(C_jacobian, spec, theta, as.double(active), as_double(seed), by, data, options,

@@ -237,7 +237,8 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
   is_many <- is_laplace(spec) && length(model$hidden) > 0
-  model <- with_members(model, if (is_many) laplace_members else 1, if (is_laplace(spec)) "stack" else "equal")
+  members <- if (is_many) laplace_members(spec, train_counts(train), model$sigma) else 1
+  model <- with_members(model, members, if (is_laplace(spec)) "stack" else "equal")
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 
@@ -248,7 +249,8 @@ wished_posterior <- function(model, says_how, n_x, blocks) {
   units <- c(n_x, model$hidden, sum(vapply(blocks, eta_rows, 0)))
   is_normal <- identical(model$prior, "auto") || model$prior$kind %in% c("normal", "empirical")
   is_plain <- model$estimator == "auto" && model$kl == "exact" && identical(model$rotate, "auto") && is_normal
-  if (is_plain && sum(utils::head(units + 1, -1) * units[-1]) <= auto_laplace) "laplace" else "auto"
+  is_numeric <- all(vapply(blocks, function(b) b$family %in% c("gaussian", "gaussian_hetero"), NA))
+  if (is_plain && is_numeric && sum(utils::head(units + 1, -1) * units[-1]) <= auto_laplace) "laplace" else "auto"
 }
 
 # "auto" of one gaussian response: members of both noises, which need the density of rows without themselves.

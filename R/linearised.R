@@ -15,6 +15,10 @@ random_eta <- function(fit) {
   if (all(is.finite(fit$spec$precision))) seq_len(n_eta) else setdiff(seq_len(n_eta), log_sd_columns(fit$blocks))
 }
 
+# From so many weights on sums of squares are taken in single precision, which takes half the time: variances then have
+# six digits.
+single_from <- 200
+
 # Means [rows, n_eta] and covariances [rows, n_eta, n_eta] of eta.
 eta_moments <- function(fit, data) {
   mean <- fit_run(fit, data, "eta")
@@ -24,7 +28,8 @@ eta_moments <- function(fit, data) {
   if (nrow(mean))
     cov[, at, at] <- engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "covariances",
                                      array(diag(k)[, at], c(1, k, length(at))), laplace_root(fit), upper = TRUE,
-                                     threads = fit$control$threads)
+                                     threads = fit$control$threads,
+                                     precision = if (length(fit$laplace$active) < single_from) "double" else "single")
   check_finite_output(cov)
   list(mean = mean, cov = cov)
 }

@@ -1,0 +1,224 @@
+# The linearised posterior: exact where the model is linear, and what the linearisation says where it is not.
+
+fixture <- list(x = scale(as.matrix(mtcars[c("wt", "hp", "disp", "qsec")])), y = drop(scale(mtcars$mpg)))
+
+linearised <- function(..., members = 1) {
+  set.seed(1)
+  fit_bayes_nn(..., posterior = "laplace", members = members)
+}
+
+test_that("slopes of eta are central differences, for every activation, layers, outputs and parts of the weights", {
+  set.seed(1)
+  n <- 11
+  data <- varnn:::engine_data(matrix(rnorm(3 * n), n))
+  blocks <- list(list(family = "gaussian_hetero", n_responses = 1, noise = "fixed", fixed = 0),
+                 list(family = "categorical", n_responses = 3, noise = "fixed", fixed = 0))
+  for (activation in activations()) {
+    layers <- c(varnn:::hidden_layers(c(5, 4), activation), list(varnn:::layer("dense", 5, "bias")))
+    spec <- varnn:::new_spec(3, layers, blocks)
+    theta <- rnorm(varnn:::spec_layout(spec)$n_par)
+    active <- seq_along(theta)[-c(3, 7)]
+    eta <- function(theta) varnn:::engine_run(spec, theta, data)
+    j <- varnn:::engine_jacobian(spec, theta, data, active, "images", by = diag(length(active)))
+    by_difference <- array(0, dim(j))
+    for (k in seq_along(active)) {
+      step <- replace(numeric(length(theta)), active[k], 1e-6)
+      by_difference[, , k] <- (eta(theta + step) - eta(theta - step)) / 2e-6
+    }
+    expect_equal(j, by_difference, tolerance = 1e-6)
+    expect_equal(varnn:::engine_jacobian(spec, theta, data, active, "gram"), crossprod(matrix(j, 5 * n)),
+                 tolerance = 1e-12)
+    seed <- array(rnorm(10 * n), c(n, 5, 2))
+    combined <- do.call(rbind, lapply(1:n, function(i) crossprod(seed[i, , ], j[i, , ])))
+    gram <- varnn:::engine_jacobian(spec, theta, data, active, "gram", seed = seed)
+    expect_equal(gram, crossprod(combined), tolerance = 1e-12)
+    root <- varnn:::engine_root(gram, rep(0.3, length(active)))
+    covariance <- varnn:::engine_jacobian(spec, theta, data, active, "covariances", by = root, upper = TRUE)
+    for (i in c(1, n)) expect_equal(covariance[i, , ], j[i, , ] %*% tcrossprod(root) %*% t(j[i, , ]))
+  }
+})
+
+test_that("a root of the inverse is one, of any size, in both precisions", {
+  set.seed(2)
+  for (n in c(1, 2, 47, 48, 49, 97, 200, 301)) {
+    a <- crossprod(matrix(rnorm(n * (n + 2)), n + 2))
+    precision <- runif(n)
+    root <- varnn:::engine_root(a, precision)
+    expect_true(all(root[lower.tri(root)] == 0))
+    expect_equal(tcrossprod(root) %*% (a + diag(precision, n)), diag(n), tolerance = 1e-8)
+  }
+})
+
+test_that("parts of matrices multiply as the whole ones do", {
+  # A is read transposed or not, and more rows than a tile: by the factor's own use of them
+  set.seed(3)
+  a <- crossprod(matrix(rnorm(150 * 160), 160))
+  for (blas in list(TRUE, FALSE)) {
+    old <- options(varnn.blas = blas)
+    on.exit(options(old))
+    expect_equal(tcrossprod(varnn:::engine_root(a)), solve(a), tolerance = 1e-8)
+  }
+})
+
+test_that("without a hidden layer the posterior, the noise and the evidence are those of the evidence framework", {
+  fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace")
+  expect_equal(unique(fit$spec$precision), 10.49875475, tolerance = 1e-6)
+  expect_equal(sigma(fit)^2, 0.18910529, tolerance = 1e-6)
+  expect_equal(evidence(fit), -24.38975813, tolerance = 1e-8)
+  expect_equal(sum(fit$laplace$effective), 4.05193971, tolerance = 1e-6)
+  expect_equal(fit$theta, c(-.55620919, -.22625659, -.12280426, .10150453, 0), tolerance = 1e-6)
+  expect_equal(unname(sqrt(diag(varnn:::weight_covariance(varnn:::weight_posterior(fit))))),
+               c(.1523883, .14612508, .16464859, .11425391, .07459433), tolerance = 1e-6)
+})
+
+test_that("the evidence is the density of the responses, whatever the prior and the noise", {
+  for (sd in c(0.3, 2)) {
+    fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior_normal(0, sd), sigma = 0.5)
+    z <- cbind(1, fixture$x)
+    covariance <- 0.25 * diag(32) + sd^2 * tcrossprod(z)
+    root <- chol(covariance)
+    exact <- -sum(backsolve(root, fixture$y, transpose = TRUE)^2) / 2 - sum(log(diag(root))) - 16 * log(2 * pi)
+    expect_equal(evidence(fit), exact, tolerance = 1e-9)
+    expect_equal(sum(elbo(fit)) - attr(elbo(fit), "kl"), exact, tolerance = 1e-9)
+    weights <- solve(crossprod(z) / 0.25 + diag(1 / sd^2, 5))
+    expect_equal(unname(vcov(fit)), unname(weights[c(2:5, 1), c(2:5, 1)])[order(c(2:5, 1)), order(c(2:5, 1))], tolerance = 1e-8)
+  }
+})
+
+test_that("a logistic regression has the mode, the covariance and the evidence of Laplace's method", {
+  data <- data.frame(am = mtcars$am == 1, wt = drop(scale(mtcars$wt)), hp = drop(scale(mtcars$hp)))
+  fit <- linearised(am ~ wt + hp, data, hidden = 0, prior = prior_normal(0, 1))
+  expect_equal(fit$theta, c(-2.282927838, .534439920, -.559854442), tolerance = 1e-6)
+  expect_equal(varnn:::weight_posterior(fit)$sd, c(.647758745, .443162881, .412812408), tolerance = 1e-6)
+  expect_equal(evidence(fit), -14.78350529, tolerance = 1e-8)
+})
+
+test_that("under a flat prior the covariance is that of lm() and glm()", {
+  flat <- prior_normal(0, 1e5)
+  model <- lm(mpg ~ wt + factor(cyl), mtcars)
+  fit <- linearised(mpg ~ wt + factor(cyl), mtcars, hidden = 0, prior = flat, sigma = summary(model)$sigma)
+  expect_equal(vcov(fit), vcov(model), tolerance = 1e-5)
+  expect_equal(coef(fit), coef(model), tolerance = 1e-5)
+  for (family in list(poisson(), binomial())) {
+    data <- if (family$family == "poisson") data.frame(y = warpbreaks$breaks, warpbreaks[-1])
+    else data.frame(y = mtcars$vs, mtcars[c("wt", "disp")])
+    data$w <- rep(1:3, length.out = nrow(data))
+    model <- glm(y ~ . - w, family, data, weights = w)
+    fit <- fit_bayes_nn(y ~ . - w, data, weights = w, hidden = 0, posterior = "laplace", prior = flat, family = family)
+    expect_equal(vcov(fit), vcov(model), tolerance = 1e-4)
+  }
+})
+
+test_that("predictions are those of the normal eta: means, intervals, densities", {
+  fit <- linearised(mpg ~ wt + hp, mtcars, hidden = 6, sigma = "learned")
+  new <- mtcars[c(1, 7, 20), ]
+  moments <- varnn:::eta_moments(fit, varnn:::row_data(fit, varnn:::found_rows(fit, new, environment())))
+  block <- fit$blocks[[1]]
+  mean <- block$center + block$scale * moments$mean[, 1]
+  sd <- block$scale * sqrt(moments$cov[, 1, 1])
+  expect_equal(unname(predict(fit, new)), mean)
+  expect_equal(unname(predict(fit, new, interval = "confidence")), cbind(mean, mean - 1.959964 * sd, mean + 1.959964 * sd),
+               tolerance = 1e-6, ignore_attr = TRUE)
+  all <- sqrt(sd^2 + sigma(fit)^2)
+  expect_equal(unname(predict(fit, new, interval = "prediction", level = 0.8)),
+               cbind(mean, mean - 1.281552 * all, mean + 1.281552 * all), tolerance = 1e-6, ignore_attr = TRUE)
+  rows <- varnn:::rows_with_response(fit, new, NULL, environment())
+  expect_equal(varnn:::row_log_density(fit, rows), dnorm(new$mpg, mean, all, log = TRUE), tolerance = 1e-8)
+  set.seed(1)
+  drawn <- posterior_epred(fit, new, draws = 4000)
+  expect_lt(max(abs(colMeans(drawn) - mean) / sd), 4 / sqrt(4000))
+  expect_equal(apply(drawn, 2, stats::sd), sd, tolerance = 0.05, ignore_attr = TRUE)
+})
+
+test_that("the leverages add up to the effective number of parameters, and A is the Hessian where the network is linear", {
+  fit <- linearised(mpg ~ wt + hp, mtcars, hidden = 6, sigma = "learned")
+  moments <- varnn:::eta_moments(fit, varnn:::row_data(fit, varnn:::found_rows(fit, mtcars, environment())))
+  expect_equal(sum(moments$cov) / exp(2 * fit$blocks[[1]]$fixed), sum(fit$laplace$effective), tolerance = 1e-8)
+})
+
+test_that("leaving a row out is leaving it out where the model is linear and gaussian", {
+  prior <- prior_normal(0, 1)
+  fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior, sigma = 0.5, standardize = FALSE)
+  y <- cbind(fixture$y - fit$blocks[[1]]$center)
+  found <- varnn:::loo_log_density(fit, y, varnn:::row_data(fit, list(x = fixture$x)))
+  for (i in c(1, 17, 29)) {
+    z <- cbind(1, fixture$x)
+    precision <- crossprod(z[-i, ]) / 0.25 + diag(5)
+    mean <- solve(precision, crossprod(z[-i, ], y[-i]) / 0.25)
+    sd <- sqrt(0.25 + z[i, ] %*% solve(precision, z[i, ]))
+    expect_equal(found[i], dnorm(y[i], sum(z[i, ] * mean), drop(sd), log = TRUE), tolerance = 1e-5)
+  }
+})
+
+test_that("a noise that depends on x is found, and a constant one is a member of its own", {
+  set.seed(4)
+  x <- runif(400, -2, 2)
+  d <- data.frame(x, y = sin(2 * x) + exp(x - 1) * rnorm(400))
+  fit <- linearised(y ~ x, d, hidden = 12, sigma = "hetero")
+  new <- data.frame(x = c(-1.5, 0, 1.5))
+  width <- apply(predict(fit, new, interval = "prediction")[, 2:3], 1, diff) / 3.92
+  expect_equal(unname(width), exp(new$x - 1), tolerance = 0.25)
+  both <- linearised(y ~ x, d, hidden = 12, sigma = "auto", members = 4)
+  is_constant <- vapply(members(both), function(m) any(is.infinite(m$spec$precision)), NA)
+  expect_identical(is_constant, c(FALSE, TRUE, FALSE, TRUE))
+  expect_gt(sum(attr(members(both), "weights")[!is_constant]), 0.9)
+  expect_length(evidence(both), 4)
+})
+
+test_that("stacking with a prior is the mode of the Dirichlet posterior", {
+  set.seed(5)
+  log_density <- matrix(rnorm(90), 30)
+  prior <- c(0.5, 0.3, 0.2)
+  w <- varnn:::stacking_weights(log_density, NULL, prior, 0.5)
+  value <- function(w) mean(log(exp(log_density) %*% w)) + 0.5 * sum(prior * log(w))
+  found <- stats::optim(c(0, 0), function(p) -value(exp(c(p, 0)) / sum(exp(c(p, 0)))), control = list(reltol = 1e-14))
+  expect_equal(w, exp(c(found$par, 0)) / sum(exp(c(found$par, 0))), tolerance = 1e-4)
+})
+
+test_that("units that are not needed cost nothing: the effective number does not grow with them", {
+  effective <- vapply(c(8, 40), function(h) sum(linearised(mpg ~ wt + hp, mtcars, hidden = h)$laplace$effective), 0)
+  expect_lt(effective[2], 1.5 * effective[1] + 2)
+})
+
+test_that("weights are numbers of rows, and rows of weight 0 are absent", {
+  d <- mtcars[c("mpg", "wt", "hp")]
+  twice <- linearised(mpg ~ wt + hp, rbind(d, d), hidden = 0)
+  weighted <- fit_bayes_nn(mpg ~ wt + hp, d, hidden = 0, weights = rep(2, 32), posterior = "laplace")
+  expect_equal(evidence(twice), evidence(weighted), tolerance = 1e-6)
+  expect_equal(vcov(twice), vcov(weighted), tolerance = 1e-5)
+  set.seed(1)
+  absent <- fit_bayes_nn(mpg ~ wt + hp, d, hidden = 4, weights = rep(c(1, 0), c(25, 7)), posterior = "laplace", members = 1)
+  there <- linearised(mpg ~ wt + hp, d[1:25, ], hidden = 4)
+  expect_equal(evidence(absent), evidence(there), tolerance = 1e-6)
+})
+
+test_that("what the posterior cannot have is refused in words", {
+  expect_error(linearised(mpg ~ wt, mtcars, prior = prior_laplace(0, 1)), "needs a normal prior")
+  expect_error(linearised(mpg ~ wt, mtcars, optimizer = "adam"), "seeks the mode by L-BFGS")
+  expect_error(linearised(mpg ~ wt, mtcars, estimator = "local"), "nothing to draw")
+  expect_error(linearised(mpg ~ ., mtcars, hidden = c(200, 200)), "covariance of .* GB")
+  expect_error(evidence(fit_nn(mpg ~ wt, mtcars, hidden = 0)), "posterior` = \"laplace\"")
+  expect_error(evidence(1), "must be a fit")
+})
+
+test_that("a linearised fit that was damaged is refused", {
+  fit <- linearised(mpg ~ wt, mtcars, hidden = 3)
+  within_field <- function(f, name, value) {
+    f$laplace[[name]] <- value
+    f
+  }
+  broken <- list(function(f) within_field(f, "root", -f$laplace$root), function(f) within_field(f, "root", 1:3),
+                 function(f) within_field(f, "active", rev(f$laplace$active)), function(f) within_field(f, "evidence", NA),
+                 function(f) {
+                   f$spec$precision <- f$spec$precision[-1]
+                   f
+                 })
+  for (change in broken) expect_error(predict(change(fit), mtcars), "damaged")
+})
+
+test_that("training goes on from where it was", {
+  fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, posterior = "laplace")
+  more <- continue(fit, 80)
+  expect_equal(evidence(more), evidence(fit), tolerance = 1e-6)
+  expect_gt(nrow(more$history), nrow(fit$history))
+})
