@@ -36,7 +36,7 @@
 #' @section Evidence:
 #' With `posterior = "laplace"` and `prior = "auto"` each matrix of weights and each vector of biases (of an output that
 #' is the log of a noise, its own) has a precision a priori that is found by evidence, and so has a constant noise.
-#' Rounds of at most 60 steps of L-BFGS, which seek the mode, alternate with MacKay's (1992) updates \eqn{\alpha = \gamma /
+#' Rounds of at most 100 steps of L-BFGS, which seek the mode, alternate with MacKay's (1992) updates \eqn{\alpha = \gamma /
 #' |\mu|^2}{alpha = gamma / |mu|^2} and \eqn{\sigma^2 = SSE / (n - \gamma)}{sigma^2 = SSE / (n - gamma)}, with the
 #' effective number of parameters \eqn{\gamma}{gamma} of each group and of all. Precisions stay between 0.001 and 1e6 in
 #' units of the standardised data, so that separated classes have finite weights. Without hidden layers all weights
@@ -117,10 +117,10 @@
 #'   `standardize = TRUE` and `posterior = "meanfield"` or `"last_layer"`.
 #' @param ... arguments of [nn_control()].
 #' @param members number of posteriors, from 1 to 1000, that are trained from different random starts and averaged, see
-#'   Mixtures. `"auto"` is 1, but of `posterior = "laplace"` with hidden layers as many as some seconds allow: 4 to 10
+#'   Mixtures. `"auto"` is 1, but of `posterior = "laplace"` with hidden layers as many as some seconds allow: 5 to 10
 #'   starts, with `sigma = "auto"` of two members each.
 #' @param combine weights of the members: `"equal"`, `"stack"` or `"evidence"`, see Mixtures. `"auto"` is `"stack"` for
-#'   `posterior = "laplace"`, else `"equal"`.
+#'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
 #'
 #' @section Mixtures:
 #' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K
@@ -281,7 +281,8 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
   is_many <- is_laplace(spec) && length(model$hidden) > 0
   members <- if (is_many) laplace_members(spec, train_counts(train), model$sigma) else 1
-  model <- with_members(model, members, if (is_laplace(spec)) "stack" else "equal")
+  has_closed <- is_laplace(spec) && length(blocks) == 1 && has_nodes(blocks[[1]])
+  model <- with_members(model, members, if (has_closed) "stack" else "equal")
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 

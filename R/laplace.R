@@ -25,7 +25,7 @@ weight_groups <- function(leaves, blocks) {
 # ---- training
 
 laplace_rounds <- 6L    # of a search for the mode and an update of the precisions
-laplace_steps <- 60L    # of L-BFGS in each; three times as many in the last
+laplace_steps <- 100L   # of L-BFGS in each; three times as many in the last
 constant_rounds <- 6L   # before a noise that depends on x is let go
 laplace_first <- list(sigma = 0.5, precision = 1)
 linear_rounds <- 200L
@@ -239,6 +239,7 @@ laplace_evidence <- function(state, data) {
   terms <- engine_run(laplace_spec(state), state$theta, data, "terms")
   w <- if (is.null(data$weight)) 1 else data$weight[state$curvature$rows]
   shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
+  shift[is.na(shift)] <- 0 # of rows without a response
   -sum(w * (rowSums(terms) + shift)) + sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
 }
 
@@ -302,13 +303,13 @@ check_laplace <- function(spec, prior) {
 most_laplace <- 5000 # weights; and where "auto" is linearised
 auto_laplace <- 3000
 
-# As many members as some seconds allow, of 4 to 10 starts: the sums of squares and roots of all rounds, and the search.
+# As many members as some seconds allow, of 5 to 10 starts: the sums of squares and roots of all rounds, and the search.
 laplace_members <- function(spec, counts, sigma) {
   weights <- n_weights(spec)
   eta <- utils::tail(layer_units(spec), 1)
   rounds <- laplace_rounds + if (sigma %in% c("auto", "hetero")) constant_rounds else 0
-  of_start <- rounds * (counts$rows * eta * weights^2 + weights^3) + 6e3 * counts$rows * weights
-  starts <- min(max(round(7e10 / of_start), 4), 10)
+  of_start <- rounds * (counts$rows * eta * weights^2 + weights^3) + 1e4 * counts$rows * weights
+  starts <- min(max(round(7e10 / of_start), 5), 10)
   if (identical(sigma, "auto")) 2 * starts else starts
 }
 n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
