@@ -70,6 +70,7 @@ run_uci <- function(folder, sets, splits, seeds, given) {
 # ---- gaps
 
 run_gaps <- function(folder, sets, given) {
+  force(sets) # which takes them out of what is given
   ways <- list(default = given, meanfield = c(given, list(posterior = "meanfield", sigma = "learned")))
   for (name in sets) {
     d <- readRDS(file.path(folder, paste0("uci-", name, ".rds")))
