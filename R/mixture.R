@@ -202,7 +202,8 @@ held_out_density <- function(fit, train, rows) {
 # The weights w of the simplex that maximise the mean of log(sum_k w_k p_k), p [rows, members] given by its log, by the
 # EM algorithm, w_k <- w_k g_k with the slopes g_k = mean(p_k / sum_j w_j p_j). The function is concave: no w is better
 # by more than max(g) - 1.
-# With a prior these are the mode under a Dirichlet distribution, as if `count` times the rows had been shared out by it.
+# With a prior these are the mode under a Dirichlet distribution, as if `count` times the rows had been shared out by
+# it.
 stacking_weights <- function(log_density, case_weights = NULL, prior = NULL, count = 0) {
   most_steps <- 10000
   enough <- 1e-10

@@ -11,9 +11,9 @@
 #   the experiment that chose the default posterior, members and noise: log-likelihood on held-out rows of the data sets
 #   of tools/defaults.R whose response is a number (a count, a class), against posterior = "meanfield".
 # Rscript tools/bayes.R priors [hidden=16 folds=3 start=random argument=value ...]
-#   the experiment that chose the default prior and start of posterior = "meanfield": log-likelihood on held-out rows, and error relative to the
-#   linear model, on the numeric responses of the data sets of tools/defaults.R; with start=random from random weights
-#   in place of a plain network.
+#   the experiment that chose the default prior and start of posterior = "meanfield": log-likelihood on held-out rows,
+#   and error relative to the linear model, on the numeric responses of the data sets of tools/defaults.R; with
+#   start=random from random weights in place of a plain network.
 # Rscript tools/bayes.R rotate [hidden=50 folds=5]
 #   the same of rotate = TRUE against FALSE, of posterior = "meanfield", on data sets of numeric columns alone.
 suppressPackageStartupMessages(library(varnn))
@@ -86,7 +86,8 @@ run_gaps <- function(folder, sets, given) {
     }
     for (way in names(ways)) {
       r <- vapply(columns, one, numeric(3), ways[[way]])
-      cat(sprintf("%-7s %-9s RMSE %.3f  log-lik. %.3f  cover %.3f\n", name, way, mean(r[1, ]), mean(r[2, ]), mean(r[3, ])))
+      cat(sprintf("%-7s %-9s RMSE %.3f  log-lik. %.3f  cover %.3f\n", name, way, mean(r[1, ]), mean(r[2, ]),
+                  mean(r[3, ])))
     }
   }
 }
@@ -102,11 +103,12 @@ run_posteriors <- function(kind, hidden, folds, given) {
     d <- sets[[name]]
     set.seed(9)
     fold <- sample(rep_len(1:5, nrow(d)))
-    of_fold <- function(k) vapply(ways, function(way) {
+    of_way <- function(way, k) {
       set.seed(k)
       fit <- do.call(fit_bayes_nn, c(list(y ~ ., d[fold != k, ], hidden = hidden), way, given))
       log_score(fit, d[fold == k, ], NULL, 400)
-    }, 0)
+    }
+    of_fold <- function(k) vapply(ways, of_way, 0, k)
     score <- rowMeans(vapply(seq_len(folds), of_fold, numeric(length(ways))))
     cat(sprintf("%-20s", name), sprintf("%s %7.3f", names(ways), score), "\n")
     score[-1] - score[1]
