@@ -17,11 +17,11 @@
 #'     the prior there. Nothing is drawn, so that `estimator` does not apply. With `members` a deep ensemble.}
 #'   \item{`"laplace"`}{all weights and biases have one covariance, that of the network linearised at the mode of the
 #'     weights (MacKay 1992; Immer, Korzepa and Bauer 2021): \eqn{\Sigma = (\sum_i w_i J_i' A_i J_i + P)^{-1}}{Sigma =
-#'     (sum w_i J_i' A_i J_i + P)^-1}, with the slopes \eqn{J_i}{J_i} of the outputs in the weights, the expected Fisher
-#'     information \eqn{A_i}{A_i} of the family and the precisions \eqn{P}{P} a priori. Among all normal distributions
-#'     it is the one with the greatest ELBO of the linearised network, which is then called the evidence, see [evidence()].
-#'     Predictions are those of the linearised network, whose outputs are normal: means, intervals and densities need no
-#'     draws. See Evidence.}
+#'     (sum w_i J_i' A_i J_i + P)^-1}, with the slopes \eqn{J_i}{J_i} of the outputs in the weights, the expected
+#'     Fisher information \eqn{A_i}{A_i} of the family and the precisions \eqn{P}{P} a priori. With a constant gaussian
+#'     noise it has the greatest ELBO of the linearised network among all normal distributions; else it is Laplace's
+#'     approximation. Predictions are those of the linearised network, whose outputs are normal: means, intervals and
+#'     densities need no draws. See Evidence.}
 #'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
@@ -34,17 +34,21 @@
 #' `"full"` and `"lowrank"` make units dependent: their estimator is `"weight"`.
 #'
 #' @section Evidence:
-#' With `posterior = "laplace"` and `prior = "auto"` each matrix of weights and each vector of biases (of an output that
-#' is the log of a noise, its own) has a precision a priori that is found by evidence, and so has a constant noise.
-#' Rounds of at most 100 steps of L-BFGS, which seek the mode, alternate with MacKay's (1992) updates \eqn{\alpha =
-#' \gamma / |\mu|^2}{alpha = gamma / |mu|^2} and \eqn{\sigma^2 = SSE / (n - \gamma)}{sigma^2 = SSE / (n - gamma)}, with
-#' the effective number of parameters \eqn{\gamma}{gamma} of each group and of all. Precisions stay between 0.001 and 1e6 in
-#' units of the standardised data, so that separated classes have finite weights. Without hidden layers all weights
-#' share one precision, and the updates go on until they settle. A noise that depends on x is constant in the first
-#' rounds.
+#' With `posterior = "laplace"` and `prior = "auto"` each matrix of weights and each vector of biases (of an output
+#' that is the log of a noise, its own) has a precision a priori that is found by evidence, and so has a constant
+#' noise. Rounds of at most 100 steps of L-BFGS, which seek the mode, alternate with MacKay's (1992) updates
+#' \eqn{\alpha = \gamma / |\mu|^2}{alpha = gamma / |mu|^2} and \eqn{\sigma^2 = SSE / (n - \gamma)}{sigma^2 = SSE / (n -
+#' gamma)}, with the effective number of parameters \eqn{\gamma}{gamma} of each group and of all. Precisions stay
+#' between 0.001 and 1e6 in units of the standardised data, so that separated classes have finite weights. Without
+#' hidden layers all weights share one precision, and the updates go on until they settle; a precision found from few
+#' weights is itself unsure, which their intervals do not know: give `prior_normal(0, 2.5)`, or leave `posterior` out.
+#' A noise that depends on x is constant in the first rounds.
 #'
-#' `epochs` is the number of steps in all rounds. Up to 5,000 weights are possible; the memory that is needed grows
-#' with their square and the time with their cube.
+#' The slopes of relu units jump. Where a kink lies between two rows, or past the last one, the linearised network is
+#' unsure there, and intervals have steps; those of smooth units (`"gelu"`, `"tanh"`) have none.
+#'
+#' `epochs` is the number of steps in the rounds of one kind of noise, 800 by default. Up to 5,000 weights are
+#' possible; the memory that is needed grows with their square and the time with their cube.
 #'
 #' @section Rotated inputs:
 #' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays
@@ -79,11 +83,11 @@
 #' For a network with hidden layers, up to 3,000 weights and numeric responses `posterior = "auto"` is `"laplace"`,
 #' unless an argument says how to train or belongs to another posterior; else it is `"meanfield"`. On the published
 #' benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches root mean squared errors and mean
-#' log-likelihoods of 2.64 / -2.30 (boston), .41 / -.34 (energy), POWER and .39 / +.33 (yacht), where `"meanfield"` has
+#' log-likelihoods of 2.64 / -2.30 (boston), .41 / -.34 (energy), 3.90 / -2.73 (power) and .39 / +.33 (yacht), where `"meanfield"` has
 #' 2.90 / -2.47, .50 / -.73, 4.07 / -2.83 and .65 / -.85. On the 34 data sets named below, with 16 units, the
 #' log-likelihood of held-out rows is greater by .20 on average, and less by more than .05 on one (`barley`); on eight
-#' of counts it is greater on each, by .32 on average. Classes keep `"meanfield"`: the linearised posterior is too unsure
-#' of them where they are nearly separable (iris, shuttle).
+#' of counts it is greater on each, by .32 on average. Classes keep `"meanfield"`: the linearised posterior is too
+#' unsure of them where they are nearly separable (iris, shuttle).
 #'
 #' The default prior of `"meanfield"` and the start of its training were chosen by predictive log-likelihood in cross-
 #' validation over 34 data sets that ship with R, with 16 and 50 hidden units, by the script `tools/bayes.R` of the

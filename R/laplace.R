@@ -2,9 +2,8 @@
 # linearisation there has, and the precisions of the priors and the noise that have the greatest evidence.
 #
 # With eta(x, w) ~ eta(x, mu) + J(x) (w - mu) and A the curvature of -log p(y | eta) (expected Fisher information) the
-# ELBO of q = N(mu, Sigma) is greatest at Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori, and is
-# then, at the mode, the evidence: log p(y | mu) + log p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma =
-# T T' is what is kept.
+# covariance is Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori, and the evidence log p(y | mu) + log
+# p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma = T T' is what is kept.
 
 # Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but
 # outputs that are means and outputs that are logs of a noise are two; without hidden layers the biases belong to the
@@ -120,12 +119,17 @@ laplace_search <- function(state, sets, control, rounds) {
   if (length(state$spec$layer) == 1) rounds <- linear_rounds
   for (round in seq_len(rounds)) {
     is_last <- round == rounds
+    before <- state
     state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
     state$curvature <- laplace_curvature(state, sets$train, control$threads)
+    if (!all(is.finite(state$curvature$root)) && !is.null(before$curvature)) {
+      before$history <- state$history
+      return(before)
+    }
     if (state$is_over || is_last) break
-    before <- hyperparameters(state)
+    found <- hyperparameters(state)
     state <- laplace_update(state, sets$train)
-    if (max(abs(hyperparameters(state) - before)) < 1e-8) break
+    if (max(abs(hyperparameters(state) - found)) < 1e-8) break
   }
   state
 }
@@ -177,6 +181,14 @@ group_sums <- function(state, x) {
   vapply(seq_along(state$groups$names), function(g) sum(x[state$groups$of == g]), 0)
 }
 
+# Logs of a noise within the bounds of sigma, as far as curvatures need them: of rows without error they fall for ever.
+bounded_eta <- function(block, eta) {
+  if (!has_log_sd(block)) return(eta)
+  at <- seq_len(ncol(eta)) > ncol(eta) / 2
+  eta[, at] <- pmin(pmax(eta[, at], log(sigma_bounds[1])), log(sigma_bounds[2]))
+  eta
+}
+
 # [rows, n_eta, seeds]: of each row the columns of a root of w A.
 information_roots <- function(state, y, eta, w) {
   n <- nrow(eta)
@@ -186,7 +198,7 @@ information_roots <- function(state, y, eta, w) {
   root_w <- if (is.null(w)) rep(1, n) else sqrt(w)
   parts <- lapply(seq_along(state$blocks), function(b) {
     block <- state$blocks[[b]]
-    part <- list(eta = eta[, in_eta[[b]], drop = FALSE], y = y[, in_y[[b]], drop = FALSE], free = free[[b]])
+    part <- list(eta = bounded_eta(block, eta[, in_eta[[b]], drop = FALSE]), y = y[, in_y[[b]], drop = FALSE], free = free[[b]])
     there <- root_w * !is.na(part$y[, 1])
     if (block$family == "gaussian") there <- there * exp(-part$free[1])
     part$y[is.na(part$y)] <- 0
@@ -256,9 +268,10 @@ laplace_evidence <- function(state, data) {
 #' @param ... not used.
 #' @details With \eqn{\mu}{mu} the mode of d weights and \eqn{\Sigma}{Sigma} their covariance it is \eqn{\log p(y \mid
 #'   \mu) + \log p(\mu) + \frac d 2 \log 2\pi + \frac 1 2 \log |\Sigma|}{log p(y | mu) + log p(mu) + d / 2 log(2 pi) +
-#'   log|Sigma| / 2}: the ELBO of the linearised network, greatest over all normal distributions, and no bound for the
-#'   network itself. Without hidden layers and with a gaussian response it is the log of the marginal likelihood,
-#'   exactly. The density is that of the response on its own scale.
+#'   log|Sigma| / 2}. With a constant gaussian noise that is the ELBO of the linearised network, the greatest over all
+#'   normal distributions; else it is Laplace's approximation. It is no bound for the network itself. Without hidden
+#'   layers and with a gaussian response it is the log of the marginal likelihood, exactly. The density is that of the
+#'   response on its own scale.
 #' @return One number, in nats; of a mixture one for each member.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
 #'   Improving predictions of Bayesian neural nets via local linearization, \doi{10.48550/arXiv.2008.08400}.

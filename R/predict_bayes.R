@@ -369,7 +369,8 @@ mean_quantiles <- function(block, components, i, offset, probs) {
   of_each <- function(what) do.call(cbind, lapply(components, function(c) c[[what]][[i]]))
   q <- engine_mixture(of_each("mean"), of_each("sd"), probs, vapply(components, function(c) c$weight, 0))
   check_finite_output(q)
-  apply(q, 2, function(eta) block_mean(block, cbind(eta, if (has_log_sd(block)) 0, deparse.level = 0), offset)[, 1])
+  of_bound <- function(j) block_mean(block, cbind(q[, j], if (has_log_sd(block)) 0, deparse.level = 0), offset)[, 1]
+  matrix(vapply(seq_along(probs), of_bound, numeric(nrow(q))), nrow(q))
 }
 
 # Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each

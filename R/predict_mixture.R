@@ -197,12 +197,18 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
   digits <- check_digits(digits)
   first <- member_fits(x)[[1]]
   print_lines(c(model_title(x), paste("Call:", shown_call(x$call)), "", paste("Network:", network_line(first)),
-                paste("Data:", data_line(x)), if (inherits(x, "varnn_bayes_nn")) posterior_lines(first, digits)[1],
+                paste("Data:", data_line(x)), if (inherits(x, "varnn_bayes_nn")) mixture_posterior(first, digits),
                 paste("Members:", members_phrase(x))))
   table <- member_table(x)
   table$weight <- fixed(table$weight, 3)
   print(table, row.names = FALSE, digits = digits)
   invisible(x)
+}
+
+# The lines of print() on prior and posterior that hold for all members.
+mixture_posterior <- function(first, digits) {
+  lines <- posterior_lines(first, digits)[1]
+  if (is_laplace(first$spec)) c(lines, paste("Posterior:", posterior_words[["laplace"]])) else lines
 }
 
 #' @export

@@ -6,13 +6,13 @@
 #'
 #' @param object,x a fit, its summary.
 #' @param digits,... as of [summary.varnn_nn()].
-#' @return A list of class `summary.varnn_bayes_nn`: `fit_lines` (what `print()` shows), `elbo` (its parts in nats,
-#'   of the training data, as the history has them: of a network trained by draws those of the last epoch's, which
-#'   [elbo()] takes anew and more of), `sigma` (the noise's standard deviation, where there is one), `n_weights`,
-#'   `n_effective`, and `layers`, a data frame with, for each matrix of weights and vector of biases, the standard
-#'   deviation of the prior, the root mean squares of posterior means and standard deviations, the median
-#'   signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| / sigma}, and the effective number; of rotated inputs those of
-#'   the principal components' weights.
+#' @return A list of class `summary.varnn_bayes_nn`: `fit_lines` (what `print()` shows), `elbo` (its parts in nats, of
+#'   the training data, as the history has them: of a network trained by draws those of the last epoch's, which
+#'   [elbo()] takes anew and more of; of `posterior = "laplace"` the evidence and the log-likelihood at the mode),
+#'   `sigma` (the noise's standard deviation, where there is one), `n_weights`, `n_effective`, and `layers`, a data
+#'   frame with, for each matrix of weights and vector of biases, the standard deviation of the prior, the root mean
+#'   squares of posterior means and standard deviations, the median signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| /
+#'   sigma}, and the effective number; of rotated inputs those of the principal components' weights.
 #' @details The effective number of weights is \eqn{\sum_j 1 - \sigma_j^2 / s_j^2}{sum(1 - sigma^2 / s^2)} with the
 #'   standard deviation s of the prior (of the normal distribution nearest to it, where it is another), at least 0 each:
 #'   how many the data determine (MacKay 1992).
@@ -30,8 +30,9 @@ summary.varnn_bayes_nn <- function(object, ...) {
   h <- object$history
   last <- h[kept_epoch(object), ]
   has_sigma <- any(vapply(object$blocks, function(b) b$family == "gaussian", NA))
-  structure(list(fit_lines = fit_lines(object),
-                 elbo = c(elbo = last$elbo, log_lik = -last$nll, kl = last$kl_weights) * n_trained(object),
+  elbo <- c(elbo = last$elbo, log_lik = -last$nll, kl = last$kl_weights) * n_trained(object)
+  if (is_laplace(object$spec)) elbo <- c(evidence = object$laplace$evidence, log_lik = -last$nll * n_trained(object))
+  structure(list(fit_lines = fit_lines(object), elbo = elbo,
                  sigma = if (has_sigma) sigma.varnn_bayes_nn(object), n_weights = length(q$mean),
                  n_effective = sum(layers$effective), layers = layers), class = "summary.varnn_bayes_nn")
 }
@@ -40,9 +41,12 @@ layer_table <- function(fit, q) {
   rows <- lapply(unique(q$leaf), function(i) {
     at <- q$leaf == i
     sd <- leaf_prior_sd(fit$spec, fit$layout[i, ], q$mean[at], q$sd[at])
+    share <- if (fit$spec$prior == "by_weight") fit$spec$precision[leaf_index(fit$layout[i, ])] * q$sd[at]^2
+    else (q$sd[at] / (sd * nearest_sd(fit$spec)))^2
+    share[is.nan(share)] <- 1 # of weights that are kept where they are
     data.frame(name = fit$layout$name[i], weights = sum(at), prior_sd = sd, rms_mean = sqrt(mean(q$mean[at]^2)),
                rms_sd = sqrt(mean(q$sd[at]^2)), signal_to_noise = stats::median(abs(q$mean[at]) / q$sd[at]),
-               effective = sum(pmax(0, 1 - (q$sd[at] / (sd * nearest_sd(fit$spec)))^2)))
+               effective = sum(pmax(0, 1 - share)))
   })
   do.call(rbind, rows)
 }
