@@ -433,11 +433,11 @@ bayes_epochs <- function(counts, batch_size) {
 
 # ---- the end of training
 
-# The noise at its closed form, the mean of (y - E f)^2 + Var f, where training is without draws.
+# The noise of a gaussian response at its closed form, the mean of (y - E f)^2 + Var f, where training is without draws.
 #' @exportS3Method
 close_noise.varnn_bayes_nn <- function(fit, data) {
   at <- which(fit$layout$role == "noise")
-  if (!is_deterministic(fit$spec) || length(at) != 1 || length(fit$blocks) > 1) return(fit)
+  if (!is_deterministic(fit$spec) || length(at) != 1 || !identical(fit$spec$family, "gaussian")) return(fit)
   nll <- engine_run(fit$spec, fit$theta, data[names(data) != "row"], "terms")[, 1]
   w <- if (is.null(data$weight)) rep(1, length(nll)) else data$weight
   use <- if (is.null(data$row)) seq_along(nll) else data$row
