@@ -832,8 +832,9 @@ test_that("draws are the same in chunks of any size, with any number of threads,
   n <- 700
   many <- data.frame(x = stats::rnorm(n), z = stats::rnorm(n))
   many$y <- many$x + stats::rnorm(n)
-  for (posterior in c("meanfield", "last_layer", "full", "lowrank")) for (precision in c("double", "single")) {
-    fit <- fit_bayes_nn(y ~ ., many, hidden = 3, posterior = posterior, epochs = 3, precision = precision)
+  for (posterior in c(random_posteriors(), "laplace")) for (precision in c("double", "single")) {
+    fit <- fit_bayes_nn(y ~ ., many, hidden = 3, posterior = posterior, members = 1, sigma = "learned", epochs = 3,
+                        precision = precision)
     rows <- row_data(fit, design_rows(fit$design, many))
     draw <- function(rows, threads = 1, ...) {
       set.seed(12)
