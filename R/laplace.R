@@ -18,14 +18,15 @@ weight_groups <- function(leaves, blocks) {
   names <- unlist(lapply(seq_len(nrow(leaves)), of_leaf))
   if (sum(leaves$role == "weight") == 1) names <- sub(".bias", ".weight", names, fixed = TRUE)
   groups <- unique(names)
-  list(names = groups, of = match(names, groups), is_log = endsWith(groups, ".log_sd"), size = tabulate(match(names, groups)),
-       is_bias = grepl(".bias", groups, fixed = TRUE), inputs = leaves$cols[match(sub(".log_sd$", "", groups), leaves$name)])
+  leaf <- match(sub(".log_sd$", "", groups), leaves$name)
+  list(names = groups, of = match(names, groups), is_log = endsWith(groups, ".log_sd"),
+       is_bias = grepl(".bias", groups, fixed = TRUE), inputs = leaves$cols[leaf])
 }
 
 # ---- training
 
 laplace_rounds <- 6L    # of a search for the mode and an update of the precisions
-laplace_steps <- 60L    # of L-BFGS in each; three times as many in the last
+laplace_steps <- 100L   # of L-BFGS in each; three times as many in the last
 constant_rounds <- 6L   # before a noise that depends on x is let go
 laplace_first <- list(sigma = 0.5, precision = 1)
 linear_rounds <- 200L
@@ -49,8 +50,8 @@ laplace_start <- function(spec, layout, blocks, data, control, prior) {
   groups <- weight_groups(layout$leaves, blocks)
   theta <- laplace_theta(spec, layout, blocks, data, control)
   n_w <- length(groups$of)
-  state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL, is_over = FALSE,
-                status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
+  state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL,
+                is_over = FALSE, status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
                 alpha = prior_precisions(groups, prior), updates = finds_precisions(prior))
   if (state$updates) state$alpha <- laplace_first$precision * state$alpha
   for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(laplace_first$sigma))
@@ -134,7 +135,8 @@ hyperparameters <- function(state) c(log(state$alpha), state$spec$fixed, state$c
 laplace_spec <- function(state) {
   precision <- state$alpha[state$groups$of]
   precision[state$held] <- Inf
-  utils::modifyList(state$spec, list(prior = "by_weight", precision = as.double(precision), center = as.double(state$center)))
+  utils::modifyList(state$spec, list(prior = "by_weight", precision = as.double(precision),
+                                     center = as.double(state$center)))
 }
 
 laplace_mode <- function(state, sets, control, share) {
@@ -215,7 +217,8 @@ laplace_update <- function(state, data) {
     state$alpha[use] <- pmin(pmax(alpha, precision_bounds[1]), precision_bounds[2])[use]
   }
   for (i in which(vapply(state$blocks, finds_noise, NA)))
-    if (!has_log_sd(state$blocks[[i]]) || !isTRUE(state$noise_is_free)) state <- with_log_sd(state, i, found_log_sd(state, data, i))
+    if (!has_log_sd(state$blocks[[i]]) || !isTRUE(state$noise_is_free))
+      state <- with_log_sd(state, i, found_log_sd(state, data, i))
   state
 }
 
@@ -239,7 +242,9 @@ laplace_evidence <- function(state, data) {
   terms <- engine_run(laplace_spec(state), state$theta, data, "terms")
   w <- if (is.null(data$weight)) 1 else data$weight[state$curvature$rows]
   shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
-  -sum(w * (rowSums(terms) + shift)) + sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
+  shift[is.na(shift)] <- 0 # of rows without a response
+  -sum(w * (rowSums(terms) + shift)) +
+    sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
 }
 
 #' Evidence of a Bayesian network
@@ -252,8 +257,8 @@ laplace_evidence <- function(state, data) {
 #' @details With \eqn{\mu}{mu} the mode of d weights and \eqn{\Sigma}{Sigma} their covariance it is \eqn{\log p(y \mid
 #'   \mu) + \log p(\mu) + \frac d 2 \log 2\pi + \frac 1 2 \log |\Sigma|}{log p(y | mu) + log p(mu) + d / 2 log(2 pi) +
 #'   log|Sigma| / 2}: the ELBO of the linearised network, greatest over all normal distributions, and no bound for the
-#'   network itself. Without hidden layers and with a gaussian response it is the log of the marginal likelihood, exactly.
-#'   The density is that of the response on its own scale.
+#'   network itself. Without hidden layers and with a gaussian response it is the log of the marginal likelihood,
+#'   exactly. The density is that of the response on its own scale.
 #' @return One number, in nats; of a mixture one for each member.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
 #'   Improving predictions of Bayesian neural nets via local linearization, \doi{10.48550/arXiv.2008.08400}.
@@ -294,21 +299,25 @@ check_laplace <- function(spec, prior) {
     return(new_prior("by_weight", "N(0, sd), sd of each layer by evidence"))
   if (!identical(prior$kind, "normal"))
     stop_user("`posterior` = \"laplace\" needs a normal prior: \"auto\", or one made by prior_normal().")
-  given <- c("sd", "fan_in")
-  prior[given] <- prior[given]
   new_prior("by_weight", prior$words, given_sd = prior$sd, given_fan_in = isTRUE(prior$fan_in))
 }
 
 most_laplace <- 5000 # weights; and where "auto" is linearised
 auto_laplace <- 3000
 
-# As many members as some seconds allow, of 4 to 10 starts: the sums of squares and roots of all rounds, and the search.
+# Members and their weights where "auto" leaves them to the posterior.
+laplace_mixture <- function(model, spec, blocks, counts) {
+  members <- if (length(model$hidden)) laplace_members(spec, counts, model$sigma) else 1
+  with_members(model, members, if (length(blocks) == 1 && has_nodes(blocks[[1]])) "stack" else "equal")
+}
+
+# As many members as some seconds allow, of 5 to 10 starts: the sums of squares and roots of all rounds, and the search.
 laplace_members <- function(spec, counts, sigma) {
   weights <- n_weights(spec)
   eta <- utils::tail(layer_units(spec), 1)
   rounds <- laplace_rounds + if (sigma %in% c("auto", "hetero")) constant_rounds else 0
-  of_start <- rounds * (counts$rows * eta * weights^2 + weights^3) + 6e3 * counts$rows * weights
-  starts <- min(max(round(7e10 / of_start), 4), 10)
+  of_start <- rounds * (counts$rows * eta * weights^2 + weights^3) + 1e4 * counts$rows * weights
+  starts <- min(max(round(7e10 / of_start), 5), 10)
   if (identical(sigma, "auto")) 2 * starts else starts
 }
 n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
@@ -323,7 +332,8 @@ finds_precisions <- function(prior) is.null(prior$given_sd)
 # The precision of each group a priori, or the one that the search begins with.
 prior_precisions <- function(groups, prior) {
   if (finds_precisions(prior)) return(ifelse(groups$is_bias, 1, groups$inputs / 2))
-  rep(1 / prior$given_sd^2, length(groups$names)) * if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
+  rep(1 / prior$given_sd^2, length(groups$names)) *
+    if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
 }
 
 # The mode is sought by L-BFGS; `epochs` is its number of steps in all rounds.

@@ -122,6 +122,9 @@ linearised_log_lik <- function(fit, y, data, expected) {
   out
 }
 
+# Whether the predictive density of a response has a closed form, or nearly.
+has_closed_density <- function(fit) is_laplace(fit$spec) && length(fit$blocks) == 1 && has_nodes(fit$blocks[[1]])
+
 # Draws of the active weights less their mean [active, draws], functions of the key.
 weight_shifts <- function(fit, draws, key = random_key()) {
   n <- length(fit$laplace$active)
@@ -203,9 +206,6 @@ two_cavity <- function(s, a) {
 }
 
 # ---- the weights of members
-
-# Members that are stacked by what they say of rows without them.
-has_loo <- function(fit) is_laplace(fit$spec) && length(fit$blocks) == 1 && has_nodes(fit$blocks[[1]])
 
 # A member whose evidence is less than the greatest by more nats per observation has lost its way.
 most_evidence_lost <- 0.4

@@ -123,7 +123,7 @@ member_weights <- function(fits, combine, seeds, train, control, one_more) {
   if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()
-  if (all(vapply(fits, has_loo, NA)) && !length(train$held_out)) return(laplace_weights(fits, train))
+  if (all(vapply(fits, has_closed_density, NA)) && !length(train$held_out)) return(laplace_weights(fits, train))
   weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
   if (!is.null(weights)) return(weights)
   if (is.null(work$failure))
@@ -202,7 +202,8 @@ held_out_density <- function(fit, train, rows) {
 # The weights w of the simplex that maximise the mean of log(sum_k w_k p_k), p [rows, members] given by its log, by the
 # EM algorithm, w_k <- w_k g_k with the slopes g_k = mean(p_k / sum_j w_j p_j). The function is concave: no w is better
 # by more than max(g) - 1.
-# With a prior these are the mode under a Dirichlet distribution, as if `count` times the rows had been shared out by it.
+# With a prior these are the mode under a Dirichlet distribution, as if `count` times the rows had been shared out by
+# it.
 stacking_weights <- function(log_density, case_weights = NULL, prior = NULL, count = 0) {
   most_steps <- 10000
   enough <- 1e-10
@@ -341,7 +342,7 @@ row_log_density <- function(fit, rows, draws = default_draws) {
     of_members <- vapply(member_fits(fit), row_log_density, numeric(n), rows, draws)
     return(log_mean_exp(matrix(of_members, n), fit$member_weights))
   }
-  if (is_laplace(fit$spec) && length(fit$blocks) == 1 && !predicts_by_draws(fit))
+  if (has_closed_density(fit))
     return(linearised_log_lik(fit, rows$y, row_data(fit, rows), expected = FALSE) - row_jacobian(fit, rows$y))
   if (is_point(fit$spec)) draws <- 1
   out <- numeric(n)

@@ -1,11 +1,11 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
 # What print() and summary() call the posteriors in the engine's table.
-posterior_words <- c(point = "point", laplace = "laplace, all weights dependent", meanfield = "meanfield", last_layer = "last_layer", full = "full",
-                     lowrank = "lowrank with {rank} factors")
+posterior_words <- c(point = "point", laplace = "laplace, all weights dependent", meanfield = "meanfield",
+                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors")
 
-# Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as numbers,
-# of which the mode is sought (seeks_mode); have a prior (is_bayesian).
+# Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as
+# numbers, of which the mode is sought (seeks_mode); have a prior (is_bayesian).
 is_point <- function(spec) spec$posterior == "point"
 is_laplace <- function(spec) spec$posterior == "laplace"
 seeks_mode <- function(spec) is_point(spec) || is_laplace(spec)

@@ -374,8 +374,8 @@ mean_quantiles <- function(block, components, i, offset, probs) {
 
 # Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
 # block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. Of a point one
-# draw is enough where what is asked for needs no draws of the response (`is_known`). Of a linearised posterior the draws
-# are then nodes with weights of their own, and mean and sd those of the first column of eta.
+# draw is enough where what is asked for needs no draws of the response (`is_known`). Of a linearised posterior the
+# draws are then nodes with weights of their own, and mean and sd those of the first column of eta.
 over_components <- function(fit, rows, draws, is_known, visit) {
   data <- row_data(fit, rows)
   if (data$n == 0) return(invisible())

@@ -1,7 +1,8 @@
 # What a mixture answers where an average over its members is asked for.
 
 # How the weights of the members were found.
-combine_words <- c(equal = "of equal weight", stack = "stacked by the density of rows they have not seen", evidence = "weighted by evidence")
+combine_words <- c(equal = "of equal weight", stack = "stacked by the density of rows they have not seen",
+                   evidence = "weighted by evidence")
 
 members_phrase <- function(fit) {
   sprintf("%s, %s", count(length(fit$members), "member"), combine_words[[fit$arguments$combine]])
@@ -182,7 +183,8 @@ member_table <- function(fit) {
     out$effective <- vapply(whole, function(m) sum(m$laplace$effective), 0)
   }
   # The history of a fit that is trained by draws has the ELBO at one of them, which is not that of the weights.
-  if (is_bayes && is_deterministic(fit$spec) && !is_laplace(fit$spec)) out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
+  if (is_bayes && is_deterministic(fit$spec) && !is_laplace(fit$spec))
+    out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
   if (!is.null(whole[[1]]$history$val_loss)) out$val_loss <- vapply(whole, last, 0, "val_loss")
   if (any(vapply(fit$blocks, function(b) b$family == "gaussian", NA)))
     out$sigma <- vapply(whole, function(m) stats::sigma(m)[1], 0)

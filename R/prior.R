@@ -78,7 +78,8 @@ check_prior_sd <- function(sd, name) check_positive(sd, name, 1e-100)
 check_prior <- function(prior) {
   is_number <- function(x) is.null(x) || is_finite_vector(x, 1)
   is_made <- inherits(prior, "varnn_prior") &&
-    every(is_one_of(prior$kind, setdiff(registry()$prior, c("flat", "by_weight"))), is.character(prior$words), length(prior$words) == 1,
+    every(is_one_of(prior$kind, setdiff(registry()$prior, c("flat", "by_weight"))), is.character(prior$words),
+          length(prior$words) == 1,
           is_number(prior$sd), is_number(prior$share), is_number(prior$sd2))
   if (is_made || identical(prior, "auto")) return(prior)
   stop_user(paste("`prior` must be \"auto\" or made by prior_normal(), prior_laplace() or prior_mixture(), as in",

@@ -21,7 +21,8 @@ mode_epochs <- 300
 
 start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
   is_hetero <- any(vapply(blocks, has_log_sd, NA))
-  if (!is_deterministic(spec) || is_laplace(spec) || control$optimizer != "lbfgs" || length(spec$layer) == 1 && !is_hetero) return(theta)
+  is_simple <- length(spec$layer) == 1 && !is_hetero
+  if (!is_deterministic(spec) || is_laplace(spec) || control$optimizer != "lbfgs" || is_simple) return(theta)
   simpler <- if (is_hetero) constant_noise(spec, blocks) else plain_network(spec, blocks)
   from <- spec_layout(simpler$spec)
   control <- utils::modifyList(control, list(epochs = min(control$epochs, mode_epochs), verbose = FALSE))

@@ -59,7 +59,8 @@ variance_ratio <- function(spec, at, sd, prior_sd) {
 # The standard deviation a priori of a leaf's entries.
 leaf_prior_sd <- function(spec, leaf, mean, sd) {
   scale <- if (spec$fan_in && leaf$role == "weight") 1 / sqrt(leaf$cols) else 1
-  switch(spec$prior, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)), normal = spec$prior_sd * scale,
+  switch(spec$prior, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)),
+         normal = spec$prior_sd * scale,
          laplace = sqrt(2) * spec$prior_sd * scale,
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
 }

@@ -324,7 +324,7 @@ static size_t product(const nn_matrices *x, const nn_compute *wish, void *memory
   for (size_t i = 0; i < k * n; i++) b[i] = (real)x->b[i];
   for (size_t i = 0; i < n_start; i++) start[i] = (real)x->start[i];
   nn_product p = {x->a_transposed,        x->b_transposed,     x->m, x->n, x->k, a, b,
-                  n_start ? start : NULL, n_start > m ? m : 0, c};
+                  n_start ? start : NULL, n_start > m ? m : 0, c,    0,    0,    0};
   linalg_product(&l, &p);
   for (size_t i = 0; i < m * n; i++) x->c[i] = (double)c[i];
   arithmetic_set(before);

@@ -13,7 +13,8 @@ static void dense_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1), *b = input_of(t, n, 2);
   nn_product product = {n->option, 0,        n->rows,  (int)columns_of(t, n),
                         x->rows,   w->value, x->value, b ? b->value : NULL,
-                        0,         n->value};
+                        0,         n->value, 0,        0,
+                        0};
   linalg_product(&t->linalg, &product);
 }
 
@@ -41,7 +42,7 @@ static void dense_backward(nn_tape *t, nn_node *n) {
   int n_columns = (int)columns_of(t, n);
   const real *left = n->option ? x->value : n->grad, *right = n->option ? n->grad : x->value;
   if (dw) {
-    nn_product product = {0, 1, w->rows, w->cols, n_columns, left, right, NULL, 0, dw};
+    nn_product product = {0, 1, w->rows, w->cols, n_columns, left, right, NULL, 0, dw, 0, 0, 0};
     gradient_product(t, product, is_fresh(t, n, 1));
   }
   if (db) {
@@ -49,8 +50,8 @@ static void dense_backward(nn_tape *t, nn_node *n) {
     add_columns_to(n->rows, n_columns, n->grad, db);
   }
   if (dx) {
-    nn_product product = {!n->option, 0,       x->rows, n_columns, n->rows,
-                          w->value,   n->grad, NULL,    0,         dx};
+    nn_product product = {!n->option, 0, x->rows, n_columns, n->rows, w->value, n->grad,
+                          NULL,       0, dx,      0,         0,       0};
     gradient_product(t, product, is_fresh(t, n, 0));
   }
 }

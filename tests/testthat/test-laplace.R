@@ -73,7 +73,8 @@ test_that("without a hidden layer the posterior, the noise and the evidence are 
 
 test_that("the evidence is the density of the responses, whatever the prior and the noise", {
   for (sd in c(0.3, 2)) {
-    fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior_normal(0, sd), sigma = 0.5)
+    fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior_normal(0, sd),
+                        sigma = 0.5)
     z <- cbind(1, fixture$x)
     covariance <- 0.25 * diag(32) + sd^2 * tcrossprod(z)
     root <- chol(covariance)
@@ -81,7 +82,7 @@ test_that("the evidence is the density of the responses, whatever the prior and 
     expect_equal(evidence(fit), exact, tolerance = 1e-9)
     expect_equal(sum(elbo(fit)) - attr(elbo(fit), "kl"), exact, tolerance = 1e-9)
     weights <- solve(crossprod(z) / 0.25 + diag(1 / sd^2, 5))
-    expect_equal(unname(vcov(fit)), unname(weights[c(2:5, 1), c(2:5, 1)])[order(c(2:5, 1)), order(c(2:5, 1))], tolerance = 1e-8)
+    expect_equal(unname(vcov(fit)), unname(weights), tolerance = 1e-8)
   }
 })
 
@@ -117,8 +118,8 @@ test_that("predictions are those of the normal eta: means, intervals, densities"
   mean <- block$center + block$scale * moments$mean[, 1]
   sd <- block$scale * sqrt(moments$cov[, 1, 1])
   expect_equal(unname(predict(fit, new)), mean)
-  expect_equal(unname(predict(fit, new, interval = "confidence")), cbind(mean, mean - 1.959964 * sd, mean + 1.959964 * sd),
-               tolerance = 1e-6, ignore_attr = TRUE)
+  expect_equal(unname(predict(fit, new, interval = "confidence")),
+               cbind(mean, mean - 1.959964 * sd, mean + 1.959964 * sd), tolerance = 1e-6, ignore_attr = TRUE)
   all <- sqrt(sd^2 + sigma(fit)^2)
   expect_equal(unname(predict(fit, new, interval = "prediction", level = 0.8)),
                cbind(mean, mean - 1.281552 * all, mean + 1.281552 * all), tolerance = 1e-6, ignore_attr = TRUE)
@@ -130,7 +131,7 @@ test_that("predictions are those of the normal eta: means, intervals, densities"
   expect_equal(apply(drawn, 2, stats::sd), sd, tolerance = 0.05, ignore_attr = TRUE)
 })
 
-test_that("the leverages add up to the effective number of parameters, and A is the Hessian where the network is linear", {
+test_that("the leverages add up to the effective number of parameters", {
   fit <- linearised(mpg ~ wt + hp, mtcars, hidden = 6, sigma = "learned")
   moments <- varnn:::eta_moments(fit, varnn:::row_data(fit, varnn:::found_rows(fit, mtcars, environment())))
   expect_equal(sum(moments$cov) / exp(2 * fit$blocks[[1]]$fixed), sum(fit$laplace$effective), tolerance = 1e-8)
@@ -138,7 +139,8 @@ test_that("the leverages add up to the effective number of parameters, and A is 
 
 test_that("leaving a row out is leaving it out where the model is linear and gaussian", {
   prior <- prior_normal(0, 1)
-  fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior, sigma = 0.5, standardize = FALSE)
+  fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior, sigma = 0.5,
+                      standardize = FALSE)
   y <- cbind(fixture$y - fit$blocks[[1]]$center)
   found <- varnn:::loo_log_density(fit, y, varnn:::row_data(fit, list(x = fixture$x)))
   for (i in c(1, 17, 29)) {
@@ -187,7 +189,8 @@ test_that("weights are numbers of rows, and rows of weight 0 are absent", {
   expect_equal(evidence(twice), evidence(weighted), tolerance = 1e-6)
   expect_equal(vcov(twice), vcov(weighted), tolerance = 1e-5)
   set.seed(1)
-  absent <- fit_bayes_nn(mpg ~ wt + hp, d, hidden = 4, weights = rep(c(1, 0), c(25, 7)), posterior = "laplace", members = 1)
+  absent <- fit_bayes_nn(mpg ~ wt + hp, d, hidden = 4, weights = rep(c(1, 0), c(25, 7)), posterior = "laplace",
+                         members = 1)
   there <- linearised(mpg ~ wt + hp, d[1:25, ], hidden = 4)
   expect_equal(evidence(absent), evidence(there), tolerance = 1e-6)
 })
@@ -208,7 +211,8 @@ test_that("a linearised fit that was damaged is refused", {
     f
   }
   broken <- list(function(f) within_field(f, "root", -f$laplace$root), function(f) within_field(f, "root", 1:3),
-                 function(f) within_field(f, "active", rev(f$laplace$active)), function(f) within_field(f, "evidence", NA),
+                 function(f) within_field(f, "active", rev(f$laplace$active)),
+                 function(f) within_field(f, "evidence", NA),
                  function(f) {
                    f$spec$precision <- f$spec$precision[-1]
                    f
