@@ -43,8 +43,8 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
     engine_gradient(object$spec, theta, source, control)
   }
   free <- setdiff(seq_len(object$n_par), which(is.infinite(object$spec$precision))) # the others are kept where they are
-  gradient_table(at, object$theta, free[unique(round(seq(1, length(free), length.out = min(parameters, length(free)))))],
-                 object$layout)
+  at_most <- unique(round(seq(1, length(free), length.out = min(parameters, length(free)))))
+  gradient_table(at, object$theta, free[at_most], object$layout)
 }
 
 gradient_table <- function(at, theta, which, layout) {

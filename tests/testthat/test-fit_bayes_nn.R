@@ -490,7 +490,7 @@ test_that("a precision of each weight goes with points alone, and each weight ha
   expect_error(spec_layout(utils::modifyList(spec, list(prior = "flat"))), "do not fit")
   for (field in c("precision", "center")) {
     wrong <- list(sound[[field]][-1], replace(sound[[field]], 2, NaN), as.character(sound[[field]]))
-    for (value in wrong) expect_error(spec_layout(utils::modifyList(sound, stats::setNames(list(value), field))), "damaged")
+    for (value in wrong) expect_error(spec_layout(replace(sound, field, list(value))), "damaged")
     expect_error(spec_layout(sound[names(sound) != field]), "damaged")
   }
   for (value in c(0, -1)) {

@@ -272,7 +272,8 @@ test_that("intervals of the default hold their share of the density that log_lik
   found <- predict(fit, new, interval = "prediction", level = 0.9)
   for (i in 1:3) {
     density <- function(y) {
-      exp(varnn:::row_log_density(fit, varnn:::rows_with_response(fit, data.frame(x = new$x[i], y = y), NULL, environment())))
+      rows <- varnn:::rows_with_response(fit, data.frame(x = new$x[i], y = y), NULL, environment())
+      exp(varnn:::row_log_density(fit, rows))
     }
     below <- function(q) integrate(density, found[i, "fit"] - 40, q, subdivisions = 2000, rel.tol = 1e-7)$value
     expect_equal(c(below(found[i, "lwr"]), below(found[i, "upr"])), c(0.05, 0.95), tolerance = 1e-3)

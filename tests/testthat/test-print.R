@@ -45,7 +45,8 @@ test_that("`digits` are those of print.lm()", {
 kinds_of_fits <- function() {
   set.seed(1)
   list(fit_nn(mpg ~ wt + factor(cyl), mtcars, hidden = 2, epochs = 12, validation = 0.2),
-       fit_nn(Species ~ ., iris, hidden = 2, epochs = 5), fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "meanfield", epochs = 5),
+       fit_nn(Species ~ ., iris, hidden = 2, epochs = 5),
+       fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "meanfield", epochs = 5),
        fit_ae(iris, hidden = 2, epochs = 5), fit_vae(iris, hidden = 2, epochs = 5),
        fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, members = 4, epochs = 5))
 }
