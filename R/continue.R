@@ -48,6 +48,7 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given),
                      quote = TRUE)
   control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  if (is_laplace(object$spec)) control <- laplace_control(control, says_how = TRUE)
   control$objective <- object$control$objective
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
   layout <- spec_layout(object$spec)

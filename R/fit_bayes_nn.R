@@ -83,8 +83,8 @@
 #' For a network with hidden layers, up to 3,000 weights and numeric responses `posterior = "auto"` is `"laplace"`,
 #' unless an argument says how to train or belongs to another posterior; else it is `"meanfield"`. On the published
 #' benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches root mean squared errors and mean
-#' log-likelihoods of 2.64 / -2.30 (boston), .41 / -.34 (energy), 3.90 / -2.73 (power) and .39 / +.33 (yacht), where `"meanfield"` has
-#' 2.90 / -2.47, .50 / -.73, 4.07 / -2.83 and .65 / -.85. On the 34 data sets named below, with 16 units, the
+#' log-likelihoods of 2.64 / -2.30 (boston), .41 / -.34 (energy), 3.90 / -2.73 (power) and .39 / +.33
+#' (yacht), where `"meanfield"` has 2.90 / -2.47, .50 / -.73, 4.07 / -2.83 and .65 / -.85. On the 34 data sets named below, with 16 units, the
 #' log-likelihood of held-out rows is greater by .20 on average, and less by more than .05 on one (`barley`); on eight
 #' of counts it is greater on each, by .32 on average. Classes keep `"meanfield"`: the linearised posterior is too
 #' unsure of them where they are nearly separable (iris, shuttle).
@@ -443,11 +443,11 @@ bayes_epochs <- function(counts, batch_size) {
 
 # ---- the end of training
 
-# The noise at its closed form, the mean of (y - E f)^2 + Var f, where training is without draws.
+# The noise of a gaussian response at its closed form, the mean of (y - E f)^2 + Var f, where training is without draws.
 #' @exportS3Method
 close_noise.varnn_bayes_nn <- function(fit, data) {
   at <- which(fit$layout$role == "noise")
-  if (!is_deterministic(fit$spec) || length(at) != 1 || length(fit$blocks) > 1) return(fit)
+  if (!is_deterministic(fit$spec) || length(at) != 1 || !identical(fit$spec$family, "gaussian")) return(fit)
   nll <- engine_run(fit$spec, fit$theta, data[names(data) != "row"], "terms")[, 1]
   w <- if (is.null(data$weight)) rep(1, length(nll)) else data$weight
   use <- if (is.null(data$row)) seq_along(nll) else data$row

@@ -42,8 +42,9 @@ check_gradients.varnn <- function(object, data = NULL, rows = 200, parameters = 
     assign(".Random.seed", seed, envir = globalenv())
     engine_gradient(object$spec, theta, source, control)
   }
-  gradient_table(at, object$theta, unique(round(seq(1, object$n_par, length.out = min(parameters, object$n_par)))),
-                 object$layout)
+  free <- setdiff(seq_len(object$n_par), which(is.infinite(object$spec$precision))) # the others are kept where they are
+  at_most <- unique(round(seq(1, length(free), length.out = min(parameters, length(free)))))
+  gradient_table(at, object$theta, free[at_most], object$layout)
 }
 
 gradient_table <- function(at, theta, which, layout) {

@@ -152,6 +152,7 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
 
 #' @export
 check_gradients.varnn_mixture <- function(object, ...) {
+  check_fit(object)
   stop_user("`object` must be one network, not a mixture: give one of members().")
 }
 

@@ -33,22 +33,28 @@ summary.varnn_bayes_nn <- function(object, ...) {
   elbo <- c(elbo = last$elbo, log_lik = -last$nll, kl = last$kl_weights) * n_trained(object)
   if (is_laplace(object$spec)) elbo <- c(evidence = object$laplace$evidence, log_lik = -last$nll * n_trained(object))
   structure(list(fit_lines = fit_lines(object), elbo = elbo,
-                 sigma = if (has_sigma) sigma.varnn_bayes_nn(object), n_weights = length(q$mean),
+                 sigma = if (has_sigma) sigma.varnn_bayes_nn(object), n_weights = sum(layers$weights),
                  n_effective = sum(layers$effective), layers = layers), class = "summary.varnn_bayes_nn")
 }
 
 layer_table <- function(fit, q) {
   rows <- lapply(unique(q$leaf), function(i) {
-    at <- q$leaf == i
+    at <- q$leaf == i & !is_held(fit$spec, length(q$mean))
     sd <- leaf_prior_sd(fit$spec, fit$layout[i, ], q$mean[at], q$sd[at])
-    share <- if (fit$spec$prior == "by_weight") fit$spec$precision[leaf_index(fit$layout[i, ])] * q$sd[at]^2
-    else (q$sd[at] / (sd * nearest_sd(fit$spec)))^2
-    share[is.nan(share)] <- 1 # of weights that are kept where they are
     data.frame(name = fit$layout$name[i], weights = sum(at), prior_sd = sd, rms_mean = sqrt(mean(q$mean[at]^2)),
                rms_sd = sqrt(mean(q$sd[at]^2)), signal_to_noise = stats::median(abs(q$mean[at]) / q$sd[at]),
-               effective = sum(pmax(0, 1 - share)))
+               effective = sum(pmax(0, 1 - variance_ratio(fit$spec, at, q$sd[at], sd))))
   })
   do.call(rbind, rows)
+}
+
+# Which of the weights are kept where they are, as those of a noise that is constant: the data determine nothing there.
+is_held <- function(spec, n) if (is.null(spec$precision)) logical(n) else is.infinite(spec$precision)
+
+# The variances of the weights `at` as shares of those a priori: of the normal distribution nearest to a prior with this
+# sd, or of each weight its own.
+variance_ratio <- function(spec, at, sd, prior_sd) {
+  if (spec$prior == "by_weight") spec$precision[at] * sd^2 else (sd / (prior_sd * nearest_sd(spec)))^2
 }
 
 # The standard deviation a priori of a leaf's entries.

@@ -38,7 +38,9 @@ networks <- function() {
 bayes_networks <- function() {
   fit <- typed("fit_bayes_nn", epochs = 2, keep_data = TRUE)
   list(
-    bayes = fit(mpg ~ ., cars, hidden = 2),
+    bayes = fit(mpg ~ ., cars, hidden = 2, posterior = "meanfield"),
+    bayes_default = fit(mpg ~ ., cars, hidden = 2, members = 2),
+    bayes_linearised = fit(mpg ~ wt, cars, hidden = 2, posterior = "laplace", members = 1),
     bayes_draws = fit(mpg ~ wt, cars, hidden = 2, activation = "tanh", estimator = "weight", mc_samples = 2, kl = "mc"),
     bayes_lowrank = fit(manual ~ wt + hp, cars, hidden = 2, posterior = "lowrank", rank = 2),
     bayes_last = fit(mpg ~ wt, cars, hidden = 2, posterior = "last_layer", sigma = "hetero"),

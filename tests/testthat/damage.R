@@ -191,7 +191,10 @@ damage_coders <- function() {
 damage_bayes <- function() {
   cars <- mtcars[1:12, c("mpg", "disp", "hp")]
   of <- function(formula, data, ...) fit_bayes_nn(formula, data, hidden = 2, epochs = 5, keep_data = TRUE, ...)
-  fits <- list(exact = of(mpg ~ ., cars), lowrank = of(mpg > 20 ~ ., cars, posterior = "lowrank", rank = 1),
+  fits <- list(exact = of(mpg ~ ., cars, posterior = "meanfield"),
+               linearised = of(mpg ~ ., cars, posterior = "laplace", members = 1),
+               by_default = of(mpg ~ ., cars, members = 2),
+               lowrank = of(mpg > 20 ~ ., cars, posterior = "lowrank", rank = 1),
                last_layer = of(mpg ~ disp, cars, posterior = "last_layer", sigma = "hetero"),
                full = of(cbind(mpg, hp) ~ disp, cars, posterior = "full", prior = prior_mixture()),
                classes = of(Species ~ Sepal.Width, iris[c(1:4, 51:54, 101:104), ]))

@@ -60,6 +60,7 @@ a_theta <- function(spec, sd = 0.4) {
 # A model with its parameters and data: weights, an offset and missing entries of y included.
 a_case <- function(layers, blocks, n_x = 3, n = 9, posterior = "point", penalty = 0.1, offset = TRUE, missing = 0.15) {
   spec <- new_spec(n_x, layers, blocks, has_offset = offset, penalty = penalty, posterior = posterior, prior_sd = 0.7)
+  if (posterior == "laplace") spec <- with_prior(spec, "by_weight")
   x <- matrix(stats::rnorm(n * n_x), n)
   y <- do.call(cbind, lapply(blocks, a_response, n))
   y[stats::runif(length(y)) < missing] <- NaN
@@ -67,6 +68,26 @@ a_case <- function(layers, blocks, n_x = 3, n = 9, posterior = "point", penalty 
   data <- engine_data(x, y, weights = stats::runif(n, 0.2, 2), offset = shift)
   list(spec = spec, theta = a_theta(spec), data = data)
 }
+
+# The specification with this prior; of each weight its own precision, some of them infinite, and its own center.
+with_prior <- function(spec, prior) {
+  spec$prior <- prior
+  if (prior != "by_weight") return(spec)
+  n <- weights_and_biases(spec)
+  spec$precision <- as.double(ifelse(stats::runif(n) < 0.2, Inf, stats::rexp(n)))
+  spec$center <- stats::rnorm(n, 0, 0.3)
+  spec
+}
+
+# How many there are, in all layers: what theta has but for the scalars of the families.
+weights_and_biases <- function(spec) {
+  leaves <- spec_layout(utils::modifyList(spec, list(prior = "normal")))$leaves
+  sum((leaves$rows * leaves$cols)[leaves$role != "noise"])
+}
+
+# Priors that weights with a spread can have, and those that points can have.
+spread_priors <- function() setdiff(registry()$prior, c("flat", "by_weight"))
+point_priors <- function() setdiff(registry()$prior, "flat")
 
 # The part of a case's data in these rows.
 case_rows <- function(data, rows) {
@@ -146,6 +167,25 @@ slow_kl <- function(mu, sigma, prior_sd) {
   kl
 }
 
+# Minus the log density of weights that are points, `first` being the place of the first in theta. An infinite precision
+# keeps a weight where it is: it has none.
+slow_nlp <- list(
+  flat = function(w, first, spec) 0,
+  normal = function(w, first, spec) {
+    nlp <- 0
+    for (i in seq_along(w)) nlp <- nlp - stats::dnorm(w[i], 0, spec$prior_sd, log = TRUE)
+    nlp
+  },
+  by_weight = function(w, first, spec) {
+    nlp <- 0
+    for (i in seq_along(w)) {
+      a <- spec$precision[first + i - 1]
+      if (a < Inf) nlp <- nlp + (a * (w[i] - spec$center[first + i - 1])^2 - log(a) + log(2 * pi)) / 2
+    }
+    nlp
+  }
+)
+
 # Reads theta leaf by leaf, in the order of the layers; with `noise` each random weight is drawn, else at its mean.
 slow_reader <- function(spec, theta, noise) {
   at <- 0
@@ -156,8 +196,9 @@ slow_reader <- function(spec, theta, noise) {
   }
   read$weight <- function(rows, cols, is_penalized = FALSE) {
     mu <- take(rows, cols)
-    if (is_point(spec)) {
-      if (is_penalized) read$penalty <<- read$penalty + spec$penalty / 2 * sum(mu^2)
+    if (seeks_mode(spec)) {
+      if (spec$prior != "flat") read$kl <<- read$kl + slow_nlp[[spec$prior]](mu, at - rows * cols + 1, spec)
+      else if (is_penalized) read$penalty <<- read$penalty + spec$penalty / 2 * sum(mu^2)
       return(mu)
     }
     sigma <- exp(take(rows, cols))
@@ -343,8 +384,15 @@ case_error <- function(case, control, ...) {
     set.seed(7)
     engine_gradient(case$spec, theta, case$data, control, ...)
   }
-  gradient_error(function(theta) evaluate(theta)$loss, case$theta, evaluate(case$theta)$gradient)
+  held <- held_weights(case$spec) # a case that is made in the call draws before the seed is set
+  gradient <- evaluate(case$theta)$gradient
+  if (any(gradient[held] != 0)) return(Inf)
+  free <- setdiff(seq_along(case$theta), held)
+  gradient_error(function(theta) evaluate(replace(case$theta, free, theta))$loss, case$theta[free], gradient[free])
 }
+
+# The places in theta of weights that are kept where they are: their slope is 0, whatever the data say.
+held_weights <- function(spec) which(is.infinite(spec$precision))
 
 # ---- Monte Carlo
 
@@ -486,4 +534,5 @@ run_script <- function(...) {
   run_damage(file, 1)
 }
 
-random_posteriors <- function() setdiff(registry()$posterior, "point")
+# Posteriors whose weights are drawn in training; the others are trained as points.
+random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace"))

@@ -7,7 +7,8 @@ small_x <- as.matrix(small_cars[-1])
 small_y <- small_cars$mpg
 kind_of_fit <- suppressWarnings(list(
   varnn_nn = fit_nn(mpg ~ wt + hp, small_cars, hidden = 2, epochs = 1),
-  varnn_bayes_nn = fit_bayes_nn(mpg ~ wt + hp, small_cars, hidden = 2, epochs = 1),
+  varnn_bayes_nn = fit_bayes_nn(mpg ~ wt + hp, small_cars, hidden = 2, posterior = "meanfield", epochs = 1),
+  varnn_mixture = fit_bayes_nn(mpg ~ wt + hp, small_cars, hidden = 2, members = 2, epochs = 1),
   varnn_ae = fit_ae(small_cars, hidden = 2, latent = 1, epochs = 1),
   varnn_vae = fit_vae(small_cars, hidden = 2, latent = 1, epochs = 1, keep_data = TRUE)
 ))
@@ -22,12 +23,13 @@ evil_values <- list(
 
 # Calls that work, which each argument in turn is put into. `of` are kinds of fits that a method or verb is tried on.
 few <- list(epochs = 1)
+few_members <- list(epochs = 1, members = 2)
 working_calls <- list(
   fit_nn.formula = c(list(mpg ~ wt + hp, data = small_cars), few),
   fit_nn.data.frame = c(list(small_cars[-1], small_y), few), fit_nn.matrix = c(list(small_x, small_y), few),
-  fit_bayes_nn.formula = c(list(mpg ~ wt + hp, data = small_cars), few),
-  fit_bayes_nn.data.frame = c(list(small_cars[-1], small_y), few),
-  fit_bayes_nn.matrix = c(list(small_x, small_y), few),
+  fit_bayes_nn.formula = c(list(mpg ~ wt + hp, data = small_cars), few_members),
+  fit_bayes_nn.data.frame = c(list(small_cars[-1], small_y), few_members),
+  fit_bayes_nn.matrix = c(list(small_x, small_y), few_members),
   fit_ae.formula = c(list(~ wt + hp, data = small_cars), few), fit_ae.data.frame = c(list(small_cars), few),
   fit_ae.matrix = c(list(small_x), few),
   fit_vae.formula = c(list(~ wt + hp, data = small_cars), few), fit_vae.data.frame = c(list(small_cars), few),
@@ -164,7 +166,7 @@ test_that("numbers, flags and words with dimensions, names or a class are what t
   of_fit <- function(kind, ...) list(kind_of_fit[[kind]], ...)
   calls <- list(
     list(fit_nn, list(small_x, small_y, hidden = 1, epochs = 1), given),
-    list(fit_bayes_nn, list(small_x, small_y, hidden = 1, epochs = 1), of_bayes),
+    list(fit_bayes_nn, list(small_x, small_y, hidden = 1, epochs = 1, members = 2), of_bayes),
     list(fit_ae, list(small_x, hidden = 1, epochs = 1), of_ae),
     list(fit_vae, list(small_x, hidden = 1, epochs = 1), of_vae),
     list(prior_mixture, list(), list(share = 0.5, sd = c(1, 2), fan_in = TRUE)),
@@ -173,7 +175,9 @@ test_that("numbers, flags and words with dimensions, names or a class are what t
     list(predict, of_fit("varnn_ae"), list(type = "error", per_variable = TRUE, threads = 1)),
     list(predict, of_fit("varnn_nn"), list(type = "response", se.fit = FALSE)),
     list(predict, of_fit("varnn_bayes_nn"), list(interval = "confidence", level = 0.9, draws = 3, type = "draws")),
+    list(predict, of_fit("varnn_mixture"), list(interval = "confidence", level = 0.9, draws = 3, type = "draws")),
     list(confint, of_fit("varnn_bayes_nn"), list(level = 0.9, parm = 1)),
+    list(confint, of_fit("varnn_mixture"), list(level = 0.9, parm = 1)),
     list(simulate, of_fit("varnn_nn"), list(nsim = 2, seed = 1)),
     list(check_gradients, of_fit("varnn_nn"), list(rows = 3, parameters = 2)),
     list(encode, of_fit("varnn_vae"), list(sd = TRUE))

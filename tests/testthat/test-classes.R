@@ -234,7 +234,7 @@ test_that("contrasts that would be passed over are refused", {
 
 test_that("names and levels with a class or dimensions are words", {
   short <- transform(mtcars[1:9, c("mpg", "wt")], cyl = factor(mtcars$cyl[1:9]))
-  fits <- list(quick(mpg ~ wt + cyl, short), fit_bayes_nn(mpg ~ wt + cyl, short, hidden = 2, epochs = 1),
+  fits <- list(quick(mpg ~ wt + cyl, short), fit_bayes_nn(mpg ~ wt + cyl, short, hidden = 2, members = 2, epochs = 1),
                fit_vae(short, hidden = 2, latent = 1, epochs = 1))
   as_odd <- list(function(x) structure(x, class = "matrix"), function(x) structure(x, class = "POSIXlt"),
                  function(x) structure(x, class = "Date"), function(x) structure(x, dim = length(x)))

@@ -147,7 +147,7 @@ test_that("prediction intervals are quantiles of the mixture over the draws: smo
   x <- stats::runif(60, -2, 2)
   d <- data.frame(x, y = sin(2 * x) + stats::rnorm(60, 0, exp(x / 2) / 3))
   for (sigma in list("learned", "hetero")) {
-    fit <- quick_bayes(y ~ x, d, sigma = sigma, hidden = 5, epochs = 60)
+    fit <- quick_bayes(y ~ x, d, sigma = sigma, hidden = 5, posterior = "meanfield", epochs = 60)
     new <- data.frame(x = seq(-2, 2, length.out = 101))
     set.seed(24)
     p <- predict(fit, new, interval = "prediction", level = 0.9, draws = 50)
@@ -369,7 +369,7 @@ test_that("a full covariance of the last layer keeps the closed form of one hidd
 test_that("every covariance, estimator, prior and kl has the gradient of its objective", {
   r <- registry()
   rows <- row_combinations(posterior = random_posteriors()[-1], estimator = r$estimator,
-                           prior = setdiff(r$prior, "flat"),
+                           prior = spread_priors(),
                            kl = c("exact", "mc"), deep = 0:2)
   rows <- rows[!(rows$prior == "empirical" & rows$kl == "mc"), ]
   rows <- rows[rows$estimator == "weight" | rows$posterior == "last_layer", ]
@@ -417,6 +417,20 @@ test_that("fits with every covariance answer what others do, and those that do n
     classes <- quick_bayes(Species ~ ., iris, posterior = posterior, prior = prior_mixture())
     expect_true(all(is.finite(predict(classes, iris, type = "prob"))))
   }
+  # the one that is found at the mode
+  set.seed(36)
+  fit <- quick_bayes(mpg ~ wt + hp, mtcars, posterior = "laplace", members = 1, sigma = "learned")
+  expect_identical(fit$spec$estimator, "weight")
+  expect_output(print(fit), "Posterior: laplace")
+  expect_output(print(summary(fit)), "9 weights and biases")
+  expect_identical(dim(vcov(fit)), c(9L, 9L))
+  expect_equal(confint(fit)[, 2] - confint(fit)[, 1], 2 * stats::qnorm(0.975) * sqrt(diag(vcov(fit))))
+  expect_true(all(is.finite(predict(fit, mtcars, interval = "prediction", draws = 20))))
+  expect_gt(nrow(continue(fit, 2)$history), nrow(fit$history) + 2)
+  expect_lt(check_gradients(fit), 1e-5)
+  classes <- quick_bayes(Species ~ ., iris, posterior = "laplace", members = 2, prior = prior_normal(0, 1))
+  expect_true(all(is.finite(predict(classes, iris, type = "prob"))))
+  expect_refused(quick_bayes(Species ~ ., iris, posterior = "laplace", prior = prior_mixture()), "needs a normal prior")
   bad <- function(...) fit_bayes_nn(mpg ~ wt, mtcars, ...)
   expect_refused(bad(posterior = "full", estimator = "exact"), "makes units dependent")
   expect_refused(bad(posterior = "lowrank", estimator = "local"), "makes units dependent")
@@ -428,7 +442,7 @@ test_that("fits with every covariance answer what others do, and those that do n
 
 test_that("every estimator, prior and kl has the gradient of its objective", {
   r <- registry()
-  rows <- row_combinations(estimator = r$estimator, prior = setdiff(r$prior, "flat"), kl = c("exact", "mc"), deep = 1:2)
+  rows <- row_combinations(estimator = r$estimator, prior = spread_priors(), kl = c("exact", "mc"), deep = 1:2)
   rows <- rows[!(rows$prior == "empirical" & rows$kl == "mc"), ] # there the prior's sd is taken as given
   errors <- vapply(seq_len(nrow(rows)), function(i) {
     set.seed(i)
@@ -441,6 +455,48 @@ test_that("every estimator, prior and kl has the gradient of its objective", {
   }, 0)
   wrong <- which(!(errors < 1e-6))
   expect_identical(paste(rows$estimator, rows$prior, rows$kl, errors)[wrong], character())
+})
+
+test_that("every prior that points can have has the gradient of its density, that of each weight its own formula", {
+  rows <- row_combinations(posterior = c("point", "laplace"), prior = setdiff(point_priors(), "empirical"), deep = 0:2)
+  for (i in seq_len(nrow(rows))) {
+    set.seed(i)
+    layers <- c(hidden_layers(c(4, 3)[seq_len(rows$deep[i])], "tanh"), list(layer("dense", 2, "bias")))
+    case <- a_case(layers, list(a_block("gaussian", 2)))
+    case$spec$posterior <- rows$posterior[i]
+    case$spec <- with_prior(case$spec, rows$prior[i])
+    case$spec$fan_in <- as.integer(rows$prior[i] != "by_weight")
+    expect_lt(case_error(case, a_control(4)), 1e-6, label = paste(rows[i, ], collapse = " "))
+    if (rows$prior[i] != "by_weight") next
+    expect_gt(length(held_weights(case$spec)), 0)
+    a <- case$spec$precision
+    w <- case$theta[seq_along(a)]
+    density <- stats::dnorm(w, case$spec$center, 1 / sqrt(a), log = TRUE)[is.finite(a)]
+    alone <- engine_gradient(case$spec, case$theta, case$data, a_control(9), term_alone("kl_weights"))
+    expect_equal(alone$loss, -sum(density), tolerance = 1e-13)
+    slope <- ifelse(is.finite(a), a * (w - case$spec$center), 0)
+    expect_equal(alone$gradient[seq_along(a)], slope, tolerance = 1e-13)
+  }
+})
+
+test_that("a precision of each weight goes with points alone, and each weight has one", {
+  set.seed(1)
+  layers <- c(hidden_layers(3, "relu"), list(layer("dense", 1, "bias")))
+  spec <- new_spec(2, layers, list(a_block("gaussian", 1)), posterior = "laplace")
+  sound <- with_prior(spec, "by_weight")
+  expect_identical(spec_layout(sound)$n_par, 14)
+  for (posterior in random_posteriors())
+    expect_error(spec_layout(utils::modifyList(sound, list(posterior = posterior))), "do not fit")
+  expect_error(spec_layout(utils::modifyList(spec, list(prior = "flat"))), "do not fit")
+  for (field in c("precision", "center")) {
+    wrong <- list(sound[[field]][-1], replace(sound[[field]], 2, NaN), as.character(sound[[field]]))
+    for (value in wrong) expect_error(spec_layout(replace(sound, field, list(value))), "damaged")
+    expect_error(spec_layout(sound[names(sound) != field]), "damaged")
+  }
+  for (value in c(0, -1)) {
+    sound$precision[1] <- value
+    expect_error(spec_layout(sound), "damaged: 'precision' has")
+  }
 })
 
 test_that("draws of units have at least five times less gradient variance than draws of weights", {
@@ -654,11 +710,11 @@ test_that("Bayesian logistic regression is that of Gauss-Hermite quadrature", {
 
 # ---- what users see
 
-test_that("fits are reproducible, print in 15 lines, and go on", {
+test_that("fits of the mean-field posterior are reproducible, print in 15 lines, and go on", {
   for (family in list(list(mpg ~ wt + hp, "exact"), list(am == 1 ~ wt, "local"), list(carb ~ wt, "exact"))) {
     one <- function() {
       set.seed(9)
-      quick_bayes(family[[1]], mtcars)
+      quick_bayes(family[[1]], mtcars, posterior = "meanfield")
     }
     fit <- one()
     expect_identical(fit, one())
@@ -673,9 +729,50 @@ test_that("fits are reproducible, print in 15 lines, and go on", {
   }
 })
 
+test_that("fits by default are reproducible, print in few lines and one for each member, and go on", {
+  for (formula in list(mpg ~ wt + hp, carb ~ wt, cbind(mpg, qsec) ~ wt)) {
+    one <- function() {
+      set.seed(9)
+      # relus may have their kinks at the mode
+      fit_bayes_nn(formula, mtcars, hidden = 2, activation = "tanh", epochs = 24)
+    }
+    fit <- one()
+    expect_identical(fit, one())
+    expect_identical(fit$spec[c("posterior", "prior")], list(posterior = "laplace", prior = "by_weight"))
+    expect_length(members(fit), if (length(fit$family) == 1) 20 else 10)
+    expect_lte(length(utils::capture.output(print(fit))), 15 + length(members(fit)))
+    expect_output(print(summary(fit)), "weights and biases")
+    expect_identical(class(fit), c("varnn_mixture", "varnn_bayes_nn", "varnn"))
+    for (member in members(fit)[1:2]) {
+      expect_lte(length(utils::capture.output(print(member))), 15)
+      expect_identical(class(member), c("varnn_bayes_nn", "varnn"))
+      expect_true(all(c("nll", "kl_weights", "elbo") %in% names(member$history)))
+      expect_equal(member$history$loss, -member$history$elbo)
+      expect_gt(nrow(continue(member, 2)$history), nrow(member$history) + 1)
+      expect_lt(check_gradients(member), 1e-5)
+    }
+    expect_length(members(continue(fit, 2)), length(members(fit)))
+  }
+})
+
+test_that("the default is linearised where an argument does not say another way, and the responses are numbers", {
+  posterior <- function(...) quick_bayes(..., members = 1)$arguments$posterior
+  linearised <- list(list(mpg ~ wt), list(carb ~ wt, family = "poisson"), list(carb ~ wt, family = "negative_binomial"),
+                     list(mpg ~ wt, sigma = "hetero"), list(mpg ~ wt, sigma = 2), list(mpg ~ wt, standardize = FALSE),
+                     list(mpg ~ wt, prior = prior_normal(0, 1)), list(mpg ~ wt, prior = prior_normal("auto")),
+                     list(cbind(mpg, qsec) ~ wt), list(mpg ~ wt, validation = 0.2))
+  for (call in linearised) expect_identical(do.call(posterior, c(call, list(data = mtcars))), "laplace")
+  others <- list(list(am == 1 ~ wt), list(factor(gear) ~ wt), list(mpg ~ wt, family = "huber"),
+                 list(mpg ~ wt, estimator = "local"), list(mpg ~ wt, kl = "mc"), list(mpg ~ wt, rotate = FALSE),
+                 list(mpg ~ wt, prior = prior_laplace()), list(mpg ~ wt, optimizer = "adam"),
+                 list(mpg ~ wt, batch_size = 8), list(mpg ~ wt, control = nn_control(learn_rate = 0.1)),
+                 list(mpg ~ wt, hidden = c(60, 60)))
+  for (call in others) expect_identical(do.call(posterior, c(call, list(data = mtcars))), "meanfield")
+})
+
 test_that("posterior draws have their shapes and agree with predict()", {
   set.seed(10)
-  fit <- quick_bayes(mpg ~ wt + hp, mtcars, epochs = 50)
+  fit <- quick_bayes(mpg ~ wt + hp, mtcars, posterior = "meanfield", epochs = 50)
   epred <- posterior_epred(fit, mtcars[1:5, ], draws = 4000)
   expect_identical(dim(epred), c(4000L, 5L))
   expect_true(all(standard_errors_off(epred, predict(fit, mtcars[1:5, ])) < 4))
@@ -699,13 +796,45 @@ test_that("posterior draws have their shapes and agree with predict()", {
   expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
 })
 
+test_that("draws by default have their shapes and agree with predict()", {
+  set.seed(10)
+  fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2)
+  new <- mtcars[1:5, ]
+  epred <- posterior_epred(fit, new, draws = 4000)
+  expect_identical(dim(epred), c(4000L, 5L))
+  expect_true(all(standard_errors_off(epred, predict(fit, new)) < 4))
+  y <- posterior_predict(fit, new, draws = 40000)
+  expect_true(all(standard_errors_off(y, predict(fit, new)) < 4))
+  interval <- predict(fit, new, interval = "prediction", level = 0.8)
+  expect_true(all(standard_errors_off(1 * (y < rep(interval[, "lwr"], each = 40000)), 0.1) < 4))
+  expect_true(all(standard_errors_off(1 * (y > rep(interval[, "upr"], each = 40000)), 0.1) < 4))
+  # of the linearised network log_lik() has draws, of which elbo() is the mean
+  ll <- log_lik(fit, new, draws = 4000)
+  expect_true(all(standard_errors_off(ll, elbo(fit, new)) < 4))
+  expect_identical(dim(predict(fit, mtcars[1:3, ], type = "draws", draws = 7)), c(7L, 3L))
+  confidence <- predict(fit, mtcars, interval = "confidence")
+  prediction <- predict(fit, mtcars, interval = "prediction")
+  expect_identical(dimnames(confidence), list(rownames(mtcars), c("fit", "lwr", "upr")))
+  expect_true(all(prediction[, 2] < confidence[, 2] & prediction[, 3] > confidence[, 3]))
+  expect_equal(confidence[, "fit"], fitted(fit))
+  with_gap <- mtcars[1:3, ]
+  with_gap$wt[2] <- NA
+  expect_identical(unname(is.na(predict(fit, with_gap, interval = "prediction")[, 2])), c(FALSE, TRUE, FALSE))
+  expect_identical(dim(as.matrix(fit, draws = 11)), c(11L, 12L))
+  expect_identical(dim(vcov(fit)), c(12L, 12L))
+  expect_identical(dim(confint(fit, parm = 1:2)), c(2L, 2L))
+  expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
+  expect_refused(sigma(fit), "constant noise")
+})
+
 test_that("draws are the same in chunks of any size, with any number of threads, in any order of the rows", {
   set.seed(11)
   n <- 700
   many <- data.frame(x = stats::rnorm(n), z = stats::rnorm(n))
   many$y <- many$x + stats::rnorm(n)
-  for (posterior in c("meanfield", "last_layer", "full", "lowrank")) for (precision in c("double", "single")) {
-    fit <- fit_bayes_nn(y ~ ., many, hidden = 3, posterior = posterior, epochs = 3, precision = precision)
+  for (posterior in c(random_posteriors(), "laplace")) for (precision in c("double", "single")) {
+    fit <- fit_bayes_nn(y ~ ., many, hidden = 3, posterior = posterior, members = 1, sigma = "learned", epochs = 3,
+                        precision = precision)
     rows <- row_data(fit, design_rows(fit$design, many))
     draw <- function(rows, threads = 1, ...) {
       set.seed(12)
@@ -783,12 +912,13 @@ test_that("noise may be known, or depend on x", {
   if (!is_watched()) expect_equal(predict(fit, matrix(c(-0.5, 0.5)), type = "link")[, 2], c(-0.5, 0.5), tolerance = 0.3,
                                   ignore_attr = TRUE)
   expect_lt(check_gradients(fit), 1e-6)
-  relu <- quick_bayes(dist ~ speed, cars, sigma = "hetero", epochs = repeats(300, 5))
+  relu <- quick_bayes(dist ~ speed, cars, sigma = "hetero", posterior = "meanfield", epochs = repeats(300, 5))
   expect_identical(relu$spec$estimator, "exact")
   e <- elbo(fit)
   expect_equal(utils::tail(fit$history$elbo, 1) * 400, sum(e) - attr(e, "kl"), tolerance = 1e-8)
   expect_equal(sum(elbo(relu, draws = 8000)), sum(colMeans(log_lik(relu, draws = 8000))), tolerance = 0.01)
-  expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2)), 2)
+  expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2, posterior = "meanfield")), 2)
+  expect_equal(sigma(quick_bayes(mpg ~ wt, mtcars, sigma = 2, members = 2)), 2)
   expect_error(sigma(fit), "constant noise")
 })
 
@@ -822,8 +952,9 @@ test_that("mistakes are named before any training", {
   expect_identical(dim(log_lik(fit, as.matrix(mtcars[2:4]), mtcars$mpg, draws = 4)), c(4L, 32L))
 })
 
-test_that("mistakes after training are named, and rows without a response have no likelihood", {
-  fit <- quick_bayes(mpg ~ wt + hp, mtcars)
+# What goes wrong after training, with fits by `of`.
+mistakes_after_training <- function(of) {
+  fit <- of(mpg ~ wt + hp, mtcars)
   expect_refused(predict(fit, mtcars, type = "draws", interval = "confidence"), "`interval` does not apply")
   expect_refused(predict(fit, mtcars, type = "drows"), "did you mean \"draws\"")
   expect_refused(predict(fit, transform(mtcars, wt = 1e300), interval = "prediction"), "too far from the training data")
@@ -844,18 +975,23 @@ test_that("mistakes after training are named, and rows without a response have n
   expect_identical(dim(predict(fit, none, interval = "prediction")), c(0L, 3L))
   expect_refused(calibration(fit, none), "no row with a response")
   expect_equal(nobs(fit, use.fallback = TRUE), 32)
-  by_place <- quick_bayes(as.matrix(mtcars[2:4]), mtcars$mpg)
+  by_place <- of(as.matrix(mtcars[2:4]), mtcars$mpg)
   x <- as.matrix(mtcars[1:4, 2:4])
   expect_identical(unname(is.na(log_lik(by_place, x, c(1, NA, 1, 1), draws = 2)[1, ])), c(FALSE, TRUE, FALSE, FALSE))
   expect_true(all(is.na(log_lik(by_place, x, rep(NA, 4), draws = 2))))
   # of several responses those that there are count
-  both <- quick_bayes(cbind(mpg, qsec) ~ wt, mtcars)
+  both <- of(cbind(mpg, qsec) ~ wt, mtcars)
   gaps$qsec[2] <- NA
   gaps$mpg[1] <- NA
   partly <- elbo(both, gaps)
   expect_identical(unname(is.na(partly)), missing)
   expect_equal(partly[[4]], elbo(both, mtcars[4, ])[[1]])
   expect_gt(partly[[1]], elbo(both, mtcars[1, ])[[1]])
+}
+
+test_that("mistakes after training are named, and rows without a response have no likelihood", {
+  mistakes_after_training(function(...) quick_bayes(..., posterior = "meanfield"))
+  mistakes_after_training(function(...) quick_bayes(..., members = 2))
 })
 
 test_that("a weight about which the data say nothing is none that they determine, whatever the prior", {
@@ -878,7 +1014,8 @@ test_that("a weight about which the data say nothing is none that they determine
 })
 
 test_that("the default prior is Laplace's where nothing is drawn, else normal", {
-  expect_identical(quick_bayes(mpg ~ wt, mtcars)$arguments$prior, prior_laplace(0, 1, fan_in = TRUE))
+  expect_identical(quick_bayes(mpg ~ wt, mtcars, posterior = "meanfield")$arguments$prior,
+                   prior_laplace(0, 1, fan_in = TRUE))
   drawn <- list(list(mpg ~ wt, estimator = "local"), list(mpg ~ wt, posterior = "full"), list(factor(vs) ~ wt))
   for (how in drawn) {
     fit <- do.call(quick_bayes, c(how, list(data = mtcars)))
@@ -890,12 +1027,12 @@ test_that("the default prior is Laplace's where nothing is drawn, else normal", 
 
 test_that("what is damaged in a fit is named", {
   set.seed(1)
-  fit <- quick_bayes(mpg ~ factor(cyl) + wt, mtcars)
+  fit <- quick_bayes(mpg ~ factor(cyl) + wt, mtcars, posterior = "meanfield")
+  mixture <- quick_bayes(mpg ~ factor(cyl) + wt, mtcars, members = 2)
   damaged <- list(design = list("design", "xlevels", emptyenv()), scaling = list("scaling", "is_constant", NA),
                   scaling = list("scaling", "center", 1:3), response = list("response", 1, 1e300),
                   blocks = list("blocks", list(utils::modifyList(fit$blocks[[1]], list(levels = quote(f(x)))))))
-  for (i in seq_along(damaged)) {
-    bad <- fit
+  for (i in seq_along(damaged)) for (bad in list(fit, mixture)) {
     at <- damaged[[i]]
     bad[[unlist(at[-length(at)])]] <- at[[length(at)]]
     for (call in c(predict, summary, residuals))
@@ -910,7 +1047,7 @@ test_that("rows held out are watched and do not end training early", {
   set.seed(1)
   d <- data.frame(x1 = rnorm(80), x2 = rnorm(80))
   d$y <- sin(2 * d$x1) + d$x2 / 2 + rnorm(80, 0, 0.3)
-  for (how in list(list(), list(estimator = "local", epochs = 300))) {
+  for (how in list(list(posterior = "meanfield"), list(estimator = "local", epochs = 300))) {
     fit <- function(...) {
       set.seed(2)
       do.call(fit_bayes_nn, c(list(y ~ x1 + x2, hidden = 8, ...), how))
@@ -925,16 +1062,34 @@ test_that("rows held out are watched and do not end training early", {
   stopped <- fit(data = d[1:60, ], validation = d[61:80, ], patience = 5)
   expect_identical(stopped$stop_reason, "patience")
   expect_equal(stopped$best_epoch, which.min(stopped$history$val_loss))
+  # of the default they are watched; those that are rows of the data weigh the members
+  how <- list(members = 4)
+  watched <- fit(data = d[1:60, ], validation = d[61:80, ])
+  alone <- fit(data = d[1:60, ])
+  for (k in 1:4) {
+    expect_equal(members(watched)[[k]]$theta, members(alone)[[k]]$theta)
+    expect_false(is.null(members(watched)[[k]]$history$val_loss))
+  }
+  watched <- fit(data = d, validation = 61:80)
+  held_out <- rows_with_response(watched, d[61:80, ], NULL, environment())
+  density <- vapply(members(watched), row_log_density, numeric(20), held_out)
+  expect_equal(attr(members(watched), "weights"), stacking_weights(density), tolerance = 1e-5)
 })
 
 test_that("a control that says nothing of how to train leaves the choice", {
-  with_control <- function(...) fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, control = nn_control(epochs = 2, ...))
+  with_control <- function(...) {
+    fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, members = 1, control = nn_control(epochs = 2, ...))
+  }
   expect_identical(with_control()$control$optimizer, "lbfgs")
+  expect_identical(with_control()$arguments$posterior, "laplace")
   expect_identical(with_control(threads = 1, verbose = FALSE)$control$optimizer, "lbfgs")
   expect_identical(with_control(optimizer = "adam")$control$optimizer, "adam")
   expect_identical(with_control(batch_size = 8)$control$optimizer, "adam")
   listed <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, control = list(epochs = 2, learn_rate = 0.01))
   expect_identical(listed$control$optimizer, "adam")
+  expect_identical(listed$arguments$posterior, "meanfield")
+  plain <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "meanfield", control = nn_control(epochs = 2))
+  expect_identical(plain$control$optimizer, "lbfgs")
 })
 
 test_that("the elbo of a network whose moments are matched is that of its draws", {
@@ -942,7 +1097,7 @@ test_that("the elbo of a network whose moments are matched is that of its draws"
   d <- data.frame(x1 = rnorm(80), x2 = rnorm(80), x3 = rnorm(80))
   d$y <- sin(2 * d$x1) + d$x2 + rnorm(80, 0, 0.8)
   set.seed(1)
-  fit <- fit_bayes_nn(y ~ ., d, hidden = c(4, 4, 4))
+  fit <- fit_bayes_nn(y ~ ., d, hidden = c(4, 4, 4), posterior = "meanfield")
   draws <- rowSums(log_lik(fit, draws = 8000))
   error <- sqrt(2 / 8000) * sd(draws)
   bound <- elbo(fit, draws = 8000)
@@ -1023,6 +1178,16 @@ test_that("intervals of coefficients cover as they say, those of a factor too", 
   })
   expect_true(all(rowMeans(hits) > if (ncol(hits) < 2000) 0.8 else 0.93))
   expect_true(all(rowMeans(hits) < if (ncol(hits) < 2000) 1.01 else 0.97))
+})
+
+test_that("a point's scalar of a family is that of the greatest likelihood, of any family", {
+  set.seed(1)
+  d <- data.frame(x = stats::rnorm(100))
+  d$n <- stats::rnbinom(100, 3, mu = exp(1 + d$x))
+  fit <- fit_bayes_nn(n ~ x, d, hidden = 0, family = "negative_binomial", posterior = "point")
+  eta <- predict(fit, type = "link")
+  nll <- function(log_size) -sum(stats::dnbinom(d$n, exp(log_size), mu = exp(eta), log = TRUE))
+  expect_equal(block_free(fit)[[1]], stats::optimize(nll, c(-3, 5), tol = 1e-8)$minimum, tolerance = 1e-4)
 })
 
 test_that("a point is the mode of the posterior, its KL minus the log density of its weights", {

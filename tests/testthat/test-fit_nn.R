@@ -314,15 +314,18 @@ test_that("nothing printed is wider than the console, and a fit has at most 15 l
     fit_nn(cbind(mpg, disp, hp, drat) ~ wt + qsec + vs + am + gear + carb, mtcars, penalty = 0.01, epochs = 20),
     fit_ae(~ . - Species, iris, noise = 0.1, sparsity = 0.1, contractive = 0.1, validation = 0.2, epochs = 5),
     fit_vae(iris, latent = 3, beta = 2, free_bits = 0.1, kl_warmup = 2, validation = 0.2, epochs = 5),
-    fit_bayes_nn(mpg ~ ., mtcars, prior = prior_normal("auto"), posterior = "last_layer", validation = 0.2, epochs = 5))
-  fits[[6]] <- compare_pca(fits[[3]])
-  fits[[7]] <- calibration(fit_nn(Species ~ ., iris, epochs = 5))
+    fit_bayes_nn(mpg ~ ., mtcars, prior = prior_normal("auto"), posterior = "last_layer", validation = 0.2, epochs = 5),
+    fit_bayes_nn(mpg ~ ., mtcars, posterior = "laplace", members = 1, validation = 0.2, epochs = 5))
+  of_members <- list(fit_bayes_nn(mpg ~ ., mtcars, validation = 0.2, epochs = 5),
+                     fit_bayes_nn(carb ~ ., mtcars, family = "poisson", members = 10, epochs = 5))
+  fits <- c(fits, of_members, list(compare_pca(fits[[3]]), calibration(fit_nn(Species ~ ., iris, epochs = 5))))
   for (width in c(80, 60)) {
     old <- options(width = width)
     for (fit in fits) for (x in list(fit, if (inherits(fit, "varnn")) summary(fit) else fit)) {
       lines <- capture.output(print(x))
       expect_lte(max(nchar(lines)), width)
-      if (width == 80 && inherits(x, "varnn")) expect_lte(length(lines), 15)
+      most <- if (inherits(fit, "varnn_mixture")) 15 + length(members(fit)) else 15 # a line for each member
+      if (width == 80 && inherits(x, "varnn")) expect_lte(length(lines), most)
     }
     options(old)
   }
@@ -509,7 +512,7 @@ test_that("lapply() over parts of the data takes a formula by name", {
   parts <- split(mtcars, mtcars$cyl)
   fits <- lapply(parts, fit_nn, formula = mpg ~ wt, hidden = 0)
   for (part in names(parts)) expect_same(coef(fits[[part]]), coef(lm(mpg ~ wt, parts[[part]])))
-  bayes <- lapply(parts[1], fit_bayes_nn, formula = mpg ~ wt, hidden = 2, epochs = 3)
+  bayes <- lapply(parts[1], fit_bayes_nn, formula = mpg ~ wt, hidden = 2, members = 2, epochs = 3)
   expect_s3_class(bayes[[1]], "varnn_bayes_nn")
 })
 

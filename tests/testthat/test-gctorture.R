@@ -19,6 +19,13 @@ entry_arguments <- function() {
   hooks <- list(poll = function() FALSE, epoch = function(epoch, row) epoch + sum(row) < 0)
   stopping <- list(poll = NULL, epoch = function(epoch, row) epoch == 2L)
   interrupted <- list(poll = function() TRUE, epoch = NULL)
+  weighted <- a_case(c(hidden_layers(3, "tanh"), list(layer("dense", 2, "bias"))), list(a_block("gaussian")),
+                     posterior = "laplace")
+  slopes <- function(want, by, upper = 0L) {
+    list(weighted$spec, weighted$theta, c(1, 2, 5), array(c(1, 0, 0.5, 2), c(1, 2, 2)), by, weighted$data,
+         list(want = match(want, c("gram", "images", "covariances")) - 1L, upper = upper, seed_rows = 1,
+              compute = engine_compute("double")), list(poll = function() FALSE))
+  }
   z <- matrix(stats::rnorm(18), 9)
   a <- matrix(stats::rnorm(6), 2)
   numbers <- list(rows = 3L, columns = 4L, sd = 2)
@@ -33,7 +40,9 @@ entry_arguments <- function() {
                  list(spec, case$theta, of_rows, NULL, run("terms", FALSE, 1L), NULL),
                  list(spec, case$theta, data, z, run("eta", FALSE, 1L, engine_compute("single", rng = "fast")), NULL),
                  list(spec, case$theta, data, NULL, run("sd", TRUE, 2L), list(poll = function() TRUE))),
-    C_gradient = list(list(spec, job, of_rows, case$theta)),
+    C_gradient = list(list(spec, job, of_rows, case$theta), list(weighted$spec, job, weighted$data, weighted$theta)),
+    C_jacobian = list(slopes("gram", NULL), slopes("images", diag(3)), slopes("covariances", diag(3), 1L)),
+    C_root = list(list(crossprod(a) + diag(3), c(1, 2, 0), inversion)),
     C_moments = list(list(data$x, data$weight, inversion), list(data$x, NULL, inversion)),
     C_draw = list(list(c(places, inversion))),
     C_math = list(list(c(-1, 0, 2), c(list(`function` = registry()$`function`[1]), inversion))),

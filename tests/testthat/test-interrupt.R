@@ -123,13 +123,17 @@ test_that("what has no work to keep is interrupted as all of R, soon", {
   set.seed(1)
   vae <- fit_vae(iris[rep(1:150, 20), ], epochs = 1)
   net <- small(epochs = 2)
-  bayes <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4, epochs = 2)
+  bayes <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4, posterior = "meanfield", epochs = 2)
+  default <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 4, epochs = 2)
   many <- mtcars[rep(1:32, 5000), ]
   calls <- list(
     elbo = function() elbo(vae, draws = 1e6), loglik = function() logLik(vae, k = 1e6),
     simulate = function() repeat simulate(vae, 1e4), predict = function() repeat predict(net, many),
     draws = function() repeat posterior_epred(bayes, mtcars, draws = 1e5),
-    lpd = function() repeat log_lik(bayes, draws = 1e5)
+    lpd = function() repeat log_lik(bayes, draws = 1e5),
+    draws_by_default = function() repeat posterior_epred(default, mtcars, draws = 1e5),
+    lpd_by_default = function() repeat log_lik(default, draws = 1e5),
+    intervals_by_default = function() repeat predict(default, many, interval = "prediction")
   )
   for (name in names(calls)) {
     killer <- sprintf("(sleep 0.4; kill -INT %d) >/dev/null 2>&1 &", Sys.getpid())

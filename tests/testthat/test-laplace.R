@@ -225,4 +225,60 @@ test_that("training goes on from where it was", {
   more <- continue(fit, 80)
   expect_equal(evidence(more), evidence(fit), tolerance = 1e-6)
   expect_gt(nrow(more$history), nrow(fit$history))
+  expect_error(continue(fit, 3, optimizer = "adam"), "seeks the mode by L-BFGS")
+  mixture <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, members = 2, epochs = 5)
+  expect_error(continue(mixture, 3, optimizer = "sgd"), "seeks the mode by L-BFGS")
+})
+
+test_that("the summary's effective numbers are those of the evidence, and weights that are kept where they are none", {
+  of <- function(...) linearised(..., data = mtcars, activation = "tanh", keep_data = TRUE)
+  both <- members(of(mpg ~ wt + hp, hidden = 3, members = 2))
+  for (fit in c(both, list(of(mpg ~ wt + hp, hidden = 0), of(cbind(mpg, qsec) ~ wt, hidden = 2),
+                           of(mpg ~ wt, hidden = 2, prior = prior_normal(0, 2, fan_in = TRUE))))) {
+    s <- summary(fit)
+    expect_equal(s$n_effective, sum(fit$laplace$effective), tolerance = 1e-6)
+    expect_equal(s$n_weights, length(fit$laplace$active))
+    expect_false(anyNA(s$layers))
+    expect_true(all(s$layers$effective <= s$layers$weights))
+    expect_lt(check_gradients(fit), 1e-5)
+  }
+  expect_identical(vapply(both, function(m) summary(m)$n_weights, 0), c(17, 13))
+  expect_output(print(summary(both[[2]])), "of 13 weights and biases")
+})
+
+test_that("the size of a negative binomial distribution is at the mode, not where the noise of a normal one would be", {
+  set.seed(1)
+  d <- data.frame(x = 1:200 / 20)
+  d$n <- stats::rnbinom(200, 2, mu = exp(1 + sin(d$x)))
+  fit <- linearised(n ~ x, d, hidden = 8, family = "negative_binomial")
+  own <- varnn:::block_free(fit)[[1]]
+  # of the network at the mode
+  at_mode <- varnn:::engine_run(fit$spec, fit$theta, varnn:::row_data(fit, varnn:::found_rows(fit, d, environment())))
+  nll <- function(log_size) -sum(stats::dnbinom(d$n, exp(log_size), mu = exp(at_mode[, 1]), log = TRUE))
+  expect_equal(own, stats::optimize(nll, c(-3, 5))$minimum, tolerance = 1e-2)
+  # without overdispersion there is none, and the fit is whole
+  whole <- linearised(carb ~ wt, mtcars, hidden = 2, family = "negative_binomial")
+  expect_true(all(is.finite(whole$theta)))
+  expect_true(all(is.finite(predict(whole, mtcars, interval = "prediction"))))
+})
+
+test_that("intervals of the default hold their share of the density that log_lik() has of the response", {
+  set.seed(6)
+  x <- runif(60, -2, 2)
+  d <- data.frame(x, y = sin(2 * x) + exp(x / 2) / 3 * rnorm(60))
+  fit <- fit_bayes_nn(y ~ x, d, hidden = 5, members = 4)
+  expect_s3_class(fit, c("varnn_mixture", "varnn_bayes_nn", "varnn"), exact = TRUE)
+  new <- data.frame(x = c(-1.7, 0.1, 2.5))
+  found <- predict(fit, new, interval = "prediction", level = 0.9)
+  for (i in 1:3) {
+    density <- function(y) {
+      rows <- varnn:::rows_with_response(fit, data.frame(x = new$x[i], y = y), NULL, environment())
+      exp(varnn:::row_log_density(fit, rows))
+    }
+    below <- function(q) integrate(density, found[i, "fit"] - 40, q, subdivisions = 2000, rel.tol = 1e-7)$value
+    expect_equal(c(below(found[i, "lwr"]), below(found[i, "upr"])), c(0.05, 0.95), tolerance = 1e-3)
+    mean <- integrate(function(y) y * density(y), found[i, "fit"] - 40, found[i, "fit"] + 40, subdivisions = 2000,
+                      rel.tol = 1e-7)$value
+    expect_equal(mean, found[[i, "fit"]], tolerance = 1e-3)
+  }
 })

@@ -6,9 +6,9 @@ quick_mixture <- function(..., members = 3) {
   fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20, members = members, ...)
 }
 
-bayes_mixture <- function(..., members = 2) {
+bayes_mixture <- function(..., members = 2, posterior = "meanfield") {
   set.seed(1)
-  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 30, members = members, ...)
+  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 30, members = members, posterior = posterior, ...)
 }
 
 test_that("one member is the fit itself", {
@@ -81,7 +81,8 @@ test_that("densities, means, variances and quantiles are those of the weighted s
 
 test_that("two equal members answer as one, and the order of members has no influence", {
   plain <- list(nn = members(quick_mixture(members = 1))[[1]], bayes = members(bayes_mixture(members = 1))[[1]],
-                linear = fit_nn(mpg ~ wt, mtcars, hidden = 0))
+                linearised = bayes_mixture(members = 1, posterior = "laplace", sigma = "learned", combine = "equal"),
+               linear = fit_nn(mpg ~ wt, mtcars, hidden = 0))
   deterministic <- c("predict", "fitted", "residuals", "deviance", "nobs", "formula", "terms", "weights", "sigma",
                      "family", "variable.names", "case.names", "model.frame", "labels")
   for (name in names(plain)) {
@@ -90,11 +91,15 @@ test_that("two equal members answer as one, and the order of members has no infl
     for (f in deterministic)
       expect_equal(get(f)(twice), get(f)(plain[[name]]), tolerance = 1e-10, label = paste(name, f))
   }
-  b <- plain$bayes
-  twice <- new_mixture(list(b, b), c(0.3, 0.7))
-  expect_equal(vcov(twice), vcov(b), tolerance = 1e-10)
-  expect_equal(confint(twice), confint(b), tolerance = 1e-7)
-  expect_equal(as.numeric(elbo(twice)), as.numeric(elbo(b)), tolerance = 1e-10)
+  for (b in plain[c("bayes", "linearised")]) {
+    twice <- new_mixture(list(b, b), c(0.3, 0.7))
+    expect_equal(vcov(twice), vcov(b), tolerance = 1e-10)
+    expect_equal(confint(twice), confint(b), tolerance = 1e-7)
+    expect_equal(as.numeric(elbo(twice)), as.numeric(elbo(b)), tolerance = 1e-10)
+  }
+  expect_equal(evidence(twice), rep(evidence(b), 2))
+  expect_equal(predict(twice, interval = "prediction"), predict(b, interval = "prediction"), tolerance = 1e-7)
+  expect_equal(predict(twice, interval = "confidence"), predict(b, interval = "confidence"), tolerance = 1e-7)
   l <- new_mixture(list(plain$linear, plain$linear), c(0.5, 0.5))
   expect_equal(coef(l), coef(plain$linear))
   expect_equal(vcov(l), vcov(plain$linear))
@@ -148,6 +153,8 @@ test_that("members are weighted by evidence, by held-out rows and by folds", {
   total <- function(m, ...) sum(elbo(m, ...)) - attr(elbo(m, ...), "kl")
   elbos <- vapply(members(fit), total, 0)
   expect_equal(fit$member_weights, exp(elbos - max(elbos)) / sum(exp(elbos - max(elbos))))
+  linearised <- bayes_mixture(combine = "evidence", members = 3, posterior = "laplace")
+  expect_equal(linearised$member_weights, exp(evidence(linearised)) / sum(exp(evidence(linearised))))
 
   held_out <- quick_mixture(combine = "stack", validation = 25:32)
   parts <- members(held_out)
@@ -157,7 +164,7 @@ test_that("members are weighted by evidence, by held-out rows and by folds", {
 
   # two folds of Bayesian members: the KL has the weight of the fold's rows, and no callback is heard
   heard <- 0
-  two <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 3, members = 2, combine = "stack",
+  two <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 3, members = 2, posterior = "meanfield", combine = "stack",
                       callback = function(epoch, row) {
                         heard <<- heard + 1
                         FALSE
@@ -256,10 +263,12 @@ test_that("arguments that are none, and mixtures that are damaged, are refused",
 })
 
 test_that("every method of a fit answers of a mixture, or says why not", {
-  fits <- list(varnn_nn = quick_mixture(members = 2), varnn_bayes_nn = bayes_mixture())
+  fits <- list(varnn_nn = quick_mixture(members = 2), varnn_bayes_nn = bayes_mixture(),
+               varnn_bayes_nn = bayes_mixture(posterior = "auto", members = "auto"))
   own <- function(e) inherits(e, "varnn_error") && !grepl("damaged", conditionMessage(e))
   more <- list(continue = list(epochs = 1), update = list(), plot = list())
-  for (class in names(fits)) {
+  for (i in seq_along(fits)) {
+    class <- names(fits)[i]
     registered <- readLines(system.file("NAMESPACE", package = "varnn"))
     pattern <- sprintf("^S3method\\(\"?([a-zA-Z_.]+)\"?,(varnn|%s)\\)$", class)
     generics <- unique(sub(pattern, "\\1", grep(pattern, registered, value = TRUE)))
@@ -267,13 +276,13 @@ test_that("every method of a fit answers of a mixture, or says why not", {
     for (name in setdiff(generics, c("close_noise", "remember", "model_title", "result_line"))) {
       said <- tryCatch({
         utils::capture.output(suppressMessages(suppressWarnings(
-          do.call(name, c(list(fits[[class]]), more[[name]]), quote = TRUE))))
+          do.call(name, c(list(fits[[i]]), more[[name]]), quote = TRUE))))
         TRUE
       }, error = function(e) if (own(e)) TRUE else conditionMessage(e))
       expect_true(isTRUE(said), label = paste(class, name, said))
     }
   }
-  for (which in c("fit", "history")) expect_silent(plot(fits$varnn_nn, which))
+  for (fit in fits) for (which in c("fit", "history")) expect_silent(plot(fit, which))
   expect_error(plot(fits$varnn_nn, "network"), "which")
 })
 
@@ -284,6 +293,7 @@ test_that("weights by evidence are those of many draws, where training has a few
   expect_lt(max(abs(log(fit$member_weights) - log(softmax_weights(elbos)))), 0.3)
   expect_false("elbo" %in% names(summary(fit)$members))
   expect_true("elbo" %in% names(summary(bayes_mixture())$members))
+  expect_true("evidence" %in% names(summary(bayes_mixture(posterior = "laplace"))$members))
   expect_identical(dim(as.matrix(fit, draws = 4)), c(4L, 7L))
 })
 

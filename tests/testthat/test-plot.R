@@ -307,24 +307,33 @@ test_that("pictures of Bayesian fits are drawn at both sizes, and leave the rand
   quick_bayes <- function(...) hush(fit_bayes_nn(..., hidden = 3, epochs = 5, keep_data = TRUE))
   set.seed(40)
   counts <- counts_data()
-  fits <- list(quick_bayes(dist ~ speed, cars), quick_bayes(dist ~ speed, cars, sigma = "hetero"),
-               quick_bayes(mpg ~ wt + hp, mtcars, posterior = "last_layer"), quick_bayes(n ~ x, counts),
+  fits <- list(quick_bayes(dist ~ speed, cars, posterior = "meanfield"),
+               quick_bayes(dist ~ speed, cars, posterior = "meanfield", sigma = "hetero"),
+               quick_bayes(mpg ~ wt + hp, mtcars, posterior = "last_layer"),
+               quick_bayes(n ~ x, counts, posterior = "meanfield"),
                quick_bayes(Species ~ ., iris, posterior = "lowrank"), quick_bayes(iris[1:2], iris[3:5]),
                quick_bayes(cbind(ncases, ncontrols) ~ agegp, esoph, family = "binomial"),
                quick_bayes(am == 1 ~ wt, mtcars),
                quick_bayes(dist ~ speed, transform(cars, w = speed), posterior = "full"),
-               quick_bayes(n ~ x + offset(log(x)), counts))
-  for (fit in fits) {
-    expect_true(all(c("fit", "weights") %in% pictures_of(fit)))
+               quick_bayes(n ~ x + offset(log(x)), counts, posterior = "meanfield"),
+               quick_bayes(dist ~ speed, cars, posterior = "laplace", members = 1),
+               quick_bayes(dist ~ speed, cars, posterior = "laplace", members = 1, sigma = "learned"))
+  by_default <- list(quick_bayes(dist ~ speed, cars), quick_bayes(mpg ~ wt + hp, mtcars), quick_bayes(n ~ x, counts),
+                     quick_bayes(iris[1:2], iris[3:4]), quick_bayes(n ~ x + offset(log(x)), counts))
+  for (fit in c(fits, by_default)) {
+    own <- c("fit", if (!inherits(fit, "varnn_mixture")) "weights")
+    expect_true(all(own %in% pictures_of(fit)))
     set.seed(41)
     before <- get(".Random.seed", envir = globalenv())
-    for (which in c("fit", "weights")) {
+    for (which in own) {
       expect_silent(drawn(plot(fit, which)))
       expect_silent(drawn(plot(fit, which), 4, 3))
     }
     expect_identical(get(".Random.seed", envir = globalenv()), before)
   }
   expect_false("weights" %in% pictures_of(quick(dist ~ speed, cars)))
+  for (fit in by_default) expect_s3_class(fit, "varnn_mixture")
+  expect_refused(plot(by_default[[1]], "weights"), "`which` must be one of \"history\", \"fit\"")
   expect_silent(drawn(plot(fits[[1]], "fit", main = "A title", col = "red", pch = 1, ylim = c(0, 100), xlab = "x")))
   expect_silent(drawn(plot(fits[[1]], "weights", main = "A title", col = "red", xlim = c(0.1, 10), xaxt = "n")))
 })

@@ -9,7 +9,8 @@ pictured <- suppressWarnings(list(
   fit_ae(flowers, hidden = 2, latent = 3, epochs = 5),
   fit_vae(flowers, hidden = 3, epochs = 5),
   fit_vae(as.matrix(flowers[1:4]), hidden = 3, latent = 1, epochs = 5),
-  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, epochs = 5),
+  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "meanfield", epochs = 5),
+  fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, members = 2, epochs = 5),
   fit_bayes_nn(cbind(mpg, qsec) ~ wt, mtcars, hidden = 2, epochs = 5)
 ))
 draws <- unlist(lapply(pictured, function(fit) {

@@ -45,8 +45,10 @@ test_that("`digits` are those of print.lm()", {
 kinds_of_fits <- function() {
   set.seed(1)
   list(fit_nn(mpg ~ wt + factor(cyl), mtcars, hidden = 2, epochs = 12, validation = 0.2),
-       fit_nn(Species ~ ., iris, hidden = 2, epochs = 5), fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, epochs = 5),
-       fit_ae(iris, hidden = 2, epochs = 5), fit_vae(iris, hidden = 2, epochs = 5))
+       fit_nn(Species ~ ., iris, hidden = 2, epochs = 5),
+       fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "meanfield", epochs = 5),
+       fit_ae(iris, hidden = 2, epochs = 5), fit_vae(iris, hidden = 2, epochs = 5),
+       fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, members = 4, epochs = 5))
 }
 
 # Everything that a user sees of fits; numbers, and text apart.
@@ -54,7 +56,7 @@ seen_of <- function(fits) {
   set.seed(2)
   numbers <- lapply(fits, function(fit) {
     simulated <- simulate(fit, 2, seed = 1)
-    list(fit$theta, fit$history, predict(fit), summary(fit)[["elbo"]], simulated)
+    list(lapply(members(fit), function(m) list(m$theta, m$history)), predict(fit), summary(fit)[["elbo"]], simulated)
   })
   text <- utils::capture.output({
     for (fit in fits) {
@@ -108,7 +110,8 @@ test_that("options for contrasts and missing values may change between fit and m
   make <- function(...) {
     set.seed(1)
     list(suppressWarnings(fit_nn(mpg ~ wt + cyl + gear, cars, hidden = 2, epochs = 2, ...)),
-         fit_bayes_nn(cars[c("wt", "cyl")], cars$mpg, hidden = 2, epochs = 2, ...))
+         fit_bayes_nn(cars[c("wt", "cyl")], cars$mpg, hidden = 2, members = 2, epochs = 2, ...),
+         fit_bayes_nn(cars[c("wt", "cyl")], cars$mpg, hidden = 2, posterior = "meanfield", epochs = 2, ...))
   }
   answers <- function(fit) {
     set.seed(3)

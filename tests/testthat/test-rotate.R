@@ -25,7 +25,7 @@ test_that("without hidden layers independent weights of the principal components
 
 test_that("the axes are those of prcomp, of the standardised columns alone", {
   d <- transform(mtcars, cyl = factor(cyl), one = 1)
-  fit <- fit_bayes_nn(mpg ~ wt + am + hp + one + cyl + disp, d, hidden = 3, epochs = 2)
+  fit <- fit_bayes_nn(mpg ~ wt + am + hp + one + cyl + disp, d, hidden = 3, posterior = "meanfield", epochs = 2)
   own <- c("wt", "hp", "disp")
   axes <- fit$scaling$rotation
   at <- match(own, fit$design$columns)
@@ -35,11 +35,11 @@ test_that("the axes are those of prcomp, of the standardised columns alone", {
   expect_true(all(apply(axes, 2, function(a) max(a) >= -min(a) - 1e-7)))
   expect_output(print(fit), "3 inputs standardised and rotated")
   w <- rep(1:2, 16)
-  weighted <- fit_bayes_nn(mpg ~ wt + hp + disp, d, weights = w, hidden = 3, epochs = 2)
-  same <- fit_bayes_nn(mpg ~ wt + hp + disp, d[rep(1:32, w), ], hidden = 3, epochs = 2)
+  weighted <- fit_bayes_nn(mpg ~ wt + hp + disp, d, weights = w, hidden = 3, posterior = "meanfield", epochs = 2)
+  same <- fit_bayes_nn(mpg ~ wt + hp + disp, d[rep(1:32, w), ], hidden = 3, posterior = "meanfield", epochs = 2)
   expect_equal(weighted$scaling$rotation, same$scaling$rotation, tolerance = 1e-7)
   design <- expand.grid(a = 1:4, b = 1:3, c = 1:5) # uncorrelated: any axes are principal
-  fit <- fit_bayes_nn(design, sin(design$a), hidden = 3, epochs = 2)
+  fit <- fit_bayes_nn(design, sin(design$a), hidden = 3, posterior = "meanfield", epochs = 2)
   expect_true(all(fit$scaling$rotation %in% 0:1))
 })
 
@@ -82,13 +82,14 @@ test_that("what is said of the columns' weights is what the network computes", {
 })
 
 test_that("inputs are rotated by default where nothing is drawn and L-BFGS trains, else on demand", {
-  has <- function(...) {
-    fit <- fit_bayes_nn(mpg ~ wt + hp + disp, mtcars, hidden = 2, epochs = 1, ...)
+  has <- function(..., posterior = "meanfield") {
+    fit <- fit_bayes_nn(mpg ~ wt + hp + disp, mtcars, hidden = 2, posterior = posterior, epochs = 1, ...)
     !is.null(fit$scaling$rotation)
   }
   expect_true(has())
   expect_true(has(sigma = "hetero", posterior = "last_layer"))
   for (how in list(list(rotate = FALSE), list(standardize = FALSE), list(estimator = "local"), list(posterior = "full"),
+                   list(posterior = "point"), list(posterior = "laplace", members = 1),
                    list(optimizer = "adam"), list(kl = "mc")))
     expect_false(do.call(has, how))
   expect_true(has(rotate = TRUE, estimator = "local"))
@@ -96,11 +97,12 @@ test_that("inputs are rotated by default where nothing is drawn and L-BFGS train
   expect_refused(has(rotate = NA), "`rotate` must be TRUE, FALSE or \"auto\", not NA")
   expect_refused(has(rotate = TRUE, standardize = FALSE), "it needs `standardize` = TRUE")
   expect_refused(has(rotate = TRUE, posterior = "lowrank"), "not \"lowrank\"")
+  expect_refused(has(rotate = TRUE, posterior = "laplace"), "not \"laplace\"")
 })
 
 test_that("a fit with rotated inputs is found again, goes on, and its damage is named", {
   set.seed(1)
-  fit <- fit_bayes_nn(mpg ~ wt + hp + disp, mtcars, hidden = 4, epochs = 20)
+  fit <- fit_bayes_nn(mpg ~ wt + hp + disp, mtcars, hidden = 4, posterior = "meanfield", epochs = 20)
   again <- unserialize(serialize(fit, NULL))
   expect_equal(predict(again, mtcars), predict(fit, mtcars))
   expect_equal(predict(fit, mtcars[5, ]), predict(fit, mtcars)[5], tolerance = 1e-12)

@@ -49,14 +49,14 @@ test_that("where a unit or a layer does not fit the construction the start is ra
 
 test_that("random weights that are trained without draws start at a plain network, with little spread", {
   set.seed(1)
-  fit <- fit_bayes_nn(mpg ~ ., mtcars, epochs = 0)
+  fit <- fit_bayes_nn(mpg ~ ., mtcars, posterior = "meanfield", epochs = 0)
   expect_gt(cor(predict(fit, mtcars), fitted(lm(mpg ~ ., mtcars))), 0.98)
   expect_lt(max(sqrt(diag(vcov(fit)))), 0.1)
 })
 
 test_that("a noise that depends on x starts at the network with constant noise", {
   set.seed(1)
-  fit <- fit_bayes_nn(mpg ~ ., mtcars, epochs = 0, sigma = "hetero")
+  fit <- fit_bayes_nn(mpg ~ ., mtcars, posterior = "meanfield", epochs = 0, sigma = "hetero")
   eta <- predict(fit, mtcars, type = "link")
   expect_gt(cor(eta[, 1], fitted(lm(mpg ~ ., mtcars))), 0.98)
   expect_lt(diff(range(eta[, 2])), 1e-12)
@@ -88,11 +88,45 @@ test_that("an interrupt on the way to training ends it, and keeps the work", {
     expect_gt(nrow(suppressMessages(continue(fit, 3))$history), 0)
   }
   plain <- function() fit_nn(mpg ~ ., mtcars)
-  bayes <- function() fit_bayes_nn(mpg ~ ., mtcars)
-  hetero <- function() fit_bayes_nn(mpg ~ ., mtcars, sigma = "hetero")
+  bayes <- function() fit_bayes_nn(mpg ~ ., mtcars, posterior = "meanfield")
+  hetero <- function() fit_bayes_nn(mpg ~ ., mtcars, posterior = "meanfield", sigma = "hetero")
   for (stage in 1:2) interrupted(stage, plain)
   for (stage in 1:2) interrupted(stage, bayes)
   for (stage in 1:3) interrupted(stage, hetero)
+})
+
+test_that("an interrupt in a round of the default keeps the members so far", {
+  skip_on_os("windows")
+  train <- engine_fit
+  interrupt <- function(epoch, row) {
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    FALSE
+  }
+  # of the first start the first round, and the last; the second start: two members are whole
+  for (round in c(1, 12, 20)) {
+    rounds <- 0
+    interrupted_at <- function(spec, layout, data, valid, control, theta, ...) {
+      rounds <<- rounds + 1
+      if (rounds == round) control$callback <- interrupt
+      train(spec, layout, data, valid, control, theta, ...)
+    }
+    set.seed(1)
+    forget_interrupts()
+    warned <- character()
+    fit <- withCallingHandlers(
+      suppressMessages(with_function("engine_fit", interrupted_at, fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 3))),
+      warning = function(w) {
+        warned <<- c(warned, class(w)[1])
+        tryInvokeRestart("muffleWarning")
+      })
+    # the second start is dropped, which has a warning of its own
+    expect_setequal(warned, c("varnn_interrupted", if (round == 20) "varnn_diverged"))
+    expect_equal(rounds, round)
+    expect_length(members(fit), if (round == 1) 1 else 2)
+    expect_equal(sum(attr(members(fit), "weights")), 1)
+    expect_true(all(is.finite(predict(fit, mtcars, interval = "prediction"))))
+    expect_true(all(is.finite(evidence(suppressMessages(continue(fit, 3))))))
+  }
 })
 
 test_that("an interrupt in a later start is told, and the best start kept", {

@@ -73,6 +73,26 @@ test_that("draws of a bottleneck, with the noise of layers or without, are the s
   }
 })
 
+test_that("linearised posteriors and what they predict are the same bits with two threads", {
+  set.seed(7)
+  x <- matrix(stats::rnorm(3000 * 5), 3000)
+  y <- x[, 1] * x[, 2] + stats::rnorm(3000)
+  with_threads <- function(fit, threads) {
+    for (k in 1:2) fit$members[[k]]$control$threads <- threads
+    fit$control$threads <- threads
+    fit
+  }
+  fit <- function(threads) {
+    set.seed(8)
+    with_threads(fit_bayes_nn(x[1:1500, ], y[1:1500], hidden = 30, posterior = "laplace", members = 2, epochs = 16,
+                              threads = threads), 1)
+  }
+  one <- fit(1)
+  expect_identical(fit(2)[names(one) != "call"], one[names(one) != "call"])
+  two <- with_threads(one, 2)
+  expect_identical(predict(two, x, interval = "prediction"), predict(one, x, interval = "prediction"))
+})
+
 test_that("a fork of a process that has used threads does not hang", {
   skip_on_os("windows")
   out <- run_script(

@@ -5,15 +5,17 @@ some_fits <- function(...) {
   cars <- mtcars[1:15, c("mpg", "wt", "hp")]
   list(nn = fit_nn(mpg ~ ., cars, hidden = 2, epochs = 5, ...), ae = fit_ae(iris[1:20, 1:4], epochs = 5, ...),
        vae = fit_vae(iris[1:20, 1:4], epochs = 5, ...),
-       bayes = fit_bayes_nn(mpg ~ ., cars, hidden = 2, epochs = 5, ...))
+       bayes = fit_bayes_nn(mpg ~ ., cars, hidden = 2, posterior = "meanfield", epochs = 5, ...),
+       linearised = fit_bayes_nn(mpg ~ ., cars, hidden = 2, posterior = "laplace", members = 1, epochs = 5, ...),
+       mixture = fit_bayes_nn(mpg ~ ., cars, hidden = 2, members = 2, epochs = 5, ...))
 }
 
-# Every S3 method of the package for a fit: a generic's name and the method.
+# Every S3 method of the package for a fit of the class, or of one of several: a generic's name and the method.
 fit_methods <- function(class) {
   registered <- readLines(system.file("NAMESPACE", package = "varnn"))
   pattern <- "^S3method\\((?:rstantools::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$"
   found <- regmatches(registered, regexec(pattern, registered, perl = TRUE))
-  of_class <- Filter(function(m) length(m) && m[3] %in% c(class, "varnn"), found)
+  of_class <- Filter(function(m) length(m) && m[3] %in% union(class, "varnn"), found)
   stats::setNames(lapply(of_class, function(m) getS3method(m[2], m[3], envir = asNamespace("varnn"))),
                   vapply(of_class, function(m) m[2], ""))
 }
@@ -22,11 +24,17 @@ fit_methods <- function(class) {
 say_no <- c("anova", "vcov", "confint", "logLik", "extractAIC")
 steps <- c("close_noise", "remember", "model_title", "result_line")
 
+# Of a mixture its last member is damaged.
 damages <- list(theta = function(f) {
-  f$theta <- f$theta[-1]
+  last <- length(f$members)
+  if (last) f$members[[last]]$theta <- f$members[[last]]$theta[-1] else f$theta <- f$theta[-1]
   f
 }, estimator = function(f) {
   f$spec$estimator <- "local"
+  f
+}, laplace = function(f) {
+  last <- length(f$members)
+  if (last) f$members[[last]]$laplace$root <- NULL else f$laplace$root <- NULL
   f
 }, class = function(f) {
   class(f)[1] <- setdiff(c("varnn_nn", "varnn_ae", "varnn_vae", "varnn_bayes_nn"), class(f)[1])[1]
@@ -45,11 +53,17 @@ said_of <- function(method, name, fit) {
 test_that("every method refuses a damaged fit in the package's words", {
   for (fit in some_fits()) {
     own <- class(fit)[1]
-    methods <- fit_methods(own)
+    is_mixture <- own == "varnn_mixture"
+    methods <- fit_methods(class(fit))
     methods <- methods[!names(methods) %in% steps]
+    # Methods of a mixture call the next one: as a generic does.
+    if (is_mixture) methods <- lapply(stats::setNames(nm = unique(names(methods))), get, asNamespace("varnn"))
     expect_gt(length(methods), 20)
-    # A Bayesian network may have that estimator.
-    for (how in setdiff(names(damages), if (own == "varnn_bayes_nn") "estimator")) for (name in names(methods)) {
+    # A Bayesian network may have that estimator, and has a root if it is linearised.
+    is_linearised <- is_mixture || !is.null(fit$laplace)
+    ways <- setdiff(names(damages), c(if (own == "varnn_bayes_nn" && !is_linearised) "estimator",
+                                      if (!is_linearised) "laplace"))
+    for (how in ways) for (name in names(methods)) {
       said <- said_of(methods[[name]], name, damages[[how]](fit))
       says_no <- name %in% say_no && grepl("does not apply", said)
       expect_true(says_no || grepl("^The fit is damaged", said), label = paste(own, name, how, said))
@@ -72,7 +86,8 @@ test_that("the class of a fit goes with its specification", {
   for (name in names(fits)) for (class in setdiff(names(class_rules), class(fits[[name]]))) {
     changed <- fits[[name]]
     class(changed)[1] <- class
-    expect_error(check_fit(changed), "its class is", label = paste(name, class))
+    says <- if (name == "mixture") "its class, .*, is not as it was made" else "its class is"
+    expect_error(check_fit(changed), says, label = paste(name, class))
   }
   fit <- fits$nn
   own <- structure(fit, class = c("mine", class(fit)))
@@ -103,7 +118,9 @@ test_that("nothing that stands in a fit is evaluated by what describes it", {
     for (name in names(Filter(Negate(is.null), describe))) {
       answer <- tryCatch(describe[[name]](fit), error = conditionMessage)
       no_data <- is_coder && is.null(fit$data) && identical(grepl("keep_data = TRUE", answer), TRUE)
-      expect_true(no_data || !is.character(answer) || name %in% c("print", "variable.names"),
+      no_sigma <- name == "sigma" && identical(fit$family, "gaussian_hetero") &&
+        identical(grepl("^sigma\\(\\) needs a gaussian response with constant noise", answer), TRUE)
+      expect_true(no_data || no_sigma || !is.character(answer) || name %in% c("print", "variable.names"),
                   label = paste(class(fit)[1], name, answer[1]))
     }
   }
@@ -126,8 +143,12 @@ test_that("summary() and its like need neither the data nor the variable that he
   set.seed(1)
   fits <- list(fit_nn(mpg ~ wt + hp, cars, hidden = 2, epochs = 5), fit_ae(cars[1:4], epochs = 5),
                fit_vae(~ mpg + wt, cars, epochs = 5),
+               fit_bayes_nn(mpg ~ wt, cars, hidden = 2, activation = "tanh", posterior = "meanfield", epochs = 5),
                fit_bayes_nn(mpg ~ wt, cars, hidden = 2, activation = "tanh", epochs = 5))
-  describe <- function(f) list(stats::deviance(f), stats::residuals(f), stats::sigma(f), stats::fitted(f))
+  describe <- function(f) {
+    list(stats::deviance(f), stats::residuals(f), if (!inherits(f, "varnn_mixture")) stats::sigma(f), stats::fitted(f),
+         summary(f)$members)
+  }
   kept <- lapply(fits, function(f) {
     set.seed(2)
     describe(f)

@@ -77,7 +77,8 @@ test_that("of ten rows with weight among 200 the epochs are those of the ten", {
 test_that("rows of weight 0 are absent from Bayesian networks", {
   set.seed(4)
   d <- with_absent(weighted_data(20), 300)
-  for (more in list(list(), list(estimator = "local", mc_samples = 1))) {
+  for (more in list(list(posterior = "meanfield"), list(posterior = "laplace", members = 1),
+                    list(estimator = "local", mc_samples = 1))) {
     of <- function(...) do.call(fit_either, c(list(1, fit_bayes_nn, ..., hidden = 2, epochs = 4), more))
     fit <- of(y ~ a + b, d$all, weights = d$all$w)
     alone <- of(y ~ a + b, d$present)
