@@ -394,8 +394,12 @@ is_columns_design <- function(design, fit, layout) {
         identical(sort(as.integer(unlist(lapply(columns, function(c) c$at)))), seq_len(layout$n_y)),
         layout$n_y + sum(vapply(columns, function(c) c$has_indicator,
                                 NA)) + length(design$given$columns) == fit$spec$n_x,
-        is.null(design$given) || is_terms(design$given$terms),
-        isTRUE(design$is_matrix) || isFALSE(design$is_matrix), is.null(design$terms) || is_terms(design$terms))
+        is.null(design$given) || is_given_design(design$given),
+        is_flag(design$is_matrix), is.null(design$terms) || is_terms(design$terms))
+}
+
+is_given_design <- function(x) {
+  every(is_one_of(x$kind, "frame"), is_words(x$columns, length(x$columns)), design_rules$frame(x))
 }
 
 # Of its blocks and of its design, where a factor of several levels has a column per level.
@@ -414,13 +418,16 @@ column_rules <- list(
   name = function(x, c) is_one_of(x, x),
   family = function(x, c) is_one_of(x, column_families),
   type = function(x, c) is_one_of(x, column_types),
-  at = function(x, c) every(is.numeric(x), length(x) >= 1),
-  levels = function(x, c) length(x) %in% list(c(0, 2), length(c$at))[[1 + (c$family == "categorical")]],
-  center = function(x, c) is_finite_vector(x, 1),
-  scale = function(x, c) every(is_finite_vector(x, 1), x > 0),
+  at = function(x, c) every(is.numeric(x), is_bare(x), length(x) >= 1),
+  levels = function(x, c) {
+    every(is.null(x) || are_words(x), length(x) %in% list(c(0, 2), length(c$at))[[1 + (c$family == "categorical")]])
+  },
+  center = function(x, c) every(is_finite_vector(x, 1), is_gaussian(c) || x == 0),
+  scale = function(x, c) every(are_scales(x, 1), is_gaussian(c) || x == 1),
   fill = function(x, c) is_finite_vector(x, length(c$at)),
-  has_indicator = function(x, c) isTRUE(x) || isFALSE(x),
-  is_constant = function(x, c) is.null(x) || isTRUE(x) || isFALSE(x)
+  has_indicator = function(x, c) is_flag(x),
+  is_ordered = function(x, c) is_flag(x),
+  is_constant = function(x, c) is.null(x) || is_flag(x)
 )
 
 is_column <- function(c) {

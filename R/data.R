@@ -75,6 +75,7 @@ check_frame_arguments <- function(call, envir) {
 data_from_frame <- function(frame, contrasts = NULL) {
   terms <- attr(frame, "terms")
   has_intercept <- attr(terms, "intercept") == 1
+  check_one_side(terms)
   x_terms <- stats::delete.response(terms)
   is_predictor <- names(frame) %in% setdiff(term_variables(x_terms), offset_names(terms))
   times <- frame_times(frame[is_predictor])
@@ -91,6 +92,14 @@ data_from_frame <- function(frame, contrasts = NULL) {
   list(design = design, x = as_double(x), response = response_values(stats::model.response(frame), name),
        weights = check_weights(stats::model.weights(frame), nrow(frame)), offset = frame_offset(frame),
        na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame), response_name = name)
+}
+
+# R's own functions make a column of whatever is in memory of a response that is a predictor, too.
+check_one_side <- function(terms) {
+  at <- attr(terms, "response")
+  factors <- attr(terms, "factors")
+  if (at && length(factors) && any(factors[at, ] > 0))
+    stop_user("The response `%s` is on the right side of the formula, too: leave it out there.", rownames(factors)[at])
 }
 
 # Row names, where they say more than the row's number.

@@ -40,7 +40,8 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
 
 # What is done to a fit after its training, as far as nobody interrupts it.
 finished <- function(fit, data, train, remembers) {
-  fit <- unless_interrupted(close_noise(fit, data), fit)
+  closed <- unless_interrupted(close_noise(fit, data), fit)
+  if (all(is.finite(closed$theta))) fit <- closed
   if (remembers) unless_interrupted(remember(fit, train), fit) else fit
 }
 
@@ -58,7 +59,7 @@ remember <- function(fit, train) UseMethod("remember")
 #' @exportS3Method
 remember.varnn <- function(fit, train) {
   eta <- model_eta(fit, train)
-  if (is_finite_vector(eta, length(eta))) fit$eta <- eta
+  if (is_finite_matrix(eta, nrow(eta), ncol(eta))) fit$eta <- eta
   fit
 }
 

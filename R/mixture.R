@@ -253,18 +253,24 @@ member_fits <- function(fit) {
   })
 }
 
+# Whether a fit is a list with members, each a list of its own.
+has_members <- function(fit) {
+  parts <- if (is.list(fit)) fit$members
+  every(is_record(fit, c(names(fit_rules), "members", "member_weights")), is.list(parts), is_bare(parts),
+        length(parts) >= 1, length(parts) <= most_members,
+        all(vapply(parts, function(m) is.list(m) && inherits(m, "varnn"), NA)))
+}
+
 # Whether each member, with what all share, is a fit, and the mixture's own fields belong to them.
 check_mixture <- function(fit) {
   damaged <- function(what) stop_user("The fit is damaged: %s; fit the model anew.", what)
-  parts <- if (is.list(fit)) fit$members
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
-  if (!holds(every(is_record(fit, c(names(fit_rules), "members", "member_weights")), is.list(parts), length(parts) >= 1,
-                   length(parts) <= most_members, all(vapply(parts, inherits, NA, "varnn")))))
-    damaged("its members are not as they were made")
+  if (!holds(has_members(fit))) damaged("its members are not as they were made")
   inner <- setdiff(oldClass(fit), "varnn_mixture")
   w <- fit$member_weights
-  if (!holds(every(is_finite_vector(w, length(parts)), is.null(dim(w)), all(w >= 0), abs(sum(w) - 1) < 1e-6)))
+  if (!holds(every(is_finite_vector(w, length(fit$members)), all(w >= 0), abs(sum(w) - 1) < 1e-6)))
     damaged("`member_weights` is not as it was made")
+  if (!holds(fit_rules$call(fit$call))) damaged("`call` is not as it was made")
   whole <- member_fits(fit)
   for (m in whole) {
     if (!identical(oldClass(m), inner) || is_mixture(m)) damaged("its members are not as they were made")

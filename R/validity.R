@@ -39,41 +39,59 @@ is_class <- function(fit) {
 
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
-  every(identical(names(attributes(fit$spec)), "names"), !any(vapply(fit$spec, is.object, NA)),
+  every(identical(names(attributes(fit$spec)), "names"), all(vapply(fit$spec, is_bare, NA)),
         identical(is_bayesian(fit$spec), rule$is_bayesian),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }
 
-# No number of a fit is beyond 1e100: products of two are still finite.
-is_finite_vector <- function(x, length) {
-  every(is.numeric(x), !is.object(x), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
+# No number of a fit is beyond 1e100: products of two are still finite. `with`: the attributes that it may have.
+is_finite_vector <- function(x, length, with = NULL) {
+  every(is.numeric(x), is_bare(x, with), length(x) == length, all(is.finite(x)), all(abs(x) <= 1e100))
 }
 
-is_finite_matrix <- function(x, rows, cols) every(is_finite_vector(x, rows * cols), is_matrix_of(x, rows, cols))
+is_bare <- function(x, with = NULL) all(names(attributes(x)) %in% with)
+is_flag <- function(x) is_bare(x) && (isTRUE(x) || isFALSE(x))
+
+is_finite_matrix <- function(x, rows, cols) {
+  every(is_finite_vector(x, rows * cols, c("dim", "dimnames")), is_matrix_of(x, rows, cols))
+}
+
 is_matrix_of <- function(x, rows, cols) every(is.matrix(x), identical(dim(x), as.integer(c(rows, cols))))
+
+# Standard deviations of numbers, whose squares are more than 0, or 1: quotients by them are still finite.
+are_scales <- function(x, length) is_finite_vector(x, length) && all(x >= 1e-200)
+
+# The largest number in single precision.
+largest_single <- (2 - 2^-23) * 2^127
 
 # Whether a fit's design is one of its kind, by kinds.
 design_rules <- list(
   matrix = function(x, fit, layout) is.null(x$names) || is_words(x$names, fit$spec$n_x),
   frame = function(x, fit, layout) {
-    is_terms(x$terms) && (is.null(x$times) || is.character(x$times)) &&
-      (is.null(x$contrasts) || is.list(x$contrasts) && !is.null(names(x$contrasts))) &&
-      (is.null(x$xlevels) || is.list(x$xlevels) && all(vapply(x$xlevels, is.character, NA)) &&
-        all(names(x$xlevels) %in% discrete_variables(x$terms)))
+    is_named_list <- function(x) is.list(x) && is_bare(x, "names") && is_words(names(x), length(x))
+    every(is_terms(x$terms), is.null(x$times) || are_words(x$times),
+          is.null(x$contrasts) || is_named_list(x$contrasts),
+          is.null(x$xlevels) || is_named_list(x$xlevels) && all(vapply(x$xlevels, are_words, NA)) &&
+            all(names(x$xlevels) %in% discrete_variables(x$terms)))
   },
   columns = function(x, fit, layout) {
     every(is_columns_design(x, fit, layout), is.null(x$names) || is_words(x$names, length(x$variables)))
   }
 )
 
-is_words <- function(x, length) every(is.character(x), !is.object(x), length(x) == length, !anyNA(x))
+is_words <- function(x, length) every(are_words(x), length(x) == length)
+are_words <- function(x) every(is.character(x), is_bare(x, "names"), !anyNA(x))
 
 optional <- function(rule) function(x, fit, layout) is.null(x) || isTRUE(rule(x, fit, layout))
 is_epoch <- function(x, fit, layout) every(is_finite_vector(x, 1), x >= 0, x <= .Machine$integer.max, x == round(x))
 
 # For each field: whether x is right in this fit, whose specification has this layout.
 fit_rules <- list(
-  theta = function(x, fit, layout) is.double(x) && is_finite_vector(x, layout$n_par),
+  control = function(x, fit, layout) is_control(x, fit),
+  theta = function(x, fit, layout) {
+    every(is.double(x), is_finite_vector(x, layout$n_par),
+          fit$control$precision == "double" || all(abs(x) <= largest_single))
+  },
   n_par = function(x, fit, layout) is_finite_vector(x, 1) && x == layout$n_par,
   layout = function(x, fit, layout) identical(x, layout$leaves),
   blocks = function(x, fit, layout) {
@@ -83,17 +101,15 @@ fit_rules <- list(
   scaling = function(x, fit, layout) {
     p <- fit$spec$n_x
     every(is.list(x), is.double(x$center), is.double(x$scale), is_finite_vector(x$center, p),
-          is_finite_vector(x$scale, p), is_finite_vector(x$order, p), all(x$scale > 0),
-          is.logical(x$is_constant), !is.object(x$is_constant),
+          are_scales(x$scale, p), is_finite_vector(x$order, p), is.logical(x$is_constant), is_bare(x$is_constant),
           length(x$is_constant) == p, !anyNA(x$is_constant),
           is.null(x$rotation) || is_finite_matrix(x$rotation, p, p))
   },
   design = function(x, fit, layout) {
-    every(is.list(x), is.character(x$columns), length(x$columns) == fit$spec$n_x,
-          isTRUE(x$intercept) || isFALSE(x$intercept), isTRUE(design_rules[[x$kind]](x, fit, layout)))
+    every(is.list(x), is_words(x$columns, fit$spec$n_x), is_flag(x$intercept),
+          isTRUE(design_rules[[x$kind]](x, fit, layout)))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
-  control = function(x, fit, layout) is_control(x, fit),
   arguments = function(x, fit, layout) {
     every(is.list(x), is_family_argument(x$family, layout), !is_bayesian(fit$spec) || are_bayes_arguments(x),
           !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
@@ -111,7 +127,7 @@ fit_rules <- list(
   kept_columns = optional(function(x, fit, layout) {
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
   }),
-  is_separated = optional(function(x, fit, layout) isTRUE(x) || isFALSE(x)),
+  is_separated = optional(function(x, fit, layout) is_flag(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
     every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
@@ -121,29 +137,29 @@ fit_rules <- list(
     active <- which(is.finite(fit$spec$precision))
     n <- length(active)
     every(is.list(x), identical(x$active, active), is.double(x$root), is_finite_vector(x$root, n * (n + 1) / 2),
-          all(x$root[cumsum(seq_len(n))] > 0), is_finite_vector(x$effective, length(x$effective)),
+          all(x$root[cumsum(seq_len(n))] > 0), is_finite_vector(x$effective, length(x$effective), "names"),
           is_finite_vector(x$evidence, 1))
   },
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
-    every(is.numeric(x), !is.object(x), length(x) >= 1, !anyDuplicated(x), all(x %in% seq_len(fit$n_obs)))
+    every(is.numeric(x), is_bare(x, "names"), length(x) >= 1, !anyDuplicated(x), all(x %in% seq_len(fit$n_obs)))
   }),
   data = optional(function(x, fit, layout) is_training_data(x, fit, layout)),
   stop_reason = function(x, fit, layout) is_one_of(x, statuses),
-  converged = function(x, fit, layout) isTRUE(x) || isFALSE(x),
+  converged = function(x, fit, layout) is_flag(x),
   eta = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$n_eta)),
   response = function(x, fit, layout) {
     if (fit$design$kind == "columns") is.null(x) else NROW(x) == fit$n_obs && is_response(x, fit$blocks)
   },
   codes = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$z_rows)),
   errors = optional(function(x, fit, layout) {
-    every(is.numeric(x), !is.object(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
+    every(is.numeric(x), is_bare(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
   }),
   weights = optional(function(x, fit, layout) {
-    every(is_finite_vector(x, fit$n_obs), is.null(dim(x)), all(x >= 0), any(x > 0))
+    every(is_finite_vector(x, fit$n_obs), all(x >= 0), any(x > 0))
   }),
-  offset = optional(function(x, fit, layout) every(is.numeric(x), !is.object(x), length(x) == fit$n_obs)),
+  offset = optional(function(x, fit, layout) every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)),
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
           all(x <= fit$n_obs + length(x)))
@@ -159,10 +175,34 @@ fit_rules <- list(
 
 # A formula that stats::terms() has read.
 is_terms <- function(x) {
-  every(is.call(x), inherits(x, "terms"), inherits(x, "formula"), identical(x[[1]], quote(`~`)),
-        is.environment(environment(x)), is.call(attr(x, "variables")), is.character(attr(x, "term.labels")),
-        attr(x, "intercept") %in% 0:1, attr(x, "response") %in% 0:1)
+  every(is.call(x), identical(oldClass(x), c("terms", "formula")), identical(x[[1]], quote(`~`)),
+        length(x) %in% 2:3, is.environment(environment(x)), are_terms_parts(attributes(x), length(x) == 3))
 }
+
+# What stats::terms() says of a formula: of its variables and of the terms that these make.
+are_terms_parts <- function(a, is_two_sided) {
+  is_list_call <- function(x, n) is.call(x) && !is.object(x) && identical(x[[1]], quote(list)) && length(x) == n + 1
+  n <- length(a$variables) - 1
+  are_places <- function(x) is.null(x) || every(is.numeric(x), is_bare(x), all(x %in% seq_len(n)), !anyDuplicated(x))
+  every(is_list_call(a$variables, n), is.null(a$predvars) || is_list_call(a$predvars, n),
+        are_words(a$term.labels), are_factors(a$factors, n, a$term.labels, a$order),
+        is_finite_vector(a$intercept, 1), a$intercept %in% 0:1, is_finite_vector(a$response, 1),
+        a$response %in% c(0, is_two_sided), a$response <= n, are_places(a$offset), are_specials(a$specials, n),
+        is.null(a$dataClasses) || are_data_classes(a$dataClasses))
+}
+
+# The variables (rows) of each term (columns), and its order.
+are_factors <- function(x, n, labels, order) {
+  if (!length(labels)) return(length(x) == 0 && length(order) == 0)
+  every(is.integer(x), is_bare(x, c("dim", "dimnames")), is_matrix_of(x, n, length(labels)), min(x) >= 0, max(x) <= 2,
+        is_words(rownames(x), n), identical(colnames(x), labels), is_finite_vector(order, length(labels)))
+}
+
+are_specials <- function(x, n) {
+  is.null(x) || every(is.list(x), all(vapply(x, function(at) is.null(at) || all(at %in% seq_len(n)), NA)))
+}
+
+are_data_classes <- function(x) every(are_words(x), is_words(names(x), length(x)), !anyDuplicated(names(x)))
 
 # A response with a piece of the right kind for each block.
 is_response <- function(x, blocks) {
@@ -183,7 +223,8 @@ is_control <- function(x, fit) {
   known <- names(arguments)
   if (!all(vapply(arguments, is_value, NA))) return(FALSE)
   do.call(nn_control, arguments, quote = TRUE)
-  every(all(c("precision", "optimizer", "schedule") %in% known), is_finite_vector(x$batch_size, 1),
+  every(identical(oldClass(x), "varnn_control"), all(vapply(arguments, function(v) !is.atomic(v) || is_bare(v), NA)),
+        all(c("precision", "optimizer", "schedule") %in% known), is_finite_vector(x$batch_size, 1),
         is_finite_vector(x$learn_rate, 1), is_objective(x$objective, fit))
 }
 
@@ -198,7 +239,7 @@ is_family_argument <- function(x, layout) {
 }
 
 are_bayes_arguments <- function(x) {
-  every(is_one_of(x$posterior, registry()$posterior), is.character(x$prior$words), length(x$prior$words) == 1,
+  every(is_one_of(x$posterior, registry()$posterior), is_words(x$prior$words, 1),
         is_finite_vector(x$rank, 1))
 }
 
@@ -206,7 +247,7 @@ are_bayes_arguments <- function(x) {
 is_objective <- function(x, fit) {
   weighs <- names(x$coefficient)
   if (is.null(x)) return(!is_bayesian(fit$spec))
-  every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs)),
+  every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs), "names"),
         !is_bayesian(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
         all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_finite_vector, NA, 1)))
 }
@@ -216,9 +257,9 @@ is_training_data <- function(x, fit, layout) {
   is_vector <- function(v) is.null(v) || is_finite_vector(v, fit$n_obs)
   is_y <- function(y) {
     if (fit$design$kind != "columns" && is.null(y)) return(TRUE)
-    every(is.double(y), is_matrix_of(y, fit$n_obs, layout$n_y))
+    every(is.double(y), !is.object(y), is_matrix_of(y, fit$n_obs, layout$n_y))
   }
-  every(is.list(x), is.double(x$x), is_matrix_of(x$x, fit$n_obs, fit$spec$n_x), is_y(x$y),
+  every(is.list(x), is.double(x$x), !is.object(x$x), is_matrix_of(x$x, fit$n_obs, fit$spec$n_x), is_y(x$y),
         is_vector(x$weights), is_vector(x$offset), is.null(x$response) || identical(x$response, fit$response))
 }
 
@@ -227,8 +268,9 @@ block_types <- c("numeric", "logical", "factor", "counts")
 is_block <- function(b, spec, i) {
   every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),
         b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
-        is.character(b$columns), length(b$columns) %in% c(1, b$n_responses),
-        is_finite_vector(b$center, length(b$columns)), is_finite_vector(b$scale, length(b$columns)), all(b$scale > 0),
-        b$type %in% block_types, is.null(b$levels) || is.character(b$levels),
-        b$type != "factor" || is.character(b$levels) && length(b$levels) == max(2, b$n_responses))
+        are_words(b$columns), length(b$columns) %in% c(1, b$n_responses),
+        is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
+        is_gaussian(b) || all(b$center == 0) && all(b$scale == 1),
+        is_one_of(b$type, block_types), is.null(b$levels) || is.character(b$levels) && is_bare(b$levels),
+        b$type != "factor" || length(b$levels) == max(2, b$n_responses))
 }

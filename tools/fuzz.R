@@ -34,7 +34,8 @@ rs_own <- paste0("^(argument (\".*\" )?is missing, with no default|unused argume
                  "restarting interrupted promise evaluation|class name too long in)")
 of_caller <- function(e) {
   inherits(e, "fuzz_own") || grepl("the argument's own error", conditionMessage(e), fixed = TRUE) ||
-    grepl(rs_own, conditionMessage(e)) || identical(conditionCall(e)[[1]], quote(mean.default))
+    grepl(rs_own, conditionMessage(e)) || identical(conditionCall(e)[[1]], quote(mean.default)) ||
+    inherits(e, "warning") && identical(conditionCall(e)[[1]], quote(eval)) # of an argument that stands in a call
 }
 
 is_own <- function(condition, class) {

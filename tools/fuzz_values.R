@@ -225,7 +225,7 @@ change_here <- function(x) {
 # list(value): x with one change at a random place of any depth. `others` are values to transplant parts of.
 change <- function(x, others = NULL, down = 0.85) {
   if (is.language(x) && !is.symbol(x) && chance(down)) return(change_language(x, others))
-  if (is.list(x) && length(x) && chance(down)) return(list(change_element(x, others, down)))
+  if (is.list(x) && length(unclass(x)) && chance(down)) return(list(change_element(x, others, down)))
   if (length(attributes(x)) && chance(0.15)) return(change_attributes(x, others))
   change_here(x)
 }
@@ -243,9 +243,9 @@ change_attributes <- function(x, others) {
 }
 
 change_element <- function(x, others, down) {
-  k <- sample.int(length(x), 1L)
   kept <- attributes(x)
-  x <- unclass(x)
+  x <- unclass(x) # whose class may be any
+  k <- sample.int(length(x), 1L)
   name <- names(x)[k]
   donors <- if (length(name) && !is.na(name)) Filter(function(o) is.list(o) && name %in% names(o), others)
   donors <- lapply(donors, function(o) unclass(o)[[name]])

@@ -132,7 +132,8 @@ test_that("predictors that are none", {
   expect_refused(fit_nn(data.frame(a = I(as.list(y))), y), "`a`.*list")
   expect_refused(fit_nn(data.frame(a = y + 1i), y), "`a`.*complex")
   expect_refused(fit_nn(mpg ~ ., mtcars["mpg"]), "no predictors")
-  expect_refused(suppressWarnings(fit_nn(mpg ~ mpg, mtcars)), "no predictors")
+  for (formula in list(wt ~ wt, wt ~ wt + hp, wt ~ hp + wt:hp))
+    expect_refused(suppressWarnings(fit_nn(formula, mtcars)), "`wt` is on the right side of the formula, too")
 })
 
 test_that("predictors with infinite or missing values, or one level", {

@@ -229,3 +229,106 @@ test_that("no field of a specification has a class", {
   class(fit$spec$posterior) <- "data.frame"
   expect_error(predict(fit, mtcars), "The fit is damaged")
 })
+
+# Expects that the field is found damaged where it is replaced by each of these values.
+expect_refused <- function(fit, field, values) {
+  for (i in seq_along(values)) {
+    changed <- fit
+    changed[field] <- values[i]
+    expect_error(check_fit(changed), sprintf("`%s` is not as it was made", field), label = paste(field, i))
+  }
+}
+
+test_that("words and numbers of a fit have no class and no other attributes", {
+  fits <- some_fits()
+  expect_refused(fits$nn, "stop_reason", list(structure("finished", class = "Date"),
+                                              structure("finished", class = "data.frame")))
+  n <- length(fits$nn$theta)
+  expect_refused(fits$nn, "theta", list(stats::setNames(fits$nn$theta, rep(NA, n)), array(fits$nn$theta, n)))
+  of_block <- function(field, value) list(list(replace(fits$nn$blocks[[1]], field, list(value))))
+  expect_refused(fits$nn, "blocks", c(of_block("type", factor("numeric")), of_block("columns", NA_character_),
+                                      of_block("center", c(a = 1))))
+  expect_refused(fits$nn, "design", list(
+    replace(fits$nn$design, "columns", list(structure(fits$nn$design$columns, class = "Date"))),
+    replace(fits$nn$design, "contrasts", list(list("contr.sum"))),
+    replace(fits$nn$design, "intercept", list(structure(TRUE, class = "Date")))))
+  expect_refused(fits$vae, "design", list(
+    replace(fits$vae$design, "is_matrix", list(structure(FALSE, class = "Date")))))
+  expect_refused(fits$nn, "control", list(structure(fits$nn$control, class = "data.frame"),
+                                          replace(fits$nn$control, "momentum", list(c(a = 0.9)))))
+  named <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, posterior = "meanfield")
+  names(named$spec$prior_sd) <- NA
+  expect_error(check_fit(named), "damaged")
+  kept <- some_fits(keep_data = TRUE)$ae
+  expect_refused(kept, "data", list(replace(kept$data, "x", list(structure(kept$data$x, class = "Date")))))
+  given <- fit_vae(mpg + wt ~ hp, mtcars, hidden = 2, latent = 1, epochs = 2)
+  given$design$given$kind <- structure("frame", class = "data.frame")
+  expect_error(check_fit(given), "`design` is not as it was made")
+})
+
+test_that("row names of a fit may have names of their own", {
+  rows <- structure(as.matrix(mtcars[2:3]), dimnames = list(stats::setNames(rownames(mtcars), seq_len(32)), NULL))
+  expect_silent(check_fit(fit_nn(rows, mtcars$mpg, hidden = 2, epochs = 2)))
+})
+
+test_that("scales of a fit have quotients and squares, and only a gaussian has some", {
+  fits <- some_fits()
+  for (name in names(fits)) {
+    scaling <- fits[[name]]$scaling
+    expect_refused(fits[[name]], "scaling", list(replace(scaling, "scale", list(scaling$scale * 1e-320))))
+  }
+  counts <- quick(carb ~ wt, mtcars, family = "poisson")
+  block <- counts$blocks[[1]]
+  expect_refused(counts, "blocks", list(list(replace(block, "center", 0.5)), list(replace(block, "scale", 2))))
+  coder <- fit_ae(data.frame(a = mtcars$carb, b = mtcars$wt), family = c(a = "poisson"), hidden = 2, epochs = 2)
+  coder$design$variables[[1]]$center <- 1
+  expect_error(check_fit(coder), "`design` is not as it was made")
+})
+
+test_that("parameters in single precision are numbers of that precision", {
+  fit <- quick(mpg ~ wt, mtcars, precision = "single")
+  fit$theta <- fit$theta * 0 + 1e39
+  expect_error(continue(fit, 1, mtcars), "`theta` is not as it was made")
+})
+
+test_that("noise whose closed form is no number stays as it was trained", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, epochs = 5, posterior = "meanfield")
+  noise <- fit$layout$offset[fit$layout$role == "noise"] + 1
+  fit$theta[noise] <- 50
+  expect_true(all(is.finite(suppressWarnings(continue(fit, 1, mtcars))$theta)))
+})
+
+test_that("what stats::terms() says of a formula is of the formula's size", {
+  fit <- some_fits()$nn
+  with_attribute <- function(name, value) {
+    attr(fit$terms, name) <- value
+    fit$terms
+  }
+  odd <- list(factors = 1L, factors = attr(fit$terms, "factors")[-1, ], order = 1L, variables = quote(list(mpg)),
+              response = "1", response = 2, intercept = factor(1), offset = 7L, specials = list(s = 9), predvars = 1,
+              term.labels = structure(c("wt", "hp"), class = "Date"), dataClasses = c(mpg = NA),
+              class = c("terms", "data.frame", "formula"))
+  for (i in seq_along(odd)) expect_refused(fit, "terms", list(with_attribute(names(odd)[i], odd[[i]])))
+  formulas <- list(mpg ~ wt * hp - 1, log(mpg) ~ offset(wt) + poly(hp, 2), mpg ~ factor(cyl) %in% gear,
+                   stats::terms(mpg ~ wt:hp + s(wt), specials = "s", keep.order = TRUE))
+  s <- identity
+  for (formula in formulas) {
+    environment(formula) <- environment()
+    expect_silent(check_fit(suppressWarnings(quick(formula, mtcars))))
+  }
+})
+
+test_that("the fields of a mixture are damaged in the package's words", {
+  fit <- quick(mpg ~ wt, mtcars, members = 2)
+  expect_silent(check_fit(fit))
+  expect_refused(fit, "call", list(NA_real_, NULL, 1:3))
+  expect_refused(fit, "member_weights", list(c(a = 0.5, 0.5), stats::setNames(c(0.5, 0.5), c(NA, "b")), array(0.5, 2)))
+  odd <- list(stats::setNames(fit$members, c("a", NA)), structure(fit$members, class = "data.frame"),
+              list(structure(1, class = class(fit$members[[1]])), fit$members[[1]]),
+              list(structure(function() 1, class = class(fit$members[[1]])), fit$members[[1]]))
+  for (members in odd) {
+    fit$members <- members
+    expect_error(check_fit(fit), "its members are not as they were made")
+  }
+})
