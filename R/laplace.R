@@ -198,7 +198,8 @@ information_roots <- function(state, y, eta, w) {
   root_w <- if (is.null(w)) rep(1, n) else sqrt(w)
   parts <- lapply(seq_along(state$blocks), function(b) {
     block <- state$blocks[[b]]
-    part <- list(eta = bounded_eta(block, eta[, in_eta[[b]], drop = FALSE]), y = y[, in_y[[b]], drop = FALSE], free = free[[b]])
+    part <- list(eta = bounded_eta(block, eta[, in_eta[[b]], drop = FALSE]), y = y[, in_y[[b]], drop = FALSE],
+                 free = free[[b]])
     there <- root_w * !is.na(part$y[, 1])
     if (block$family == "gaussian") there <- there * exp(-part$free[1])
     part$y[is.na(part$y)] <- 0
