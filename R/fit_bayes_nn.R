@@ -138,7 +138,7 @@
 #' closed form, from its leverage, which is taken as .7 at most. Where one response has both kinds of noise, first the
 #' two kinds are stacked as wholes, then their members, as if a fifth of the rows had been shared out by these weights.
 #' A member whose evidence is less than the greatest by more than .4 nats per observation has weight 0: its leverages
-#' say little. Rows held out by `validation` take the place of the rows left out.
+#' say little. Rows held out by `validation`, a share or row numbers, take the place of the rows left out.
 #'
 #' `vcov()` and `confint()` are those of the mixture. `coef()` is the mean of coefficients or, with hidden layers, a
 #' list by member. [members()] gives the members as fits.

@@ -343,9 +343,10 @@ interval_of <- function(fit, rows, interval, level, draws) {
   out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
   place <- which(rows$ok)
   columns <- block_slices(fit$blocks, eta_rows)
-  center <- if (!predicts_by_draws(fit)) posterior_eta(fit, row_data(fit, rows))
-  check_finite_output(center)
   is_known <- interval == "confidence" || all(vapply(fit$blocks, has_normal_noise, NA))
+  from_nodes <- is_laplace(fit$spec) && is_known # whose mean is the mean of the response
+  center <- if (!predicts_by_draws(fit) && !from_nodes) posterior_eta(fit, row_data(fit, rows))
+  check_finite_output(center)
   over_components(fit, rows, draws, is_known, function(components, at) {
     for (i in which(vapply(fit$blocks, has_interval, NA, interval))) {
       block <- fit$blocks[[i]]
