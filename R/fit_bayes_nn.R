@@ -83,7 +83,7 @@
 #' For a network with hidden layers, up to 3,000 weights and numeric responses `posterior = "auto"` is `"laplace"`,
 #' unless an argument says how to train or belongs to another posterior; else it is `"meanfield"`. On the published
 #' benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches root mean squared errors and mean
-#' log-likelihoods of 2.64 / -2.30 (boston), .41 / -.34 (energy), 3.90 / -2.73 (power) and .39 / +.33
+#' log-likelihoods of 2.64 / -2.30 (boston), .40 / -.28 (energy), 3.90 / -2.73 (power) and .39 / +.33
 #' (yacht), where `"meanfield"` has 2.90 / -2.47, .50 / -.73, 4.07 / -2.83 and .65 / -.85. On the 34 data sets named
 #' below, with 16 units, the log-likelihood of held-out rows is greater by .20 on average, and less by more than .05 on
 #' one (`barley`); on eight of counts it is greater on each, by .32 on average. Classes keep `"meanfield"`: the
