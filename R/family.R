@@ -6,6 +6,8 @@
 #   draw      eta, free -> a random y
 #   start     y, weights -> the eta at which training starts
 #   deviance  y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit
+#   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
+#             j of the block (expected Fisher information), NULL where it is 0; that of a gaussian with sigma 1
 #   nll       y, eta, free -> minus the log-likelihood of each entry (categorical: of each observation)
 
 weighted_means <- function(y, w) engine_moments(as_double(y), w)$mean
@@ -14,6 +16,7 @@ by_column <- function(x, like) matrix(rep(x, length.out = ncol(like)), nrow(like
 per_column <- function(x, like) if (ncol(like) == 1) x[[1]] else by_column(x, like)
 means_half <- function(eta) eta[, seq_len(ncol(eta) %/% 2), drop = FALSE]
 scales_half <- function(eta) exp(eta[, ncol(eta) %/% 2 + seq_len(ncol(eta) %/% 2), drop = FALSE])
+logit_variance <- function(eta) stats::plogis(eta) * stats::plogis(-eta)
 x_log_ratio <- function(y, mu) ifelse(y == 0, 0, y * log(y / mu))
 softmax <- function(eta) {
   e <- exp(eta - do.call(pmax, c(lapply(seq_len(ncol(eta)), function(j) eta[, j]), na.rm = FALSE)))
@@ -47,6 +50,7 @@ family_table <- list(
     draw = function(eta, free) eta + per_column(exp(free), eta) * normals_like(eta),
     start = function(y, w) weighted_means(y, w),
     deviance = function(y, eta, free) (y - eta)^2,
+    information = function(part, i, j) if (i == j) 1,
     nll = function(y, eta, free) -stats::dnorm(y, eta, per_column(exp(free), eta), log = TRUE)
   ),
   gaussian_hetero = list(
@@ -61,6 +65,10 @@ family_table <- list(
       c(m, log(pmax(sqrt(weighted_means((y - by_column(m, y))^2, w)), 1e-3)))
     },
     deviance = function(y, eta, free) ((y - means_half(eta)) / scales_half(eta))^2,
+    information = function(part, i, j) {
+      half <- ncol(part$eta) / 2
+      if (i != j) NULL else if (i <= half) exp(-2 * part$eta[, half + i]) else 2
+    },
     nll = function(y, eta, free) -stats::dnorm(y, means_half(eta), scales_half(eta), log = TRUE)
   ),
   huber = list(
@@ -68,6 +76,10 @@ family_table <- list(
     draw = function(eta, free) eta + per_column(exp(free), eta) * like_matrix(random_huber(length(eta)), eta),
     start = function(y, w) apply(y, 2, weighted_median, w),
     deviance = function(y, eta, free) 2 * huber_rho((y - eta) / per_column(exp(free), eta)),
+    information = function(part, i, j) {
+      in_middle <- (2 * stats::pnorm(huber_k) - 1) * sqrt(2 * pi) / exp(huber_log_integral)
+      if (i == j) in_middle * exp(-2 * part$free[min(i, length(part$free))])
+    },
     nll = function(y, eta, free) {
       s <- by_column(free, eta)
       huber_rho((y - eta) / exp(s)) + s + huber_log_integral
@@ -80,6 +92,7 @@ family_table <- list(
     deviance = function(y, eta, free) {
       2 * (x_log_ratio(y, stats::plogis(eta)) + x_log_ratio(1 - y, stats::plogis(-eta)))
     },
+    information = function(part, i, j) if (i == j) logit_variance(part$eta[, i]),
     nll = function(y, eta, free) -(y * stats::plogis(eta, log.p = TRUE) + (1 - y) * stats::plogis(-eta, log.p = TRUE))
   ),
   # y: successes, then trials
@@ -95,6 +108,7 @@ family_table <- list(
       t <- y[, ncol(y) %/% 2 + seq_len(ncol(s)), drop = FALSE]
       2 * (x_log_ratio(s, t * stats::plogis(eta)) + x_log_ratio(t - s, t * stats::plogis(-eta)))
     },
+    information = function(part, i, j) if (i == j) part$y[, 2] * logit_variance(part$eta[, i]),
     nll = function(y, eta, free) {
       s <- means_half(y)
       t <- y[, ncol(y) %/% 2 + seq_len(ncol(s)), drop = FALSE]
@@ -114,6 +128,10 @@ family_table <- list(
       log(p) - mean(log(p))
     },
     deviance = function(y, eta, free) 2 * matrix(-log(rowSums(y * softmax(eta)))),
+    information = function(part, i, j) {
+      p <- softmax(part$eta)
+      p[, i] * ((i == j) - p[, j])
+    },
     nll = function(y, eta, free) matrix(-log(rowSums(y * softmax(eta))))
   ),
   poisson = list(
@@ -121,6 +139,7 @@ family_table <- list(
     draw = function(eta, free) like_matrix(stats::rpois(length(eta), exp(eta)), eta),
     start = function(y, w) log(pmax(weighted_means(y, w), 0.01)),
     deviance = function(y, eta, free) 2 * (x_log_ratio(y, exp(eta)) - (y - exp(eta))),
+    information = function(part, i, j) if (i == j) exp(part$eta[, i]),
     nll = function(y, eta, free) -stats::dpois(y, exp(eta), log = TRUE)
   ),
   negative_binomial = list(
@@ -132,6 +151,10 @@ family_table <- list(
     deviance = function(y, eta, free) {
       size <- per_column(exp(free), eta)
       2 * (x_log_ratio(y, exp(eta)) - (y + size) * log((y + size) / (exp(eta) + size)))
+    },
+    information = function(part, i, j) {
+      mu <- exp(part$eta[, i])
+      if (i == j) mu / (1 + mu / exp(part$free[min(i, length(part$free))]))
     },
     nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
   )

@@ -213,7 +213,7 @@ information_roots <- function(state, y, eta, w) {
         out[, in_eta[[b]][j], j] <- (1 - p[, j]) * sqrt(p[, j]) * there
       }
     } else {
-      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(row_information[[block$family]](part, j, j)) * there
+      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(family_table[[block$family]]$information(part, j, j)) * there
     }
     out
   })

@@ -105,33 +105,6 @@ finish_linear <- function(fit, columns, train) {
   fit
 }
 
-# The curvature of the negative log-likelihood at each row in its outputs: expected Fisher information, as functions of
-# the pair (i, j) of outputs of a block, NULL where it is 0. A gaussian's dispersion is put in later.
-row_information <- list(
-  gaussian = function(part, i, j) if (i == j) 1,
-  gaussian_hetero = function(part, i, j) {
-    half <- ncol(part$eta) / 2
-    if (i != j) NULL else if (i <= half) exp(-2 * part$eta[, half + i]) else 2
-  },
-  huber = function(part, i, j) {
-    in_middle <- (2 * stats::pnorm(huber_k) - 1) * sqrt(2 * pi) / exp(huber_log_integral)
-    if (i == j) in_middle * exp(-2 * part$free[min(i, length(part$free))])
-  },
-  bernoulli = function(part, i, j) if (i == j) logit_variance(part$eta[, i]),
-  binomial = function(part, i, j) if (i == j) part$y[, 2] * logit_variance(part$eta[, i]),
-  categorical = function(part, i, j) {
-    p <- softmax(part$eta)
-    p[, i] * ((i == j) - p[, j])
-  },
-  poisson = function(part, i, j) if (i == j) exp(part$eta[, i]),
-  negative_binomial = function(part, i, j) {
-    mu <- exp(part$eta[, i])
-    if (i == j) mu / (1 + mu / exp(part$free[min(i, length(part$free))]))
-  }
-)
-
-logit_variance <- function(eta) stats::plogis(eta) * stats::plogis(-eta)
-
 # sum_i w_i J_i' A_i J_i on standardised columns, in the order of theta: weights of the kept columns, then biases.
 linear_information <- function(fit, train, kept) {
   z <- standardised(train$x, fit$scaling)[, kept, drop = FALSE]
@@ -146,7 +119,7 @@ linear_information <- function(fit, train, kept) {
     w <- case_weights(fit) * !is.na(parts[[b]]$y[, 1])
     parts[[b]]$y[is.na(parts[[b]]$y)] <- 0
     for (i in seq_along(at)) for (j in seq_len(i)) {
-      a <- row_information[[fit$blocks[[b]]$family]](parts[[b]], i, j)
+      a <- family_table[[fit$blocks[[b]]$family]]$information(parts[[b]], i, j)
       if (is.null(a)) next
       s <- crossprod(z, z * (w * a))
       out[at[i], , at[j], ] <- s

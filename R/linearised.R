@@ -176,7 +176,7 @@ cavity_moments <- function(block, y, moments, free) {
   part <- list(eta = moments$mean, y = replace(y, is.na(y), 0), free = free)
   a <- g <- matrix(0, n, k)
   for (j in seq_len(k)) {
-    a[, j] <- row_information[[block$family]](part, j, j)
+    a[, j] <- family_table[[block$family]]$information(part, j, j)
     if (block$family == "gaussian") a[, j] <- exp(-2 * free[1])
     step <- replace(numeric(k), j, 1e-4)
     nll <- function(sign) draw_nll(block, y, array(moments$mean + rep(sign * step, each = n), c(n, k, 1)), free)[, 1]

@@ -261,7 +261,7 @@ posterior_lines <- function(fit, digits) {
   a <- fit$arguments
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
-  c(paste("Prior:", a$prior$words),
+  c(paste0("Prior: ", a$prior$words, wide_words(fit)),
     paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE),
            if (!seeks_mode(fit$spec)) paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
@@ -270,6 +270,15 @@ posterior_lines <- function(fit, digits) {
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),
                                 format(last$kl_weights * n_trained(fit), digits = digits + 1)))
+}
+
+# The groups of weights whose precision fell to its bound, as those of separated classes do.
+wide_words <- function(fit) {
+  if (!is_laplace(fit$spec) || !finds_precisions(fit$arguments$prior)) return(NULL)
+  groups <- weight_groups(fit$layout, fit$blocks)
+  wide <- unique(groups$of[fit$spec$precision <= precision_bounds[1]])
+  if (length(wide)) sprintf("; of %s at its bound, %s", paste(groups$names[wide], collapse = ", "),
+                            format(1 / sqrt(precision_bounds[1]), digits = 3))
 }
 
 evidence_line <- function(fit, digits) {
