@@ -16,7 +16,8 @@ test_that("names come from the engine's registry alone", {
                "negative_binomial"),
     optimizer = c("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs"),
     schedule = c("constant", "step", "exponential", "cosine", "plateau"),
-    posterior = c("point", "meanfield", "last_layer", "full", "lowrank"), layer = c("dense", "dropout", "layer_norm")
+    posterior = c("point", "laplace", "meanfield", "last_layer", "full", "lowrank"),
+    layer = c("dense", "dropout", "layer_norm")
   )
   for (table in names(promised)) expect_identical(setdiff(promised[[table]], r[[table]]), character())
 })
@@ -25,7 +26,8 @@ test_that("every row of the engine has its other half in R", {
   expect_setequal(names(family_table), families())
   for (family in families()) {
     of_normal <- if (family %in% c("gaussian", "gaussian_hetero")) "sd"
-    expect_setequal(names(family_table[[family]]), c("mean", "draw", "start", "deviance", "nll", of_normal))
+    expect_setequal(names(family_table[[family]]),
+                    c("mean", "draw", "start", "deviance", "information", "nll", of_normal))
     expect_true(all(vapply(family_table[[family]], is.function, NA)))
   }
   expect_setequal(names(response_rules), families())
@@ -41,6 +43,26 @@ test_that("R's nll of every family is the engine's", {
     of_r <- family_table[[family]]$nll(case$y, case$eta, case$free)
     expect_equal(dim(of_r), if (family == "categorical") c(40L, 1L) else c(40L, 2L), label = family)
     expect_equal(rowSums(of_r), of_engine[, 1], tolerance = 1e-12, label = family)
+  }
+})
+
+test_that("the information of every family whose nll is linear in y is its second difference at the mean", {
+  set.seed(3)
+  for (family in setdiff(families(), c("gaussian_hetero", "huber"))) {
+    case <- family_case(family)
+    twin <- family_table[[family]]
+    mean <- twin$mean(case$eta)
+    y <- if (family == "binomial") cbind(mean * 7, array(7, dim(mean))) else mean
+    h <- 1e-4
+    for (j in seq_len(ncol(case$eta))) {
+      step <- array(rep(h * (seq_len(ncol(case$eta)) == j), each = nrow(case$eta)), dim(case$eta))
+      nll <- function(eta) engine_run(eta_is_x(case$block), numeric(), engine_data(eta, y), "terms")[, 1]
+      second <- (nll(case$eta + step) - 2 * nll(case$eta) + nll(case$eta - step)) / h^2
+      part <- list(eta = case$eta, y = cbind(0, rep(7, nrow(y))), free = case$free)
+      found <- twin$information(part, j, j)
+      if (family == "gaussian") found <- exp(-2 * rep_len(case$free, j)[j])
+      expect_equal(rep_len(found, nrow(y)), second, tolerance = 1e-4, label = paste(family, j))
+    }
   }
 })
 
