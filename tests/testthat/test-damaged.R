@@ -5,18 +5,22 @@
 damages <- function(n, watched) if (nzchar(Sys.getenv("VARNN_COVERAGE"))) watched else repeats(n, watched)
 
 test_that("damaged fits give errors or finite results", {
+  skip_on_cran() # it takes long
   expect_survived(run_damage("fits", damages(0.12, 0.01)), damages(2500, 100))
 })
 
 test_that("damaged autoencoders, fits of another class and of other layers give errors or finite results", {
+  skip_on_cran() # it takes long
   expect_survived(run_damage("coders", damages(0.01, 0.001)), damages(800, 300))
 })
 
 test_that("damaged Bayesian fits give errors or finite results", {
+  skip_on_cran() # it takes long
   expect_survived(run_damage("bayes", damages(0.01, 0.001)), damages(1000, 50))
 })
 
 test_that("damaged arguments of the engine give errors or results", {
+  skip_on_cran() # it takes long
   expect_survived(run_damage("engine", damages(0.7, 0.2)), damages(3000, 500))
 })
 
