@@ -132,6 +132,7 @@ wrong_answers <- function(case, n_values) {
 }
 
 test_that("each argument takes any value, or says what is wrong with it", {
+  skip_on_cran() # it takes long
   # All of them take two minutes; else some, others every day.
   n_values <- if (nzchar(Sys.getenv("VARNN_TEST_ALL"))) length(evil_values) else 4
   if (identical(Sys.getenv("NOT_CRAN"), "true")) set.seed(as.integer(Sys.Date()))
