@@ -24,11 +24,14 @@ weight_groups <- function(leaves, blocks) {
 
 # ---- training
 
-laplace_rounds <- 6L    # of a search for the mode and an update of the precisions
-laplace_steps <- 100L   # of L-BFGS in each; three times as many in the last
-constant_rounds <- 6L   # before a noise that depends on x is let go
-laplace_first <- list(sigma = 0.5, precision = 1)
+# Rounds of a search for the mode and an update of the precisions: of each kind of noise, where it may depend on x
+# first with a constant one; and at most without hidden layers. A round has so many steps of L-BFGS, the last three
+# times as many.
+laplace_rounds <- 6L
+constant_rounds <- 6L
 linear_rounds <- 200L
+laplace_steps <- 100L
+first_sigma <- 0.5 # of the noise, where the search begins
 precision_bounds <- c(1e-3, 1e6)
 sigma_bounds <- c(1e-4, 100) # of the noise, in standard deviations of the response
 
@@ -52,8 +55,7 @@ laplace_start <- function(spec, layout, blocks, data, control, prior) {
   state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL,
                 is_over = FALSE, status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
                 alpha = prior_precisions(groups, prior), updates = finds_precisions(prior))
-  if (state$updates) state$alpha <- laplace_first$precision * state$alpha
-  for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(laplace_first$sigma))
+  for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(first_sigma))
   state
 }
 
@@ -71,7 +73,7 @@ laplace_state <- function(fit, layout) {
        noise_is_free = any(groups$is_log) && !any(held))
 }
 
-# Random weights, biases of hidden units, too.
+# Random weights; the biases of hidden units are random, too.
 laplace_theta <- function(spec, layout, blocks, data, control) {
   theta <- start_of(spec, layout, blocks, data, control)
   leaves <- layout$leaves
@@ -181,7 +183,8 @@ group_sums <- function(state, x) {
   vapply(seq_along(state$groups$names), function(g) sum(x[state$groups$of == g]), 0)
 }
 
-# Logs of a noise within the bounds of sigma, as far as curvatures need them: of rows without error they fall for ever.
+# eta for curvatures: logs of a noise are kept within the bounds of sigma, for where rows have no error they fall for
+# ever.
 bounded_eta <- function(block, eta) {
   if (!has_log_sd(block)) return(eta)
   at <- seq_len(ncol(eta)) > ncol(eta) / 2
@@ -350,7 +353,7 @@ prior_precisions <- function(groups, prior) {
     if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
 }
 
-# The mode is sought by L-BFGS; `epochs` is its number of steps in all rounds.
+# The mode is sought by L-BFGS; `epochs` is its number of steps in the rounds of one kind of noise.
 laplace_control <- function(control, says_how) {
   if (says_how && control$optimizer != "lbfgs")
     stop_user("`posterior` = \"laplace\" seeks the mode by L-BFGS: leave `optimizer` and its like out.")
@@ -359,7 +362,7 @@ laplace_control <- function(control, says_how) {
   control
 }
 
-# One member, or with `sigma` = "auto" two from one start: with a noise that depends on x, and with a constant one.
+# What one start leads to: one member, or with `sigma` = "auto" two, whose noise depends on x and is constant.
 train_laplace <- function(spec, layout, blocks, sets, control, arguments) {
   state <- laplace_train(spec, layout, blocks, sets, control, arguments$prior)
   both <- identical(arguments$sigma, "auto") && any(state$groups$is_log) && isTRUE(state$noise_is_free)

@@ -1,5 +1,5 @@
-# What the linearised posterior predicts: eta of each row is normal, and what is a function of one eta has its mean over
-# few nodes of it.
+# What the linearised posterior predicts. eta of each row is normal, and the mean of a function of one eta is a weighted
+# sum over few values of it, the nodes.
 
 # T of the covariance T T' of the active weights, and their places in theta.
 laplace_root <- function(fit) {
@@ -12,12 +12,18 @@ laplace_root <- function(fit) {
 # The columns of eta that are random: not those of a noise that is held at one number.
 random_eta <- function(fit) {
   n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
-  if (all(is.finite(fit$spec$precision))) seq_len(n_eta) else setdiff(seq_len(n_eta), log_sd_columns(fit$blocks))
+  if (has_held_noise(fit)) setdiff(seq_len(n_eta), log_sd_columns(fit$blocks)) else seq_len(n_eta)
 }
 
-# From so many weights on sums of squares are taken in single precision, which takes half the time: variances then have
-# six digits.
+# From this number of weights on, variances are sums in single precision, which takes half the time and leaves them six
+# digits.
 single_from <- 200
+
+# Whether the noise of a network that has outputs for its log is held at one number.
+has_held_noise <- function(fit) any(is.infinite(fit$spec$precision))
+
+# Seeds that are these columns of eta.
+unit_seeds <- function(at, n_eta) array(diag(n_eta)[, at], c(1, n_eta, length(at)))
 
 # Means [rows, n_eta] and covariances [rows, n_eta, n_eta] of eta.
 eta_moments <- function(fit, data) {
@@ -27,7 +33,7 @@ eta_moments <- function(fit, data) {
   cov <- array(0, c(nrow(mean), k, k))
   if (nrow(mean))
     cov[, at, at] <- engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "covariances",
-                                     array(diag(k)[, at], c(1, k, length(at))), laplace_root(fit), upper = TRUE,
+                                     unit_seeds(at, k), laplace_root(fit), upper = TRUE,
                                      threads = fit$control$threads,
                                      precision = if (length(fit$laplace$active) < single_from) "double" else "single")
   check_finite_output(cov)
@@ -71,21 +77,25 @@ scale_eta_nodes <- function(mean, cov) {
   list(eta = eta, weight = nodes$weight, variance = matrix(pmax(cov[, 1, 1] - slope^2, 0), n, scale_nodes))
 }
 
+# eta_nodes() of each block at what eta_moments() gives.
+nodes_of_blocks <- function(blocks, moments) {
+  Map(function(block, j) eta_nodes(block, moments$mean[, j, drop = FALSE], moments$cov[, j, j, drop = FALSE]), blocks,
+      block_slices(blocks, eta_rows))
+}
+
 # Calls visit(nodes, at) for chunks of rows, nodes being eta_nodes() of each block.
 over_nodes <- function(fit, data, visit) {
   if (data$n == 0) return(invisible())
-  columns <- block_slices(fit$blocks, eta_rows)
-  size <- max(1, floor(draws_at_once / max(link_nodes, sum(lengths(columns))^2)))
+  size <- max(1, floor(draws_at_once / max(link_nodes, run_columns(fit$spec, "eta")^2)))
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
-    moments <- eta_moments(fit, part_of_rows(data, at))
-    visit(Map(function(block, j) eta_nodes(block, moments$mean[, j, drop = FALSE], moments$cov[, j, j, drop = FALSE]),
-              fit$blocks, columns), at)
+    visit(nodes_of_blocks(fit$blocks, eta_moments(fit, part_of_rows(data, at))), at)
   }
 }
 
-# The eta that stands for the mean of the response.
+# The eta that stands for the mean of the response; of a gaussian one it is eta at the mode.
 linearised_eta <- function(fit, data) {
+  if (all(fit$spec$family == "gaussian")) return(fit_run(fit, data, "eta"))
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
   columns <- block_slices(fit$blocks, eta_rows)
   over_nodes(fit, data, function(nodes, at) {
@@ -139,8 +149,8 @@ shifted_eta <- function(fit, data, shifts) {
   at <- random_eta(fit)
   out <- array(mean, c(dim(mean), ncol(shifts)))
   out[, at, ] <- out[, at, , drop = FALSE] +
-    engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "images", array(diag(k)[, at], c(1, k, length(at))),
-                    shifts, threads = fit$control$threads)
+    engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "images", unit_seeds(at, k), shifts,
+                    threads = fit$control$threads)
   out
 }
 
@@ -173,7 +183,7 @@ loo_log_density <- function(fit, y, data) {
 cavity_moments <- function(block, y, moments, free) {
   n <- nrow(y)
   k <- ncol(moments$mean)
-  part <- list(eta = moments$mean, y = replace(y, is.na(y), 0), free = free)
+  part <- list(eta = bounded_eta(block, moments$mean), y = replace(y, is.na(y), 0), free = free)
   a <- g <- matrix(0, n, k)
   for (j in seq_len(k)) {
     a[, j] <- family_table[[block$family]]$information(part, j, j)
@@ -207,13 +217,15 @@ two_cavity <- function(s, a) {
 
 # ---- the weights of members
 
-# A member whose evidence is less than the greatest by more nats per observation has lost its way.
+# Leverages say little of a member whose evidence is less than the greatest by more than this in nats per observation,
+# or whose effective number of parameters is a greater share of the observations: it interpolates.
 most_evidence_lost <- 0.4
-# How many times the rows weights like those of the kinds of noise count.
+most_effective <- 0.9
+# As what share of the rows the weights of the kinds of noise count where their members are weighted.
 kinds_count <- 0.2
 
-# Weights that maximise the mean log density of the training rows without themselves: of the two kinds of noise as
-# wholes, whose members are then weighted, too, but drawn to equal weights.
+# Weights that maximise the mean log density of the training rows, each left out of the posterior: first of the two
+# kinds of noise as wholes, then of the members, whose weights are drawn to equal ones within each kind.
 laplace_weights <- function(fits, train) {
   y <- training_y(train, fits[[1]]$blocks)
   rows <- list(x = train$x, offset = train$offset)
@@ -224,9 +236,8 @@ laplace_weights <- function(fits, train) {
   if (!any(use)) return(rep(1 / length(fits), length(fits)))
   loo <- pmax(loo[use, , drop = FALSE], least_log_density)
   case <- train$weights[use]
-  evidence <- vapply(fits, function(f) f$laplace$evidence, 0)
-  good <- which(evidence >= max(evidence) - most_evidence_lost * n)
-  kind <- vapply(fits[good], function(f) all(is.finite(f$spec$precision)), NA)
+  good <- trusted_members(fits, n)
+  kind <- vapply(fits[good], has_held_noise, NA)
   of_kind <- function(k) log_mean_exp(loo[, good[kind == k], drop = FALSE], rep(1 / sum(kind == k), sum(kind == k)))
   share <- c(mean(kind), mean(!kind))
   if (all(share > 0)) share <- stacking_weights(cbind(of_kind(TRUE), of_kind(FALSE)), case)
@@ -234,5 +245,14 @@ laplace_weights <- function(fits, train) {
   out <- numeric(length(fits))
   out[good] <- stacking_weights(loo[, good, drop = FALSE], case, prior, kinds_count)
   out
+}
+
+# Which members stacking looks at, of n observations.
+trusted_members <- function(fits, n) {
+  evidence <- vapply(fits, function(f) f$laplace$evidence, 0)
+  effective <- vapply(fits, function(f) sum(f$laplace$effective), 0)
+  few <- effective <= most_effective * n
+  if (!any(few)) few[] <- TRUE
+  which(few & evidence >= max(evidence[few]) - most_evidence_lost * n)
 }
 least_log_density <- -60 # so that no single row decides alone

@@ -406,8 +406,7 @@ over_components <- function(fit, rows, draws, is_known, visit) {
 
 closed_component <- function(fit, data, columns, free, weight) {
   moments <- eta_moments(fit, data)
-  nodes <- Map(function(block, j) eta_nodes(block, moments$mean[, j, drop = FALSE], moments$cov[, j, j, drop = FALSE]),
-               fit$blocks, columns)
+  nodes <- nodes_of_blocks(fit$blocks, moments)
   list(eta = lapply(nodes, `[[`, "eta"), free = free, weight = weight, nodes = nodes,
        mean = lapply(columns, function(j) moments$mean[, j[1]]),
        sd = lapply(columns, function(j) sqrt(moments$cov[, j[1], j[1]])))

@@ -178,7 +178,7 @@ member_table <- function(fit) {
                     nll = vapply(whole, last, 0, "nll"))
   if (is_laplace(fit$spec)) {
     if (any(vapply(fit$blocks, has_log_sd, NA)))
-      out$noise <- vapply(whole, function(m) if (any(is.infinite(m$spec$precision))) "constant" else "varying", "")
+      out$noise <- vapply(whole, function(m) if (has_held_noise(m)) "constant" else "varying", "")
     out$evidence <- vapply(whole, function(m) m$laplace$evidence, 0)
     out$effective <- vapply(whole, function(m) sum(m$laplace$effective), 0)
   }
@@ -202,7 +202,9 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
                 paste("Members:", members_phrase(x))))
   table <- member_table(x)
   table$weight <- fixed(table$weight, 3)
-  print(table, row.names = FALSE, digits = digits)
+  has_weight <- x$member_weights >= 5e-4
+  print(table[has_weight, ], row.names = FALSE, digits = digits)
+  if (!all(has_weight)) cat(sprintf("and %s with next to no weight\n", count(sum(!has_weight), "member")))
   invisible(x)
 }
 

@@ -9,7 +9,8 @@
 #' @return A list of class `summary.varnn_bayes_nn`: `fit_lines` (what `print()` shows), `elbo` (its parts in nats, of
 #'   the training data, as the history has them: of a network trained by draws those of the last epoch's, which
 #'   [elbo()] takes anew and more of; of `posterior = "laplace"` the evidence and the log-likelihood at the mode),
-#'   `sigma` (the noise's standard deviation, where there is one), `n_weights`, `n_effective`, and `layers`, a data
+#'   `sigma` (the noise's standard deviation, where there is one), `n_weights` (without those that are kept at
+#'   one value), `n_effective`, and `layers`, a data
 #'   frame with, for each matrix of weights and vector of biases, the standard deviation of the prior, the root mean
 #'   squares of posterior means and standard deviations, the median signal-to-noise ratio \eqn{|\mu| / \sigma}{|mu| /
 #'   sigma}, and the effective number; of rotated inputs those of the principal components' weights.

@@ -6,11 +6,10 @@
 
 enum { JACOBIAN_COLUMNS = 256, GRAM_BLOCK = 128 };
 
-/* What a sweep over the data works on. Columns of the chunk: observations within seeds. */
+/* What a sweep over the data works on. A chunk has a column for each seed and observation, those of one seed together. */
 typedef struct {
   nn_model *model;
   const nn_jacobian *job;
-  real *seed;     /* of one observation and row of eta, or of all */
   real *j;        /* [columns of the chunk, active] */
   real *x, *dy;   /* of one layer, transposed: [observations, units] */
   real *by, *sum; /* the job's; what is summed, or a block of columns of j by */

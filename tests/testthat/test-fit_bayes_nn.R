@@ -766,9 +766,26 @@ test_that("the default is linearised where an argument does not say another way,
                  list(mpg ~ wt, estimator = "local"), list(mpg ~ wt, kl = "mc"), list(mpg ~ wt, rotate = FALSE),
                  list(mpg ~ wt, prior = prior_laplace()), list(mpg ~ wt, optimizer = "adam"),
                  list(mpg ~ wt, batch_size = 8), list(mpg ~ wt, control = nn_control(learn_rate = 0.1)),
-                 list(mpg ~ wt, hidden = c(60, 60)))
+                 list(mpg ~ wt, hidden = c(60, 60)), list(mpg ~ wt, mc_samples = 2))
   for (call in others) expect_identical(do.call(posterior, c(call, list(data = mtcars))), "meanfield")
 })
+
+# What methods give of a fit of mpg to mtcars with so many weights.
+expect_shapes <- function(fit, n_weights) {
+  expect_identical(dim(predict(fit, mtcars[1:3, ], type = "draws", draws = 7)), c(7L, 3L))
+  confidence <- predict(fit, mtcars, interval = "confidence")
+  prediction <- predict(fit, mtcars, interval = "prediction")
+  expect_identical(dimnames(confidence), list(rownames(mtcars), c("fit", "lwr", "upr")))
+  expect_true(all(prediction[, 2] < confidence[, 2] & prediction[, 3] > confidence[, 3]))
+  expect_equal(confidence[, "fit"], fitted(fit))
+  with_gap <- mtcars[1:3, ]
+  with_gap$wt[2] <- NA
+  expect_identical(unname(is.na(predict(fit, with_gap, interval = "prediction")[, 2])), c(FALSE, TRUE, FALSE))
+  expect_identical(dim(as.matrix(fit, draws = 11)), c(11L, n_weights))
+  expect_identical(dim(vcov(fit)), c(n_weights, n_weights))
+  expect_identical(dim(confint(fit, parm = 1:2)), c(2L, 2L))
+  expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
+}
 
 test_that("posterior draws have their shapes and agree with predict()", {
   set.seed(10)
@@ -781,19 +798,7 @@ test_that("posterior draws have their shapes and agree with predict()", {
   expect_equal(mean(noise), sigma(fit)^2, tolerance = 0.1)
   ll <- log_lik(fit, mtcars[1:5, ], draws = 4000)
   expect_true(all(standard_errors_off(ll, elbo(fit, mtcars[1:5, ])) < 4))
-  expect_identical(dim(predict(fit, mtcars[1:3, ], type = "draws", draws = 7)), c(7L, 3L))
-  confidence <- predict(fit, mtcars, interval = "confidence")
-  prediction <- predict(fit, mtcars, interval = "prediction")
-  expect_identical(dimnames(confidence), list(rownames(mtcars), c("fit", "lwr", "upr")))
-  expect_true(all(prediction[, 2] < confidence[, 2] & prediction[, 3] > confidence[, 3]))
-  expect_equal(confidence[, "fit"], fitted(fit))
-  with_gap <- mtcars[1:3, ]
-  with_gap$wt[2] <- NA
-  expect_identical(unname(is.na(predict(fit, with_gap, interval = "prediction")[, 2])), c(FALSE, TRUE, FALSE))
-  expect_identical(dim(as.matrix(fit, draws = 11)), c(11L, 9L))
-  expect_identical(dim(vcov(fit)), c(9L, 9L))
-  expect_identical(dim(confint(fit, parm = 1:2)), c(2L, 2L))
-  expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
+  expect_shapes(fit, 9L)
 })
 
 test_that("draws by default have their shapes and agree with predict()", {
@@ -811,19 +816,7 @@ test_that("draws by default have their shapes and agree with predict()", {
   # of the linearised network log_lik() has draws, of which elbo() is the mean
   ll <- log_lik(fit, new, draws = 4000)
   expect_true(all(standard_errors_off(ll, elbo(fit, new)) < 4))
-  expect_identical(dim(predict(fit, mtcars[1:3, ], type = "draws", draws = 7)), c(7L, 3L))
-  confidence <- predict(fit, mtcars, interval = "confidence")
-  prediction <- predict(fit, mtcars, interval = "prediction")
-  expect_identical(dimnames(confidence), list(rownames(mtcars), c("fit", "lwr", "upr")))
-  expect_true(all(prediction[, 2] < confidence[, 2] & prediction[, 3] > confidence[, 3]))
-  expect_equal(confidence[, "fit"], fitted(fit))
-  with_gap <- mtcars[1:3, ]
-  with_gap$wt[2] <- NA
-  expect_identical(unname(is.na(predict(fit, with_gap, interval = "prediction")[, 2])), c(FALSE, TRUE, FALSE))
-  expect_identical(dim(as.matrix(fit, draws = 11)), c(11L, 12L))
-  expect_identical(dim(vcov(fit)), c(12L, 12L))
-  expect_identical(dim(confint(fit, parm = 1:2)), c(2L, 2L))
-  expect_identical(names(simulate(fit, 2, seed = 1)), c("sim_1", "sim_2"))
+  expect_shapes(fit, 12L)
   expect_refused(sigma(fit), "constant noise")
 })
 

@@ -167,6 +167,50 @@ test_that("a noise that depends on x is found, and a constant one is a member of
   expect_length(evidence(both), 4)
 })
 
+test_that("a leverage beyond the bound counts as the bound", {
+  fit <- linearised(mpg ~ wt + hp, mtcars, hidden = 6, sigma = "learned")
+  y <- varnn:::training_y(list(response = mtcars$mpg), fit$blocks)
+  block <- fit$blocks[[1]]
+  of <- function(leverage) {
+    variance <- leverage * exp(2 * block$fixed)
+    moments <- list(mean = matrix(0.3, 32), cov = array(variance, c(32, 1, 1)))
+    varnn:::cavity_moments(block, y, moments, block$fixed)$cov[1] / exp(2 * block$fixed)
+  }
+  expect_equal(of(0.5), 1) # h / (1 - h)
+  expect_equal(of(0.7), 7 / 3)
+  expect_equal(of(0.95), 7 / 3)
+})
+
+test_that("a member whose evidence is far below the greatest has no weight, and kinds of noise are stacked as wholes", {
+  both <- linearised(mpg ~ wt + hp, mtcars, hidden = 3, sigma = "auto", members = 4)
+  fits <- unname(lapply(members(both), identity))
+  train <- varnn:::training_data(both, mtcars)
+  found <- varnn:::laplace_weights(fits, train)
+  expect_equal(found, unname(attr(members(both), "weights")))
+  best <- max(evidence(both)[-1])
+  of_first <- function(lost) {
+    fits[[1]]$laplace$evidence <- best - 32 * lost
+    varnn:::laplace_weights(fits, train)[1]
+  }
+  expect_gt(of_first(0.39), 0)
+  expect_identical(of_first(0.41), 0)
+  of_many <- function(share) {
+    fits[[2]]$laplace$effective <- 32 * share
+    varnn:::trusted_members(fits, 32)
+  }
+  expect_identical(of_many(0.89), 1:4)
+  expect_identical(of_many(0.91), c(1L, 3L, 4L))
+  for (k in 1:4) fits[[k]]$laplace$effective <- 40
+  expect_identical(varnn:::trusted_members(fits, 32), 1:4)
+  # one kind alone: an independent maximum of the same function
+  loo <- vapply(fits[c(1, 3)], function(f) {
+    varnn:::loo_log_density(f, varnn:::training_y(train, f$blocks), varnn:::row_data(f, train))
+  }, numeric(32))
+  value <- function(w) mean(log(exp(loo) %*% c(w, 1 - w))) + 0.2 * mean(log(c(w, 1 - w)))
+  expect_equal(varnn:::laplace_weights(fits[c(1, 3)], train)[1],
+               stats::optimize(value, c(0, 1), maximum = TRUE, tol = 1e-9)$maximum, tolerance = 1e-5)
+})
+
 test_that("stacking with a prior is the mode of the Dirichlet posterior", {
   set.seed(5)
   log_density <- matrix(rnorm(90), 30)

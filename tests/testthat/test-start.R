@@ -62,13 +62,15 @@ test_that("a noise that depends on x starts at the network with constant noise",
   expect_lt(diff(range(eta[, 2])), 1e-12)
 })
 
+# A callback that interrupts.
+interrupt <- function(epoch, row) {
+  tools::pskill(Sys.getpid(), tools::SIGINT)
+  FALSE
+}
+
 test_that("an interrupt on the way to training ends it, and keeps the work", {
   skip_on_os("windows")
   train <- engine_fit
-  interrupt <- function(epoch, row) {
-    tools::pskill(Sys.getpid(), tools::SIGINT)
-    FALSE
-  }
   # After an interrupt in the engine's call number `stage`, before a fold has ended, at most the linear model is found.
   interrupted <- function(stage, call) {
     stages <- 0
@@ -98,10 +100,6 @@ test_that("an interrupt on the way to training ends it, and keeps the work", {
 test_that("an interrupt in a round of the default keeps the members so far", {
   skip_on_os("windows")
   train <- engine_fit
-  interrupt <- function(epoch, row) {
-    tools::pskill(Sys.getpid(), tools::SIGINT)
-    FALSE
-  }
   # of the first start the first round, and the last; the second start: two members are whole
   for (round in c(1, 12, 20)) {
     rounds <- 0
