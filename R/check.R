@@ -54,7 +54,7 @@ did_you_mean <- function(name, known) {
 }
 
 # An atomic vector without a class, dimensions and names.
-plain <- function(x) as.vector(unclass(x))
+plain <- function(x) if (is.null(attributes(x))) x else as.vector(unclass(x))
 
 # Numbers as plain ones; NULL of what are none, or mean something else.
 plain_numbers <- function(x) if (every(is.numeric(x), is_plain_vector(x))) plain(x)

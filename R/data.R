@@ -35,6 +35,8 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
 
 frame_data <- function(data) {
   if (is.data.frame(data)) data <- plain_frame(data, "`data`")
+  else if (inherits(data, c("matrix", "array")) && is.null(dim(data)))
+    stop_user("`data` is of class \"%s\" and has no rows and columns: make it anew with data.frame().", class(data)[1])
   without_integer64(data)
 }
 
@@ -230,7 +232,8 @@ frame_design <- function(x) {
 }
 
 matrix_design <- function(x) {
-  if (!is.numeric(x) && !is.logical(x)) stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
+  if (!is.matrix(x) || !is.numeric(x) && !is.logical(x))
+    stop_user("`x` must be a numeric matrix or a data frame, not %s.", shown(x))
   if (!ncol(x)) stop_user("`x` has no columns.")
   names <- colnames(x)
   if (anyDuplicated(names)) names <- NULL

@@ -41,7 +41,7 @@ over_chunks <- function(fit, data, draws, want, visit, key = draws_key(fit, draw
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
     part <- part_of_rows(data, at)
-    out <- if (is_laplace(fit$spec)) shifted_eta(fit, part, key)
+    out <- if (is_laplace(fit$spec)) (if (draws_network(fit)) network_eta else shifted_eta)(fit, part, key)
     else fit_run(fit, part, want, mode = "weights", draws = different, key = key)
     check_finite_output(out)
     shape <- c(length(at), columns, draws)

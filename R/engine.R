@@ -141,21 +141,22 @@ run_columns <- function(spec, want) {
 
 # Of the slopes J of eta in the `active` parameters (increasing numbers), by observation, the rows being seeds: what is
 # made of them. gram: the sum of J'J; images: J by, an array [n, seeds, columns of by]; covariances: (J by)(J by)', an
-# array [n, seeds, seeds]. `seed` [rows, n_eta, seeds] are the combinations of eta, of every observation or, with one
-# row, the same for all; `by` [active, columns], `upper`: a triangle.
+# array [n, seeds, seeds]; sides, of the layer whose first weight is the active parameter: its inputs, then for each seed
+# the slopes in its outputs, a matrix [n, columns]. `seed` [rows, n_eta, seeds] are the combinations of eta, of every
+# observation or, with one row, the same for all; `by` [active, columns], `upper`: a triangle.
 engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1,
                             precision = "double") {
   if (is.null(seed)) {
     k <- engine_layout(spec)$n_eta
     seed <- array(diag(k), c(1, k, k))
   }
-  options <- list(want = match(want, c("gram", "images", "covariances")) - 1L, upper = as.integer(upper),
+  options <- list(want = match(want, c("gram", "images", "covariances", "sides")) - 1L, upper = as.integer(upper),
                   seed_rows = as.double(dim(seed)[1]), compute = engine_compute(precision, threads))
   skip_if_interrupted()
   poll <- if (isTRUE(work$skips)) poll_run else if (isTRUE(work$is_on)) poll_on
   out <- .Call(C_jacobian, spec, theta, as.double(active), as_double(seed), by, data, options,
                if (!is.null(poll)) list(poll = poll))
-  if (want == "gram") matrix(out, nrow(out)) else out
+  if (want %in% c("gram", "sides")) matrix(out, nrow(out)) else out
 }
 
 # The root T, upper triangular, of the inverse of a symmetric positive definite matrix: (a + diag(precision))^-1 = T T'.

@@ -47,8 +47,11 @@
 #' The slopes of relu units jump. Where a kink lies between two rows, or past the last one, the linearised network is
 #' unsure there, and intervals have steps; those of smooth units (`"gelu"`, `"tanh"`) have none.
 #'
-#' `epochs` is the number of steps in the rounds of one kind of noise, 800 by default. Up to 5,000 weights are
-#' possible; the memory that is needed grows with their square and the time with their cube.
+#' `epochs` is the number of steps in the rounds of one kind of noise, 800 by default. The covariance is that of all
+#' weights up to 3,000, with a memory that grows with their square and a time that grows with their cube. Of more
+#' weights those of the last layer have a full covariance, and those of each other layer are independent in a basis of
+#' their own: the eigenvectors of its Kronecker factors (Martens and Grosse 2015, with the variances of George et al. 2018) or
+#' the weights themselves, whichever has the greater evidence. `print()` says which.
 #'
 #' @section Rotated inputs:
 #' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays
@@ -80,9 +83,9 @@
 #' on them before they know how uncertain they are.
 #'
 #' @section Defaults:
-#' For a network with hidden layers, up to 3,000 weights and numeric or count responses `posterior = "auto"` is
-#' `"laplace"`, unless an argument says how to train or belongs to another posterior; else it is `"meanfield"`. On the
-#' published benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches these root mean squared
+#' For a network with hidden layers and numeric or count responses `posterior = "auto"` is `"laplace"`, unless an
+#' argument says how to train or belongs to another posterior, or it would take minutes; else it is `"meanfield"`. On
+#' the published benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches these root mean squared
 #' errors, mean log-likelihoods and covers of 95 % intervals, beside `"meanfield"`:
 #' ```
 #'                 default                 meanfield
@@ -158,9 +161,11 @@
 #'   (2011) Practical variational inference for neural networks, NIPS 24. Gelman, Jakulin, Pittau and Su (2008) A weakly
 #'   informative default prior, \doi{10.1214/08-AOAS191}. MacKay (1992) Bayesian interpolation,
 #'   \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021) Improving predictions of Bayesian neural nets via
-#'   local linearization, \doi{10.48550/arXiv.2008.08400}. Yao et al. (2018) stacking of distributions,
-#'   \doi{10.1214/17-BA1091}. Kingma, Salimans and Welling (2015)
-#'   Variational dropout and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
+#'   local linearization, \doi{10.48550/arXiv.2008.08400}. Martens and Grosse (2015) Optimizing neural networks with
+#'   Kronecker-factored approximate curvature, \doi{10.48550/arXiv.1503.05671}. George et al. (2018) Fast approximate
+#'   natural gradient descent in a Kronecker-factored eigenbasis, \doi{10.48550/arXiv.1806.03884}. Yao et al. (2018)
+#'   stacking of distributions, \doi{10.1214/17-BA1091}. Kingma, Salimans and Welling (2015) Variational dropout
+#'   and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
 #' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [evidence()], [calibration()], [prior_normal()],
 #'   [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
@@ -269,7 +274,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   train <- proportions_to_counts(train, model$family)
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
-  model$posterior <- wished_posterior(model, says_how, ncol(train$x), blocks)
+  model$posterior <- wished_posterior(model, says_how, ncol(train$x), blocks, train_counts(train)$rows)
   if (identical(model$sigma, "auto")) model$sigma <- auto_sigma(model, blocks)
   if (model$sigma %in% c("auto", "hetero")) blocks <- hetero_blocks(train, blocks, model)
   blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")
@@ -302,15 +307,16 @@ bayes_prior <- function(prior, spec) {
   prior
 }
 
-# "auto" is the linearised posterior where hidden layers make the others poor, its covariance is not too large, and no
-# argument is that of another posterior.
-wished_posterior <- function(model, says_how, n_x, blocks) {
+# "auto" is the linearised posterior where hidden layers make the others poor, it does not take minutes, and no argument
+# is that of another posterior.
+wished_posterior <- function(model, says_how, n_x, blocks, rows) {
   if (model$posterior != "auto" || !length(model$hidden) || says_how) return(model$posterior)
   units <- c(n_x, model$hidden, sum(vapply(blocks, eta_rows, 0)))
   is_number <- function(b) b$family %in% c("gaussian", "gaussian_hetero", "poisson", "negative_binomial")
   suits <- every(model$estimator == "auto", model$kl == "exact", model$mc_samples == 1, identical(model$rotate, "auto"),
                  identical(model$prior, "auto") || model$prior$kind %in% c("normal", "empirical"),
-                 all(vapply(blocks, is_number, NA)), sum(utils::head(units + 1, -1) * units[-1]) <= auto_laplace)
+                 all(vapply(blocks, is_number, NA)),
+                 laplace_work(list(rows = units[-1], cols = utils::head(units + 1, -1)), rows) <= much_work)
   if (suits) "laplace" else "auto"
 }
 

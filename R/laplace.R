@@ -124,7 +124,7 @@ laplace_search <- function(state, sets, control, rounds) {
     before <- state
     state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
     state$curvature <- laplace_curvature(state, sets$train, control$threads)
-    if (!all(is.finite(state$curvature$root)) && !is.null(before$curvature)) {
+    if (!all(is.finite(state$curvature$variance)) && !is.null(before$curvature)) {
       before$history <- state$history
       return(before)
     }
@@ -155,28 +155,45 @@ laplace_mode <- function(state, sets, control, share) {
   state
 }
 
-# The curvature's root: for each observation and output the seeds are the columns of a root of A.
+# The posterior's covariance: for each observation and output the seeds are the columns of a root of A.
 laplace_curvature <- function(state, data, threads = 1) {
-  spec <- laplace_spec(state)
-  eta <- engine_run(spec, state$theta, data)
-  active <- which(!state$held)
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
-  gram <- 0
-  n_eta <- ncol(eta)
-  size <- max(1, floor(2e6 / n_eta^2))
-  for (first in seq(1, length(rows), by = size)) {
-    at <- first:min(length(rows), first + size - 1)
-    part <- data
-    part$row <- as.double(rows[at])
-    seed <- information_roots(state, data$y[rows[at], , drop = FALSE], eta[at, , drop = FALSE], data$weight[rows[at]])
-    gram <- gram + engine_jacobian(spec, state$theta, part, active, "gram", seed = seed, threads = threads)
+  data$row <- as.double(rows)
+  eta <- engine_run(laplace_spec(state), state$theta, data)
+  seeds <- function(at) {
+    information_roots(state, data$y[rows[at], , drop = FALSE], eta[at, , drop = FALSE], data$weight[rows[at]])
   }
-  precision <- state$alpha[state$groups$of][active]
-  root <- engine_root(gram, precision, threads)
+  active <- full_weights(state$layout$leaves, state$held)
+  root <- full_root(state, data, active, seeds, threads)
+  layers <- layer_posteriors(state, data, seeds, active, threads)
   variance <- numeric(length(state$held))
   variance[active] <- rowSums(root^2)
+  for (leaf in layers) variance[leaf_index(state$layout$leaves[leaf$row, ])] <- leaf_variances(leaf)
   effective <- group_sums(state, ifelse(state$held, 0, 1 - state$alpha[state$groups$of] * variance))
-  list(root = root, active = active, variance = variance, effective = pmax(effective, 0), eta = eta, rows = rows)
+  list(root = root, active = active, layers = layers, variance = variance, effective = pmax(effective, 0), eta = eta,
+       rows = rows)
+}
+
+# The root of the covariance of the `active` weights, given the others.
+full_root <- function(state, data, active, seeds, threads) {
+  if (!length(active)) return(matrix(0, 0, 0))
+  gram <- 0
+  over_rows(data, ncol(seeds(1L))^2, function(part, at) {
+    gram <<- gram + engine_jacobian(laplace_spec(state), state$theta, part, active, "gram", seed = seeds(at),
+                                    threads = threads)
+  })
+  engine_root(gram, state$alpha[state$groups$of][active], threads)
+}
+
+# Calls visit(part, at) for chunks of the data's rows, `at` among those that count.
+over_rows <- function(data, numbers_per_row, visit) {
+  rows <- if (is.null(data$row)) seq_len(data$n) else data$row
+  size <- max(1, floor(draws_at_once / numbers_per_row))
+  for (first in seq(1, by = size, length.out = ceiling(length(rows) / size))) {
+    at <- first:min(length(rows), first + size - 1)
+    data$row <- as.double(rows[at])
+    visit(data, at)
+  }
 }
 
 group_sums <- function(state, x) {
@@ -260,7 +277,7 @@ laplace_evidence <- function(state, data) {
   shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
   shift[is.na(shift)] <- 0 # of rows without a response
   -sum(w * (rowSums(terms) + shift)) +
-    sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + sum(log(diag(state$curvature$root)))
+    sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + log_root_det(state$curvature)
 }
 
 #' Evidence of a Bayesian network
@@ -274,7 +291,9 @@ laplace_evidence <- function(state, data) {
 #'   \mu) + \log p(\mu) + \frac d 2 \log 2\pi + \frac 1 2 \log |\Sigma|}{log p(y | mu) + log p(mu) + d / 2 log(2 pi) +
 #'   log|Sigma| / 2}. With a constant gaussian noise that is the ELBO of the linearised network, the greatest over all
 #'   normal distributions; else it is Laplace's approximation. It is no bound for the network itself. Without hidden
-#'   layers and with a gaussian response it is the log of the marginal likelihood, exactly. The density is that of the
+#'   layers and with a gaussian response it is the log of the marginal likelihood, exactly. Of more than 3,000 weights,
+#'   where not all depend on each other, \eqn{\Sigma}{Sigma} is that of the posterior, and the ELBO is the greatest over
+#'   distributions like it. The density is that of the
 #'   response on its own scale.
 #' @return One number, in nats; of a mixture one for each member.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
@@ -308,10 +327,12 @@ evidence.varnn <- function(object, ...) {
 
 # The prior of a linearised posterior: normal, of which the precisions are found by evidence or given.
 check_laplace <- function(spec, prior) {
-  n <- n_weights(spec)
-  if (n > most_laplace)
-    stop_user("`posterior` = \"laplace\" of %s weights and biases would need a covariance of %s GB: %s.", thousands(n),
-              format(8 * n^2 / 1e9, digits = 2), "use fewer hidden units, or another `posterior`")
+  size <- dense_sizes(spec)
+  needed <- 8 * (2 * full_count(size)^2 + max(size$rows^2 + size$cols^2 + 4 * size$rows * size$cols))
+  if (needed > available_memory())
+    stop_user("`posterior` = \"laplace\" of %s weights and biases needs %s GB, more than there is (%s GB): %s.",
+              thousands(n_weights(spec)), format(needed / 1e9, digits = 3),
+              format(available_memory() / 1e9, digits = 3), "use fewer hidden units, or another `posterior`")
   if (identical(prior, "auto") || identical(prior$kind, "empirical"))
     return(new_prior("by_weight", "N(0, sd), sd of each layer by evidence"))
   if (!identical(prior$kind, "normal"))
@@ -319,23 +340,31 @@ check_laplace <- function(spec, prior) {
   new_prior("by_weight", prior$words, given_sd = prior$sd, given_fan_in = isTRUE(prior$fan_in))
 }
 
-most_laplace <- 5000 # weights; and where "auto" is linearised
-auto_laplace <- 3000
-
 # Members and their weights where "auto" leaves them to the posterior.
 laplace_mixture <- function(model, spec, blocks, counts) {
   members <- if (length(model$hidden)) laplace_members(spec, counts, model$sigma) else 1
   with_members(model, members, if (length(blocks) == 1 && has_nodes(blocks[[1]])) "stack" else "equal")
 }
 
-# As many members as some seconds allow, of 5 to 10 starts: the sums of squares and roots of all rounds, and the search.
+# As many members as some seconds allow, of 5 to 10 starts, and fewer, at least 2, where these take minutes.
 laplace_members <- function(spec, counts, sigma) {
-  weights <- n_weights(spec)
-  eta <- utils::tail(layer_units(spec), 1)
-  rounds <- laplace_rounds + if (sigma %in% c("auto", "hetero")) constant_rounds else 0
-  of_start <- rounds * (counts$rows * eta * weights^2 + weights^3) + 1e4 * counts$rows * weights
-  starts <- min(max(round(7e10 / of_start), 5), 10)
+  of_start <- laplace_work(dense_sizes(spec), counts$rows)
+  starts <- if (5 * of_start <= much_work) min(max(round(7e10 / of_start), 5), 10) else max(2, much_work %/% of_start)
   if (identical(sigma, "auto")) 2 * starts else starts
+}
+
+# Multiplications of one start: the search, and the sums of squares and roots of all rounds.
+laplace_work <- function(size, rows) {
+  full <- full_count(size)
+  1e4 * rows * sum(size$rows * size$cols) +
+    (laplace_rounds + constant_rounds) * (rows * utils::tail(size$rows, 1) * full^2 + full^3)
+}
+much_work <- 2.5e12
+
+# How many weights have a full covariance.
+full_count <- function(size) {
+  n <- size$rows * size$cols
+  if (sum(n) <= most_laplace) sum(n) else if (utils::tail(n, 1) <= most_laplace) utils::tail(n, 1) else 0
 }
 n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
 
@@ -377,10 +406,11 @@ laplace_trained <- function(state, sets) {
   with_shares(trained, state$blocks, sets)
 }
 
-# What a fit keeps of its posterior: the root, packed by columns, of which weights; and what the evidence found.
+# What a fit keeps of its posterior: the root, packed by columns, of which weights; those of other layers; and what the
+# evidence found.
 laplace_record <- function(state, data) {
   root <- state$curvature$root
-  list(root = root[upper.tri(root, diag = TRUE)], active = state$curvature$active,
+  list(root = root[upper.tri(root, diag = TRUE)], active = state$curvature$active, layers = state$curvature$layers,
        effective = stats::setNames(state$curvature$effective, state$groups$names),
        evidence = laplace_evidence(state, data))
 }

@@ -31,13 +31,18 @@ eta_moments <- function(fit, data) {
   k <- ncol(mean)
   at <- random_eta(fit)
   cov <- array(0, c(nrow(mean), k, k))
-  if (nrow(mean))
-    cov[, at, at] <- engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "covariances",
-                                     unit_seeds(at, k), laplace_root(fit), upper = TRUE,
-                                     threads = fit$control$threads,
-                                     precision = if (length(fit$laplace$active) < single_from) "double" else "single")
+  if (nrow(mean)) cov[, at, at] <- eta_covariances(fit, data, unit_seeds(at, k))
   check_finite_output(cov)
   list(mean = mean, cov = cov)
+}
+
+eta_covariances <- function(fit, data, seeds) {
+  cov <- array(0, c(data$n, dim(seeds)[3], dim(seeds)[3]))
+  if (length(fit$laplace$active))
+    cov <- engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "covariances", seeds, laplace_root(fit),
+                           upper = TRUE, threads = fit$control$threads,
+                           precision = if (length(fit$laplace$active) < single_from) "double" else "single")
+  add_leaf_covariances(cov, fit, data, seeds)
 }
 
 # Nodes and weights of Gauss-Hermite quadrature for N(0, 1) (Golub and Welsch 1969).
@@ -135,32 +140,80 @@ linearised_log_lik <- function(fit, y, data, expected) {
 # Whether the predictive density of a response has a closed form, or nearly.
 has_closed_density <- function(fit) is_laplace(fit$spec) && length(fit$blocks) == 1 && has_nodes(fit$blocks[[1]])
 
-# Draws of the active weights less their mean [active, draws], functions of the key.
+# Draws of the weights that are not held less their mean [weights, draws], functions of the key.
 weight_shifts <- function(fit, draws, key = random_key()) {
-  n <- length(fit$laplace$active)
-  laplace_root(fit) %*% matrix(engine_draw("normal", n * draws, key), n)
+  active <- which(is.finite(fit$spec$precision))
+  centered_draws(fit, matrix(engine_draw("normal", length(active) * draws, key), length(active)), active)
 }
 
-# Draws of eta [rows, n_eta, draws] at such shifts of the weights: of the linearised network, whose functions the
-# posterior describes; those of the network itself at such weights fit badly (Immer et al. 2021).
+# Draws of the `active` weights, in this order, less their mean from standard normal numbers [weights, draws].
+centered_draws <- function(fit, normals, active) {
+  full <- match(fit$laplace$active, active)
+  normals[full, ] <- laplace_root(fit) %*% normals[full, , drop = FALSE]
+  for (leaf in fit$laplace$layers) {
+    at <- match(leaf_index(fit$layout[leaf$row, ]), active)
+    own <- matrix(0, length(at), ncol(normals))
+    own[!is.na(at), ] <- normals[at[!is.na(at)], ]
+    normals[at[!is.na(at)], ] <- leaf_draws(leaf, own)[!is.na(at), ]
+  }
+  normals
+}
+
+# A fit whose draws are those of the linearised network, or of the network itself.
+drawn_as <- function(fit, linearised) {
+  if (check_flag(linearised, "linearised") || !is_laplace(fit$spec)) return(fit)
+  if (is_mixture(fit)) for (k in seq_along(fit$members)) fit$members[[k]]$laplace$draws_network <- TRUE
+  else fit$laplace$draws_network <- TRUE
+  fit
+}
+
+draws_network <- function(fit) isTRUE(fit$laplace$draws_network)
+
+# Draws of eta [rows, n_eta, draws] at such shifts of the weights, of the network itself.
+network_eta <- function(fit, data, shifts) {
+  at <- which(is.finite(fit$spec$precision))
+  one <- function(k) {
+    fit$theta[at] <- fit$theta[at] + shifts[, k]
+    fit_run(fit, data, "eta")
+  }
+  out <- vapply(seq_len(ncol(shifts)), one, matrix(0, data$n, run_columns(fit$spec, "eta")))
+  array(out, c(data$n, run_columns(fit$spec, "eta"), ncol(shifts)))
+}
+
+# Draws of eta [rows, n_eta, draws] at such shifts of the weights, of the linearised network, whose functions the
+# posterior describes.
 shifted_eta <- function(fit, data, shifts) {
   mean <- fit_run(fit, data, "eta")
   k <- ncol(mean)
   at <- random_eta(fit)
   out <- array(mean, c(dim(mean), ncol(shifts)))
   out[, at, ] <- out[, at, , drop = FALSE] +
-    engine_jacobian(fit$spec, fit$theta, data, fit$laplace$active, "images", unit_seeds(at, k), shifts,
-                    threads = fit$control$threads)
+    engine_jacobian(fit$spec, fit$theta, data, which(is.finite(fit$spec$precision)), "images", unit_seeds(at, k),
+                    shifts, threads = fit$control$threads)
   out
 }
 
-# KL[N(mu, Sigma) || N(c, P^-1)] of the active weights.
+# KL[N(mu, Sigma) || N(c, P^-1)] of the weights that are not held.
 laplace_kl <- function(fit) {
-  active <- fit$laplace$active
-  root <- laplace_root(fit)
+  active <- which(is.finite(fit$spec$precision))
   p <- fit$spec$precision[active]
   off <- fit$theta[active] - fit$spec$center[active]
-  sum(p * (rowSums(root^2) + off^2) - 1 - log(p)) / 2 - sum(log(diag(root)))
+  sum(p * (laplace_variances(fit)[active] + off^2) - 1 - log(p)) / 2 -
+    log_root_det(list(root = laplace_root(fit), layers = fit$laplace$layers))
+}
+
+# The variances of all weights, 0 of those that are held.
+laplace_variances <- function(fit) {
+  out <- numeric(length(fit$spec$precision))
+  out[fit$laplace$active] <- rowSums(laplace_root(fit)^2)
+  for (leaf in fit$laplace$layers) out[leaf_index(fit$layout[leaf$row, ])] <- leaf_variances(leaf)
+  out
+}
+
+# log |Sigma| / 2
+log_root_det <- function(posterior) {
+  sds <- unlist(lapply(posterior$layers, function(leaf) leaf$sd[leaf$sd > 0]))
+  sum(log(diag(posterior$root))) + sum(log(as.numeric(sds)))
 }
 
 # ---- leave one out

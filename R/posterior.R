@@ -1,7 +1,7 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
 # What print() and summary() call the posteriors in the engine's table.
-posterior_words <- c(point = "point", laplace = "laplace, all weights dependent", meanfield = "meanfield",
+posterior_words <- c(point = "point", laplace = "laplace, {layers}", meanfield = "meanfield",
                      last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors")
 
 # Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as
@@ -62,7 +62,8 @@ weight_posterior <- function(fit) {
   if (is_laplace(fit$spec)) {
     q$at <- fit$laplace$active
     q$root <- laplace_root(fit)
-    variance[q$at] <- rowSums(q$root^2)
+    q$layers <- lapply(fit$laplace$layers, function(leaf) c(leaf, list(at = leaf_index(layout[leaf$row, ]))))
+    variance <- laplace_variances(fit)
   } else if (on == "shared") {
     q$shared <- matrix(unlist(factor), length(q$mean), byrow = TRUE)
     variance <- variance + rowSums(q$shared^2)
@@ -102,6 +103,7 @@ weight_covariance <- function(q) {
   out <- diag(q$sigma^2, length(q$sigma))
   if (!is.null(q$shared)) out <- out + tcrossprod(q$shared)
   if (!is.null(q$root)) out[q$at, q$at] <- tcrossprod(q$root)
+  for (leaf in q$layers) out[leaf$at, leaf$at] <- leaf_covariance(leaf)
   if (!is.null(q$lower)) out[q$at, q$at] <- tcrossprod(q$lower + diag(q$sigma[q$at], length(q$at)))
   dimnames(out) <- list(q$name, q$name)
   out
@@ -117,6 +119,7 @@ draw_weights <- function(q, draws) {
   out <- rep(q$mean, each = draws) + eps * rep(q$sigma, each = draws)
   if (!is.null(q$lower)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$lower)
   if (!is.null(q$root)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$root)
+  for (leaf in q$layers) out[, leaf$at] <- out[, leaf$at] + t(leaf_draws(leaf, t(eps[, leaf$at, drop = FALSE])))
   if (!is.null(q$shared))
     out <- out + matrix(stats::rnorm(draws * ncol(q$shared)), draws) %*% t(q$shared)
   out
@@ -262,7 +265,7 @@ posterior_lines <- function(fit, digits) {
   h <- fit$history
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste0("Prior: ", a$prior$words, wide_words(fit)),
-    paste0("Posterior: ", sub("{rank}", a$rank, posterior_words[[a$posterior]], fixed = TRUE),
+    paste0("Posterior: ", posterior_phrase(fit),
            if (!seeks_mode(fit$spec)) paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (is_laplace(fit$spec)) evidence_line(fit, digits)
@@ -270,6 +273,12 @@ posterior_lines <- function(fit, digits) {
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),
                                 format(last$kl_weights * n_trained(fit), digits = digits + 1)))
+}
+
+posterior_phrase <- function(fit) {
+  words <- posterior_words[[fit$spec$posterior]]
+  words <- sub("{rank}", fit$arguments$rank, words, fixed = TRUE)
+  if (is_laplace(fit$spec)) sub("{layers}", layers_words(fit), words, fixed = TRUE) else words
 }
 
 # The groups of weights whose precision fell to its bound, as those of separated classes do.
@@ -284,7 +293,7 @@ wide_words <- function(fit) {
 evidence_line <- function(fit, digits) {
   if (is.null(fit$laplace)) return(NULL)
   sprintf("Evidence: %s; effective number of parameters %s of %s", format(fit$laplace$evidence, digits = digits + 2),
-          format(sum(fit$laplace$effective), digits = digits), thousands(length(fit$laplace$active)))
+          format(sum(fit$laplace$effective), digits = digits), thousands(sum(is.finite(fit$spec$precision))))
 }
 
 n_trained <- function(fit) 1 / fit$control$objective$coefficient[["kl_weights"]]

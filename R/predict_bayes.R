@@ -86,12 +86,17 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #' @param newdata as in [predict.varnn_bayes_nn()]; by default the training data. For `log_lik()` with the response.
 #' @param draws number of draws, of a mixture shared out among its members by their weights.
 #' @param y for `log_lik()` of a fit to `x` and `y`: the response of `newdata`.
+#' @param linearised of `posterior = "laplace"`: `TRUE` for draws of the network linearised in its weights, which is the
+#'   model that the posterior is of; `FALSE` for the network itself at the drawn weights, which shows why: far from the
+#'   mode it fits badly (Immer et al. 2021). Draws of other posteriors are always of the network.
 #' @param ... not used.
 #' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
 #'   scale of the response; `posterior_epred()` of a categorical response an array draws x rows x levels. The
 #'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
 #'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
 #'   list of these; `log_lik()` adds them up.
+#' @references Immer, Korzepa and Bauer (2021) Improving predictions of Bayesian neural nets via local linearization,
+#'   \doi{10.48550/arXiv.2008.08400}.
 #' @seealso [predict.varnn_bayes_nn()] for means and intervals, [as.matrix.varnn_bayes_nn()] for draws of the weights,
 #'   [calibration()].
 #' @examples
@@ -113,18 +118,20 @@ log_lik <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) UseMeth
 #' @rdname posterior_epred
 #' @export
 #' @rawNamespace S3method(rstantools::posterior_epred, varnn_bayes_nn)
-posterior_epred.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+posterior_epred.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, linearised = TRUE, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "draws"))
+  check_dots_empty(..., known = c("newdata", "draws", "linearised"))
+  object <- drawn_as(object, linearised)
   drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), epred_block)
 }
 
 #' @rdname posterior_epred
 #' @export
 #' @rawNamespace S3method(rstantools::posterior_predict, varnn_bayes_nn)
-posterior_predict.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, ...) {
+posterior_predict.varnn_bayes_nn <- function(object, newdata = NULL, draws = 1000, linearised = TRUE, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "draws"))
+  check_dots_empty(..., known = c("newdata", "draws", "linearised"))
+  object <- drawn_as(object, linearised)
   out <- drawn_responses(object, found_rows(object, newdata, parent.frame()), check_draws(draws), predict_block)
   label <- function(x, block) if (block$type == "factor") structure(x, levels = block$levels) else x
   if (length(object$blocks) == 1) label(out, object$blocks[[1]]) else Map(label, out, object$blocks)
@@ -133,9 +140,10 @@ posterior_predict.varnn_bayes_nn <- function(object, newdata = NULL, draws = 100
 #' @rdname posterior_epred
 #' @export
 #' @rawNamespace S3method(rstantools::log_lik, varnn_bayes_nn)
-log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 1000, ...) {
+log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 1000, linearised = TRUE, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("newdata", "y", "draws"))
+  check_dots_empty(..., known = c("newdata", "y", "draws", "linearised"))
+  object <- drawn_as(object, linearised)
   rows <- rows_with_response(object, newdata, y, parent.frame())
   draws <- check_draws(draws)
   check_draws_memory(draws * length(rows$ok), "That many draws")

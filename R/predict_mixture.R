@@ -211,7 +211,7 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
 # The lines of print() on prior and posterior that hold for all members.
 mixture_posterior <- function(first, digits) {
   lines <- posterior_lines(first, digits)[1]
-  if (is_laplace(first$spec)) c(lines, paste("Posterior:", posterior_words[["laplace"]])) else lines
+  if (is_laplace(first$spec)) c(lines, paste("Posterior:", posterior_phrase(first))) else lines
 }
 
 #' @export

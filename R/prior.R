@@ -68,7 +68,7 @@ prior_mixture <- function(share = 0.5, sd = c(1, 0.1), fan_in = FALSE) {
 new_prior <- function(kind, words, ...) structure(list(kind = kind, words = words, ...), class = "varnn_prior")
 
 check_prior_mean <- function(mean) {
-  if (!isTRUE(plain_numbers(mean) == 0))
+  if (!every(length(mean) == 1, plain_numbers(mean) == 0))
     stop_user("The prior's `mean` must be 0 (or \"auto\", for a standard deviation found from the data), not %s.",
               shown(mean))
 }

@@ -132,14 +132,7 @@ fit_rules <- list(
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
     every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
   }),
-  laplace = function(x, fit, layout) {
-    if (!is_laplace(fit$spec)) return(is.null(x))
-    active <- which(is.finite(fit$spec$precision))
-    n <- length(active)
-    every(is.list(x), identical(x$active, active), is.double(x$root), is_finite_vector(x$root, n * (n + 1) / 2),
-          all(x$root[cumsum(seq_len(n))] > 0), is_finite_vector(x$effective, length(x$effective), "names"),
-          is_finite_vector(x$evidence, 1))
-  },
+  laplace = function(x, fit, layout) if (is_laplace(fit$spec)) is_laplace_record(x, fit) else is.null(x),
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
@@ -172,6 +165,35 @@ fit_rules <- list(
   }),
   version = function(x, fit, layout) is_finite_vector(x, 1)
 )
+
+# What laplace_record() makes.
+is_laplace_record <- function(x, fit) {
+  if (!is.list(x)) return(FALSE)
+  held <- is.infinite(fit$spec$precision)
+  active <- x$active
+  if (!is.integer(active) || !is_bare(active) || !all(active %in% which(!held))) return(FALSE)
+  rows <- layered_leaves(fit$layout, held, active)
+  layered <- unlist(lapply(rows, function(i) leaf_index(fit$layout[i, ])))
+  n <- length(active)
+  every(identical(active, setdiff(which(!held), layered)), is.double(x$root),
+        is_finite_vector(x$root, n * (n + 1) / 2), all(x$root[cumsum(seq_len(n))] > 0),
+        is_finite_vector(x$effective, length(x$effective), "names"), is_finite_vector(x$evidence, 1),
+        are_layer_posteriors(x$layers, fit$layout, held, rows))
+}
+
+# What layer_posteriors() makes, of these rows of the layout.
+are_layer_posteriors <- function(x, layout, held, rows) {
+  is_basis <- function(b, n) is.null(b) || is_finite_matrix(b, n, n) && all(abs(crossprod(b) - diag(n)) < 1e-8)
+  is_one <- function(k) {
+    leaf <- x[[k]]
+    i <- rows[k]
+    shape <- c(layout$rows[i], layout$cols[i])
+    every(is.list(leaf), identical(leaf$row, i), is_basis(leaf$out, shape[1]), is_basis(leaf$`in`, shape[2]),
+          is_finite_matrix(leaf$sd, shape[1], shape[2]), all((leaf$sd > 0) == !held[leaf_index(layout[i, ])]),
+          all(leaf$sd >= 0))
+  }
+  every(is.list(x), length(x) == length(rows), all(vapply(seq_along(rows), is_one, NA)))
+}
 
 # A formula that stats::terms() has read.
 is_terms <- function(x) {

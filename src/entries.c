@@ -167,11 +167,11 @@ static const size_t *places_of(SEXP x, const char *name, size_t n) {
 static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, SEXP data,
                        SEXP options, SEXP hooks) {
   const r_model *m = model_of(spec, engine_of(options), NN_MODE_MEAN);
-  nn_jacobian j = {
-      .want = (nn_jacobian_want)field_int(options, "want", NN_WANT_GRAM, NN_WANT_COVARIANCES),
-      .active = places_of(active, "active", m->info.n_par),
-      .n_active = (size_t)Rf_xlength(active),
-      .data = source_of(data, m, 1, 0)};
+  nn_jacobian j = {.want =
+                       (nn_jacobian_want)field_int(options, "want", NN_WANT_GRAM, NN_WANT_SIDES),
+                   .active = places_of(active, "active", m->info.n_par),
+                   .n_active = (size_t)Rf_xlength(active),
+                   .data = source_of(data, m, 1, 0)};
   const double eta = m->info.n_eta;
   j.theta = REAL(parameters_of(m, theta, m->info.n_par, "theta"));
   j.seed_rows = (size_t)field_number(options, "seed_rows", 1, (double)j.data.n + 1);
@@ -179,8 +179,10 @@ static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, S
   j.seed = numbers_of(seed, "seed", -1);
   j.n_seeds = (int)within((double)Rf_xlength(seed) / ((double)j.seed_rows * eta), "seed", 1, 1e5);
   numbers_of(seed, "seed", (double)j.seed_rows * eta * j.n_seeds);
-  if (j.n_active < 1 || j.n_active > 40000) Rf_error("'active' has no or too many numbers");
-  if (j.want != NN_WANT_GRAM) {
+  const int is_gram = j.want == NN_WANT_GRAM, is_sides = j.want == NN_WANT_SIDES;
+  if (j.n_active < 1 || (is_gram && j.n_active > 40000))
+    Rf_error("'active' has no or too many numbers");
+  if (!is_gram && !is_sides) {
     j.n_by = (size_t)Rf_ncols(by);
     j.by = numbers_of(by, "by", (double)j.n_active * (double)j.n_by);
     j.by_is_upper = field_int(options, "upper", 0, 1);
@@ -189,12 +191,16 @@ static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, S
   j.host = host_of(options, hooks);
   int status = NN_OK;
   void *memory = allocate(m->engine->jacobian(m->model, &j, NULL, NULL));
-  const int seeds = j.n_seeds, n = (int)j.data.n, is_gram = j.want == NN_WANT_GRAM;
-  const int rows = is_gram ? (int)j.n_active : n, more = is_gram ? (int)j.n_active : seeds,
-            last = is_gram                    ? 1
-                   : j.want == NN_WANT_IMAGES ? (int)j.n_by
-                                              : seeds;
-  within((double)rows * more * last, "by", 0, MOST);
+  if (is_sides && !j.columns) Rf_error("'active' is not the first weight of a layer");
+  const int seeds = j.n_seeds, n = (int)j.data.n, is_images = j.want == NN_WANT_IMAGES,
+            rows = is_gram ? (int)j.n_active : n,
+            more = is_gram    ? (int)j.n_active
+                   : is_sides ? (int)j.columns
+                              : seeds,
+            last = is_gram || is_sides ? 1
+                   : is_images         ? (int)j.n_by
+                                       : seeds;
+  within((double)rows * (is_sides ? (double)j.columns : more) * last, "by", 0, MOST);
   SEXP out = PROTECT(Rf_alloc3DArray(REALSXP, rows, more, last));
   j.out = REAL(out);
   memset(j.out, 0, (size_t)Rf_xlength(out) * sizeof(double));

@@ -151,8 +151,9 @@ typedef struct {
 } nn_run;
 
 /* What is wanted of the slopes of eta in the active parameters: J of an observation has a row for each seed, a combination of the
- * rows of eta. The sum of J'J; for each observation J by; or its covariances, (J by)(J by)'. */
-typedef enum { NN_WANT_GRAM, NN_WANT_IMAGES, NN_WANT_COVARIANCES } nn_jacobian_want;
+ * rows of eta. The sum of J'J; for each observation J by; or its covariances, (J by)(J by)'. Or the two sides of the slopes of
+ * one layer, of whose weights the first is the active parameter: its inputs, then for each seed the slopes in its outputs. */
+typedef enum { NN_WANT_GRAM, NN_WANT_IMAGES, NN_WANT_COVARIANCES, NN_WANT_SIDES } nn_jacobian_want;
 
 typedef struct {
   nn_source data;
@@ -167,7 +168,8 @@ typedef struct {
   const double *by; /* [active, n_by] */
   size_t n_by;
   int by_is_upper; /* a triangle */
-  double *out;     /* [active, active]; [n, seeds, n_by]; [n, seeds, seeds], of zeros */
+  size_t columns;  /* out: of sides, 0 where there is no such layer; known with memory NULL, too */
+  double *out; /* [active, active]; [n, seeds, n_by]; [n, seeds, seeds]; [n, columns]; of zeros */
   nn_host host;
 } nn_jacobian;
 

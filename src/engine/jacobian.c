@@ -4,7 +4,7 @@
 #include "data.c"
 #include "model.c"
 
-enum { JACOBIAN_COLUMNS = 256, GRAM_BLOCK = 128 };
+enum { JACOBIAN_COLUMNS = 256, JACOBIAN_NUMBERS = 1 << 22, GRAM_BLOCK = 128 };
 
 /* What a sweep over the data works on. A chunk has a column for each seed and observation, those of one seed together. */
 typedef struct {
@@ -14,6 +14,7 @@ typedef struct {
   real *x, *dy;   /* of one layer, transposed: [observations, units] */
   real *by, *sum; /* the job's; what is summed, or a block of columns of j by */
   int *place;     /* of a parameter among the active ones, or -1 */
+  nn_node *layer; /* whose sides are wanted, or NULL */
 } sweep;
 
 /* to [n, rows] = from [rows, n]' */
@@ -42,6 +43,32 @@ static void put_slopes(const sweep *s, const nn_node *leaf, const real *left, co
     }
 }
 
+/* The columns of from [rows, n]' in to [n, all observations from the first of the chunk on] */
+static void put_columns(const sweep *s, int rows, const real *from, double *to) {
+  for (int r = 0; r < rows; r++)
+    for (int i = 0; i < s->model->tape.n_obs; i++)
+      to[(size_t)r * s->job->data.n + (size_t)i] =
+          (double)from[(size_t)i * (size_t)rows + (size_t)r];
+}
+
+/* The sides of a layer's slopes, of the k'th seed. */
+static void put_sides(const sweep *s, nn_node *n, int k, size_t first_obs) {
+  const nn_node *x = input_of(&s->model->tape, n, 0);
+  double *out = s->job->out + first_obs;
+  if (k == 0) put_columns(s, x->rows, x->value, out);
+  put_columns(s, n->rows, n->grad,
+              out + ((size_t)x->rows + (size_t)k * (size_t)n->rows) * s->job->data.n);
+}
+
+/* The linear layer of which this is the first weight, or NULL. */
+static nn_node *layer_of(nn_model *m, size_t weight) {
+  for (int i = 0; i <= m->eta; i++) {
+    nn_node *n = &m->tape.node[i];
+    if (n->op == OP_DENSE && !n->cols && input_of(&m->tape, n, 1)->offset == weight) return n;
+  }
+  return NULL;
+}
+
 /* dW_i = dy_i x_i', db_i = dy_i of each observation i; of transposed weights dW_i = x_i dy_i' */
 static void dense_slopes(const sweep *s, nn_node *n, size_t first) {
   nn_tape *t = &s->model->tape;
@@ -67,7 +94,8 @@ static void seed_slopes(const sweep *s, int k, size_t first_obs) {
   for (int i = m->eta; i >= 0; i--) {
     nn_node *n = &t->node[i];
     if (n->cols > 0 || !n->needs_grad) continue;
-    if (n->op == OP_DENSE) dense_slopes(s, n, (size_t)k * (size_t)t->n_obs);
+    if (n == s->layer) put_sides(s, n, k, first_obs);
+    if (n->op == OP_DENSE && !s->layer) dense_slopes(s, n, (size_t)k * (size_t)t->n_obs);
     if (nn_ops[n->op].backward) nn_ops[n->op].backward(t, n);
   }
 }
@@ -134,7 +162,7 @@ static void sweep_chunk(const sweep *s, size_t first, int n_obs) {
   for (int k = 0; k < s->job->n_seeds; k++) seed_slopes(s, k, first);
   if (s->job->want == NN_WANT_GRAM)
     add_gram(s);
-  else
+  else if (!s->layer)
     add_images(s, first);
 }
 
@@ -175,14 +203,23 @@ static void run_sweep(const sweep *s, const nn_jacobian *j, int max_obs, int *st
   }
 }
 
+/* How many observations are a chunk: fewer where there are many weights. */
+static size_t sweep_rows(const nn_jacobian *j) {
+  const size_t few = JACOBIAN_NUMBERS / j->n_active + 1,
+               columns = few < JACOBIAN_COLUMNS ? few : JACOBIAN_COLUMNS;
+  return columns / (size_t)j->n_seeds + 1;
+}
+
 static size_t jacobian(void *model, nn_jacobian *j, void *memory, int *status) {
   nn_model *m = (nn_model *)model;
   nn_tape *t = &m->tape;
   nn_arena a = arena_at(memory);
-  const size_t active = j->n_active, most = JACOBIAN_COLUMNS / (size_t)j->n_seeds + 1,
-               columns = most * (size_t)j->n_seeds;
+  const size_t active = j->n_active, most = sweep_rows(j), columns = most * (size_t)j->n_seeds;
   const int is_gram = j->want == NN_WANT_GRAM;
   sweep s = {.model = m, .job = j};
+  if (j->want == NN_WANT_SIDES) s.layer = layer_of(m, j->active[0]);
+  if (s.layer)
+    j->columns = (size_t)input_of(t, s.layer, 0)->rows + (size_t)s.layer->rows * (size_t)j->n_seeds;
   real *theta = arena_reals(&a, m->n_par);
   t->host = &j->host, t->mode = NN_MODE_MEAN;
   t->linalg.wish = j->host.compute;

@@ -760,13 +760,13 @@ test_that("the default is linearised where an argument does not say another way,
   linearised <- list(list(mpg ~ wt), list(carb ~ wt, family = "poisson"), list(carb ~ wt, family = "negative_binomial"),
                      list(mpg ~ wt, sigma = "hetero"), list(mpg ~ wt, sigma = 2), list(mpg ~ wt, standardize = FALSE),
                      list(mpg ~ wt, prior = prior_normal(0, 1)), list(mpg ~ wt, prior = prior_normal("auto")),
-                     list(cbind(mpg, qsec) ~ wt), list(mpg ~ wt, validation = 0.2))
+                     list(cbind(mpg, qsec) ~ wt), list(mpg ~ wt, validation = 0.2), list(mpg ~ wt, hidden = c(60, 60)))
   for (call in linearised) expect_identical(do.call(posterior, c(call, list(data = mtcars))), "laplace")
   others <- list(list(am == 1 ~ wt), list(factor(gear) ~ wt), list(mpg ~ wt, family = "huber"),
                  list(mpg ~ wt, estimator = "local"), list(mpg ~ wt, kl = "mc"), list(mpg ~ wt, rotate = FALSE),
                  list(mpg ~ wt, prior = prior_laplace()), list(mpg ~ wt, optimizer = "adam"),
                  list(mpg ~ wt, batch_size = 8), list(mpg ~ wt, control = nn_control(learn_rate = 0.1)),
-                 list(mpg ~ wt, hidden = c(60, 60)), list(mpg ~ wt, mc_samples = 2))
+                 list(mpg ~ wt, mc_samples = 2))
   for (call in others) expect_identical(do.call(posterior, c(call, list(data = mtcars))), "meanfield")
 })
 

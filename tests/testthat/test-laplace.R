@@ -176,7 +176,7 @@ test_that("a leverage beyond the bound counts as the bound", {
     moments <- list(mean = matrix(0.3, 32), cov = array(variance, c(32, 1, 1)))
     varnn:::cavity_moments(block, y, moments, block$fixed)$cov[1] / exp(2 * block$fixed)
   }
-  expect_equal(of(0.5), 1) # h / (1 - h)
+  expect_equal(of(0.5), 1)
   expect_equal(of(0.7), 7 / 3)
   expect_equal(of(0.95), 7 / 3)
 })
@@ -243,7 +243,7 @@ test_that("what the posterior cannot have is refused in words", {
   expect_error(linearised(mpg ~ wt, mtcars, prior = prior_laplace(0, 1)), "needs a normal prior")
   expect_error(linearised(mpg ~ wt, mtcars, optimizer = "adam"), "seeks the mode by L-BFGS")
   expect_error(linearised(mpg ~ wt, mtcars, estimator = "local"), "nothing to draw")
-  expect_error(linearised(mpg ~ ., mtcars, hidden = c(200, 200)), "covariance of .* GB")
+  expect_error(linearised(mpg ~ ., mtcars, hidden = c(1e5, 1e5)), "needs .* GB, more than there is")
   expect_error(evidence(fit_nn(mpg ~ wt, mtcars, hidden = 0)), "posterior` = \"laplace\"")
   expect_error(evidence(1), "must be a fit")
 })
@@ -325,4 +325,27 @@ test_that("intervals of the default hold their share of the density that log_lik
                       rel.tol = 1e-7)$value
     expect_equal(mean, found[[i, "fit"]], tolerance = 1e-3)
   }
+})
+
+test_that("draws of the network itself are on request", {
+  fit <- linearised(mpg ~ wt + hp, mtcars, hidden = 3, sigma = "learned")
+  set.seed(2)
+  network <- posterior_epred(fit, mtcars, draws = 50, linearised = FALSE)
+  set.seed(2)
+  shifts <- varnn:::weight_shifts(fit, 50)
+  z <- scale(as.matrix(mtcars[c("wt", "hp")]), fit$scaling$center, fit$scaling$scale)
+  of <- function(k) {
+    theta <- fit$theta + shifts[, k]
+    leaf <- function(i) array(theta[leaf_index(fit$layout[i, ])], unlist(fit$layout[i, c("rows", "cols")]))
+    w <- lapply(seq_len(4), leaf)
+    a <- tcrossprod(z, w[[1]]) + rep(w[[2]], each = 32)
+    h <- if (identical(fit$spec$option[2], "tanh")) tanh(a) else pmax(a, 0)
+    fit$blocks[[1]]$center + fit$blocks[[1]]$scale * drop(tcrossprod(h, w[[3]]) + c(w[[4]]))
+  }
+  expect_equal(unname(network), t(unname(vapply(seq_len(50), of, numeric(32)))))
+  of_members <- linearised(mpg ~ wt + hp, mtcars, hidden = 3, members = 2)
+  expect_identical(dim(posterior_predict(of_members, mtcars, draws = 30, linearised = FALSE)), c(30L, 32L))
+  in_network <- mean(log_lik(fit, mtcars, draws = 500, linearised = FALSE))
+  expect_lt(in_network, mean(log_lik(fit, mtcars, draws = 500)))
+  expect_refused(posterior_epred(fit, linearised = NA), "linearised")
 })

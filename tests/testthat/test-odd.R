@@ -234,3 +234,12 @@ test_that("dimensions with names or a class, and numbers near the largest, are r
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 1)
   expect_error(predict(fit, mtcars, interval = quote(x)), "`interval` must be \"none\"")
 })
+
+test_that("values that are not what their class says, or are huge, are refused in words", {
+  expect_refused(prior_laplace(mean = seq_len(1e9)), "`mean` must be 0")
+  expect_refused(nn_control(epochs = seq_len(1e9)), "`epochs`")
+  disguised <- structure(unclass(mtcars), class = "matrix")
+  expect_refused(fit_vae(mpg ~ wt, disguised, hidden = 2), "`data` is of class \"matrix\"")
+  fit <- fit_bayes_nn(as.matrix(mtcars["wt"]), mtcars$mpg, hidden = 2, epochs = 2, posterior = "meanfield")
+  expect_refused(continue(fit, 1, data = list(x = 1, y = "a")), "`x` must be a numeric matrix")
+})

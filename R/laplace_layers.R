@@ -1,0 +1,136 @@
+# The linearised posterior of large networks: the weights of the last layer depend on each other, those of each other
+# layer are independent in a basis of their own.
+#
+# A layer with inputs x and slopes dy in its outputs has the slopes dy x'. With orthogonal V and U the entries of V'W U
+# are independent, of the precisions sum_i (V'dy_i)^2 (U'x_i)^2' + p: of all normal distributions that are independent
+# in this basis that is the one nearest to the posterior of the linearised network, and the ELBO of the linearised
+# network is then log p(y | mu) + log p(mu) + d / 2 log 2 pi - 1/2 sum log precision. Of two bases each layer takes the
+# one with the greater ELBO: that of the weights themselves, which is the mean field, or the eigenvectors of sum x x'
+# and sum dy dy', the Kronecker factors.
+
+most_laplace <- 3000 # weights with a full covariance
+
+# Of the weights that are not held those with a full covariance: all, or those of the last layer, or none.
+full_weights <- function(layout, held) {
+  active <- which(!held)
+  if (length(active) <= most_laplace) return(active)
+  leaves <- layout[layout$role != "noise", ]
+  last <- unlist(lapply(which(leaves$layer == max(leaves$layer)), function(i) leaf_index(leaves[i, ])))
+  last <- as.integer(sort(last[!held[last]]))
+  if (length(last) <= most_laplace) last else integer()
+}
+
+# The rows of the layout whose weights are independent in a basis.
+layered_leaves <- function(layout, held, full) {
+  is_layered <- function(i) {
+    at <- leaf_index(layout[i, ])
+    layout$role[i] != "noise" && any(!held[at]) && !any(at %in% full)
+  }
+  which(vapply(seq_len(nrow(layout)), is_layered, NA))
+}
+
+# Calls visit(x, dy) for chunks of rows: of a leaf of weights the layer's inputs [rows, inputs], of biases a column of
+# ones; and the slopes in its outputs, for each seed a matrix [rows, outputs]. seeds(at): the seeds of these rows.
+over_sides <- function(spec, theta, data, layout, i, seeds, visit, threads = 1) {
+  leaf <- layout[layout$layer == layout$layer[i] & layout$role == "weight" & layout$part == 0, ]
+  n_seeds <- dim(seeds(1L))[3]
+  over_rows(data, leaf$cols + n_seeds * leaf$rows, function(part, at) {
+    sides <- engine_jacobian(spec, theta, part, leaf$offset + 1, "sides", seed = seeds(at), threads = threads)
+    x <- if (layout$role[i] == "weight") sides[, seq_len(leaf$cols), drop = FALSE] else matrix(1, length(at), 1)
+    visit(x, lapply(seq_len(n_seeds), function(s) {
+      sides[, leaf$cols + (s - 1) * leaf$rows + seq_len(leaf$rows), drop = FALSE]
+    }), at)
+  })
+}
+
+# The posterior of each leaf that is in no full covariance.
+layer_posteriors <- function(state, data, seeds, full, threads = 1) {
+  lapply(layered_leaves(state$layout$leaves, state$held, full), function(i) {
+    layer_posterior(state, i, function(visit) {
+      over_sides(laplace_spec(state), state$theta, data, state$layout$leaves, i, seeds, visit, threads)
+    })
+  })
+}
+
+# That of the i'th leaf: list(row = i, out (V), `in` (U), NULL where the basis is that of the weights, sd [outputs,
+# inputs], 0 where a weight is held). visit_sides() is over_sides() of its layer.
+layer_posterior <- function(state, i, visit_sides) {
+  at <- leaf_index(state$layout$leaves[i, ])
+  shape <- c(state$layout$leaves$rows[i], state$layout$leaves$cols[i])
+  prior <- array(state$alpha[state$groups$of[at]], shape)
+  held <- array(state$held[at], shape)
+  in_bases <- function(out, `in`) {
+    precision <- prior
+    visit_sides(function(x, dy, at) {
+      squares <- in_basis(x, `in`)^2
+      for (d in dy) precision <<- precision + crossprod(in_basis(d, out)^2, squares)
+    })
+    list(row = i, out = out, `in` = `in`, sd = ifelse(held, 0, 1 / sqrt(precision)))
+  }
+  outer <- inner <- 0
+  visit_sides(function(x, dy, at) {
+    inner <<- inner + crossprod(x)
+    outer <<- outer + Reduce(`+`, lapply(dy, crossprod))
+  })
+  vectors <- function(m) if (nrow(m) > 1) eigen(m, symmetric = TRUE)$vectors
+  # precisions a priori that differ by output forbid to mix the outputs
+  is_one <- all(prior == prior[1]) && !any(held)
+  own <- in_bases(NULL, NULL)
+  kronecker <- in_bases(if (is_one) vectors(outer), vectors(inner))
+  log_det <- function(leaf) sum(log(leaf$sd[leaf$sd > 0]))
+  if (log_det(kronecker) > log_det(own)) kronecker else own
+}
+
+in_basis <- function(x, basis) if (is.null(basis)) x else x %*% basis
+
+# A matrix of weights from what it is in a leaf's basis: V a U'.
+from_basis <- function(leaf, a) {
+  if (!is.null(leaf$out)) a <- leaf$out %*% a
+  if (is.null(leaf$`in`)) a else tcrossprod(a, leaf$`in`)
+}
+
+# The variances of a leaf's weights.
+leaf_variances <- function(leaf) {
+  squared <- list(out = if (!is.null(leaf$out)) leaf$out^2, `in` = if (!is.null(leaf$`in`)) leaf$`in`^2)
+  as.vector(from_basis(squared, leaf$sd^2))
+}
+
+# Their covariance.
+leaf_covariance <- function(leaf) {
+  basis <- function(b, n) if (is.null(b)) diag(n) else b
+  root <- kronecker(basis(leaf$`in`, ncol(leaf$sd)), basis(leaf$out, nrow(leaf$sd)))
+  tcrossprod(root * rep(as.vector(leaf$sd), each = nrow(root)))
+}
+
+# Draws of a leaf's weights less their mean from standard normal numbers [weights, draws].
+leaf_draws <- function(leaf, normals) {
+  if (is.null(leaf$out) && is.null(leaf$`in`)) return(as.vector(leaf$sd) * normals)
+  shape <- dim(leaf$sd)
+  apply(normals, 2, function(z) from_basis(leaf, leaf$sd * array(z, shape)))
+}
+
+# What these leaves add to the covariances [rows, seeds, seeds] of combinations of eta.
+add_leaf_covariances <- function(cov, fit, data, seeds) {
+  for (leaf in fit$laplace$layers) {
+    over_sides(fit$spec, fit$theta, data, fit$layout, leaf$row, function(at) seeds, function(x, dy, at) {
+      spread <- tcrossprod(in_basis(x, leaf$`in`)^2, leaf$sd^2)
+      dy <- lapply(dy, in_basis, leaf$out)
+      for (a in seq_along(dy)) for (b in seq_len(a)) {
+        cov[at, a, b] <<- cov[at, a, b] + rowSums(spread * dy[[a]] * dy[[b]])
+        cov[at, b, a] <<- cov[at, a, b]
+      }
+    }, fit$control$threads)
+  }
+  cov
+}
+
+# What the weights are, in words.
+layers_words <- function(fit) {
+  leaves <- fit$laplace$layers
+  if (!length(leaves)) return("all weights dependent")
+  has_basis <- vapply(leaves, function(l) !is.null(l$out) || !is.null(l$`in`), NA)
+  names <- fit$layout$name[vapply(leaves, function(l) l$row, 0)]
+  paste(c(if (length(fit$laplace$active)) "weights of the last layer dependent",
+          if (any(has_basis)) paste(paste(names[has_basis], collapse = ", "), "independent in the Kronecker basis"),
+          if (any(!has_basis)) paste(paste(names[!has_basis], collapse = ", "), "independent")), collapse = "; ")
+}
