@@ -90,10 +90,8 @@ softmax_draws <- function(eta) {
 # Draws for a point prediction, where nothing else is asked for.
 default_draws <- 1000
 
-posterior_eta <- function(fit, data, draws = default_draws) {
-  if (is_mixture(fit))
-    return(mean_eta(fit$blocks, lapply(member_fits(fit)[fit$member_weights > 0], posterior_eta, data, draws),
-                    fit$member_weights[fit$member_weights > 0]))
+posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit, draws)) {
+  if (is_mixture(fit)) return(mixture_eta(fit, data, draws))
   if (is_point(fit$spec)) return(fit_run(fit, data, "eta"))
   if (is_laplace(fit$spec) && !predicts_by_draws(fit)) return(linearised_eta(fit, data))
   if (!predicts_by_draws(fit)) {
@@ -102,9 +100,26 @@ posterior_eta <- function(fit, data, draws = default_draws) {
   }
   columns <- block_slices(fit$blocks, eta_rows)
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
-  over_chunks(fit, data, draws, "eta", function(eta, at) {
+  over_chunks(fit, data, draws, "eta", key = key, visit = function(eta, at) {
     for (i in seq_along(columns))
       out[at, columns[[i]]] <<- link_of_mean[[fit$blocks[[i]]$family]](eta[, columns[[i]], , drop = FALSE])
   })
+  out
+}
+
+# The eta of all members take more memory than their mean: they are made in chunks of rows, all with the same draws.
+mixture_eta <- function(fit, data, draws) {
+  out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
+  if (data$n == 0) return(out)
+  use <- fit$member_weights > 0
+  members <- member_fits(fit)[use]
+  keys <- lapply(members, function(m) if (predicts_by_draws(m)) draws_key(m, draws))
+  size <- max(1, floor(draws_at_once / (length(members) * ncol(out))))
+  for (first in seq(1, data$n, by = size)) {
+    at <- first:min(data$n, first + size - 1)
+    part <- part_of_rows(data, at)
+    out[at, ] <- mean_eta(fit$blocks, Map(function(m, key) posterior_eta(m, part, draws, key), members, keys),
+                          fit$member_weights[use])
+  }
   out
 }

@@ -111,6 +111,28 @@ test_that("two equal members answer as one, and the order of members has no infl
   expect_equal(predict(turned, mtcars, interval = "prediction"), predict(fit, mtcars, interval = "prediction"))
 })
 
+test_that("means of a mixture are the same in chunks of any size, and those of its members", {
+  set.seed(2)
+  classes <- fit_bayes_nn(Species ~ ., iris, hidden = 3, epochs = 30, members = 2, posterior = "laplace")
+  expect_true(predicts_by_draws(members(classes)[[1]]))
+  fits <- list(quick_mixture(), bayes_mixture(), bayes_mixture(posterior = "laplace"),
+               bayes_mixture(posterior = "laplace", sigma = "hetero"), classes)
+  for (fit in fits) {
+    type <- if (identical(fit, classes)) "prob" else "response"
+    new <- if (type == "prob") iris[seq(1, 150, 5), ] else mtcars
+    seeded <- function(of) {
+      set.seed(3)
+      of()
+    }
+    whole <- seeded(function() predict(fit, new, type = type))
+    of_members <- seeded(function() lapply(members(fit), predict, new, type = type))
+    expect_equal(whole, Reduce(`+`, Map(`*`, of_members, fit$member_weights)), tolerance = 1e-12)
+    for (most in c(20, 1)) with_function("draws_at_once", most, {
+      expect_equal(seeded(function() predict(fit, new, type = type)), whole, tolerance = 1e-12)
+    })
+  }
+})
+
 test_that("moments of the weights are those of the mixture of normal distributions", {
   set.seed(4)
   fits <- lapply(c(0.5, 2), function(sd) {
