@@ -82,6 +82,32 @@ test_that("each layer's posterior is the best of independent weights in its basi
   }
 })
 
+test_that("outputs whose precisions a priori differ are not mixed, and what is held has no variance", {
+  fit <- of_layers(mpg ~ wt + hp, hidden = 4, sigma = "hetero", full = "none")
+  state <- varnn:::laplace_state(fit, varnn:::spec_layout(fit$spec))
+  state$alpha <- ifelse(state$groups$is_log, 100, 0.1)
+  last <- which(fit$layout$name == "layer2.weight")
+  set.seed(4)
+  x <- matrix(rnorm(80), 20) %*% matrix(rnorm(16), 4)
+  dy <- matrix(rnorm(40), 20) %*% matrix(c(1, 2, 2, 1), 2)
+  leaf <- varnn:::layer_posterior(state, last, function(visit) visit(x, list(dy), 1:20))
+  slopes <- vapply(1:8, function(e) dy[, (e - 1) %% 2 + 1] * x[, (e - 1) %/% 2 + 1], numeric(20))
+  own <- function(basis, n) if (is.null(basis)) diag(n) else basis
+  basis <- kronecker(own(leaf$`in`, 4), own(leaf$out, 2))
+  prior <- state$alpha[state$groups$of[leaf_index(fit$layout[last, ])]]
+  expect_equal(1 / as.vector(leaf$sd)^2, diag(crossprod(basis, (crossprod(slopes) + diag(prior)) %*% basis)))
+  both <- with_function("full_weights", function(layout, held) integer(), {
+    set.seed(1)
+    fit_bayes_nn(mpg ~ wt + hp, cars, hidden = 4, posterior = "laplace", members = 2)
+  })
+  constant <- Filter(varnn:::has_held_noise, members(both))[[1]]
+  held <- is.infinite(constant$spec$precision)
+  v <- vcov(constant)
+  expect_true(all(v[held, ] == 0))
+  expect_true(all(diag(v)[!held] > 0))
+  expect_true(all(is.finite(predict(both, cars, interval = "prediction"))))
+})
+
 test_that("predictions and draws are those of that covariance", {
   for (fit in layered_fits()) {
     rows <- varnn:::training_data(fit, cars)
