@@ -39,10 +39,10 @@
 #' noise. Rounds of at most 100 steps of L-BFGS, which seek the mode, alternate with MacKay's (1992) updates
 #' \eqn{\alpha = \gamma / |\mu|^2}{alpha = gamma / |mu|^2} and \eqn{\sigma^2 = SSE / (n - \gamma)}{sigma^2 = SSE / (n -
 #' gamma)}, with the effective number of parameters \eqn{\gamma}{gamma} of each group and of all. Precisions stay
-#' between 0.001 and 1e6 in units of the standardised data, so that separated classes have finite weights. Without
-#' hidden layers all weights share one precision, and the updates go on until they settle; a precision found from few
-#' weights is itself unsure, which their intervals do not know: give `prior_normal(0, 2.5)`, or leave `posterior` out.
-#' A noise that depends on x is constant in the first rounds.
+#' between 0.001 (of outputs that are the log of a noise, 0.1) and 1e6 in units of the standardised data, so that
+#' separated classes have finite weights. Without hidden layers all weights share one precision, and the updates go on
+#' until they settle; a precision found from few weights is itself unsure, which their intervals do not know: give
+#' `prior_normal(0, 2.5)`, or leave `posterior` out. A noise that depends on x is constant in the first rounds.
 #'
 #' The slopes of relu units jump. Where a kink lies between two rows, or past the last one, the linearised network is
 #' unsure there, and intervals have steps; those of smooth units (`"gelu"`, `"tanh"`) have none.

@@ -33,6 +33,7 @@ linear_rounds <- 200L
 laplace_steps <- 100L
 first_sigma <- 0.5 # of the noise, where the search begins
 precision_bounds <- c(1e-3, 1e6)
+least_log_precision <- 0.1 # of outputs that are the log of a noise: three of the prior's sd are a factor of 10,000
 sigma_bounds <- c(1e-4, 100) # of the noise, in standard deviations of the response
 
 # Trains one member from a random start. A noise that may depend on x is constant in the first rounds: learned together
@@ -124,8 +125,9 @@ laplace_search <- function(state, sets, control, rounds) {
     before <- state
     state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
     state$curvature <- laplace_curvature(state, sets$train, control$threads)
-    if (!all(is.finite(state$curvature$variance)) && !is.null(before$curvature)) {
+    if (!is_sound(state) && !is.null(before$curvature)) {
       before$history <- state$history
+      before$curvature <- laplace_curvature(before, sets$train, control$threads)
       return(before)
     }
     if (state$is_over || is_last) break
@@ -134,6 +136,12 @@ laplace_search <- function(state, sets, control, rounds) {
     if (max(abs(hyperparameters(state) - found)) < 1e-8) break
   }
   state
+}
+
+# Whether a mode was found: of rows without any error the log of a noise falls for ever.
+is_sound <- function(state) {
+  log_sd <- state$curvature$eta[, log_sd_columns(state$blocks)]
+  all(is.finite(state$curvature$variance)) && all(log_sd > log(1e-20))
 }
 
 hyperparameters <- function(state) c(log(state$alpha), state$spec$fixed, state$center)
@@ -196,6 +204,8 @@ over_rows <- function(data, numbers_per_row, visit) {
   }
 }
 
+least_precision <- function(groups) ifelse(groups$is_log, least_log_precision, precision_bounds[1])
+
 group_sums <- function(state, x) {
   vapply(seq_along(state$groups$names), function(g) sum(x[state$groups$of == g]), 0)
 }
@@ -247,7 +257,7 @@ laplace_update <- function(state, data) {
     off <- group_sums(state, ifelse(state$held, 0, (state$theta[seq_along(state$held)] - state$center)^2))
     use <- state$curvature$effective > 0 | off > 0
     alpha <- state$curvature$effective / pmax(off, 1e-10)
-    state$alpha[use] <- pmin(pmax(alpha, precision_bounds[1]), precision_bounds[2])[use]
+    state$alpha[use] <- pmin(pmax(alpha, least_precision(state$groups)), precision_bounds[2])[use]
   }
   for (i in which(vapply(state$blocks, finds_noise, NA)))
     if (!has_log_sd(state$blocks[[i]]) || !isTRUE(state$noise_is_free))

@@ -70,6 +70,8 @@ eta_nodes <- function(block, mean, cov) {
   list(eta = array(mean[, 1] + sqrt(cov[, 1, 1]) %o% nodes$at, c(n, 1, link_nodes)), weight = nodes$weight)
 }
 
+most_log_sd <- 100 # in size, of a noise's log: beyond, its square is no number
+
 # Of a mean and the log of a noise: nodes of the log, and the mean given it.
 scale_eta_nodes <- function(mean, cov) {
   n <- nrow(mean)
@@ -78,7 +80,7 @@ scale_eta_nodes <- function(mean, cov) {
   slope <- ifelse(sd > 0, cov[, 1, 2] / pmax(sd, 1e-300), 0)
   eta <- array(0, c(n, 2, scale_nodes))
   eta[, 1, ] <- mean[, 1] + slope %o% nodes$at
-  eta[, 2, ] <- mean[, 2] + sd %o% nodes$at
+  eta[, 2, ] <- pmin(pmax(mean[, 2] + sd %o% nodes$at, -most_log_sd), most_log_sd)
   list(eta = eta, weight = nodes$weight, variance = matrix(pmax(cov[, 1, 1] - slope^2, 0), n, scale_nodes))
 }
 

@@ -285,9 +285,9 @@ posterior_phrase <- function(fit) {
 wide_words <- function(fit) {
   if (!is_laplace(fit$spec) || !finds_precisions(fit$arguments$prior)) return(NULL)
   groups <- weight_groups(fit$layout, fit$blocks)
-  wide <- unique(groups$of[fit$spec$precision <= precision_bounds[1]])
+  wide <- unique(groups$of[fit$spec$precision <= least_precision(groups)[groups$of]])
   if (length(wide)) sprintf("; of %s at its bound, %s", paste(groups$names[wide], collapse = ", "),
-                            format(1 / sqrt(precision_bounds[1]), digits = 3))
+                            paste(unique(format(1 / sqrt(least_precision(groups)[wide]), digits = 3)), collapse = ", "))
 }
 
 evidence_line <- function(fit, digits) {

@@ -349,3 +349,12 @@ test_that("draws of the network itself are on request", {
   expect_lt(in_network, mean(log_lik(fit, mtcars, draws = 500)))
   expect_refused(posterior_epred(fit, linearised = NA), "linearised")
 })
+
+test_that("a noise that depends on x does not vanish where there is no error, as of one row", {
+  for (n in 1:2) for (seed in 1:8) {
+    set.seed(seed)
+    fit <- fit_bayes_nn(mpg ~ wt, mtcars[seq_len(n), ], sigma = "hetero", posterior = "laplace", members = 1)
+    expect_true(all(is.finite(predict(fit, mtcars, interval = "prediction"))))
+    expect_true(is.finite(evidence(fit)))
+  }
+})
