@@ -194,6 +194,11 @@ engine_product <- function(a, b, start = NULL, a_transposed = FALSE, b_transpose
 # An elementary function of the engine at x. For tests.
 engine_math <- function(x, name, ...) .Call(C_math, x, list(`function` = name, compute = engine_compute(...)))
 
+# A program at the rows of a matrix: list(value, slope), where `slope` has a column for each argument.
+engine_call <- function(program, at, ...) {
+  .Call(C_call, program, as_double(at), list(compute = engine_compute(...)))
+}
+
 # Standard normal quantiles of p in (0, 1). For tests.
 engine_quantiles <- function(p) .Call(C_quantiles, p)
 

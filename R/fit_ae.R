@@ -142,12 +142,12 @@ check_coder_hidden <- function(hidden) {
   lapply(hidden[c("encoder", "decoder")], check_hidden)
 }
 
-# Of the encoder as given, of the decoder in reverse, or the one name for all.
+# Of the encoder as given, of the decoder in reverse, or the one for all.
 check_coder_activation <- function(activation, hidden) {
   n <- length(hidden$encoder)
   activation <- check_activation(activation, n)
   if (length(activation) > 1 && length(hidden$decoder) != n)
-    stop_user("`activation` must be one name where the decoder does not mirror the encoder.")
+    stop_user("`activation` must be one where the decoder does not mirror the encoder.")
   list(encoder = rep_len(activation, n), decoder = rev(rep_len(activation, length(hidden$decoder))))
 }
 
@@ -181,7 +181,7 @@ coder_layers <- function(model, blocks, posterior = "point", n_given = 0) {
 # Layers with the weights of these, the last being the output.
 tied_layers <- function(dense, activation) {
   unlist(lapply(seq_along(dense), function(i) {
-    c(list(layer("tied", dense[i])), if (i < length(dense)) list(layer("activate", option = activation[i])))
+    c(list(layer("tied", dense[i])), if (i < length(dense)) list(activation_layer(activation[[i]])))
   }), recursive = FALSE)
 }
 

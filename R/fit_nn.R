@@ -208,12 +208,16 @@ check_hidden <- function(hidden) {
 is_size <- function(x) !is.na(x) & x >= 1 & x <= 1e8 & x == round(x)
 
 check_activation <- function(activation, n_layers) {
-  names <- if (is.character(activation)) plain(activation)
-  if (is.null(names) || !length(names) %in% c(1, n_layers))
+  each <- if (is.character(activation)) as.list(plain(activation))
+  else if (is_program_source(activation)) list(activation)
+  else if (is.list(activation) && !is.object(activation)) unname(activation)
+  if (is.null(each) || !length(each) %in% c(1, n_layers))
     stop_user("`activation` must be one name from activations(), or one for each hidden layer, not %s.",
               shown(activation))
-  for (name in names) check_choice(name, activations(), "activation")
-  names
+  each <- lapply(each, function(one) {
+    if (is_program_source(one)) activation_program(one) else check_choice(one, activations(), "activation")
+  })
+  if (all(vapply(each, is.character, NA))) unlist(each) else each
 }
 
 check_dropout <- function(dropout, n_layers) {

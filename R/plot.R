@@ -304,12 +304,12 @@ count_of <- function(n, what) sprintf("%s %s%s", thousands(n), what, if (n == 1)
 
 # The units of a layer (0: the input) and what follows it before the next layer of units, a line each.
 layer_caption <- function(spec, layer, following, units) {
-  name <- function(kind, option, setting, size) {
-    switch(kind, activate = option, given = paste(size, "given"), dropout = , noise = , mask = , sparse = ,
+  name <- function(layer, kind, setting, size) {
+    switch(kind, activate = , program = activation_words(spec, layer), given = paste(size, "given"), dropout = , noise = , mask = , sparse = ,
            contract = paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
   }
   between <- seq_len(following - layer - 1) + layer
-  lines <- Map(name, spec$layer[between], spec$option[between], spec$setting[between], spec$size[between])
+  lines <- Map(name, between, spec$layer[between], spec$setting[between], spec$size[between])
   kind <- if (layer) spec$layer[layer] else "input"
   if (kind == "latent" && spec$option[layer] != "point") kind <- "latent means"
   c(count_of(units, if (layer) "unit" else "input"), if (kind %in% c("latent", "latent means", "tied")) kind,

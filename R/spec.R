@@ -4,18 +4,41 @@ layer <- function(kind, size = 1L, option = "", setting = 0) {
   list(layer = kind, size = as.integer(size), option = option, setting = as.double(setting))
 }
 
+# A layer for an activation, the name of one or a program.
+activation_layer <- function(activation) {
+  if (is_program(activation)) c(layer("program"), list(program = activation))
+  else layer("activate", option = activation)
+}
+
 # `posterior`, of the weights, is a row of the engine's table; `prior` is what prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, posterior = "point", prior_sd = 1,
                      prior = list(kind = if (posterior == "point") "flat" else "normal", sd = prior_sd), rank = 1,
                      estimator = "weight", kl = "exact", latent_kl = "exact") {
   column <- function(of, name, type) vapply(of, function(l) l[[name]], type)
+  programs <- unique(unlist(lapply(layers, function(l) list(l$program)[!is.null(l$program)]), recursive = FALSE))
+  layers <- lapply(layers, function(l) {
+    if (!is.null(l$program)) l$size <- match(list(l$program), programs)
+    l
+  })
   c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
          rank = as.integer(rank), estimator = estimator), prior_fields(prior),
     list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty),
          layer = column(layers, "layer", ""), size = column(layers, "size", 0L), option = column(layers, "option", ""),
          setting = column(layers, "setting", 0), family = column(blocks, "family", ""),
          n_responses = as.integer(column(blocks, "n_responses", 0)), noise = column(blocks, "noise", ""),
-         fixed = as.double(column(blocks, "fixed", 0))))
+         fixed = as.double(column(blocks, "fixed", 0))),
+    if (length(programs)) list(programs = programs))
+}
+
+# Layers of activations; what each is, a name or a program; and its words.
+is_activation <- function(spec) spec$layer %in% c("activate", "program")
+
+spec_activations <- function(spec, at = which(is_activation(spec))) {
+  lapply(at, function(i) if (spec$layer[i] == "program") spec$programs[[spec$size[i]]] else spec$option[i])
+}
+
+activation_words <- function(spec, at) {
+  vapply(spec_activations(spec, at), function(a) if (is_program(a)) shortened(a$text) else a, "")
 }
 
 # A prior as the specification has it.
@@ -31,7 +54,7 @@ hidden_layers <- function(hidden, activation, dropout = 0, layer_norm = FALSE) {
   dropout <- rep_len(dropout, length(hidden))
   unlist(lapply(seq_along(hidden), function(i) {
     c(list(layer("dense", hidden[i], "bias")), if (layer_norm) list(layer("layer_norm")),
-      list(layer("activate", option = activation[i])), if (dropout[i] > 0) list(layer("dropout", setting = dropout[i])))
+      list(activation_layer(activation[[i]])), if (dropout[i] > 0) list(layer("dropout", setting = dropout[i])))
   }), recursive = FALSE)
 }
 

@@ -49,7 +49,8 @@ linear_start <- function(theta, spec, layout, data) {
   linear <- if (is_plain(spec, last, nrow(bias))) linear_fit(theta, spec, layout, data)
   if (is.null(linear)) return(theta)
   direction <- svd(linear$weight)
-  odd <- odd_part(spec$option[spec$layer == "activate"])
+  odd <- odd_part(spec_activations(spec))
+  if (any(abs(odd$slope) < 0.01)) return(theta) # even functions carry nothing
   n <- min(weight$rows[-last] %/% ifelse(odd$is_odd, 1, 2), sum(direction$d > 1e-6 * max(1, direction$d)))
   if (n == 0) return(theta)
   root <- sqrt(direction$d[seq_len(n)])
@@ -68,21 +69,22 @@ linear_start <- function(theta, spec, layout, data) {
 
 is_plain <- function(spec, n_weights, n_biases) {
   every(is_point(spec), n_weights > 1, n_biases == n_weights,
-        identical(spec$layer, c(rep(c("dense", "activate"), n_weights - 1), "dense")))
+        identical(ifelse(is_activation(spec), "activate", spec$layer),
+                  c(rep(c("dense", "activate"), n_weights - 1), "dense")))
 }
 
 # slope = (phi(a) - phi(-a)) / a of each activation; how large a may be: where the slope is not constant, small; and
 # whether phi is odd.
 odd_part <- function(activation) {
-  slope_at <- function(a) vapply(activation, function(name) -diff(activated(name, a)) / a, 0)
+  slope_at <- function(a) vapply(activation, function(one) -diff(activated(one, a)) / a, 0)
   size <- if (isTRUE(all.equal(slope_at(0.25), slope_at(4)))) 1 else 0.25
   list(size = size, slope = slope_at(size),
-       is_odd = vapply(activation, function(name) abs(sum(activated(name, size))) < 1e-12, NA))
+       is_odd = vapply(activation, function(one) abs(sum(activated(one, size))) < 1e-12, NA))
 }
 
 # phi(a) and phi(-a)
 activated <- function(activation, a) {
-  spec <- new_spec(1, c(hidden_layers(1, activation), list(layer("dense", 1, "bias"))),
+  spec <- new_spec(1, c(list(layer("dense", 1, "bias"), activation_layer(activation)), list(layer("dense", 1, "bias"))),
                    list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
   x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
   engine_run(spec, c(1, 0, 1, 0), x)[, 1]

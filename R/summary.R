@@ -72,8 +72,8 @@ network_line <- function(fit) {
 # The activation of each hidden layer; "latent" for the bottleneck.
 what_follows <- function(spec, hidden) {
   vapply(hidden, function(i) {
-    after <- which(spec$layer == "activate" & seq_along(spec$layer) > i)[1]
-    if (spec$layer[i] == "latent") "latent" else spec$option[after]
+    after <- which(is_activation(spec) & seq_along(spec$layer) > i)[1]
+    if (spec$layer[i] == "latent") "latent" else activation_words(spec, after)
   }, "")
 }
 

@@ -40,6 +40,7 @@ is_class <- function(fit) {
 goes_with_class <- function(fit) {
   rule <- class_rules[[utils::tail(oldClass(fit), 2)[1]]]
   every(identical(names(attributes(fit$spec)), "names"), all(vapply(fit$spec, is_bare, NA)),
+        all(vapply(fit$spec$programs, is_sound_program, NA)),
         identical(is_bayesian(fit$spec), rule$is_bayesian),
         identical(fit$spec$option[fit$spec$layer == "latent"], rule$codes), is_one_of(fit$design$kind, rule$design))
 }

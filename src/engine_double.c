@@ -10,13 +10,14 @@ static const struct {
 
 // clang-format off
 #define TABLES(ROW) \
-  ROW(function, nn_functions) ROW(activation, nn_activations) ROW(family, nn_families) ROW(layer, nn_layers) \
+  ROW(function, nn_functions) ROW(activation, nn_activations) ROW(primitive, nn_primitives) ROW(family, nn_families) ROW(layer, nn_layers) \
   ROW(posterior, nn_posteriors) ROW(prior, nn_priors) ROW(estimator, nn_estimators) ROW(optimizer, nn_optimizers) \
   ROW(schedule, nn_schedules) ROW(role, roles) ROW(term, terms) ROW(noise, noises)
 
 /* What R must know of a row: the property, the table, its value. */
 #define PROPERTIES(ROW) \
   ROW(activation_moments, activation, nn_activations[row].moments != NULL) /* those at a random input are known */ \
+  ROW(primitive_arity, primitive, nn_primitives[row].arity) /* numbers that it reads */ \
   ROW(family_eta, family, nn_families[row].eta_per_response) /* rows of eta per response */ \
   ROW(family_y, family, nn_families[row].y_per_response) /* rows of y per response */ \
   ROW(family_free, family, nn_families[row].has_free) /* has a free scalar */ \

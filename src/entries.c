@@ -209,6 +209,26 @@ static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, S
   return status == NN_OK ? out : R_NilValue;
 }
 
+/* A program at the rows of a matrix with a column for each argument: its value and its slopes. */
+static SEXP C_call(SEXP program, SEXP at, SEXP options) {
+  const char *fields[] = {"value", "slope", ""};
+  const nn_engine *engine = engine_of(options);
+  nn_call c = {.program = program_of(program), .n = (size_t)Rf_nrows(at)};
+  const int k = c.program->n_arguments;
+  within(k, "arguments", 0, NN_MAX_ARGUMENTS);
+  c.at = numbers_of(at, "at", (double)c.n * k);
+  int status = NN_OK;
+  void *memory = allocate(engine->call(&c, NULL, NULL));
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  c.value = REAL(list_new(out, 0, REALSXP, (R_xlen_t)c.n));
+  SET_VECTOR_ELT(out, 1, Rf_allocMatrix(REALSXP, (int)c.n, k));
+  c.slope = REAL(VECTOR_ELT(out, 1));
+  engine->call(&c, memory, &status);
+  if (status != NN_OK) Rf_error("the model is damaged: a program has an instruction that is none");
+  UNPROTECT(1);
+  return out;
+}
+
 /* The root of the inverse of a symmetric matrix and a diagonal. */
 static SEXP C_root(SEXP a, SEXP precision, SEXP options) {
   const nn_engine *engine = engine_of(options);
@@ -298,7 +318,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
     ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
     ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
-    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      {NULL, NULL, 0}};
+    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),    {NULL, NULL, 0}};
 
 void attribute_visible R_init_varnn(DllInfo *dll) {
   R_registerRoutines(dll, NULL, entries, NULL, NULL);

@@ -41,6 +41,7 @@ typedef struct {
 /* In R_alloc's memory, as all that is read here. */
 const r_model *model_of(SEXP spec, const nn_engine *engine, nn_mode mode);
 char *allocate(size_t bytes);
+const nn_program *program_of(SEXP program);
 /* theta, or an optimizer's state: it has n numbers, all finite. */
 SEXP parameters_of(const r_model *m, SEXP theta, size_t n, const char *name);
 nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y);

@@ -23,18 +23,54 @@ static void check_once(const nn_layer_spec *layer, int n, const char *kind) {
   if (count > 1) Rf_error("the model is damaged: it has more than one layer '%s'", kind);
 }
 
+/* One function: the table's names of its primitives, what each reads (1 is the first; 0: nothing), its numbers. */
+static void read_program(SEXP list, nn_program *p) {
+  const char *field[NN_MAX_ARITY] = {"a", "b", "c"};
+  SEXP op = field_of(list, "op", STRSXP, -1), number;
+  p->n = (int)within((double)Rf_xlength(op), "op", 1, NN_MAX_INSTRUCTIONS);
+  p->n_arguments = (int)Rf_xlength(field_of(list, "arguments", STRSXP, -1));
+  number = field_of(list, "number", REALSXP, p->n);
+  nn_instruction *to = (nn_instruction *)R_alloc(p->n, sizeof *to);
+  for (int i = 0; i < p->n; i++) {
+    to[i].primitive = registry_row("primitive", CHAR(STRING_ELT(op, i)));
+    to[i].number = within(REAL(number)[i], "number", -DBL_MAX, DBL_MAX);
+  }
+  for (int k = 0; k < NN_MAX_ARITY; k++) {
+    const int *from = INTEGER(field_of(list, field[k], INTSXP, p->n));
+    for (int i = 0; i < p->n; i++)
+      to[i].from[k] = (int)within(from[i], field[k], 0, NN_MAX_INSTRUCTIONS) - 1;
+  }
+  p->instruction = to;
+}
+
+static const nn_program *read_programs(SEXP programs, int *n) {
+  *n = programs == R_NilValue ? 0 : (int)within(Rf_length(programs), "programs", 1, MAX_LAYERS);
+  if (!*n) return NULL;
+  nn_program *p = (nn_program *)R_alloc(*n, sizeof *p);
+  typed(programs, "programs", VECSXP, *n);
+  for (int i = 0; i < *n; i++) read_program(VECTOR_ELT(programs, i), &p[i]);
+  return p;
+}
+
+const nn_program *program_of(SEXP program) {
+  nn_program *p = (nn_program *)R_alloc(1, sizeof *p);
+  read_program(program, p);
+  return p;
+}
+
 static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   SEXP kind = field_of(spec, "layer", STRSXP, -1);
   int n = *n_layers = (int)within((double)Rf_xlength(kind), "layer", 1, MAX_LAYERS);
   SEXP size = field_of(spec, "size", INTSXP, n), option = field_of(spec, "option", STRSXP, n);
   SEXP setting = field_of(spec, "setting", REALSXP, n);
   nn_layer_spec *layer = (nn_layer_spec *)R_alloc(n, sizeof *layer);
-  const int tied = registry_row("layer", "tied");
+  const int tied = registry_row("layer", "tied"), program = registry_row("layer", "program");
   for (int i = 0; i < n; i++) {
     const int own = registry_row("layer", CHAR(STRING_ELT(kind, i)));
     layer[i].kind = own;
     layer[i].option = layer_option(nn_layer_option(own), CHAR(STRING_ELT(option, i)));
-    layer[i].size = (int)within(INTEGER(size)[i], "size", 1, MAX_SIZE) - (own == tied);
+    layer[i].size =
+        (int)within(INTEGER(size)[i], "size", 1, MAX_SIZE) - (own == tied || own == program);
     if (own == tied && layer[i].size >= i)
       Rf_error("the model is damaged: layer %d is tied to none before it", i + 1);
     layer[i].setting = within(REAL(setting)[i], "setting", 0, nextafter(nn_layer_below(own), 0));
@@ -91,6 +127,7 @@ static nn_spec read_spec(SEXP spec) {
                .penalty = field_number(spec, "penalty", 0, 1e100),
                .latent_mc = field_int(spec, "latent_mc", 0, 1)};
   if (s.prior.kind == registry_row("prior", "by_weight")) read_by_weight(spec, &s.prior);
+  s.program = read_programs(list_get(spec, "programs"), &s.n_programs);
   s.layer = read_layers(spec, &s.n_layers);
   s.block = read_blocks(spec, &s.n_blocks);
   return s;

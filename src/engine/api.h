@@ -37,9 +37,22 @@ typedef enum { NN_WEIGHT, NN_BIAS, NN_LOG_SIGMA, NN_GAIN, NN_SHIFT, NN_NOISE, NN
 /* Free scalars of a family: none (a fixed number), one for the block, one per response. */
 typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
 
+/* A function that a user wrote: each instruction makes a number of earlier ones, and the last one is the value. */
+enum { NN_MAX_ARITY = 3, NN_MAX_INSTRUCTIONS = 1000, NN_MAX_ARGUMENTS = 8 };
 typedef struct {
-  int kind;   /* row of the layer table */
-  int size;   /* units (dense, latent); tied: the layer whose weights it shares, from 0 */
+  int primitive;          /* row of the primitive table */
+  int from[NN_MAX_ARITY]; /* earlier instructions, from 0; of an argument from[0] is which */
+  double number;          /* of a number */
+} nn_instruction;
+
+typedef struct {
+  int n, n_arguments;
+  const nn_instruction *instruction;
+} nn_program;
+
+typedef struct {
+  int kind; /* row of the layer table */
+  int size; /* units (dense, latent); tied: the layer whose weights it shares; program: which; from 0 */
   int option; /* row of the activation (activate) or posterior (latent) table; dense: has a bias */
   double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
@@ -72,6 +85,8 @@ typedef struct {
   nn_prior prior; /* of the weights */
   double penalty; /* lambda in lambda / 2 * sum(w^2) */
   int latent_mc;  /* the bottleneck's KL by Monte Carlo */
+  int n_programs;
+  const nn_program *program;
   const nn_layer_spec *layer;
   const nn_block_spec *block;
 } nn_spec;
@@ -94,6 +109,14 @@ typedef struct {
   const size_t *row;
   size_t n_source, n; /* rows of the source, rows taken */
 } nn_source;
+
+/* A program at n numbers of each argument, with the slopes of its value in each: [n, arguments]. */
+typedef struct {
+  const nn_program *program;
+  size_t n;
+  const double *at; /* [n, arguments] */
+  double *value, *slope;
+} nn_call;
 
 /* How products are computed: by R's BLAS, which is double only, from m n k = blas_from on, else by the engine's kernel, in
  * at most so many threads. */
@@ -225,6 +248,7 @@ typedef struct nn_engine {
   size_t (*root)(const nn_root *root, const nn_compute *compute, void *memory);
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);
+  size_t (*call)(const nn_call *call, void *memory, int *status);
   void (*draw)(int kind, const nn_place *place, size_t n, double *out);
   void (*moments)(size_t n, const double *x, const double *weight, nn_moments *out);
   size_t (*mixture)(const nn_mixture *mixture, void *memory);

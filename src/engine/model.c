@@ -16,6 +16,7 @@ typedef struct {
 #define LAYERS(ROW) \
   ROW(DENSE, dense, "bias", 1e100, push_dense) \
   ROW(ACTIVATE, activate, "activation", 1e100, push_activate) \
+  ROW(PROGRAM, program, "", 1e100, push_program) \
   ROW(DROPOUT, dropout, "", 1, push_dropout) \
   ROW(LAYER_NORM, layer_norm, "", 1e100, push_layer_norm) \
   ROW(LATENT, latent, "posterior", 1e100, push_latent) \
@@ -40,9 +41,15 @@ static nn_value push_known(nn_model *m, nn_value x, nn_node node) {
   return value_of(tape_push(&m->tape, node), x.rows, x.cols);
 }
 
+/* The initial weights that suit a layer; before a program, of which nothing is known, those of relu. */
+static int init_before(const nn_layer_spec *l) {
+  if (l->kind == LAYER_PROGRAM) return NN_HE;
+  return l->kind == LAYER_ACTIVATE ? (int)nn_activations[l->option].init : NN_GLOROT;
+}
+
 static nn_value push_dense(nn_model *m, int layer, nn_value x) {
-  const nn_layer_spec *l = spec_of(m, layer), *next = layer + 1 < m->spec->n_layers ? l + 1 : l;
-  int init = next->kind == LAYER_ACTIVATE ? (int)nn_activations[next->option].init : NN_GLOROT;
+  const nn_layer_spec *l = spec_of(m, layer);
+  int init = init_before(layer + 1 < m->spec->n_layers ? l + 1 : l);
   nn_leaf weight = {
       .role = NN_WEIGHT, .rows = l->size, .cols = x.rows, .layer = layer, .init = init};
   return push_units(m, weight, l->option, x);
@@ -67,6 +74,19 @@ static nn_value push_activate(nn_model *m, int layer, nn_value x) {
   nn_node node = node_like(x, OP_ACTIVATE, x.mean, -1, 0);
   node.option = spec_of(m, layer)->option;
   return x.variance < 0 ? push_known(m, x, node) : push_activate_moments(m, node.option, x);
+}
+
+/* A function of the user's, whose moments at a random input are not known. */
+static nn_value push_program(nn_model *m, int layer, nn_value x) {
+  const int which = spec_of(m, layer)->size;
+  nn_node node = node_like(x, OP_PROGRAM, x.mean, -1, 0);
+  if (x.variance >= 0 || which >= m->spec->n_programs) {
+    refuse(m, NN_BAD_SPEC);
+    return x;
+  }
+  node.program = &m->spec->program[which];
+  node.work = program_work(node.program);
+  return push_known(m, x, node);
 }
 
 static nn_value push_dropout(nn_model *m, int layer, nn_value x) {

@@ -5,6 +5,7 @@
 #include "draw.c"
 #include "family.c"
 #include "linalg.c"
+#include "program.c"
 #include "shape.c"
 #include "vmath.h"
 
@@ -66,6 +67,26 @@ static void activate_backward(nn_tape *t, nn_node *n) {
   if (dx)
     nn_activations[n->option].backward(size_of(t, n), input_of(t, n, 0)->value, n->value, n->grad,
                                        is_fresh(t, n, 0), dx);
+}
+
+/* y = f(x), element by element, f a program */
+static nn_program_run program_run_of(nn_tape *t, nn_node *n, const nn_argument *x) {
+  return (nn_program_run){n->program, size_of(t, n), x, n->aux};
+}
+
+static void program_op_forward(nn_tape *t, nn_node *n) {
+  const nn_argument x = {.at = input_of(t, n, 0)->value};
+  const nn_program_run r = program_run_of(t, n, &x);
+  program_forward(&r, n->value);
+}
+
+static void program_op_backward(nn_tape *t, nn_node *n) {
+  const nn_argument x = {input_of(t, n, 0)->value, grad_of(t, n, 0), 0, 0};
+  if (!x.slope) return;
+  nn_argument asked = x;
+  asked.is_fresh = is_fresh(t, n, 0);
+  const nn_program_run r = program_run_of(t, n, &asked);
+  program_backward(&r, n->value, n->grad);
 }
 
 /* y = x m, m = 1 / (1 - rate) with probability 1 - rate, else 0; in the mean y = x. Srivastava et al. (2014). As a mask

@@ -4,6 +4,7 @@
 #pragma once
 #include "activation.c"
 #include "family.c"
+#include "program.c"
 #include "tape.c"
 
 static const nn_node *seen(const nn_tape *t, const nn_node *n, int k) {
@@ -43,6 +44,12 @@ static int dense_fits(const nn_tape *t, const nn_node *n) {
 static int like_fits(const nn_tape *t, const nn_node *n) { return is_like(seen(t, n, 0), n); }
 static int two_like_fit(const nn_tape *t, const nn_node *n) {
   return like_fits(t, n) && is_like(seen(t, n, 1), n);
+}
+
+/* One argument, and room for the program's registers. */
+static int program_fits(const nn_tape *t, const nn_node *n) {
+  return like_fits(t, n) && program_is_sound(n->program) && n->program->n_arguments == 1 &&
+         n->work == program_work(n->program);
 }
 
 /* With so many numbers of work space in each row. */

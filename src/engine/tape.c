@@ -24,8 +24,10 @@ typedef struct nn_node {
   int in_place; /* its value and gradient take the place of its first input's, which has no other reader */
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
   double setting;
-  const nn_prior *prior; /* kl */
-  size_t offset;         /* parameter: its place in theta */
+  const nn_prior *prior;     /* kl */
+  const nn_program *program; /* program */
+  size_t work;               /* numbers of work space beside those of columns */
+  size_t offset;             /* parameter: its place in theta */
   real *value, *grad, *aux;
 } nn_node;
 
@@ -75,6 +77,7 @@ typedef struct {
   ROW(PARAMETER, leaf_fits, NULL, NULL) \
   ROW(DENSE, dense_fits, dense_forward, dense_backward) \
   ROW(ACTIVATE, like_fits, activate_forward, activate_backward) \
+  ROW(PROGRAM, program_fits, program_op_forward, program_op_backward) \
   ROW(DROPOUT, like_with_1_fits, dropout_forward, dropout_backward) \
   ROW(NOISE, like_fits, noise_forward, add_backward) \
   ROW(LAYER_NORM, layer_norm_fits, layer_norm_forward, layer_norm_backward) \
@@ -291,7 +294,8 @@ static void place_node(nn_tape *t, nn_node *n, nn_arena *a, int with_grad, real 
               : is_parameter ? (grad ? grad + n->offset : NULL)
                              : arena_reals(a, size);
   }
-  n->aux = n->aux_rows ? arena_reals(a, (size_t)n->aux_rows * columns_of(t, n)) : NULL;
+  size = (size_t)n->aux_rows * columns_of(t, n) + n->work;
+  n->aux = size ? arena_reals(a, size) : NULL;
 }
 
 /* Places all nodes. The tape's host is known. */

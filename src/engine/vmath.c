@@ -14,7 +14,13 @@
   ROW(tanh, vmath_tanh(x)) \
   ROW(sigmoid, vmath_sigmoid(x)) \
   ROW(softplus, vmath_softplus(x)) \
-  ROW(normal_cdf, vmath_normal_cdf(x))
+  ROW(normal_cdf, vmath_normal_cdf(x)) \
+  ROW(log1p, vmath_log1p(x)) \
+  ROW(expm1_any, vmath_expm1_any(x)) \
+  ROW(atan, (real)vmath_atan((double)x)) \
+  ROW(lgamma, (real)vmath_lgamma((double)x)) \
+  ROW(digamma, (real)vmath_digamma((double)x)) \
+  ROW(trigamma, (real)vmath_trigamma((double)x))
 // clang-format on
 
 #define OF(name, value) NN_OVER_ARRAY(name##_of, value)
@@ -24,7 +30,7 @@ FUNCTIONS(OF)
 static const struct {
   const char *name;
   void (*of)(size_t n, const real *x, real *y);
-} nn_functions[] = {FUNCTIONS(NAMED)};
+} nn_functions[] = {FUNCTIONS(NAMED){"sin", vmath_sin}, {"cos", vmath_cos}};
 
 /* The function of this row at the caller's numbers. */
 static size_t math(int row, size_t n, const double *x, double *y, void *memory) {

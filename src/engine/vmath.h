@@ -64,6 +64,13 @@ NN_INLINE real vmath_if_missing(real x, real a, real b) {
   return vmath_choose(infinity.bits - (s.bits & ~((nn_bits)1 << NN_SIGN_BIT)), a, b);
 }
 
+/* a where x is 0, else b */
+NN_INLINE real vmath_if_zero(real x, real a, real b) {
+  nn_pun s = {x};
+  nn_bits magnitude = s.bits << 1;
+  return vmath_choose(~magnitude & (magnitude - 1), a, b);
+}
+
 NN_INLINE real vmath_abs(real x) {
   nn_pun s = {x};
   s.bits &= ~((nn_bits)1 << NN_SIGN_BIT);
@@ -149,13 +156,21 @@ NN_INLINE real vmath_log_normal(real x) {
 NN_INLINE real vmath_log(real x) {
   const real scale = (real)((nn_bits)2 << NN_MANTISSA);
   nn_pun bits = {x}, infinity = {(real)INFINITY};
-  nn_bits magnitude = bits.bits << 1;
   real above = x - NN_LEAST_NORMAL, normal = vmath_if_negative(above, x * scale, x);
   real y = vmath_log_normal(normal) -
            vmath_if_negative(above, (real)((NN_MANTISSA + 1) * 0.69314718055994530942), 0);
   y = vmath_choose(infinity.bits - 1 - bits.bits, x, y); /* infinity, NaN, and all below 0 */
   y = vmath_if_negative(x, (real)NAN, y);
-  return vmath_choose(~magnitude & (magnitude - 1), (real)-INFINITY, y);
+  return vmath_if_zero(x, (real)-INFINITY, y);
+}
+
+/* log(1 + x): of u = 1 + x, and what the sum lost. */
+NN_INLINE real vmath_log1p(real x) {
+  nn_pun u = {1 + x}, infinity = {(real)INFINITY};
+  real y = vmath_log(u.value) + (x - (u.value - 1)) / u.value;
+  y = vmath_if_zero(u.value, (real)-INFINITY, y);
+  return vmath_choose(infinity.bits - 1 - u.bits, vmath_if_negative(u.value, (real)NAN, u.value),
+                      y);
 }
 
 /* P(Z < x) of a standard normal Z. For t = |x|, P(Z < -t) = exp(-t^2 / 2) h((t - 4) / (t + 4)) / (1 + .8 t), h a polynomial:
@@ -217,10 +232,82 @@ NN_INLINE real vmath_expm1(real x) {
   return 2 * half * p + (2 * half - 1);
 }
 
+/* expm1 for any x. */
+NN_INLINE real vmath_expm1_any(real x) {
+  real floored = x < -40 ? (real)-40 : x;
+  real clamped = floored > NN_EXP_MAX ? NN_EXP_MAX : floored, half;
+  real p = vmath_expm1_reduced(clamped, 0, &half);
+  return 2 * (half * p + (half - (real)0.5));
+}
+
 NN_INLINE real vmath_tanh(real x) {
   real a = vmath_abs(x), clamped = a > 20 ? (real)20 : a;
   real m = vmath_expm1(-2 * clamped), y = -m / (2 + m);
   return vmath_if_negative(x, -y, y);
+}
+
+/* a^b = exp(b log|a|), less of its digits right the larger the exponent is; of a negative a with a whole b alone. */
+NN_INLINE real vmath_pow(real a, real b) {
+  const real size = vmath_abs(b), half = size / 2;
+  const real rounded = half > NN_MAGIC / 4 ? half : half + NN_MAGIC - NN_MAGIC;
+  const real odd = vmath_abs(size - 2 * rounded); /* 0 of an even number, 1 of an odd one */
+  real y = vmath_exp(b * vmath_log(vmath_abs(a)));
+  y = vmath_if_negative(a, vmath_if_zero(odd, y, vmath_if_zero(odd - 1, -y, (real)NAN)), y);
+  y = vmath_if_zero(a, vmath_if_negative(b, (real)INFINITY, 0), y);
+  return vmath_if_zero(b, 1, y);
+}
+
+/* Sine and cosine in double in every build: x = n pi / 2 + r, |r| <= pi / 4, by three parts of pi / 2, the first two with
+ * zeros at their end, so that their products with n <= 2^20 are exact. */
+#define NN_QUARTERS 1.6e6
+NN_INLINE double vmath_quarters(double x, uint64_t *n) {
+  union {
+    double value;
+    uint64_t bits;
+  } k = {x * 0.63661977236758134308 + 6755399441055744.0};
+  double m = k.value - 6755399441055744.0;
+  *n = k.bits;
+  return ((x - m * 1.57079632673412561417e+00) - m * 6.07710050630396597660e-11) -
+         m * 2.02226624879595063154e-21;
+}
+
+/* sin(x + shift pi / 2): the Taylor series of sine or cosine at r, by the number of quarters. */
+NN_INLINE double vmath_sine(double x, uint64_t shift) {
+  union {
+    double value;
+    uint64_t bits;
+  } s, c;
+  uint64_t n;
+  const double r = vmath_quarters(x, &n), z = r * r;
+  s.value = -1 / 1307674368000.0 + z * (1 / 355687428096000.0);
+  s.value = 1 / 362880.0 + z * (-1 / 39916800.0 + z * (1 / 6227020800.0 + z * s.value));
+  s.value = r + r * z * (-1 / 6.0 + z * (1 / 120.0 + z * (-1 / 5040.0 + z * s.value)));
+  c.value = -1 / 87178291200.0 + z * (1 / 20922789888000.0 - z * (1 / 6402373705728000.0));
+  c.value = 1 / 40320.0 + z * (-1 / 3628800.0 + z * (1 / 479001600.0 + z * c.value));
+  c.value = 1 - z * (0.5 - z * (1 / 24.0 + z * (-1 / 720.0 + z * c.value)));
+  n += shift;
+  const uint64_t mask = (uint64_t)0 - (n & 1);
+  s.bits = ((c.bits & mask) | (s.bits & ~mask)) ^ ((n >> 1) << 63);
+  return s.value;
+}
+
+/* atan(x): with a = |x|, of a, of (a - 1) / (a + 1) or of -1 / a, whichever is small; by the rational function of Moshier's
+ * Cephes. In double in every build. */
+NN_INLINE double vmath_atan(double x) {
+  const double a = fabs(x);
+  const int is_large = a > 2.41421356237309504880, is_small = a < 0.41421356237309504880;
+  const double t = is_large ? -1 / a : is_small ? a : (a - 1) / (a + 1);
+  const double base = is_large ? 1.57079632679489661923 : is_small ? 0 : 0.78539816339744830962;
+  const double low = is_large   ? 6.123233995736765886130e-17
+                     : is_small ? 0
+                                : 3.061616997868382943065e-17;
+  const double z = t * t;
+  double p = -8.750608600031904122785e-1, q = z + 2.485846490142306297962e1;
+  p = p * z - 1.615753718733365076637e1, q = q * z + 1.650270098316988542046e2;
+  p = p * z - 7.500855792314704667340e1, q = q * z + 4.328810604912902668951e2;
+  p = p * z - 1.228866684490136173410e2, q = q * z + 4.853903996359136964868e2;
+  p = p * z - 6.485021904942025371773e1, q = q * z + 1.945506571482613964425e2;
+  return copysign(base + (t + (t * z * (p / q) + low)), x);
 }
 
 /* Square roots of NN_ROOTS numbers, and of n. C's sqrt() must set errno, which keeps compilers from vectorising it. */
@@ -265,6 +352,42 @@ static double vmath_log_factorial(double y) {
   return y < 2 && (y == 0 || y == 1) ? 0 : vmath_log_rising(y, 1, &unused);
 }
 
+/* log|Gamma(x)|, its slope and the slope of that: arguments are moved to 16 or more, negative ones mirrored. In double in
+ * every build. */
+static double vmath_lgamma(double x) {
+  double product = 1, unused;
+  if (x <= 0)
+    return x == floor(x) ? INFINITY
+                         : log(3.14159265358979323846 / fabs(sin(3.14159265358979323846 * x))) -
+                               vmath_lgamma(1 - x);
+  for (; x < 16; x += 1) product *= x;
+  return isinf(x) ? x
+                  : (x - 0.5) * log(x) - x + NN_LOG_2PI / 2 + stirling(x, &unused) - log(product);
+}
+
+static double vmath_digamma(double x) {
+  double sum = 0, slope;
+  if (x <= 0)
+    return x == floor(x)
+               ? NAN
+               : vmath_digamma(1 - x) - 3.14159265358979323846 / tan(3.14159265358979323846 * x);
+  for (; x < 16; x += 1) sum += 1 / x;
+  stirling(x, &slope);
+  return log(x) + slope - sum;
+}
+
+static double vmath_trigamma(double x) {
+  double sum = 0;
+  if (x <= 0) {
+    const double s = sin(3.14159265358979323846 * x) / 3.14159265358979323846;
+    return x == floor(x) ? INFINITY : 1 / (s * s) - vmath_trigamma(1 - x);
+  }
+  for (; x < 16; x += 1) sum += 1 / (x * x);
+  const double i = 1 / x, q = i * i;
+  return sum + i + q / 2 +
+         i * q * (1.0 / 6 - q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * 5 / 66))));
+}
+
 /* A variance from which a root is taken. */
 static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
 
@@ -277,3 +400,14 @@ static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1
       ys[i] = value;                                                                               \
     }                                                                                              \
   }
+
+/* sin() and cos() of n numbers; libm's where they are so large that their quarters need more digits. */
+#define NN_SINES(name, shift, libm)                                                                \
+  static void name(size_t n, const real *xs, real *ys) {                                           \
+    NN_SIMD                                                                                        \
+    for (size_t i = 0; i < n; i++) ys[i] = (real)vmath_sine((double)xs[i], shift);                 \
+    for (size_t i = 0; i < n; i++)                                                                 \
+      if (!(vmath_abs(xs[i]) < (real)NN_QUARTERS)) ys[i] = (real)libm((double)xs[i]);              \
+  }
+NN_SINES(vmath_sin, 0, sin)
+NN_SINES(vmath_cos, 1, cos)

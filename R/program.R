@@ -1,0 +1,276 @@
+# Programs: functions that users write, read into instructions that the engine runs and differentiates. A program is
+# plain data: `arguments`, their names; of each instruction `op`, a name of the engine's primitives, `a`, `b` and `c`, the
+# numbers of the earlier instructions that it reads (0: none; of an argument, `a` is which) and `number`; `text`, as the
+# user wrote it. The value is that of the last instruction.
+
+most_instructions <- 1000L
+most_levels <- 100L
+
+# A one-sided formula in these arguments, or a function of as many. Other variables are numbers that are found in
+# `numbers`; `name` is the argument of the user's that this is.
+as_program <- function(expression, arguments, name, numbers = environment(expression)) {
+  if (is_long(if (is.function(expression)) body(expression) else expression))
+    too_long(function(...) stop_user("`%s` is too long: %s", name, said(...)))
+  source <- program_source(expression, arguments)
+  fail <- function(...) stop_user("`%s` = %s: %s", name, shortened(source$text), said(...))
+  if (is.null(source$body)) fail("it must be a function of %s alone.", words_of(arguments))
+  s <- list2env(list(fail = fail, level = 0L, numbers = if (is.environment(numbers)) numbers else baseenv(), source = expression,
+                     locals = list(), key = character(), op = character(), from = list(), number = double()))
+  for (i in seq_along(arguments)) s$locals[[source$names[i]]] <- instruct(s, "argument", i)
+  last <- read_expression(source$body, s)
+  program_of(s, last, arguments, source$text)
+}
+
+is_program_source <- function(x) is.function(x) || inherits(x, "formula") && is.call(x)
+is_program <- function(x) is.list(x) && !is.null(x$op)
+
+# What is read: the expression (NULL: there is none that can be), the names of its arguments, and its text.
+program_source <- function(expression, arguments) {
+  text <- source_text(expression)
+  if (!is.function(expression))
+    return(list(body = if (length(expression) == 2) expression[[2]], names = arguments, text = text))
+  known <- Filter(function(f) identical(r_function(f), expression), primitives(length(arguments)))
+  if (length(known)) {
+    body <- as.call(lapply(c(known[1], arguments), as.name))
+    return(list(body = body, names = arguments, text = known[1]))
+  }
+  formals <- formals(expression)
+  fits <- every(length(formals) == length(arguments), !"..." %in% names(formals),
+                all(vapply(formals, identical, NA, quote(expr = ))))
+  list(body = if (fits) body(expression), names = names(formals), text = text)
+}
+
+# As the user wrote it, its lines in one.
+source_text <- function(expression) {
+  if (inherits(expression, "formula")) expression <- `attributes<-`(expression, NULL)
+  lines <- trimws(deparse(expression, width.cutoff = 500L, control = c("keepNA", "keepInteger")))
+  lines <- sub("^~(?=\\S)", "~ ", sub("^function \\(", "function(", lines), perl = TRUE)
+  text <- paste0(lines, ifelse(grepl("[{(,]$|[-+*/^]$", lines), " ", "; "), collapse = "")
+  gsub("; }", " }", sub("; $", "", gsub("(function\\([^)]*\\)); ", "\\1 ", text)), fixed = TRUE)
+}
+
+is_long <- function(e) {
+  isTRUE(tryCatch(length(all.names(e)) > most_instructions, error = function(e) TRUE)) # R's own limits
+}
+
+shortened <- function(text, most = 60) if (nchar(text) > most) paste0(substr(text, 1, most - 3), "...") else text
+
+too_long <- function(fail) {
+  fail("it has more than %s steps.", thousands(most_instructions))
+}
+
+words_of <- function(names) paste0("`", names, "`", collapse = ", ")
+
+# ---- instructions
+
+# The number of an instruction, that of an earlier one if there is one like it.
+instruct <- function(s, op, from = integer(), number = 0) {
+  key <- paste(c(op, from, sprintf("%a", number)), collapse = " ")
+  at <- match(key, s$key)
+  if (!is.na(at)) return(at)
+  at <- length(s$op) + 1L
+  s$key[at] <- key
+  s$op[at] <- op
+  s$from[[at]] <- c(as.integer(from), integer(3))[1:3]
+  s$number[at] <- number
+  at
+}
+
+# The same; of numbers alone it is a number.
+operate <- function(s, op, from) {
+  force(from) # which may add instructions
+  if (!all(s$op[from] == "number")) return(instruct(s, op, from))
+  value <- suppressWarnings(as.double(do.call(r_function(op), as.list(s$number[from]))))
+  number_instruction(s, value, sprintf("a result of `%s` in it", op))
+}
+
+number_instruction <- function(s, value, what) {
+  if (!is.finite(value)) s$fail("%s is %s.", what, format(value))
+  instruct(s, "number", number = as.double(value))
+}
+
+# The program of what instruction `last` needs.
+program_of <- function(s, last, arguments, text) {
+  from <- do.call(rbind, s$from)
+  is_argument <- s$op == "argument"
+  needed <- seq_along(s$op) == last
+  for (i in rev(seq_len(last))) if (needed[i] && !is_argument[i]) needed[from[i, ]] <- TRUE
+  if (sum(needed) > most_instructions) too_long(s$fail)
+  place <- c(0L, cumsum(needed))
+  from[!is_argument, ] <- place[from[!is_argument, ] + 1L]
+  from <- from[needed, , drop = FALSE]
+  list(arguments = arguments, op = s$op[needed], a = from[, 1], b = from[, 2], c = from[, 3],
+       number = s$number[needed], text = text)
+}
+
+# ---- expressions
+
+# The names of the functions that a program may use, or of those that read so many numbers.
+primitives <- function(arity = 1:3) {
+  r <- registry()
+  r$primitive[r$primitive_arity %in% arity]
+}
+
+arity_of <- function(op) row_property("primitive", op, "arity")
+
+# log(1 + exp(x)), which is finite wherever x is.
+log1pexp <- function(x) ifelse(x > 0, x + log1p(exp(-x)), log1p(exp(x)))
+
+# R's function of this name, NULL where it has none.
+r_function <- function(name) {
+  if (name == "log1pexp") log1pexp else get0(name, asNamespace("stats"), mode = "function")
+}
+
+# The instruction that makes the value of an expression.
+read_expression <- function(e, s) {
+  if (is.numeric(e) && length(e) == 1 && !is.object(e)) return(number_instruction(s, e, "a number in it"))
+  if (is.name(e)) return(read_variable(as.character(e), s))
+  if (!is.call(e)) s$fail("%s is no number.", shown(e))
+  s$level <- s$level + 1L
+  on.exit(s$level <- s$level - 1L)
+  if (s$level > most_levels)
+    s$fail("its calls are nested in more than %d levels; assign parts of it to names.", most_levels)
+  name <- function_name(e, s)
+  for (form in program_forms[[name]]) {
+    at <- form(e, s)
+    if (!is.null(at)) return(at)
+  }
+  check_function(name, s)
+  from <- read_arguments(e, name, s)
+  operate(s, name, from)
+}
+
+# The name of what is called; pkg::name is name.
+function_name <- function(e, s) {
+  head <- e[[1]]
+  if (is.call(head) && length(head) == 3 && as.character(head[[1]])[1] == "::") head <- head[[3]]
+  if (!is.name(head)) s$fail("it calls %s, which is no function's name.", shown(head))
+  as.character(head)
+}
+
+# Whether a program may call this function, and it is R's own.
+check_function <- function(name, s) {
+  own <- get0(name, s$numbers, mode = "function")
+  if (!name %in% primitives()) {
+    if (identical(own, s$source)) s$fail("it calls itself.")
+    s$fail("it calls %s(), which is not among the functions that can be differentiated: %s.", name,
+           paste(primitives(), collapse = " "))
+  }
+  is_own <- is.null(own) || is.primitive(own) || isNamespace(environment(own))
+  if (!is_own) s$fail("%s() is not R's own where it was written.", name)
+}
+
+read_arguments <- function(e, name, s) {
+  n <- arity_of(name)
+  if (!is.null(names(e)) && !name %in% c("pmin", "pmax")) e <- match_arguments(e, name, n, s)
+  if (length(e) != n + 1 || any(nzchar(names(e))))
+    s$fail("%s() has %d argument%s here, and in it is %s.", name, n, if (n == 1) "" else "s", shown(e))
+  vapply(as.list(e)[-1], read_expression, 0L, s)
+}
+
+# Without the names of arguments that are among the first n of R's function, and in its order.
+match_arguments <- function(e, name, n, s) {
+  own <- r_function(name)
+  matched <- if (is.primitive(own)) e else tryCatch(match.call(own, e), error = function(e) NULL)
+  known <- names(formals(args(own)))[seq_len(n)]
+  if (!identical(names(matched)[-1], known)) s$fail("%s() has the argument %s alone here.", name, words_of(known))
+  unname(matched)
+}
+
+# An argument, a name that was assigned, or a number where the function was written.
+read_variable <- function(name, s) {
+  if (!is.null(s$locals[[name]])) return(s$locals[[name]])
+  if (!nzchar(name)) s$fail("an argument of a function in it is missing.")
+  value <- get0(name, s$numbers)
+  if (is.null(value)) s$fail("`%s` is neither an argument nor a number that is known where it was written.", name)
+  if (!is.numeric(value) || is.object(value)) s$fail("`%s` is %s, and a number is meant.", name, shown(value))
+  if (length(value) != 1) s$fail("`%s` has length %d, and a number is meant.", name, length(value))
+  number_instruction(s, value, sprintf("`%s`", name))
+}
+
+# { }: assignments to names, then the value.
+read_block <- function(e, s) {
+  lines <- as.list(e)[-1]
+  if (!length(lines)) s$fail("it has no value.")
+  for (line in utils::head(lines, -1)) {
+    is_assignment <- every(is.call(line), length(line) == 3, as.character(line[[1]])[1] %in% c("<-", "="),
+                           is.name(line[[2]]))
+    if (!is_assignment) s$fail("%s is no assignment to a name.", shown(line))
+    s$locals[[as.character(line[[2]])]] <- read_expression(line[[3]], s)
+  }
+  last <- lines[[length(lines)]]
+  if (every(is.call(last), identical(last[[1]], quote(return)), length(last) == 2)) last <- last[[2]]
+  read_expression(last, s)
+}
+
+is_call_of <- function(e, name, n = 1) is.call(e) && identical(e[[1]], as.name(name)) && length(e) == n + 1
+is_number <- function(e, value) is.numeric(e) && identical(as.double(e), value)
+
+# Signs: +x is x, -x is 0 - x.
+read_sign <- function(e, s) {
+  if (length(e) != 2) return(NULL)
+  at <- read_expression(e[[2]], s)
+  if (is_call_of(e, "+")) at else operate(s, "-", c(instruct(s, "number"), at))
+}
+
+# Whole powers from 2 to 4 are products, that of 1/2 is a root.
+read_power <- function(e, s) {
+  if (length(e) != 3) return(NULL)
+  from <- vapply(as.list(e)[-1], read_expression, 0L, s)
+  power <- if (s$op[from[2]] == "number") s$number[from[2]] else NA
+  if (power %in% 0.5) return(operate(s, "sqrt", from[1]))
+  if (!power %in% 2:4) return(operate(s, "^", from))
+  square <- operate(s, "*", from[c(1, 1)])
+  if (power == 2) square else operate(s, "*", c(square, if (power == 3) from[1] else square))
+}
+
+# log1p(exp(x)) and log(1 + exp(x)), which overflow where log1pexp(x) does not.
+read_log <- function(e, s) {
+  inner <- if (length(e) == 2) e[[2]]
+  if (is_call_of(e, "log")) {
+    if (!is_call_of(inner, "+", 2)) return(NULL)
+    is_one <- vapply(as.list(inner)[-1], is_number, NA, 1)
+    inner <- if (sum(is_one) == 1) inner[-1][[which(!is_one)]]
+  }
+  if (is_call_of(inner, "exp")) operate(s, "log1pexp", read_expression(inner[[2]], s))
+}
+
+# pmin() and pmax() of several numbers, two by two.
+read_extreme <- function(e, s) {
+  if (length(e) < 4 || !is.null(names(e))) return(NULL)
+  from <- vapply(as.list(e)[-1], read_expression, 0L, s)
+  Reduce(function(a, b) operate(s, as.character(e[[1]]), c(a, b)), from)
+}
+
+# What is read in a way of its own: functions of a call that give the instruction, or NULL where they do not apply.
+program_forms <- list(
+  `(` = list(function(e, s) read_expression(e[[2]], s)), `{` = list(read_block), `+` = list(read_sign),
+  `-` = list(read_sign), `^` = list(read_power), log = list(read_log), log1p = list(read_log),
+  pmin = list(read_extreme), pmax = list(read_extreme)
+)
+
+# ---- what a program is for
+
+# The value and the slopes of a program at the rows of `at`, which has a column for each argument.
+run_program <- function(program, at, precision = "double") engine_call(program, as.matrix(at), precision)
+
+# A function of x that can follow a layer: finite about 0, and not constant.
+activation_program <- function(activation) {
+  program <- as_program(activation, "x", "activation")
+  fail <- function(...) stop_user("`activation` = %s: %s", shortened(program$text), said(...))
+  x <- c(0, setdiff(seq(-3, 3, 0.125), 0))
+  value <- run_program(program, x)$value
+  if (!"argument" %in% program$op || all(value == value[1]) && all(is.finite(value)))
+    fail("it does not depend on x.")
+  if (!all(is.finite(value))) {
+    bad <- which(!is.finite(value))[1]
+    fail("it is %s at x = %s; it must be finite from -3 to 3.", format(value[bad]), format(x[bad]))
+  }
+  program
+}
+
+# Whether a program of a fit is as it was made, so far as the engine does not look at it.
+is_sound_program <- function(x) {
+  every(is.list(x), identical(names(x), c("arguments", "op", "a", "b", "c", "number", "text")),
+        all(vapply(x, is_bare, NA)), is_words(x$text, 1), is_words(x$arguments, 1))
+}

@@ -1,0 +1,339 @@
+# Functions that users write: values against R's own evaluation, slopes against stats::D() and differences, fits against
+# those of the engine's own activations.
+
+program_of_x <- function(e) as_program(as_formula(e), "x", "activation")
+as_formula <- function(e) eval(call("~", e), list(log1pexp = log1pexp))
+
+# R's own value of an expression at each x.
+truth_at <- function(e, x) rep_len(suppressWarnings(as.double(eval(e, list(x = x, log1pexp = log1pexp)))), length(x))
+
+# The slope: stats::D() where it knows all functions of the expression, else central differences of R's value.
+known_to_d <- c("+", "-", "*", "/", "^", "(", "x", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "atan", "pnorm",
+                "dnorm", "lgamma", "digamma")
+slope_at <- function(e, x) {
+  if (all(all.names(e) %in% known_to_d)) return(truth_at(stats::D(e, "x"), x))
+  h <- 1e-3 # of the fourth order
+  (8 * (truth_at(e, x + h) - truth_at(e, x - h)) - (truth_at(e, x + 2 * h) - truth_at(e, x - 2 * h))) / (12 * h)
+}
+
+# How far numbers are from the truth, beside 1.
+off <- function(found, truth) {
+  here <- is.finite(truth) & abs(truth) < 1e6
+  if (any(here)) max(abs(found - truth)[here] / pmax(1, abs(truth[here]))) else 0
+}
+
+# An expression for each primitive, in each of its arguments, and x where it is smooth.
+of_primitive <- list(
+  `+` = list(quote(x + 2), quote(2 + x)), `-` = list(quote(x - 2), quote(2 - x), quote(-x)),
+  `*` = list(quote(x * 3), quote(3 * x), quote(x * x)), `/` = list(quote(x / 3), quote(3 / (x + 4.1)), quote(x / (x + 4))),
+  `^` = list(quote((x + 4)^1.7), quote(1.7^x), quote((x + 4)^x), quote(x^2), quote(x^3), quote(x^4), quote(x^5),
+             quote((x + 4)^-2), quote((x + 4)^0.5)),
+  exp = quote(exp(x)), expm1 = quote(expm1(x)), log = list(quote(log(x + 4)), quote(log(1 + exp(x)))),
+  log1p = list(quote(log1p(x / 4)), quote(log1p(exp(x)))), sqrt = quote(sqrt(x + 4)), abs = quote(abs(x)),
+  sign = quote(sign(x)), tanh = quote(tanh(x)), plogis = quote(plogis(x)), qlogis = quote(qlogis((x + 4) / 9)),
+  log1pexp = quote(log1pexp(x)), sin = quote(sin(x)), cos = quote(cos(x)), atan = quote(atan(x)), pnorm = quote(pnorm(x)),
+  dnorm = quote(dnorm(x)), lgamma = quote(lgamma(x + 4.1)), digamma = quote(digamma(x + 4.1)),
+  pmin = list(quote(pmin(x, 0.07)), quote(pmin(0.0723, x * x)), quote(pmin(x, 1, -x))),
+  pmax = list(quote(pmax(x, 0.07)), quote(pmax(0.0723, x * x))),
+  ifelse = list(quote(ifelse(x > 0.07, x * x, -x)), quote(ifelse(x > 1 | !(x > -1) & TRUE == 1, x, 2 * x))),
+  `<` = quote(x * (x < 0.07)), `<=` = quote(x * (x <= 0.07)), `>` = quote(x * (x > 0.07)),
+  `>=` = quote(x * (x >= 0.07)), `==` = quote(x * (x == 0.07)), `!=` = quote(x * (x != 0.07)),
+  `&` = quote(x * (x > -1 & x < 1)), `|` = quote(x * (x < -1 | x > 1)), `!` = quote(x * !(x > 0.07))
+)
+of_primitive$ifelse[[2]] <- quote(ifelse(x > 1 | !(x > -1), x, 2 * x))
+
+test_that("every primitive has R's value and the slope of stats::D() or of differences, in every build", {
+  expect_setequal(names(of_primitive), primitives())
+  x <- seq(-3, 3, length.out = 601) + 0.0033 # no kink is within 2h of them
+  with_kernels(for (e in unlist(of_primitive, use.names = FALSE)) {
+    program <- program_of_x(e)
+    value <- truth_at(e, x)
+    slope <- slope_at(e, x)
+    exact <- all(all.names(e) %in% known_to_d)
+    found <- run_program(program, x)
+    expect_lt(off(found$value, value), 1e-12, label = deparse(e))
+    expect_lt(off(found$slope[, 1], slope), if (exact) 1e-12 else 1e-8, label = deparse(e))
+    single <- run_program(program, x, "single")
+    expect_lt(off(single$value, value), 1e-4, label = deparse(e))
+    expect_lt(off(single$slope[, 1], slope), 1e-4, label = deparse(e))
+  })
+})
+
+# A random expression: functions of bounded slope of smaller ones, so that rounding errors do not grow.
+a_program <- function(depth, smooth) {
+  if (depth == 0) return(if (stats::runif(1) < 0.7) quote(x) else round(stats::rnorm(1), 2))
+  part <- function() a_program(sample(depth, 1) - 1, smooth)
+  one <- list(quote(exp(-abs(U))), quote(expm1(-U^2)), quote(log(2 + U^2)), quote(log1p(U^2)), quote(sqrt(1 + U^2)),
+              quote(sin(U)), quote(cos(U)), quote(atan(U)), quote(pnorm(U)), quote(dnorm(U)), quote(lgamma(3 + sin(U))),
+              quote(digamma(3 + cos(U))), quote(U + V), quote(U - V), quote(-U), quote(U * V), quote(U / (2 + V^2)),
+              quote((1.5 + sin(U))^cos(V)), quote((U / 3)^2), quote(sin(U)^3))
+  if (smooth) one[[1]] <- quote(exp(-U^2))
+  more <- list(quote(tanh(U)), quote(plogis(U)), quote(log1pexp(U)), quote(log1p(exp(U))), quote(qlogis(plogis(sin(U)))),
+               quote(abs(U)), quote(sign(U) * V), quote(pmin(U, V)), quote(pmax(U, V)), quote(ifelse(U > V, U, V * 2)),
+               quote(ifelse(U <= 0.1 & V > 0 | U > 1, sin(V), U)), quote(U * (V != 0)))
+  form <- if (smooth) one else c(one, more)
+  form <- form[[sample(length(form), 1)]]
+  do.call(substitute, list(form, list(U = part(), V = part())))
+}
+
+test_that("500 random programs have R's values, and the slopes of stats::D() or of differences", {
+  set.seed(1)
+  x <- seq(-2, 2, length.out = 301)
+  worst <- c(value = 0, single = 0, slope = 0, difference = 0)
+  used <- character()
+  for (i in seq_len(repeats(500, 100))) {
+    smooth <- i %% 2 == 0
+    e <- a_program(4, smooth)
+    program <- program_of_x(e)
+    used <- union(used, program$op)
+    value <- truth_at(e, x)
+    found <- run_program(program, x)
+    if (off(found$value, value) > 1e-12) fail(deparse(e))
+    single <- run_program(program, x, "single")$value
+    kinks <- any(c("sign", "<", ">", "<=", "!=") %in% program$op) # which numbers of fewer digits pass elsewhere
+    if (!kinks && off(single, value) > 1e-4) fail(deparse(e))
+    slope <- slope_at(e, x)
+    if (smooth) {
+      if (off(found$slope[, 1], slope) > 1e-11) fail(deparse(e))
+    } else { # differences are wrong at kinks, which few x are near
+      bad <- abs(found$slope[, 1] - slope) > 1e-5 * pmax(1, abs(slope))
+      if (mean(bad, na.rm = TRUE) > 0.05) fail(deparse(e))
+    }
+  }
+  succeed()
+  expect_setequal(intersect(used, primitives()), setdiff(primitives(), c("<", ">=", "==", "!")))
+})
+
+test_that("a program of several arguments, arrays or not, has the slopes in each", {
+  program <- as_program(~ log_scale + abs(y - mu) / exp(log_scale), c("y", "mu", "log_scale"), "nll")
+  at <- cbind(stats::rnorm(700), stats::rnorm(700), stats::rnorm(700) / 2)
+  found <- run_program(program, at)
+  s <- sign(at[, 1] - at[, 2]) / exp(at[, 3])
+  expect_equal(found$value, at[, 3] + abs(at[, 1] - at[, 2]) / exp(at[, 3]), tolerance = 1e-14)
+  expect_equal(found$slope, cbind(s, -s, 1 - s * (at[, 1] - at[, 2])), tolerance = 1e-13, ignore_attr = TRUE)
+})
+
+test_that("what is not chosen does not count, even where it is infinite", {
+  program <- program_of_x(quote(ifelse(x > 0, x, exp(-x^3))))
+  found <- run_program(program, c(-1, 30, 200))
+  expect_equal(found$value, c(exp(1), 30, 200))
+  expect_equal(found$slope[, 1], c(-3 * exp(1), 1, 1))
+  mish <- run_program(program_of_x(quote(x * tanh(log(1 + exp(x))))), c(-1e4, 1e4))
+  expect_equal(mish$value, c(0, 1e4))
+  expect_equal(mish$slope[, 1], c(0, 1))
+})
+
+test_that("common parts are computed once, and numbers when they are read", {
+  k <- 3
+  e <- as_program(~ (x + k^2) * tanh(x + (2 * k + 3)) - exp(1), "x", "activation")
+  expect_identical(e$op, c("argument", "number", "+", "tanh", "*", "number", "-"))
+  expect_identical(e$number[c(2, 6)], c(9, exp(1)))
+  unused <- as_program(function(x) {
+    lost <- exp(x)
+    twice <- 2 * x
+    return(twice + twice)
+  }, "x", "activation")
+  expect_identical(unused$op, c("argument", "number", "*", "+"))
+})
+
+test_that("what is no program is an error that says why", {
+  says <- function(e, words) expect_error(activation_program(e), words, class = "varnn_error")
+  k <- 1:3
+  word <- "a"
+  calls_itself <- function(x) 1 + calls_itself(x / 2)
+  own <- function(u) u
+  says(~ gamma(x), "gamma\\(\\), which is not among .*: \\+ - \\* .* tanh .*")
+  says(~ own(x), "own\\(\\)")
+  says(~ x * nowhere, "`nowhere` is neither an argument nor a number")
+  says(~ x * k, "`k` has length 3")
+  says(~ x * word, "`word` is \"a\"")
+  says(~ x * c(1, 2), "c\\(\\)")
+  says(calls_itself, "calls itself")
+  says(~ 3, "does not depend on x")
+  says(~ x - x, "does not depend on x")
+  says(~ log(x^2), "-Inf at x = 0")
+  says(~ sqrt(x), "NaN at x = -3")
+  says(~ exp(exp(exp(exp(x)))), "Inf at x = ")
+  says(~ log(x^2, 2), "log\\(\\) has 1 argument")
+  says(~ dnorm(x, sd = 2), "dnorm\\(\\) has the argument `x` alone")
+  says(~ x * (1 / 0), "Inf")
+  says(~ x["a"], "\\[")
+  says(y ~ x, "function of `x` alone")
+  says(function(x, y) x, "function of `x` alone")
+  says(function(x, k = 2) x * k, "function of `x` alone")
+  says(sum, "function of `x` alone")
+  says(function(x) {
+    x
+    x
+  }, "no assignment")
+  tanh <- function(x) x
+  says(~ tanh(x), "not R's own")
+  nested <- function(n, f) eval(call("~", Reduce(f, seq_len(n), quote(x))))
+  took <- system.time({
+    says(nested(5000, function(e, i) call("+", e, quote(x))), "more than 1,000 steps")
+    says(nested(5000, function(e, i) call("abs", e)), "more than 1,000 steps")
+    says(nested(500, function(e, i) call("sin", e)), "nested in more than 100")
+  })
+  expect_lt(took[["elapsed"]], 5)
+  expect_error(fit_nn(mpg ~ wt, mtcars, activation = list("relu", ~ x)), "one for each hidden layer")
+  expect_error(fit_nn(mpg ~ wt, mtcars, activation = list("rel")), "relu")
+  expect_error(fit_nn(mpg ~ wt, mtcars, activation = list(1)), "must be one of")
+})
+
+# ---- fits
+
+# The engine's activations as users would write them.
+twins <- list(
+  linear = ~ x, relu = ~ pmax(x, 0), leaky_relu = ~ ifelse(x > 0, x, x * 0.01), elu = ~ ifelse(x > 0, x, expm1(x)),
+  selu = ~ 1.05070098735548049342 * ifelse(x > 0, x, 1.67326324235437728481 * expm1(x)), gelu = ~ x * pnorm(x),
+  silu = function(x) x * plogis(x), tanh = tanh, sigmoid = ~ 1 / (1 + exp(-x)), softplus = ~ log(1 + exp(x))
+)
+
+test_that("a twin of every activation trains to the same fit", {
+  expect_setequal(names(twins), activations())
+  set.seed(2)
+  x <- scale(as.matrix(mtcars[, -1]))
+  data <- engine_data(x, scale(as.matrix(mtcars$mpg)))
+  block <- list(list(family = "gaussian", n_responses = 1, noise = "shared", fixed = 0))
+  for (precision in c("double", "single")) for (name in names(twins)) {
+    spec_of <- function(activation) new_spec(10, c(hidden_layers(c(6, 5), list(activation)),
+                                                   list(layer("dense", 1, "bias"))), block)
+    spec <- spec_of(name)
+    twin <- spec_of(activation_program(twins[[name]]))
+    layout <- spec_layout(spec)
+    expect_identical(spec_layout(twin)$n_par, layout$n_par)
+    theta <- stats::rnorm(layout$n_par) / 3
+    control <- resolve_control(nn_control(epochs = 30, batch_size = 32, precision = precision, optimizer = "momentum"),
+                               row_counts(32, NULL), layout)
+    trained <- function(spec) engine_fit(spec, layout, data, NULL, control, theta)$theta
+    expect_equal(trained(twin), trained(spec), tolerance = if (precision == "single") 1e-4 else 1e-12, label = name)
+  }
+})
+
+# The same fit of all kinds of models with an activation and with its twin.
+twin_fits <- function(activation) {
+  cars <- mtcars[, c("mpg", "wt", "hp")]
+  fit <- function(f, ...) {
+    set.seed(3)
+    f(..., activation = activation, epochs = 6, keep_data = TRUE)
+  }
+  bayes <- function(...) fit(fit_bayes_nn, mpg ~ ., cars, hidden = 3, members = 1, ...)
+  list(nn = fit(fit_nn, mpg ~ ., cars, hidden = c(4, 3)), ae = fit(fit_ae, iris[1:4], hidden = 3),
+       contractive = fit(fit_ae, iris[1:4], hidden = 3, contractive = 0.1, tied = TRUE),
+       single = fit(fit_nn, Species ~ ., iris, hidden = 3, precision = "single"),
+       vae = fit(fit_vae, iris[1:4], hidden = 3), weight = bayes(posterior = "meanfield", estimator = "weight"),
+       local = bayes(posterior = "meanfield", estimator = "local"), point = bayes(posterior = "point"),
+       laplace = bayes(posterior = "laplace"), lowrank = bayes(posterior = "lowrank"))
+}
+
+test_that("all models take a program, and fit as with its twin", {
+  ours <- twin_fits(~ x * plogis(x))
+  built_in <- twin_fits("silu")
+  for (kind in names(ours)) {
+    expect_equal(ours[[kind]]$theta, built_in[[kind]]$theta, tolerance = if (kind == "single") 1e-4 else 1e-7,
+                 label = kind)
+    expect_output(print(ours[[kind]]), "~ x * plogis(x)", fixed = TRUE)
+    expect_output(print(summary(ours[[kind]])), "~ x * plogis(x)", fixed = TRUE)
+    expect_lt(c(check_gradients(ours[[kind]])), 1e-6, label = kind)
+    predicted <- function(fit) {
+      set.seed(7)
+      predict(fit)
+    }
+    expect_identical(predicted(unserialize(serialize(ours[[kind]], NULL))), predicted(ours[[kind]]))
+    expect_silent(check_fit(ours[[kind]]))
+  }
+  expect_equal(predict(ours$laplace, mtcars[1:3, ], interval = "prediction"),
+               predict(built_in$laplace, mtcars[1:3, ], interval = "prediction"), tolerance = 1e-6)
+})
+
+test_that("\"auto\" draws where moments are not known, and \"exact\" says so", {
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, activation = ~ pmax(x, 0), posterior = "meanfield", epochs = 2)
+  expect_identical(fit$spec$estimator, "local")
+  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, activation = ~ pmax(x, 0), posterior = "meanfield",
+                            estimator = "exact", epochs = 2), "estimator", class = "varnn_error")
+})
+
+test_that("programs and names can follow each other, layer by layer", {
+  set.seed(4)
+  k <- 0.2
+  fit <- fit_nn(mpg ~ ., mtcars, hidden = c(4, 3, 4), activation = list(~ ifelse(x > 0, x, k * x), "tanh", function(x) sin(x)),
+                epochs = 5)
+  expect_output(print(fit), "4 ~ ifelse(x > 0, x, k * x) -> 3 tanh -> 4 function(x)", fixed = TRUE)
+  expect_length(fit$spec$programs, 2)
+  expect_lt(c(check_gradients(fit)), 1e-6)
+  expect_no_error(drawn(plot(fit, which = "network")))
+  again <- update(fit, epochs = 3)
+  expect_identical(again$spec, fit$spec)
+  expect_identical(nrow(continue(fit, 4)$history), 9L)
+  by_hand <- function(x) {
+    part <- function(i) {
+      w <- fit$layout[fit$layout$name == sprintf("layer%d.weight", i), ]
+      b <- fit$layout[fit$layout$name == sprintf("layer%d.bias", i), ]
+      function(x) matrix(fit$theta[leaf_index(w)], w$rows) %*% x + fit$theta[leaf_index(b)]
+    }
+    a <- part(1)(x)
+    part(4)(sin(part(3)(tanh(part(2)(ifelse(a > 0, a, k * a))))))
+  }
+  x <- (t(as.matrix(mtcars[-1])) - fit$scaling$center) / fit$scaling$scale
+  y <- drop(by_hand(x)) * fit$blocks[[1]]$scale + fit$blocks[[1]]$center
+  expect_equal(unname(predict(fit, mtcars)), unname(y), tolerance = 1e-12)
+})
+
+test_that("functions that carry nothing straight on start at random", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 4, activation = ~ dnorm(x), epochs = 5)
+  expect_true(all(is.finite(fit$theta)))
+})
+
+test_that("a fit is saved, and predicts in another process and with threads", {
+  set.seed(5)
+  x <- matrix(stats::rnorm(9000), 3000)
+  fit <- fit_nn(x, x[, 1]^2, hidden = 8, activation = ~ x * tanh(log1p(exp(x))), epochs = 2)
+  file <- tempfile(fileext = ".rds")
+  saveRDS(fit, file)
+  code <- sprintf("fit <- readRDS('%s'); x <- matrix(%s, 3); cat(sprintf('%%a', predict(fit, x)), sep = ' ')", file,
+                  "seq(-1, 1, length.out = 9)")
+  run <- sprintf("library(varnn, lib.loc = '%s'); %s", dirname(find.package("varnn")), code)
+  out <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(run)), stdout = TRUE)
+  expect_identical(as.double(strsplit(out, " ")[[1]]), unname(predict(fit, matrix(seq(-1, 1, length.out = 9), 3))))
+  threaded <- fit
+  threaded$control$threads <- 2
+  expect_identical(predict(threaded, x), predict(fit, x))
+})
+
+test_that("a damaged program in a fit is told", {
+  set.seed(6)
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 3, activation = ~ x * plogis(x), epochs = 2)
+  said <- function(change) {
+    damaged <- fit
+    damaged$spec$programs[[1]] <- change(damaged$spec$programs[[1]])
+    tryCatch({
+      predict(damaged, mtcars)
+      "nothing"
+    }, error = conditionMessage)
+  }
+  set_field <- function(field, value) function(p) replace(p, field, list(value))
+  p <- fit$spec$programs[[1]]
+  n <- length(p$op)
+  for (field in c("a", "b", "c")) for (at in c(-1L, n, n + 1L, NA, 1000L, .Machine$integer.max)) {
+    values <- replace(p[[field]], n, at)
+    words <- said(set_field(field, values))
+    if (field == "c") next # which a product does not read
+    expect_match(words, "damaged", label = paste(field, at))
+  }
+  changes <- list(op = rep("zz", n), op = p$op[-1], op = replace(p$op, 1, "argument "), op = NULL, a = as.double(p$a),
+                  number = replace(p$number, 1, NaN), arguments = c("x", "y"), arguments = character(),
+                  arguments = rep("x", 9), text = NULL, text = c("a", "b"), text = NA_character_, text = 1,
+                  a = structure(p$a, class = "zz"), op = character())
+  for (i in seq_along(changes)) expect_match(said(set_field(names(changes)[i], changes[[i]])), "damaged", label = i)
+  expect_match(said(function(p) list()), "damaged")
+  expect_match(said(function(p) 1), "damaged")
+  expect_match(said(function(p) c(p, extra = 1)), "damaged")
+  for (size in c(0L, 2L, NA, .Machine$integer.max)) {
+    damaged <- fit
+    damaged$spec$size[2] <- size
+    expect_error(predict(damaged, mtcars), "damaged")
+  }
+  damaged <- fit
+  damaged$spec$programs <- NULL
+  expect_error(predict(damaged, mtcars), "damaged")
+})
