@@ -43,7 +43,9 @@
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of units of the bottleneck.
-#' @param activation one of [activations()], or one for each hidden layer of the encoder.
+#' @param activation one of [activations()], or one for each hidden layer of the encoder. Also a function of your own,
+#'   such as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
+#'   [activations()].
 #' @param family see Families.
 #' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases.
 #' @param noise,sparsity,contractive,tied,loss see Kinds of autoencoder.

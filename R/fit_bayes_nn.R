@@ -111,7 +111,9 @@
 #' depends on x from the start also learns to call noise what it could have learned, which holds its mean back.
 #'
 #' @inheritParams fit_nn
-#' @param activation one of [activations()], or one for each hidden layer.
+#' @param activation one of [activations()], or one for each hidden layer. Also a function of your own, such
+#'   as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
+#'   [activations()].
 #' @param family as in [fit_nn()].
 #' @param prior of the weights and biases, see [prior_normal()]. `"auto"` is `prior_laplace(0, 1, fan_in = TRUE)`
 #'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`; without

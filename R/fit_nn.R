@@ -59,7 +59,9 @@
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
-#' @param activation one of [activations()], or one for each hidden layer.
+#' @param activation one of [activations()], or one for each hidden layer. Also a function of your own, such
+#'   as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
+#'   [activations()].
 #' @param family see Families.
 #' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases. With `optimizer = "adamw"` it is
 #'   that method's decoupled decay.
@@ -212,8 +214,8 @@ check_activation <- function(activation, n_layers) {
   else if (is_program_source(activation)) list(activation)
   else if (is.list(activation) && !is.object(activation)) unname(activation)
   if (is.null(each) || !length(each) %in% c(1, n_layers))
-    stop_user("`activation` must be one name from activations(), or one for each hidden layer, not %s.",
-              shown(activation))
+    stop_user(paste("`activation` must be one name from activations() or function of x, or one for each hidden layer,",
+                    "not %s."), shown(activation))
   each <- lapply(each, function(one) {
     if (is_program_source(one)) activation_program(one) else check_choice(one, activations(), "activation")
   })

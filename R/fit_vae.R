@@ -39,7 +39,9 @@
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of latent dimensions.
-#' @param activation one of [activations()], or one for each hidden layer of the encoder.
+#' @param activation one of [activations()], or one for each hidden layer of the encoder. Also a function of your own,
+#'   such as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
+#'   [activations()].
 #' @param family see Columns.
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
 #'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:

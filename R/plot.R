@@ -305,8 +305,8 @@ count_of <- function(n, what) sprintf("%s %s%s", thousands(n), what, if (n == 1)
 # The units of a layer (0: the input) and what follows it before the next layer of units, a line each.
 layer_caption <- function(spec, layer, following, units) {
   name <- function(layer, kind, setting, size) {
-    switch(kind, activate = , program = activation_words(spec, layer), given = paste(size, "given"), dropout = , noise = , mask = , sparse = ,
-           contract = paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
+    switch(kind, activate = , program = activation_words(spec, layer), given = paste(size, "given"), dropout = ,
+           noise = , mask = , sparse = , contract = paste(kind, format(setting, digits = 2)), gsub("_", " ", kind))
   }
   between <- seq_len(following - layer - 1) + layer
   lines <- Map(name, between, spec$layer[between], spec$setting[between], spec$size[between])

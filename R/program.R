@@ -1,7 +1,7 @@
 # Programs: functions that users write, read into instructions that the engine runs and differentiates. A program is
-# plain data: `arguments`, their names; of each instruction `op`, a name of the engine's primitives, `a`, `b` and `c`, the
-# numbers of the earlier instructions that it reads (0: none; of an argument, `a` is which) and `number`; `text`, as the
-# user wrote it. The value is that of the last instruction.
+# plain data: `arguments`, their names; of each instruction `op`, a name of the engine's primitives, `a`, `b` and `c`,
+# the numbers of the earlier instructions that it reads (0: none; of an argument, `a` is which) and `number`; `text`, as
+# the user wrote it. The value is that of the last instruction.
 
 most_instructions <- 1000L
 most_levels <- 100L
@@ -14,8 +14,9 @@ as_program <- function(expression, arguments, name, numbers = environment(expres
   source <- program_source(expression, arguments)
   fail <- function(...) stop_user("`%s` = %s: %s", name, shortened(source$text), said(...))
   if (is.null(source$body)) fail("it must be a function of %s alone.", words_of(arguments))
-  s <- list2env(list(fail = fail, level = 0L, numbers = if (is.environment(numbers)) numbers else baseenv(), source = expression,
-                     locals = list(), key = character(), op = character(), from = list(), number = double()))
+  s <- list2env(list(fail = fail, level = 0L, numbers = if (is.environment(numbers)) numbers else baseenv(),
+                     source = expression, locals = list(), key = character(), op = character(), from = list(),
+                     number = double()))
   for (i in seq_along(arguments)) s$locals[[source$names[i]]] <- instruct(s, "argument", i)
   last <- read_expression(source$body, s)
   program_of(s, last, arguments, source$text)
@@ -35,8 +36,8 @@ program_source <- function(expression, arguments) {
     return(list(body = body, names = arguments, text = known[1]))
   }
   formals <- formals(expression)
-  fits <- every(length(formals) == length(arguments), !"..." %in% names(formals),
-                all(vapply(formals, identical, NA, quote(expr = ))))
+  without_default <- rep(as.list(formals(function(x) NULL)), length(arguments))
+  fits <- identical(unname(as.list(formals)), unname(without_default)) && !"..." %in% names(formals)
   list(body = if (fits) body(expression), names = names(formals), text = text)
 }
 
@@ -130,6 +131,7 @@ read_expression <- function(e, s) {
   on.exit(s$level <- s$level - 1L)
   if (s$level > most_levels)
     s$fail("its calls are nested in more than %d levels; assign parts of it to names.", most_levels)
+  if (!all(nzchar(as.character(e)))) s$fail("an argument is missing in %s.", shown(e))
   name <- function_name(e, s)
   for (form in program_forms[[name]]) {
     at <- form(e, s)
@@ -180,7 +182,6 @@ match_arguments <- function(e, name, n, s) {
 # An argument, a name that was assigned, or a number where the function was written.
 read_variable <- function(name, s) {
   if (!is.null(s$locals[[name]])) return(s$locals[[name]])
-  if (!nzchar(name)) s$fail("an argument of a function in it is missing.")
   value <- get0(name, s$numbers)
   if (is.null(value)) s$fail("`%s` is neither an argument nor a number that is known where it was written.", name)
   if (!is.numeric(value) || is.object(value)) s$fail("`%s` is %s, and a number is meant.", name, shown(value))

@@ -30,6 +30,22 @@ row_property <- function(table, rows, property) {
 #' `"tanh"`, `"sigmoid"` and `"softplus"`, 1 / inputs before `"selu"`, and 2 / inputs (He et al. 2015) before the
 #' others.
 #'
+#' @section Your own:
+#' `activation` may be any function of one number, as a formula in x (`~ x * tanh(log1p(exp(x)))`) or as a function
+#' (`function(u) ifelse(u > 0, u, expm1(u))`). It is read, not called: training differentiates it and runs as fast as
+#' with a name, and the fit prints it and can be saved. It may use
+#' * numbers, and variables that are one number where it is written: their values are those at the time of the fit;
+#' * `+ - * / ^`, `exp`, `expm1`, `log`, `log1p`, `sqrt`, `abs`, `sign`, `tanh`, `plogis`, `qlogis`, `log1pexp`
+#'   (\eqn{\log(1 + e^x)}{log(1 + exp(x))}), `sin`, `cos`, `atan`, `pnorm`, `dnorm`, `lgamma`, `digamma`, `pmin` and
+#'   `pmax`, of numbers alone: `log()` has no base, and `dnorm()` no mean;
+#' * `ifelse()`, `< <= > >= == !=`, `& | !`, which are 1 or 0;
+#' * in `{ }`, assignments to names before the value.
+#'
+#' At a kink, as that of `abs()` at 0, the slope is that of one side or 0; what `ifelse()` does not choose has none,
+#' even where it is infinite. `log(1 + exp(x))` is computed so that it does not overflow. The value must be finite from
+#' -3 to 3, and depend on x. Moments at a random input are not known, so that the estimator `"exact"` of
+#' [fit_bayes_nn()] does not apply. Random initial weights are those before `"relu"`.
+#'
 #' @section Families:
 #' The negative log-likelihood of y at the network's output \eqn{\eta}{eta}, in nats:
 #' * `"gaussian"`: \eqn{(y - \eta)^2 / 2 \sigma^2 + \log \sigma + \log(2 \pi) / 2}{(y - eta)^2 / (2 sigma^2) + log sigma
@@ -66,6 +82,10 @@ row_property <- function(table, rows, property) {
 #' activations()
 #' families()
 #' optimizers()
+#'
+#' # your own
+#' set.seed(1)
+#' fit_nn(mpg ~ wt + hp, mtcars, activation = ~ x * tanh(log1p(exp(x))), epochs = 20)
 #' @export
 activations <- function() registry()$activation
 

@@ -101,12 +101,18 @@ odd_language <- function() {
     quote(~ x),
     mpg ~ log(wt), log(mpg) ~ ., mpg ~ factor(wt), mpg ~ I(wt^2), mpg ~ nothing_of_this_name, mpg ~ stop_own(),
     ~ wt - wt, NULL ~ wt,
-    mpg ~ wt - 1, mpg ~ "wt", "mpg" ~ wt, 1 ~ wt, mpg ~ 1, mpg ~ (wt + hp)^2, wt + hp ~ mpg, mpg ~ .^2, as.name("mpg")
+    mpg ~ wt - 1, mpg ~ "wt", "mpg" ~ wt, 1 ~ wt, mpg ~ 1, mpg ~ (wt + hp)^2, wt + hp ~ mpg, mpg ~ .^2, as.name("mpg"),
+    ~ x * plogis(x), ~ pmax(x, 0), ~ ifelse(x > 0, x, expm1(x)), ~ x^2.5, ~ x * nowhere, ~ gamma(x), ~ log(1 + exp(x)),
+    ~ x - x, ~ {
+      a <- tanh(x)
+      a / 2
+    }
   )
 }
 
 odd_functions <- function() {
-  list(mean, sum, function() NULL, function(x) x, function(...) stop_own(), function(epoch, row) stop_own(),
+  list(mean, sum, function() NULL, function(x) x, function(x) x * plogis(x), function(x) sum(x), tanh,
+       function(...) stop_own(), function(epoch, row) stop_own(),
        function(epoch, row) NA,
        function(epoch, row) TRUE, stats::binomial, stats::poisson(), stats::quasibinomial(), stats::Gamma("log"),
        stats::gaussian("log"),

@@ -162,8 +162,16 @@ damage_fits <- function() {
   flowers <- iris[c(1:4, 51:54, 101:104), ]
   damage_all(fit_nn(Species ~ ., flowers, hidden = 2, epochs = 6), "classes", fit_readers(flowers))
   x <- as.matrix(cars[3:4])
-  damage_all(fit_nn(x, cars$mpg, hidden = 2, epochs = 6, optimizer = "momentum", keep_data = TRUE), "matrix",
-             fit_readers(list(x = x, y = cars$mpg))[-1])
+  matrix <- fit_nn(x, cars$mpg, hidden = 2, activation = ~ x * plogis(x), epochs = 6, optimizer = "momentum",
+                   keep_data = TRUE)
+  damage_all(matrix, "matrix", fit_readers(list(x = x, y = cars$mpg))[-1])
+  with_program <- function(reader) {
+    function(program) {
+      matrix$spec$programs[[1]] <- program
+      reader(matrix)
+    }
+  }
+  damage_all(matrix$spec$programs[[1]], "program", lapply(fit_readers(list(x = x, y = cars$mpg))[-1], with_program))
 }
 
 damage_coders <- function() {
@@ -220,7 +228,7 @@ damage_bayes <- function() {
 damage_engine <- function() {
   block <- function(family, n, noise) list(family = family, n_responses = n, noise = noise, fixed = 0)
   blocks <- list(block("gaussian", 2, "each"), block("categorical", 3, "fixed"), block("binomial", 1, "fixed"))
-  layers <- c(engine$hidden_layers(3, "tanh", 0.1, TRUE),
+  layers <- c(engine$hidden_layers(3, list(engine$activation_program(~ x * plogis(x))), 0.1, TRUE),
               list(engine$layer("latent", 2, "meanfield"), engine$layer("dense", 6, "bias")))
   spec <- engine$new_spec(2, layers, blocks, has_offset = TRUE, penalty = 0.1, posterior = "meanfield")
   layout <- engine$spec_layout(spec)
@@ -231,7 +239,8 @@ damage_engine <- function() {
   control <- nn_control(epochs = 2, batch_size = 2, learn_rate = 0.1)
   whole <- utils::modifyList(data, list(row = NULL))
   given <- list(spec = spec, theta = stats::rnorm(layout$n_par, 0, 0.1), data = data, whole = whole, valid = data,
-                control = unclass(control), state = numeric(2 * layout$n_par + 1), z = matrix(0, n, 2))
+                program = spec$programs[[1]], control = unclass(control), state = numeric(2 * layout$n_par + 1),
+                z = matrix(0, n, 2))
   damage_all(given, "engine", list(
     layout = function(g) engine$engine_layout(g$spec),
     eta = function(g) {
@@ -252,6 +261,12 @@ damage_engine <- function() {
     },
     fit = function(g) {
       engine$engine_fit(g$spec, layout, g$data, g$valid, g$control, g$theta, g$state)
+      NULL
+    },
+    program = function(g) {
+      engine$engine_call(g$program, matrix(0, n, 1))
+      g$spec$programs[[1]] <- g$program
+      engine$engine_run(g$spec, g$theta, g$whole)
       NULL
     },
     moments = function(g) {

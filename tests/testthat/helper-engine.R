@@ -293,6 +293,10 @@ slow_forward <- function(spec, theta, data, noise = FALSE) {
       for (k in seq_along(h)) h[k] <- slow_activation[[spec$option[i]]](h[k])
       next
     }
+    if (spec$layer[i] == "program") { # by R's own reading of its text
+      h[] <- eval(str2lang(spec$programs[[spec$size[i]]]$text)[[2]], list(x = h))
+      next
+    }
     if (spec$layer[i] == "given") {
       h <- cbind(h, data$x[, utils::tail(seq_len(ncol(data$x)), spec$size[i]), drop = FALSE])
       next
@@ -405,6 +409,8 @@ standard_errors_off <- function(x, truth) {
 
 # ---- the models and scripts of single files
 
+some_programs <- list(~ x * plogis(x), ~ sin(2 * x) + x / 2, ~ ifelse(x > 0.1, atan(x), expm1(x)))
+
 # A layer of any kind that the registry has, of random size and option.
 random_layer <- function(kind) {
   r <- registry()
@@ -414,6 +420,7 @@ random_layer <- function(kind) {
          activate = layer("activate", option = sample(r$activation, 1)),
          latent = layer("latent", size, sample(independent_posteriors(), 1), sample(c(0, 0.3), 1)),
          given = layer("given", 1),
+         program = activation_layer(activation_program(sample(some_programs, 1)[[1]])),
          layer(kind, size, setting = stats::runif(1, 0.1, 0.6)))
 }
 

@@ -75,6 +75,7 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "  kind <- one(r$layer)",
     "  option <- switch(kind, activate = one(r$activation), latent = one(r$posterior),",
     "                   dense = one(c(\"bias\", \"\")), \"\")",
+    "  if (kind == \"program\") return(engine$activation_layer(engine$activation_program(~ x * plogis(x))))",
     "  size <- if (kind == \"tied\") sample.int(max(i - 1, 1), 1) else one(4)",
     "  engine$layer(kind, size, option, stats::runif(1, 0, 0.9))",
     "}",

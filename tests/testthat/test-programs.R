@@ -8,8 +8,8 @@ as_formula <- function(e) eval(call("~", e), list(log1pexp = log1pexp))
 truth_at <- function(e, x) rep_len(suppressWarnings(as.double(eval(e, list(x = x, log1pexp = log1pexp)))), length(x))
 
 # The slope: stats::D() where it knows all functions of the expression, else central differences of R's value.
-known_to_d <- c("+", "-", "*", "/", "^", "(", "x", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "atan", "pnorm",
-                "dnorm", "lgamma", "digamma")
+known_to_d <- c("+", "-", "*", "/", "^", "(", "x", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "atan",
+                "pnorm", "dnorm", "lgamma", "digamma")
 slope_at <- function(e, x) {
   if (all(all.names(e) %in% known_to_d)) return(truth_at(stats::D(e, "x"), x))
   h <- 1e-3 # of the fourth order
@@ -25,13 +25,15 @@ off <- function(found, truth) {
 # An expression for each primitive, in each of its arguments, and x where it is smooth.
 of_primitive <- list(
   `+` = list(quote(x + 2), quote(2 + x)), `-` = list(quote(x - 2), quote(2 - x), quote(-x)),
-  `*` = list(quote(x * 3), quote(3 * x), quote(x * x)), `/` = list(quote(x / 3), quote(3 / (x + 4.1)), quote(x / (x + 4))),
+  `*` = list(quote(x * 3), quote(3 * x), quote(x * x)),
+  `/` = list(quote(x / 3), quote(3 / (x + 4.1)), quote(x / (x + 4))),
   `^` = list(quote((x + 4)^1.7), quote(1.7^x), quote((x + 4)^x), quote(x^2), quote(x^3), quote(x^4), quote(x^5),
              quote((x + 4)^-2), quote((x + 4)^0.5)),
   exp = quote(exp(x)), expm1 = quote(expm1(x)), log = list(quote(log(x + 4)), quote(log(1 + exp(x)))),
   log1p = list(quote(log1p(x / 4)), quote(log1p(exp(x)))), sqrt = quote(sqrt(x + 4)), abs = quote(abs(x)),
   sign = quote(sign(x)), tanh = quote(tanh(x)), plogis = quote(plogis(x)), qlogis = quote(qlogis((x + 4) / 9)),
-  log1pexp = quote(log1pexp(x)), sin = quote(sin(x)), cos = quote(cos(x)), atan = quote(atan(x)), pnorm = quote(pnorm(x)),
+  log1pexp = quote(log1pexp(x)), sin = quote(sin(x)), cos = quote(cos(x)), atan = quote(atan(x)),
+  pnorm = quote(pnorm(x)),
   dnorm = quote(dnorm(x)), lgamma = quote(lgamma(x + 4.1)), digamma = quote(digamma(x + 4.1)),
   pmin = list(quote(pmin(x, 0.07)), quote(pmin(0.0723, x * x)), quote(pmin(x, 1, -x))),
   pmax = list(quote(pmax(x, 0.07)), quote(pmax(0.0723, x * x))),
@@ -68,8 +70,9 @@ a_program <- function(depth, smooth) {
               quote(digamma(3 + cos(U))), quote(U + V), quote(U - V), quote(-U), quote(U * V), quote(U / (2 + V^2)),
               quote((1.5 + sin(U))^cos(V)), quote((U / 3)^2), quote(sin(U)^3))
   if (smooth) one[[1]] <- quote(exp(-U^2))
-  more <- list(quote(tanh(U)), quote(plogis(U)), quote(log1pexp(U)), quote(log1p(exp(U))), quote(qlogis(plogis(sin(U)))),
-               quote(abs(U)), quote(sign(U) * V), quote(pmin(U, V)), quote(pmax(U, V)), quote(ifelse(U > V, U, V * 2)),
+  more <- list(quote(tanh(U)), quote(plogis(U)), quote(log1pexp(U)), quote(log1p(exp(U))),
+               quote(qlogis(plogis(sin(U)))), quote(abs(U)), quote(sign(U) * V), quote(pmin(U, V)),
+               quote(pmax(U, V)), quote(ifelse(U > V, U, V * 2)),
                quote(ifelse(U <= 0.1 & V > 0 | U > 1, sin(V), U)), quote(U * (V != 0)))
   form <- if (smooth) one else c(one, more)
   form <- form[[sample(length(form), 1)]]
@@ -157,6 +160,7 @@ test_that("what is no program is an error that says why", {
   says(~ log(x^2, 2), "log\\(\\) has 1 argument")
   says(~ dnorm(x, sd = 2), "dnorm\\(\\) has the argument `x` alone")
   says(~ x * (1 / 0), "Inf")
+  says(eval(str2lang("~ pmax(x, )")), "an argument is missing")
   says(~ x["a"], "\\[")
   says(y ~ x, "function of `x` alone")
   says(function(x, y) x, "function of `x` alone")
@@ -196,8 +200,9 @@ test_that("a twin of every activation trains to the same fit", {
   data <- engine_data(x, scale(as.matrix(mtcars$mpg)))
   block <- list(list(family = "gaussian", n_responses = 1, noise = "shared", fixed = 0))
   for (precision in c("double", "single")) for (name in names(twins)) {
-    spec_of <- function(activation) new_spec(10, c(hidden_layers(c(6, 5), list(activation)),
-                                                   list(layer("dense", 1, "bias"))), block)
+    spec_of <- function(activation) {
+      new_spec(10, c(hidden_layers(c(6, 5), list(activation)), list(layer("dense", 1, "bias"))), block)
+    }
     spec <- spec_of(name)
     twin <- spec_of(activation_program(twins[[name]]))
     layout <- spec_layout(spec)
@@ -256,8 +261,8 @@ test_that("\"auto\" draws where moments are not known, and \"exact\" says so", {
 test_that("programs and names can follow each other, layer by layer", {
   set.seed(4)
   k <- 0.2
-  fit <- fit_nn(mpg ~ ., mtcars, hidden = c(4, 3, 4), activation = list(~ ifelse(x > 0, x, k * x), "tanh", function(x) sin(x)),
-                epochs = 5)
+  fit <- fit_nn(mpg ~ ., mtcars, hidden = c(4, 3, 4), epochs = 5,
+                activation = list(~ ifelse(x > 0, x, k * x), "tanh", function(x) sin(x)))
   expect_output(print(fit), "4 ~ ifelse(x > 0, x, k * x) -> 3 tanh -> 4 function(x)", fixed = TRUE)
   expect_length(fit$spec$programs, 2)
   expect_lt(c(check_gradients(fit)), 1e-6)

@@ -2,7 +2,8 @@
 
 truths <- list(
   exp = exp, log = log, log1p_unit = log1p, expm1 = expm1, tanh = tanh, sigmoid = stats::plogis,
-  softplus = function(x) ifelse(x > 0, x + log1p(exp(-x)), log1p(exp(x))), normal_cdf = stats::pnorm, log1p = log1p, expm1_any = expm1, atan = atan, sin = sin, cos = cos, lgamma = lgamma,
+  softplus = function(x) ifelse(x > 0, x + log1p(exp(-x)), log1p(exp(x))), normal_cdf = stats::pnorm,
+  log1p = log1p, expm1_any = expm1, atan = atan, sin = sin, cos = cos, lgamma = lgamma,
   digamma = digamma, trigamma = trigamma
 )
 # Sums of terms that are larger than they: these have fewer digits.
