@@ -43,7 +43,7 @@ test_that("a network larger than memory", {
 test_that("`activation`", {
   expect_refused(fit_nn(mpg ~ wt, mtcars, activation = "zz"), "`activation`.*\"relu\".*not \"zz\"")
   expect_refused(fit_nn(mpg ~ wt, mtcars, activation = "Relu"), "did you mean \"relu\"")
-  for (bad in list(NULL, 3, NA, tanh, c("relu", "tanh"), character())) {
+  for (bad in list(NULL, 3, NA, sum, c("relu", "tanh"), character())) {
     expect_refused(fit_nn(mpg ~ wt, mtcars, activation = bad), "`activation`")
   }
 })

@@ -44,6 +44,7 @@ entry_arguments <- function() {
     C_jacobian = list(slopes("gram", NULL), slopes("images", diag(3)), slopes("covariances", diag(3), 1L)),
     C_root = list(list(crossprod(a) + diag(3), c(1, 2, 0), inversion)),
     C_moments = list(list(data$x, data$weight, inversion), list(data$x, NULL, inversion)),
+    C_call = list(list(activation_program(~ x * plogis(x)), matrix(c(-1, 0, 2)), inversion)),
     C_draw = list(list(c(places, inversion))),
     C_math = list(list(c(-1, 0, 2), c(list(`function` = registry()$`function`[1]), inversion))),
     C_product = list(list(a, t(a), matrix(1, 2, 2), list(a_transposed = 0L, b_transposed = 0L,
