@@ -1,7 +1,7 @@
 # Times varnn against nnet and, where Python has it, PyTorch, all in one thread:
 #   Rscript -e 'source(system.file("bench", "bench.R", package = "varnn"))'
-# Each is the whole call on data in memory; the medians of three rounds, in which they take turns. The environment
-# variable PYTHON is the command of the Python to ask, with arguments if need be; PRECISION, of the training of plain
+# Each is the whole call on data in memory; the medians of three rounds, in which they take turns. Then activations of
+# varnn against the same functions as a user writes them. The environment variable PYTHON is the command of the Python to ask, with arguments if need be; PRECISION, of the training of plain
 # networks, is "single" (the default) or "double".
 
 precision <- Sys.getenv("PRECISION", "single")
@@ -23,10 +23,10 @@ random_response <- function(x, classes) {
   if (classes > 1) factor(sample(classes, nrow(x), TRUE)) else stats::rnorm(nrow(x))
 }
 
-train_varnn <- function(x, y, shape) {
+train_varnn <- function(x, y, shape, activation = "relu") {
   control <- varnn::nn_control(epochs = shape$epochs, batch_size = shape$batch, learn_rate = 1e-3,
                                precision = precision)
-  elapsed(varnn::fit_nn(x, y, hidden = shape$hidden, activation = "relu", control = control))
+  elapsed(varnn::fit_nn(x, y, hidden = shape$hidden, activation = activation, control = control))
 }
 
 # nnet has one hidden layer and no batches: as many passes over the data, with as many weights as it can be given.
@@ -172,4 +172,13 @@ for (name in names(workloads)) {
   found <- medians(kind$timers, x, kind$response(x, shape$classes), shape, 1 + length(kind$also))
   also <- if (length(kind$also)) sprintf(" (%s %.1f)", kind$also, found[, 2])
   cat(sprintf("%-8s %s\n", name, paste0(names(kind$timers), sprintf(" %.3f s", found[, 1]), also, collapse = ", ")))
+}
+
+written <- list(relu = ~ pmax(x, 0), silu = ~ x * plogis(x))
+shape <- workloads$tabular
+x <- matrix(stats::runif(shape$rows * shape$columns), shape$rows)
+y <- random_response(x, shape$classes)
+for (name in names(written)) {
+  rounds <- replicate(5, c(train_varnn(x, y, shape, name), train_varnn(x, y, shape, written[[name]])))
+  cat(sprintf("%-8s written by a user takes %.2f times as long\n", name, stats::median(rounds[2, ] / rounds[1, ])))
 }
