@@ -1,7 +1,8 @@
 # Times varnn against nnet and, where Python has it, PyTorch, all in one thread:
 #   Rscript -e 'source(system.file("bench", "bench.R", package = "varnn"))'
 # Each is the whole call on data in memory; the medians of three rounds, in which they take turns. Then activations of
-# varnn against the same functions as a user writes them. The environment variable PYTHON is the command of the Python to ask, with arguments if need be; PRECISION, of the training of plain
+# varnn against the same functions as a user writes them. The environment variable PYTHON is the command of the Python
+# to ask, with arguments if need be; PRECISION, of the training of plain
 # networks, is "single" (the default) or "double".
 
 precision <- Sys.getenv("PRECISION", "single")
