@@ -105,21 +105,20 @@ number_values <- function(block, eta, free, offset) predict_block(block, eta, fr
 
 # The mean over draws of the probability of each level.
 class_values <- function(block, eta, free, offset) {
-  p <- means_over(if (block$family == "categorical") softmax_draws(eta) else stats::plogis(eta))
-  if (ncol(p) == 1) cbind(1 - p, p) else p
+  by_level(means_over(mean_draws(block, eta)))
 }
 
 # Log of the mean over draws of the density of y, on the response's scale.
 predictive_density <- function(block, y, eta, free) {
   draws <- dim(eta)[3]
-  log_mean_exp(-draw_nll(block, y, eta, free), rep(1 / draws, draws)) - if (is_gaussian(block)) log(block$scale) else 0
+  log_mean_exp(-draw_nll(block, y, eta, free), rep(1 / draws, draws)) - log(block$scale)
 }
 
 observed_values_of <- function(block, rows) {
-  if (block$family == "binomial")
+  if (is_kind(block, "trials"))
     stop_user("calibration() is not for successes and failures: give a row for each trial, with a logical response.")
   y <- rows$y[, 1] * block$scale + block$center
-  if (is.null(rows$offset) || !is_gaussian(block)) y else y + rows$offset
+  if (is.null(rows$offset) || !is_scaled(block)) y else y + rows$offset
 }
 
 coverage_levels <- c(0.5, 0.8, 0.9, 0.95, 0.99)
@@ -141,7 +140,7 @@ sample_crps <- function(y, drawn) {
 }
 
 class_calibration <- function(block, y, p, bins, w) {
-  hit <- if (block$family == "categorical") y else cbind(1 - y, y)
+  hit <- by_level(y)
   levels <- if (is.null(block$levels)) c("0", "1") else block$levels
   shown <- if (length(levels) == 2) 2L else seq_along(levels)
   reliability <- do.call(rbind, lapply(shown, function(k) {

@@ -5,11 +5,9 @@
 # of the input) and has_indicator. The columns of a family make a block; a factor of several levels is one by itself.
 #
 # raw [rows, columns of y]: numbers as they are, FALSE and TRUE or the two levels as 0 and 1, a column of 0 and 1 per
-# level; missing entries NA. y is raw with gaussian columns standardised. x, the input, is raw without missing
+# level; missing entries NA. y is raw with standardised numbers. x, the input, is raw without missing
 # entries, counts as log(1 + count), and for each column with missing entries in training a column that is 1 where
 # they are.
-
-column_families <- c("gaussian", "gaussian_hetero", "huber", "bernoulli", "categorical", "poisson", "negative_binomial")
 
 # ---- what the user gives
 
@@ -92,11 +90,11 @@ column_values <- function(data, j) {
 # Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given;
 # `sigma` the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by
 # name.
-add_columns <- function(train, family, standardize, numeric = "gaussian", sigma = NULL) {
+add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
   family <- if (is_by_name(family)) vapply(names, function(name) family_of(family, name), "") else family_name(family)
-  if (numeric == "gaussian_hetero") family[family == "gaussian"] <- numeric
+  if (has_log_sd(list(family = numeric))) family <- with_own_sigma(family)
   columns <- if (fits_as_whole(train$data, family, numeric)) {
     like_columns(names, train$data[0, 1], family, numeric)
   } else {
@@ -128,7 +126,7 @@ add_columns <- function(train, family, standardize, numeric = "gaussian", sigma 
 # Whether all columns of a numeric matrix have the same family and are right for it: then they differ by name alone.
 fits_as_whole <- function(data, family, numeric) {
   if (!is.matrix(data) || !is.numeric(data) || length(family) > 1) return(FALSE)
-  response_rules[[if (family == "auto") numeric else family]]$is(data)
+  family_table[[if (family == "auto") numeric else family]]$accepts(data)
 }
 
 like_columns <- function(names, v, family, numeric) {
@@ -152,11 +150,11 @@ new_column <- function(v, name, family, numeric) {
   if (is.factor(v)) v <- droplevels(v)
   check_column_levels(v, name)
   if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(v, name)
-  if (family == "categorical" && is.logical(v)) family <- "bernoulli"
-  if (!family %in% column_families)
-    stop_user("The family %s is not one for columns: use one of %s.", family, quoted(column_families))
-  rule <- response_rules[[family]]
-  if (!rule$is(v)) stop_user("Column `%s` must be %s for the family %s.", name, rule$what, family)
+  if (family_table[[family]]$kind == "levels" && is.logical(v)) family <- family_table[[family]]$binary
+  record <- family_table[[family]]
+  if (!record$for_columns)
+    stop_user("The family %s is not one for columns: use one of %s.", family, quoted(column_families()))
+  if (!record$accepts(v)) stop_user("Column `%s` must be %s for the family %s.", name, record$what, family)
   levels <- if (is.logical(v)) c("FALSE", "TRUE") else if (is.factor(v)) levels(v)
   list(name = name, family = family, type = type, levels = levels, is_ordered = is.ordered(v),
        center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
@@ -183,38 +181,35 @@ check_column_moments <- function(column, m, n) {
 # The columns' places in y, block after block: list(columns, blocks), blocks as numbers of their columns.
 place_columns <- function(columns) {
   family <- vapply(columns, function(c) c$family, "")
-  is_alone <- family == "categorical" | vapply(columns, function(c) is.numeric(c$sigma), NA)
+  is_alone <- vapply(columns, function(c) is_kind(c, "levels") || is.numeric(c$sigma), NA)
   key <- ifelse(is_alone, paste(family, seq_along(family)), family)
   blocks <- unname(split(seq_along(columns), factor(key, unique(key))))
   last <- 0L
   for (j in unlist(blocks)) {
-    columns[[j]]$at <- last + seq_len(if (family[j] == "categorical") length(columns[[j]]$levels) else 1L)
+    size <- if (is_kind(columns[[j]], "levels")) length(columns[[j]]$levels) else 1L
+    columns[[j]]$at <- last + seq_len(size)
     last <- max(columns[[j]]$at)
   }
   list(columns = columns, blocks = blocks)
 }
 
-is_count_family <- function(family) family %in% c("poisson", "negative_binomial")
-
 columns_block <- function(members, columns) {
   own <- columns[members]
   part <- function(name) vapply(own, function(c) c[[name]], own[[1]][[name]])
-  family <- own[[1]]$family
-  levels <- if (family == "categorical") own[[1]]$levels
-  list(family = family, columns = part("name"), type = if (is.null(levels)) "numeric" else "factor", levels = levels,
-       center = part("center"), scale = part("scale"),
+  levels <- if (is_kind(own[[1]], "levels")) own[[1]]$levels
+  list(family = own[[1]]$family, columns = part("name"), type = if (is.null(levels)) "numeric" else "factor",
+       levels = levels, center = part("center"), scale = part("scale"),
        n_responses = if (is.null(levels)) length(own) else length(levels),
-       noise = block_noise(family, own[[1]]$sigma), knows_sigma = is.numeric(own[[1]]$sigma),
+       noise = column_noise(own[[1]]), knows_sigma = is.numeric(own[[1]]$sigma),
        fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else 0, is_ordered = FALSE)
 }
 
-block_noise <- function(family, sigma) {
-  if (family == "gaussian" && is.character(sigma)) return(c(learned = "shared", each = "each")[[sigma]])
-  switch(family, huber = "shared", negative_binomial = "each", "fixed")
+column_noise <- function(column) {
+  if (is.character(column$sigma)) c(learned = "shared", each = "each")[[column$sigma]] else record_of(column)$noise
 }
 
 with_sigma <- function(column, sigma) {
-  if (column$family != "gaussian") return(column)
+  if (!has_sigma(column)) return(column)
   own <- if (column$name %in% names(sigma)) sigma[[column$name]] else "learned"
   column$sigma <- if (is.null(names(sigma))) sigma else own
   column
@@ -232,12 +227,12 @@ raw_values <- function(columns, data, n) {
 raw_column <- function(column, v) {
   if (is.null(column$levels)) return(as.double(v))
   code <- match(as.character(v), column$levels)
-  if (column$family == "categorical") return(diag(length(column$levels))[code, , drop = FALSE])
+  if (is_kind(column, "levels")) return(diag(length(column$levels))[code, , drop = FALSE])
   code - 1
 }
 
 input_names <- function(columns) {
-  of_column <- function(c) if (c$family == "categorical") paste0(c$name, ".", c$levels) else c$name
+  of_column <- function(c) if (is_kind(c, "levels")) paste0(c$name, ".", c$levels) else c$name
   names <- unlist(lapply(columns, of_column))
   names[unlist(lapply(columns, `[[`, "at"))] <- names
   c(names, paste0(unlist(lapply(Filter(function(c) c$has_indicator, columns), `[[`, "name")), ".missing",
@@ -249,7 +244,7 @@ input_output <- function(columns, raw, has_missing = anyNA(raw)) {
   x <- y <- raw
   for (c in columns) {
     first <- c$at[1]
-    if (is_count_family(c$family)) x[, first] <- log1p(raw[, first])
+    if (is_kind(c, "count")) x[, first] <- log1p(raw[, first])
     if (c$center != 0 || c$scale != 1) y[, first] <- (raw[, first] - c$center) / c$scale
     if (!has_missing) next
     is_missing <- is.na(raw[, first])
@@ -323,8 +318,8 @@ check_new_column <- function(column, v, what) {
   if (!is_kind) refuse("must be %s as in training, not %s.", kind, class(v)[1])
   if (kind %in% c("factor", "character")) return(check_known_levels(column, v, refuse))
   if (any(is.infinite(v))) refuse("has infinite values.")
-  rule <- response_rules[[column$family]]
-  if (!rule$is(v)) refuse("must have %s.", rule$what)
+  record <- record_of(column)
+  if (!record$accepts(v)) refuse("must have %s.", record$what)
 }
 
 check_known_levels <- function(column, v, refuse) {
@@ -355,7 +350,7 @@ column_as_given <- function(column, values, whole) {
     v <- values[, 1]
     return(if (whole && column$type == "integer") whole_numbers(v) else v)
   }
-  if (column$family != "categorical") values <- cbind(1 - values, values)
+  values <- by_level(values)
   level <- if (nrow(values)) max.col(values, ties.method = "first") else integer()
   level[is.na(values[, 1])] <- NA
   switch(column$type, logical = level == 2L, character = column$levels[level],
@@ -405,7 +400,7 @@ is_given_design <- function(x) {
 # Of its blocks and of its design, where a factor of several levels has a column per level.
 are_column_names <- function(columns, design, blocks) {
   names <- vapply(columns, function(c) c$name, "")
-  several <- vapply(columns, function(c) c$family == "categorical", NA)
+  several <- vapply(columns, is_kind, NA, "levels")
   every(!anyDuplicated(names), setequal(names, unlist(lapply(blocks, function(b) b$columns))),
         all(names[!several] %in% design$columns))
 }
@@ -416,14 +411,14 @@ is_one_of <- function(x, known) every(is.character(x), !is.object(x), length(x) 
 
 column_rules <- list(
   name = function(x, c) is_one_of(x, x),
-  family = function(x, c) is_one_of(x, column_families),
+  family = function(x, c) is_one_of(x, column_families()),
   type = function(x, c) is_one_of(x, column_types),
   at = function(x, c) every(is.numeric(x), is_bare(x), length(x) >= 1),
   levels = function(x, c) {
-    every(is.null(x) || are_words(x), length(x) %in% list(c(0, 2), length(c$at))[[1 + (c$family == "categorical")]])
+    every(is.null(x) || are_words(x), length(x) %in% list(c(0, 2), length(c$at))[[1 + is_kind(c, "levels")]])
   },
-  center = function(x, c) every(is_finite_vector(x, 1), is_gaussian(c) || x == 0),
-  scale = function(x, c) every(are_scales(x, 1), is_gaussian(c) || x == 1),
+  center = function(x, c) every(is_finite_vector(x, 1), is_scaled(c) || x == 0),
+  scale = function(x, c) every(are_scales(x, 1), is_scaled(c) || x == 1),
   fill = function(x, c) is_finite_vector(x, length(c$at)),
   has_indicator = function(x, c) is_flag(x),
   is_ordered = function(x, c) is_flag(x),

@@ -61,30 +61,23 @@ check_draws_memory <- function(numbers, what, argument = "draws") {
 
 # The engine's eta that stands for the mean of the response over draws [rows, columns, draws] of eta; w: their weights,
 # where these are not equal.
-link_of_mean <- list(
-  gaussian = function(eta, w = NULL) means_over(eta, w),
-  huber = function(eta, w = NULL) means_over(eta, w),
-  gaussian_hetero = function(eta, w = NULL) {
-    k <- seq_len(dim(eta)[2] / 2)
-    cbind(means_over(eta[, k, , drop = FALSE], w), log(means_over(exp(2 * eta[, -k, , drop = FALSE]), w)) / 2)
-  },
-  bernoulli = function(eta, w = NULL) stats::qlogis(means_over(stats::plogis(eta), w)),
-  binomial = function(eta, w = NULL) stats::qlogis(means_over(stats::plogis(eta), w)),
-  categorical = function(eta, w = NULL) log(means_over(softmax_draws(eta), w)),
-  poisson = function(eta, w = NULL) log(means_over(exp(eta), w)),
-  negative_binomial = function(eta, w = NULL) log(means_over(exp(eta), w))
-)
+mean_over <- function(block, eta, w = NULL) {
+  k <- seq_len(block$n_responses)
+  mean <- link_of(block)$eta(means_over(mean_draws(block, eta), w))
+  if (!has_log_sd(block)) return(mean)
+  cbind(mean, log(means_over(exp(2 * eta[, -k, , drop = FALSE]), w)) / 2)
+}
 
 means_over <- function(x, w = NULL) {
   if (is.null(w)) return(rowMeans(x, dims = 2))
   matrix(matrix(x, ncol = dim(x)[3]) %*% w, dim(x)[1])
 }
 
-# Softmax over the columns of an array [rows, levels, draws].
-softmax_draws <- function(eta) {
+# The mean of y [rows, responses or levels, draws] at draws of eta.
+mean_draws <- function(block, eta) {
   d <- dim(eta)
-  flat <- matrix(aperm(eta, c(1, 3, 2)), ncol = d[2])
-  aperm(array(softmax(flat), d[c(1, 3, 2)]), c(1, 3, 2))
+  mean <- record_of(block)$mean(draws_in_rows(eta))
+  aperm(array(mean, c(d[1], d[3], ncol(mean))), c(1, 3, 2))
 }
 
 # Draws for a point prediction, where nothing else is asked for.
@@ -102,7 +95,7 @@ posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit,
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
   over_chunks(fit, data, draws, "eta", key = key, visit = function(eta, at) {
     for (i in seq_along(columns))
-      out[at, columns[[i]]] <<- link_of_mean[[fit$blocks[[i]]$family]](eta[, columns[[i]], , drop = FALSE])
+      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], eta[, columns[[i]], , drop = FALSE])
   })
   out
 }

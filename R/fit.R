@@ -153,7 +153,7 @@ user_nll <- function(value, fit, terms, present) {
     nll <- value[, i]
     n <- sum(present[[k]])
     if (has_profiled_sigma(block)) nll <- n * profile_nll(mean_square(nll, n))
-    nll + if (is_gaussian(block)) sum(present[[k]] * log(block$scale)) else 0
+    nll + sum(present[[k]] * log(block$scale))
   }
   rowSums(matrix(vapply(which(terms$term == "nll"), of_block, numeric(nrow(value))), nrow(value)))
 }

@@ -130,7 +130,7 @@ ae_arguments <- function(hidden, latent, activation, family, penalty, noise, spa
        penalty = check_number(penalty, "penalty", 0, 1e100), noise = check_noise(noise),
        sparsity = check_number(sparsity, "sparsity", 0, 1e99),
        contractive = check_number(contractive, "contractive", 0, 1e90), tied = tied,
-       loss = check_choice(loss, c("squared", "huber"), "loss"), standardize = check_flag(standardize, "standardize"))
+       loss = check_choice(loss, names(loss_families), "loss"), standardize = check_flag(standardize, "standardize"))
 }
 
 # list(encoder, decoder): numbers of units of their hidden layers.
@@ -158,7 +158,7 @@ noise_kinds <- c(gaussian = "noise", masking = "mask")
 # A layer for the noise on the input, or NULL.
 check_noise <- function(noise) {
   v <- plain_numbers(noise)
-  kind <- if (is.null(plain_names(noise))) "gaussian" else plain_names(noise)[1]
+  kind <- if (is.null(plain_names(noise))) names(noise_kinds)[1] else plain_names(noise)[1]
   if (length(v) != 1 || !kind %in% names(noise_kinds))
     stop_user("`noise` must be a standard deviation such as 0.1, or a rate as in c(masking = 0.2), not %s.",
               shown(noise))
@@ -190,7 +190,7 @@ tied_layers <- function(dense, activation) {
 ae_train <- function(train, model, control, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
   train <- hold_out(train, control$validation, train$n)
-  train <- add_columns(train, model$family, model$standardize, if (model$loss == "huber") "huber" else "gaussian")
+  train <- add_columns(train, model$family, model$standardize, loss_families[[model$loss]])
   if (model$tied) train <- without_indicators(train)
   warn_of_latent(model$latent, length(train$design$variables))
   spec <- new_spec(ncol(train$x), coder_layers(model, train$blocks), train$blocks, penalty = model$penalty)
@@ -288,8 +288,8 @@ summary.varnn_ae <- function(object, ...) {
 constant_errors <- function(fit, y, w) {
   of_block <- function(b, free, s) {
     y <- y[, s, drop = FALSE]
-    eta <- by_column(family_table[[b$family]]$start(y, w), y)
-    named_columns(family_table[[b$family]]$deviance(y, eta, rep_len(free, b$n_responses)), b$columns)
+    eta <- by_column(record_of(b)$start(y, w), y)
+    named_columns(record_of(b)$deviance(y, eta, rep_len(free, b$n_responses)), b$columns)
   }
   do.call(cbind, Map(of_block, fit$blocks, block_free(fit), block_slices(fit$blocks, y_rows)))
 }
@@ -376,7 +376,7 @@ sigma.varnn_ae <- function(object, ...) {
   check_standard("sigma", ...)
   check_fit(object)
   r <- coder_residuals(object, "response", NULL)
-  is_number <- vapply(object$design$variables, function(c) is_gaussian(c), NA)
+  is_number <- vapply(object$design$variables, is_scaled, NA)
   if (!any(is_number)) stop_user("sigma() needs numeric columns.")
   names <- vapply(object$design$variables[is_number], function(c) c$name, "")
   r <- r[, names, drop = FALSE]

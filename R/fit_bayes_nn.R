@@ -315,33 +315,32 @@ bayes_prior <- function(prior, spec) {
 wished_posterior <- function(model, says_how, n_x, blocks, rows) {
   if (model$posterior != "auto" || !length(model$hidden) || says_how) return(model$posterior)
   units <- c(n_x, model$hidden, sum(vapply(blocks, eta_rows, 0)))
-  is_number <- function(b) b$family %in% c("gaussian", "gaussian_hetero", "poisson", "negative_binomial")
   suits <- every(model$estimator == "auto", model$kl == "exact", model$mc_samples == 1, identical(model$rotate, "auto"),
                  identical(model$prior, "auto") || model$prior$kind %in% c("normal", "empirical"),
-                 all(vapply(blocks, is_number, NA)),
+                 all(vapply(blocks, function(b) record_of(b)$linearises, NA)),
                  laplace_work(list(rows = units[-1], cols = utils::head(units + 1, -1)), rows) <= much_work)
   if (suits) "laplace" else "auto"
 }
 
 # "auto" of one gaussian response: members of both noises, which need the density of rows without themselves.
 auto_sigma <- function(model, blocks) {
-  if (model$posterior == "laplace" && length(blocks) == 1 && blocks[[1]]$family == "gaussian" && length(model$hidden))
+  if (model$posterior == "laplace" && length(blocks) == 1 && has_sigma(blocks[[1]]) && length(model$hidden))
     "auto" else "learned"
 }
 
 # The response's family with a standard deviation that depends on x.
 hetero_blocks <- function(train, blocks, model) {
   family <- vapply(blocks, function(b) b$family, "")
-  if (!any(family %in% c("gaussian", "gaussian_hetero")))
+  if (!any(vapply(blocks, has_normal_noise, NA)))
     stop_user("`sigma` = \"hetero\" needs a gaussian response; this one's family is %s.", quoted(unique(family)))
-  family[family == "gaussian"] <- "gaussian_hetero"
+  family <- with_own_sigma(family)
   names(family) <- vapply(blocks, function(b) b$columns, "")
   response_blocks(train, if (length(family) > 1) family else unname(family), model$standardize)
 }
 
 # A gaussian's sigma: learned, or known on the response's scale.
 noisy_block <- function(block, sigma, by_evidence = FALSE) {
-  if (block$family != "gaussian") {
+  if (!has_sigma(block)) {
     if (is.numeric(sigma)) stop_user("`sigma` is the noise of a gaussian response; the family of `%s` is %s.",
                                      block$columns, block$family)
     return(block)
@@ -464,7 +463,7 @@ bayes_epochs <- function(counts, batch_size) {
 #' @exportS3Method
 close_noise.varnn_bayes_nn <- function(fit, data) {
   at <- which(fit$layout$role == "noise")
-  if (!is_deterministic(fit$spec) || length(at) != 1 || !identical(fit$spec$family, "gaussian")) return(fit)
+  if (!is_deterministic(fit$spec) || length(at) != 1 || !all(vapply(fit$blocks, has_sigma, NA))) return(fit)
   nll <- engine_run(fit$spec, fit$theta, data[names(data) != "row"], "terms")[, 1]
   w <- if (is.null(data$weight)) rep(1, length(nll)) else data$weight
   use <- if (is.null(data$row)) seq_along(nll) else data$row

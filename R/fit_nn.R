@@ -251,9 +251,8 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
 proportions_to_counts <- function(train, family) {
   y <- train$response
   w <- train$weights
-  is_share <- every(!is_by_name(family), family_name(family) == "binomial", is.numeric(y), length(dim(y)) < 2,
-                    !is.null(w), all(y >= 0 & y <= 1), any(y > 0 & y < 1), all(w == round(w)),
-                    all(abs(w * y - round(w * y)) < 1e-6))
+  is_share <- every(takes_trials(family), is.numeric(y), length(dim(y)) < 2, !is.null(w), all(y >= 0 & y <= 1),
+                    any(y > 0 & y < 1), all(w == round(w)), all(abs(w * y - round(w * y)) < 1e-6))
   if (!is_share) return(train)
   train$response <- cbind(round(w * y), w - round(w * y))
   train$weights <- if (any(w == 0)) as.double(w > 0) # rows without trials are absent

@@ -166,8 +166,9 @@ vae_train <- function(train, model, control, call, keep_data) {
   check_stochastic(control, "A variational autoencoder")
   train <- hold_out(train, control$validation, train$n)
   given <- train$given
-  train <- add_columns(train, model$family, model$standardize,
-                       if (identical(model$sigma, "hetero")) "gaussian_hetero" else "gaussian", model$sigma)
+  numeric <- auto_family(0)
+  if (identical(model$sigma, "hetero")) numeric <- with_own_sigma(numeric)
+  train <- add_columns(train, model$family, model$standardize, numeric, model$sigma)
   check_sigma_columns(model$sigma, train$design$variables)
   check_varying(train, model$sigma)
   if (!is.null(given)) train <- add_given(train, given, model$standardize)
@@ -186,14 +187,14 @@ check_stochastic <- function(control, what) {
 
 check_sigma_columns <- function(sigma, columns) {
   if (identical(sigma, "learned")) return(invisible())
-  of_numbers <- Filter(function(c) c$family %in% c("gaussian", "gaussian_hetero"), columns)
+  of_numbers <- Filter(has_normal_noise, columns)
   if (!length(of_numbers)) stop_user("`sigma` is given, but no column is gaussian.")
   if (!is.null(names(sigma))) check_columns_known(names(sigma), vapply(of_numbers, function(c) c$name, ""))
 }
 
 # A gaussian column without spread has no noise to learn: its density would grow without bound.
 check_varying <- function(train, sigma) {
-  learned <- Filter(function(c) c$family == "gaussian" && is.character(c$sigma), train$design$variables)
+  learned <- Filter(function(c) has_sigma(c) && is.character(c$sigma), train$design$variables)
   is_constant <- vapply(learned, function(c) train$scaling$is_constant[c$at[1]], NA)
   if (!any(is_constant) || !identical(sigma, "each") && !all(is_constant)) return(invisible())
   stop_user("Column `%s` is constant: its noise would be 0. Leave it out, or give `sigma` a number.",
@@ -289,7 +290,7 @@ add_given <- function(train, given, standardize) {
 # sigma^2 given the rest: the mean over rows and draws of z of the squared error.
 #' @exportS3Method
 close_noise.varnn_vae <- function(fit, data) {
-  learned <- which(vapply(fit$blocks, function(b) b$family == "gaussian" && b$noise != "fixed", NA))
+  learned <- which(vapply(fit$blocks, function(b) has_sigma(b) && b$noise != "fixed", NA))
   # the importance-weighted bound has another optimum, which training has found
   if (!length(learned) || fit$n_epochs == 0 || isTRUE(fit$control$objective$importance > 1)) return(fit)
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row

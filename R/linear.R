@@ -119,7 +119,7 @@ linear_information <- function(fit, train, kept) {
     w <- case_weights(fit) * !is.na(parts[[b]]$y[, 1])
     parts[[b]]$y[is.na(parts[[b]]$y)] <- 0
     for (i in seq_along(at)) for (j in seq_len(i)) {
-      a <- family_table[[fit$blocks[[b]]$family]]$information(parts[[b]], i, j)
+      a <- record_of(fit$blocks[[b]])$information(parts[[b]], i, j)
       if (is.null(a)) next
       s <- crossprod(z, z * (w * a))
       out[at[i], , at[j], ] <- s
@@ -132,15 +132,14 @@ linear_information <- function(fit, train, kept) {
 # Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
 # information about it goes to 0.
 is_separated <- function(fit, columns) {
-  families <- vapply(fit$blocks, function(b) b$family, "")
-  if (!all(families %in% c("bernoulli", "binomial", "categorical", "poisson"))) return(FALSE)
+  if (!all(vapply(fit$blocks, function(b) record_of(b)$separates, NA))) return(FALSE)
   n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
   root <- backsolve(columns$r, diag(ncol(columns$r))) * sqrt(columns$total)
   turn <- rbind(root, if (fit$design$intercept) -colSums(columns$mean[columns$kept] * root))
   if (fit$design$intercept) turn <- cbind(turn, replace(numeric(nrow(turn)), nrow(turn), 1))
   turn <- kronecker(turn, diag(n_eta))
   values <- eigen(crossprod(turn, fit$information %*% turn) / n_cases(fit), TRUE, only.values = TRUE)$values
-  known <- length(values) - sum(families == "categorical") * length(values) / n_eta
+  known <- length(values) - sum(vapply(fit$blocks, is_kind, NA, "levels")) * length(values) / n_eta
   values[known] <= 1e-8
 }
 
@@ -269,12 +268,13 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
     warn_separated("have no interval")
     se[] <- NA
   }
-  families <- unique(vapply(object$blocks, function(b) b$family, ""))
-  is_profiled <- length(object$blocks) == 1 && families %in% names(profiled_families) && !isTRUE(object$is_separated)
+  own <- object$blocks[[1]]
+  is_profiled <- every(length(object$blocks) == 1, !has_sigma(own), !is.null(record_of(own)$stats),
+                       !isTRUE(object$is_separated))
   out <- if (is_profiled) {
     profile_limits(object, at, estimate, se, level, parent.frame())
   } else {
-    df <- if (identical(families, "gaussian")) stats::df.residual(object) else Inf
+    df <- if (all(vapply(object$blocks, has_sigma, NA))) stats::df.residual(object) else Inf
     q <- stats::qt(1 - tail, df)
     estimate[at] + se[at] %o% c(-q, q)
   }
@@ -295,13 +295,11 @@ chosen_parameters <- function(parm, name) {
   if (is.character(parm)) match(parm, name) else as.integer(parm)
 }
 
-profiled_families <- list(bernoulli = stats::binomial(), binomial = stats::binomial(), poisson = stats::poisson())
-
 # Where the deviance, least over the other coefficients, is higher by the quantile of chi squared; NA where it never is.
 profile_limits <- function(fit, at, estimate, se, level, envir) {
   train <- training_data(fit, NULL, envir)
   if (is.null(fit$eta)) fit$eta <- model_eta(fit, train)
-  family <- profiled_families[[fit$blocks[[1]]$family]]
+  family <- record_of(fit$blocks[[1]])$stats()
   x <- if (fit$design$intercept) cbind(1, train$x) else train$x
   keep <- !aliased_coefs(fit)
   y <- block_y(fit$blocks[[1]], train$response)
@@ -330,14 +328,14 @@ profile_limits <- function(fit, at, estimate, se, level, envir) {
 
 # The fitted means, within the open range of the family.
 fitted_mean <- function(fit) {
-  mu <- family_table[[fit$blocks[[1]]$family]]$mean(fit$eta)[, 1]
-  if (fit$blocks[[1]]$family == "poisson") pmax(mu, 1e-10) else pmin(pmax(mu, 1e-10), 1 - 1e-10)
+  mu <- pmax(record_of(fit$blocks[[1]])$mean(fit$eta)[, 1], 1e-10)
+  if (is_kind(fit$blocks[[1]], "count")) mu else pmin(mu, 1 - 1e-10)
 }
 
 # A table as that of summary.lm() and summary.glm(); NULL where there are no standard errors.
 coefficient_table <- function(fit, envir) {
   if (!is.null(why_no_maximum(fit)) || is.null(fit$kept_columns)) return(NULL)
-  by_t <- all(vapply(fit$blocks, function(b) b$family == "gaussian", NA))
+  by_t <- all(vapply(fit$blocks, has_sigma, NA))
   lost <- aliased_coefs(fit)
   v <- vcov.varnn_nn(fit)
   estimate <- as.vector(stats::coef(fit))
@@ -376,7 +374,7 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
 # Standard errors of what is predicted of a block from the covariances of its outputs.
 mean_errors <- function(block, eta, type, covariance) {
   as_columns <- function(columns) matrix(as.double(unlist(columns)), nrow(eta), length(columns))
-  if (block$family == "categorical" && type != "link") {
+  if (is_kind(block, "levels") && type != "link") {
     p <- softmax(eta)
     slope <- function(k, i) p[, k] * ((i == k) - p[, i])
     variance <- function(k) {
@@ -386,12 +384,10 @@ mean_errors <- function(block, eta, type, covariance) {
     }
     return(as_columns(lapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)))))
   }
-  of_mean <- switch(block$family, bernoulli = , binomial = logit_variance(eta), exp(eta))
-  slope <- switch(block$family, gaussian = , huber = block$scale, gaussian_hetero = c(block$scale, 1),
-                  if (type == "link") 1 else of_mean)
-  if (!is.matrix(slope)) slope <- by_column(slope, eta)
+  slope <- if (is_scaled(block) || type == "link") by_column(c(block$scale, if (has_log_sd(block)) 1), eta)
+  else link_of(block)$slope(eta)
   out <- as_columns(lapply(seq_len(ncol(eta)), function(i) abs(slope[, i]) * sqrt(covariance(i, i))))
-  if (block$family == "gaussian_hetero" && type == "response") out <- out[, seq_len(ncol(out) / 2), drop = FALSE]
+  if (type == "response") out <- out[, seq_len(block$n_responses), drop = FALSE]
   if (type == "prob") cbind(out, out) else out
 }
 

@@ -107,7 +107,7 @@ linearised_eta <- function(fit, data) {
   columns <- block_slices(fit$blocks, eta_rows)
   over_nodes(fit, data, function(nodes, at) {
     for (i in seq_along(columns))
-      out[at, columns[[i]]] <<- link_of_mean[[fit$blocks[[i]]$family]](nodes[[i]]$eta, nodes[[i]]$weight)
+      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], nodes[[i]]$eta, nodes[[i]]$weight)
   })
   out
 }

@@ -27,7 +27,7 @@ block_free <- function(fit) {
 }
 
 has_profiled_sigma <- function(block) {
-  block$family == "gaussian" && block$noise == "fixed" && !isTRUE(block$knows_sigma)
+  has_sigma(block) && block$noise == "fixed" && !isTRUE(block$knows_sigma)
 }
 
 #' @export
@@ -61,7 +61,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
   types <- c("response", "pearson", "deviance", "working")
   if (identical(type, "partial")) stop_user("`type` = \"partial\" needs a model that is a sum over terms.")
   type <- check_choice(if (identical(type, types)) "response" else type, types, "type")
-  if (type == "working" && "categorical" %in% object$family)
+  if (type == "working" && any(vapply(object$blocks, is_kind, NA, "levels")))
     stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
   several <- length(object$blocks) > 1
   parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)
@@ -73,36 +73,33 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
 # As in glm(), pearson's and deviance residuals of a row are as large as its weight says.
 block_residuals <- function(part, type, w, several = FALSE) {
   b <- part$block
-  twin <- family_table[[b$family]]
-  mu <- twin$mean(part$eta)
+  record <- record_of(b)
+  mu <- record$mean(part$eta)
   y <- observed_mean(part)
   raw <- named_columns((y - mu) * b$scale, block_labels(b, several))
   if (type == "response") return(raw)
-  if (type == "working") return(raw / pmax(mean_slope(b, mu), .Machine$double.eps))
-  if (type == "pearson") return(raw * sqrt(w / pmax(family_variance(part, mu), .Machine$double.eps)))
-  d <- sqrt(pmax(twin$deviance(part$y, part$eta, part$free), 0) * w)
+  if (type == "working") return(raw / pmax(mean_slope(part), .Machine$double.eps))
+  if (type == "pearson") return(raw * sqrt(w / pmax(pearson_variance(part), .Machine$double.eps)))
+  d <- sqrt(pmax(record$deviance(part$y, part$eta, part$free), 0) * w)
   if (ncol(d) != ncol(raw)) return(named_columns(d, b$columns))
-  raw[] <- sign(y - mu) * d * if (b$family == "gaussian") b$scale else 1
+  raw[] <- sign(y - mu) * d * if (has_sigma(b)) b$scale else 1
   raw
 }
 
 # The derivative of the mean by eta.
-mean_slope <- function(block, mu) {
-  switch(block$family, bernoulli = , binomial = mu * (1 - mu), poisson = , negative_binomial = mu, 1)
-}
+mean_slope <- function(part) link_of(part$block)$slope(part$eta[, seq_len(part$block$n_responses), drop = FALSE])
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {
-  if (part$block$family != "binomial") return(part$y)
+  if (!is_kind(part$block, "trials")) return(part$y)
   part$y[, 1, drop = FALSE] / pmax(part$y[, 2, drop = FALSE], 1)
 }
 
-# Pearson's variance; of a gaussian as in lm(), 1.
-family_variance <- function(part, mu) {
-  switch(part$block$family, gaussian = , huber = 1, gaussian_hetero = (part$block$scale * scales_half(part$eta))^2,
-         bernoulli = mu * (1 - mu), categorical = mu * (1 - mu), binomial = mu * (1 - mu) / part$y[, 2],
-         poisson = mu,
-         negative_binomial = mu + mu^2 / exp(by_column(part$free, mu)))
+# Pearson's variance; of a noise that is the same for all rows as in lm(), 1.
+pearson_variance <- function(part) {
+  if (has_log_sd(part$block)) return((part$block$scale * record_of(part$block)$sd(part$eta, part$free))^2)
+  if (is_scaled(part$block)) return(1)
+  record_of(part$block)$variance(part$eta, part$free) / if (is_kind(part$block, "trials")) part$y[, 2] else 1
 }
 
 #' @export
@@ -137,8 +134,8 @@ deviance.varnn <- function(object, ...) {
   check_standard("deviance", ...)
   w <- case_weights(object)
   sum(vapply(training_blocks(object, NULL), function(part) {
-    d <- family_table[[part$block$family]]$deviance(part$y, part$eta, part$free)
-    sum(w * d, na.rm = TRUE) * if (part$block$family == "gaussian") part$block$scale^2 else 1
+    d <- record_of(part$block)$deviance(part$y, part$eta, part$free)
+    sum(w * d, na.rm = TRUE) * if (has_sigma(part$block)) part$block$scale^2 else 1
   }, 0))
 }
 
@@ -173,8 +170,7 @@ block_log_lik <- function(part, w) {
     squared <- sum(w * (part$y - part$eta)^2, na.rm = TRUE) / total
     return(-total * (profile_nll(squared) + log(b$scale)))
   }
-  jacobian <- if (is_gaussian(b)) log(b$scale) else 0
-  -sum(w * (family_table[[b$family]]$nll(part$y, part$eta, part$free) + jacobian), na.rm = TRUE)
+  -sum(w * (record_of(b)$nll(part$y, part$eta, part$free) + log(b$scale)), na.rm = TRUE)
 }
 
 #' Residual standard deviation of a network
@@ -194,7 +190,7 @@ block_log_lik <- function(part, w) {
 sigma.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("sigma", ...)
-  parts <- Filter(function(p) p$block$family == "gaussian", training_blocks(object, NULL))
+  parts <- Filter(function(p) has_sigma(p$block), training_blocks(object, NULL))
   if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
   w <- case_weights(object)
   lost <- if (is.null(object$rank)) 0 else object$rank
@@ -212,7 +208,7 @@ has_hidden <- function(fit) length(unit_layers(fit$spec)) > 1
 n_parameters <- function(fit) {
   if (is.null(fit$rank)) return(sum((fit$layout$rows * fit$layout$cols)[fit$layout$part == 0]))
   free <- sum(fit$layout$role == "noise" & fit$layout$rows)
-  fit$rank * sum(vapply(fit$blocks, function(b) eta_rows(b) - (b$family == "categorical"), 0)) + free
+  fit$rank * sum(vapply(fit$blocks, function(b) eta_rows(b) - is_kind(b, "levels"), 0)) + free
 }
 
 #' @export
@@ -276,9 +272,8 @@ family.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("family", ...)
   families <- lapply(object$blocks, function(b) {
-    switch(b$family, gaussian = stats::gaussian(), bernoulli = , binomial = stats::binomial(),
-           poisson = stats::poisson(),
-           structure(list(family = b$family, link = unname(family_links[b$family])), class = "family"))
+    own <- record_of(b)
+    if (!is.null(own$stats)) own$stats() else structure(list(family = b$family, link = own$link), class = "family")
   })
   if (length(families) == 1) families[[1]] else stats::setNames(families, names(object$family))
 }
@@ -368,7 +363,7 @@ simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...
   rows <- simulation_rows(object, newdata, parent.frame())
   check_draws_memory(nsim * length(rows$names) * length(object$blocks), "That many simulations", "nsim")
   free <- simulation_free(object)
-  trials <- if (is.null(newdata) && identical(object$family, "binomial")) rowSums(object$response) else 1
+  trials <- if (is.null(newdata) && is_kind(object$blocks[[1]], "trials")) rowSums(object$response) else 1
   state <- use_seed(seed)
   on.exit(state$restore())
   draw <- function(block, columns, free) {
@@ -417,16 +412,13 @@ simulation_free <- function(fit) {
 }
 
 simulated <- function(block, eta, free, offset, trials) {
-  if (block$family == "binomial") {
-    y <- stats::rbinom(nrow(eta), trials, stats::plogis(eta))
+  if (is_kind(block, "trials")) {
+    y <- stats::rbinom(nrow(eta), trials, record_of(block)$mean(eta))
     return(cbind(y, trials - y, deparse.level = 0))
   }
-  y <- family_table[[block$family]]$draw(eta, free)
-  if (is_gaussian(block)) y <- y * block$scale + block$center + if (is.null(offset)) 0 else offset
-  if (block$type == "logical") return(y[, 1] == 1)
-  if (block$type != "factor") return(y[, 1])
-  level <- if (block$family == "categorical") max.col(y, ties.method = "first") else y[, 1] + 1
-  factor(block$levels[level], levels = block$levels, ordered = isTRUE(block$is_ordered))
+  y <- record_of(block)$draw(eta, free)
+  if (is_scaled(block)) y <- y * block$scale + block$center + if (is.null(offset)) 0 else offset
+  as_response(block, if (is_kind(block, "levels")) level_of(y) else y[, 1])
 }
 
 #' @export

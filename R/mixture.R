@@ -300,16 +300,16 @@ mean_eta <- function(blocks, etas, weights) {
   all <- array(unlist(etas), c(dim(etas[[1]]), length(etas)))
   out <- etas[[1]]
   for (i in seq_along(columns))
-    out[, columns[[i]]] <- link_of_mean[[blocks[[i]]$family]](all[, columns[[i]], , drop = FALSE], weights)
+    out[, columns[[i]]] <- mean_over(blocks[[i]], all[, columns[[i]], , drop = FALSE], weights)
   out
 }
 
-# The free scalars of each block: of a gaussian that of the mean variance, else the mean.
+# The free scalars of each block: of a sigma that of the mean variance, else the mean.
 mean_free <- function(fit) {
   of_members <- lapply(member_fits(fit), block_free)
   lapply(seq_along(fit$blocks), function(i) {
     values <- do.call(cbind, lapply(of_members, `[[`, i))
-    if (fit$blocks[[i]]$family == "gaussian") log(drop(exp(2 * values) %*% fit$member_weights)) / 2
+    if (has_sigma(fit$blocks[[i]])) log(drop(exp(2 * values) %*% fit$member_weights)) / 2
     else drop(values %*% fit$member_weights)
   })
 }

@@ -129,8 +129,8 @@ pca_errors <- function(pca, data) {
 network_scale <- function(fit, z) {
   eta <- codes_eta(fit, z)
   do.call(cbind, Map(function(b, s) {
-    mean <- family_table[[b$family]]$mean(eta[, s, drop = FALSE])
-    if (is_count_family(b$family)) log1p(mean) else mean
+    mean <- record_of(b)$mean(eta[, s, drop = FALSE])
+    if (is_kind(b, "count")) log1p(mean) else mean
   }, fit$blocks, block_slices(fit$blocks, eta_rows)))
 }
 

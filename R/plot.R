@@ -467,7 +467,7 @@ panel_look <- list(mar = c(2.5, 2.7, 1.6, 0.6), mgp = c(1.4, 0.4, 0), tcl = -0.3
 class_levels <- function(block, y) {
   if (!is.null(block$levels)) return(block$levels)
   if (block$type == "logical") return(c("FALSE", "TRUE"))
-  if (block$family == "bernoulli" && all(y %in% c(0, 1, NA))) c("0", "1")
+  if (is_kind(block, "binary") && all(y %in% c(0, 1, NA))) c("0", "1")
 }
 
 predicted_level <- function(block, eta, levels) levels[max.col(block_prob(block, eta), ties.method = "first")]
@@ -586,7 +586,7 @@ plot_observed <- function(observed, fitted, block, dots, in_panel) {
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
     x = fitted[drawn], y = observed[drawn], type = "n", main = "", xlab = "", ylab = "",
     las = if (in_panel) 0 else tick_las(observed[drawn])))
-  what <- switch(block$family, bernoulli = "probability of ", binomial = "proportion of ", "")
+  what <- switch(record_of(block)$kind, binary = "probability of ", trials = "proportion of ", "")
   label <- function(word, side) {
     if (in_panel) word else fitted_text(paste0(word, " ", what, block$columns), 0.95 * graphics::par("fin")[side])
   }

@@ -47,10 +47,9 @@ simulated_values <- function(fit, x, envir) {
 # Of the values of both kinds, with weights: the shares of levels, of counts, or densities.
 compared_column <- function(column, values, weights) {
   values <- lapply(values, function(v) v[, column$at, drop = FALSE])
-  levels <- column$levels
-  if (is.null(levels) && column$family == "bernoulli" && all(values$training %in% c(0, 1, NA))) levels <- c("0", "1")
+  levels <- class_levels(column, values$training)
   if (!is.null(levels)) {
-    if (ncol(values$training) == 1) values <- lapply(values, function(v) cbind(1 - v, v))
+    values <- lapply(values, by_level)
     shares <- mapply(function(v, w) colSums(w * v, na.rm = TRUE) / sum(w * !is.na(v[, 1])), values, weights)
     return(list(name = column$name, labels = levels, shares = shares))
   }
@@ -62,7 +61,7 @@ compared_column <- function(column, values, weights) {
 }
 
 is_counted <- function(column, values) {
-  is_count_family(column$family) || column$type == "integer" && length(unique(values)) <= most_counted
+  is_kind(column, "count") || column$type == "integer" && length(unique(values)) <= most_counted
 }
 
 # Shares of whole numbers, or of intervals of them where there are many.

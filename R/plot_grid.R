@@ -69,8 +69,8 @@ image_mosaic <- function(pixels, dim, n) {
 # What a column decodes to: means, or with `levels` probabilities, a column per level.
 decoded_column <- function(column, values) {
   values <- values[, column$at, drop = FALSE]
-  if (!is.null(column$levels) && ncol(values) == 1) values <- cbind(1 - values, values)
-  list(name = if (is.null(column$levels) && column$family == "bernoulli") paste("probability of", column$name)
+  if (!is.null(column$levels)) values <- by_level(values)
+  list(name = if (is.null(column$levels) && is_kind(column, "binary")) paste("probability of", column$name)
               else column$name, levels = column$levels, values = values)
 }
 

@@ -169,15 +169,12 @@ on_user_scale_y <- function(fit, y) {
 # A column's observed and reconstructed values: numbers, or levels of `levels`.
 column_picture <- function(column, error, values) {
   part <- lapply(values, function(v) v[, column$at, drop = FALSE])
-  levels <- column$levels
-  if (is.null(levels) && column$family == "bernoulli" && all(part$observed %in% c(0, 1, NA))) levels <- c("0", "1")
+  levels <- class_levels(column, part$observed)
   if (is.null(levels)) return(list(name = column$name, tail = paste(": error", format(error, digits = 2)),
                                    family = column$family, observed = part$observed[, 1],
                                    reconstructed = part$reconstructed[, 1]))
   likeliest <- function(v) {
-    if (ncol(v) == 1) v <- cbind(1 - v, v)
-    level <- max.col(replace(v, is.na(v), 0), ties.method = "first")
-    levels[replace(level, is.na(v[, 1]), NA)]
+    levels[replace(level_of(replace(v, is.na(v), 0)), is.na(v[, 1]), NA)]
   }
   list(name = column$name, levels = levels, observed = likeliest(part$observed),
        reconstructed = likeliest(part$reconstructed))

@@ -1,6 +1,6 @@
 # Prediction: new data to eta, eta to what was asked for.
 
-# eta [rows, columns] of the engine, offset included for all but the gaussians; of random weights that of the mean.
+# eta [rows, columns] of the engine, offset included unless y is standardised; of random weights that of the mean.
 model_eta <- function(fit, rows, threads = fit$control$threads) {
   fit$control$threads <- threads
   eta <- posterior_eta(fit, row_data(fit, rows))
@@ -121,10 +121,10 @@ predicted <- function(fit, eta, offset, type) {
   do.call(cbind, unname(parts))
 }
 
-# eta on the user's scale: of the gaussians the mean and, where it depends on x, log sigma.
+# eta on the user's scale: of what is standardised the mean and, where it depends on x, log sigma.
 block_link <- function(block, eta, offset, several) {
-  if (block$family %in% c("gaussian", "huber")) eta <- block_mean(block, eta, offset)
-  if (has_log_sd(block)) eta <- cbind(block_mean(block, eta, offset), log(block$scale * scales_half(eta)))
+  if (is_scaled(block))
+    eta <- cbind(block_mean(block, eta, offset), if (has_log_sd(block)) log(block$scale * scales_half(eta)))
   named_columns(eta, eta_labels(block, several))
 }
 
@@ -142,10 +142,11 @@ without_dim <- function(x) {
 }
 
 # Probabilities of a block's levels.
-block_prob <- function(block, eta) {
-  mean <- family_table[[block$family]]$mean(eta)
-  if (block$family == "categorical") mean else cbind(1 - mean, mean)
-}
+block_prob <- function(block, eta) by_level(record_of(block)$mean(eta))
+
+# Of levels, or of the second of two, shares or probabilities [rows, levels]; and the level that has the most.
+by_level <- function(x) if (ncol(x) == 1) cbind(1 - x, x) else x
+level_of <- function(x) max.col(by_level(x), ties.method = "first")
 
 block_class <- function(block, prob) {
   best <- if (nrow(prob)) max.col(prob, ties.method = "first") else integer()

@@ -49,7 +49,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   type <- predict_type(object, type)
   if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
   eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
-  if (!"categorical" %in% object$family) check_finite_output(eta)
+  if (!any(vapply(object$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
   out <- predicted(object, eta, rows$offset, type)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else as_trained(object, out)
@@ -193,7 +193,7 @@ drawn_eta_log_lik <- function(fit, y, eta) {
 # eta; 0 of a response that is missing.
 draw_nll <- function(block, y, eta, free) {
   draws <- dim(eta)[3]
-  nll <- family_table[[block$family]]$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
+  nll <- record_of(block)$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
   matrix(rowSums(nll, na.rm = TRUE), nrow(y))
 }
 
@@ -236,7 +236,7 @@ drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
     return(mixed_draws(fit, draws, function(member, n) drawn_responses(member, rows, n, draw, argument)))
   columns <- block_slices(fit$blocks, eta_rows)
   free <- simulation_free(fit)
-  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && b$family == "categorical") b$levels)
+  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && is_kind(b, "levels")) b$levels)
   n <- length(rows$ok)
   check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws", argument)
   out <- lapply(levels, function(l) {
@@ -255,17 +255,17 @@ drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
 }
 
 epred_block <- function(block, eta, free, offset) {
-  if (block$family == "categorical") return(softmax_draws(eta))
+  if (is_kind(block, "levels")) return(mean_draws(block, eta))
   block_mean(block, draws_in_rows(eta), rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
 }
 
 # One response per row and draw; of a factor the level's number, of successes and failures one trial.
 predict_block <- function(block, eta, free, offset) {
-  y <- suppressWarnings(family_table[[block$family]]$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
+  y <- suppressWarnings(record_of(block)$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
   check_finite_output(y)
-  if (is_gaussian(block)) y <- y * block$scale + block$center
-  if (is_gaussian(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
-  if (block$family == "categorical") y <- max.col(y, ties.method = "first")
+  if (is_scaled(block)) y <- y * block$scale + block$center
+  if (is_scaled(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
+  if (is_kind(block, "levels")) y <- level_of(y)
   matrix(y, dim(eta)[1])
 }
 
@@ -339,7 +339,7 @@ as_response <- function(block, y) {
   y <- unname(y)
   if (block$type == "logical") return(y == 1)
   if (block$type != "factor") return(y)
-  factor(block$levels[y + (block$family != "categorical")], levels = block$levels, ordered = isTRUE(block$is_ordered))
+  factor(block$levels[y + !is_kind(block, "levels")], levels = block$levels, ordered = isTRUE(block$is_ordered))
 }
 
 # ---- intervals
@@ -421,12 +421,12 @@ closed_component <- function(fit, data, columns, free, weight) {
 }
 
 has_interval <- function(block, interval) {
-  block$family != "categorical" && (interval == "confidence" || !block$family %in% c("bernoulli", "binomial"))
+  !is_kind(block, c("levels", if (interval == "prediction") c("binary", "trials")))
 }
 
 check_interval <- function(fit, interval) {
   for (b in Filter(function(b) !has_interval(b, interval), fit$blocks)) {
-    if (b$family == "categorical")
+    if (is_kind(b, "levels"))
       stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
                 b$columns)
     stop_user(paste("A prediction interval does not apply to the response `%s`, of which each trial is 0 or 1: use",
@@ -437,16 +437,16 @@ check_interval <- function(fit, interval) {
 # Quantiles of the predictive distribution: where the family is normal, of the mixture of its distributions over the
 # draws, which have these weights; of other families, of a draw from each.
 predictive_quantiles <- function(block, components, i, offset, probs, weight) {
-  twin <- family_table[[block$family]]
+  record <- record_of(block)
   n <- dim(components[[1]]$eta[[i]])[1]
   if (!has_normal_noise(block)) {
     y <- lapply(components, function(c) predict_block(block, c$eta[[i]], c$free[[i]], offset))
-    return(row_quantiles(do.call(cbind, y), probs, weight, is_count_family(block$family)))
+    return(row_quantiles(do.call(cbind, y), probs, weight, is_kind(block, "count")))
   }
   of_each <- function(what) {
     do.call(cbind, lapply(components, function(c) {
       flat <- draws_in_rows(c$eta[[i]])
-      out <- matrix(if (what == "mean") twin$mean(flat) else twin$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+      out <- matrix(if (what == "mean") record$mean(flat) else record$sd(flat, c$free[[i]]), n, nrow(flat) / n)
       left <- c$nodes[[i]]$variance
       if (what == "mean" || is.null(left)) out else sqrt(out^2 + left)
     }))
@@ -455,8 +455,6 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   check_finite_output(q)
   q * block$scale + block$center + if (is.null(offset)) 0 else offset
 }
-
-has_normal_noise <- function(block) !is.null(family_table[[block$family]]$sd)
 
 # Quantiles of each row: of equal weights as quantile(); where all possible values are there, as of counts, and of other
 # weights, one of the numbers (the inverse of the distribution function).

@@ -1,7 +1,6 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
 #   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per
-#   response), center, scale (gaussian; one per column), noise ("fixed", "shared", "each"), fixed (log of the fixed free
-#   scalar)
+#   response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (log of the fixed free scalar)
 
 response_blocks <- function(train, family, standardize) {
   if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
@@ -11,7 +10,8 @@ response_blocks <- function(train, family, standardize) {
 
 # One piece per block: list(y, name, family).
 response_pieces <- function(response, family, response_name) {
-  if (is_trials(response, family)) return(list(list(y = response, name = response_name, family = "binomial")))
+  if (is_trials(response, family))
+    return(list(list(y = response, name = response_name, family = family_name(family))))
   if (is.matrix(response) && !is.numeric(response) && !is.logical(response))
     stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name,
               typeof(response))
@@ -28,9 +28,8 @@ check_family_names <- function(given, known) {
 }
 
 # Successes and failures.
-is_trials <- function(response, family) {
-  is.matrix(response) && ncol(response) == 2 && !is_by_name(family) && family_name(family) == "binomial"
-}
+is_trials <- function(response, family) is.matrix(response) && ncol(response) == 2 && takes_trials(family)
+takes_trials <- function(family) !is_by_name(family) && is_kind(list(family = family_name(family)), "trials")
 
 response_columns <- function(response, name) {
   if (!NCOL(response)) stop_user("The response `%s` has no columns.", name)
@@ -52,22 +51,6 @@ family_of <- function(family, name) {
   family_name(if (name %in% names(family)) family[[name]] else "auto")
 }
 
-# What a family needs of its response, in words, and the check.
-response_rules <- list(
-  gaussian = list(is = function(y) is.numeric(y), what = "numeric"),
-  gaussian_hetero = list(is = function(y) is.numeric(y), what = "numeric"),
-  huber = list(is = function(y) is.numeric(y), what = "numeric"),
-  bernoulli = list(is = function(y) {
-    if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && is_within(y, 0, 1)
-  }, what = "logical, a factor of two levels, or numbers between 0 and 1"),
-  binomial = list(is = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
-                  what = paste("a matrix of two columns, successes and failures, whole numbers of at least 0,",
-                               "at most 1e15, not all 0,")),
-  categorical = list(is = function(y) is.factor(y), what = "a factor"),
-  poisson = list(is = function(y) is.numeric(y) && is_count(y), what = "whole numbers of at least 0, at most 1e15,"),
-  negative_binomial = list(is = function(y) is.numeric(y) && is_count(y),
-                           what = "whole numbers of at least 0, at most 1e15,")
-)
 # Responses of other data than those of training, against the blocks that training made.
 check_like <- function(blocks, response, n, what = "the held-out data") {
   pieces <- block_pieces(blocks, response)
@@ -88,39 +71,24 @@ check_like_block <- function(block, y, n, what) {
   if (length(new)) refuse("has a level that the training data had not: \"%s\"", new[1])
 }
 
-is_within <- function(y, low, high) min(y, low, na.rm = TRUE) >= low && max(y, high, na.rm = TRUE) <= high
-is_count <- function(y) all(y >= 0 & y == round(y) & y <= largest_count, na.rm = TRUE)
-
-# Whole numbers are exact up to 2^53.
-largest_count <- 1e15
-
-auto_family <- function(y, name) {
-  if (is.logical(y)) return("bernoulli")
-  if (is.factor(y)) return(if (nlevels(y) == 2) "bernoulli" else "categorical")
-  if (is.numeric(y)) return("gaussian")
-  stop_user("The response `%s` is of class \"%s\": it must be numeric, logical, a factor or character.", name,
-            class(y)[1])
-}
-
 make_block <- function(piece, standardize, train) {
   y <- piece$y
   if (is.character(y)) y <- factor(y)
   y <- used_levels(y)
   check_response(y, piece$name)
   family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
-  if (family == "binomial" && !is.matrix(y)) family <- "bernoulli"
-  if (family == "categorical" && !is.factor(y)) {
+  if (family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
+  record <- family_table[[family]]
+  if (record$kind == "levels" && !is.factor(y)) {
     y <- factor(y)
     check_response(y, piece$name)
   }
-  rule <- response_rules[[family]]
-  if (!rule$is(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, rule$what, family)
-  block <- list(family = family, columns = piece$name, type = block_type(y, family),
+  if (!record$accepts(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, record$what, family)
+  block <- list(family = family, columns = piece$name, type = block_type(y, record$kind),
                 levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
-                n_responses = if (family == "categorical") nlevels(y) else 1L,
-                noise = if (family %in% c("huber", "negative_binomial")) "each" else "fixed", fixed = 0,
+                n_responses = if (record$kind == "levels") nlevels(y) else 1L, noise = record$noise, fixed = 0,
                 is_ordered = is.ordered(y))
-  if (is_gaussian(block) && standardize) scale_block(block, y, train) else block
+  if (is_scaled(block) && standardize) scale_block(block, y, train) else block
 }
 
 check_response <- function(y, name) {
@@ -134,30 +102,30 @@ check_response <- function(y, name) {
     stop_user("The response `%s` has a single level, \"%s\": there is nothing to learn.", name, levels(y))
 }
 
-block_type <- function(y, family) {
-  if (family == "binomial") return("counts")
-  if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
+block_type <- function(y, kind) {
+  if (kind == "trials") "counts" else if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
 }
 
-# The engine's y of a block [n, rows of y], from the response as the user has it. A gaussian's offset is taken off.
+# The engine's y of a block [n, rows of y], from the response as the user has it. The offset of a number that is
+# standardised is taken off.
 block_y <- function(block, y, offset = NULL) {
-  if (block$family == "binomial") return(cbind(y[, 1], rowSums(y)))
+  if (is_kind(block, "trials")) return(cbind(y[, 1], rowSums(y)))
   if (block$type %in% c("factor", "logical")) {
     is_coded <- is.factor(y) && identical(levels(y), block$levels)
     code <- if (is_coded) as.integer(y) else match(as.character(y), block$levels)
-    if (block$family != "categorical") return(matrix(as.double(code - 1)))
+    if (!is_kind(block, "levels")) return(matrix(as.double(code - 1)))
     hot <- matrix(0, length(code), length(block$levels))
     hot[cbind(seq_along(code), code)[!is.na(code), , drop = FALSE]] <- 1
     hot[is.na(code), ] <- NA
     return(hot)
   }
-  if (is.null(offset) || !is_gaussian(block)) offset <- 0
+  if (is.null(offset) || !is_scaled(block)) offset <- 0
   matrix((as.double(y) - offset - block$center) / block$scale)
 }
 
 # The pieces of a response, in the order of the blocks.
 block_pieces <- function(blocks, response) {
-  if (length(blocks) == 1 && (blocks[[1]]$family == "binomial" || is.null(dim(response)))) return(list(response))
+  if (length(blocks) == 1 && (is_kind(blocks[[1]], "trials") || is.null(dim(response)))) return(list(response))
   if (is.data.frame(response)) return(unname(as.list(response)))
   lapply(seq_len(ncol(response)), function(j) response[, j])
 }
@@ -166,12 +134,12 @@ blocks_y <- function(blocks, response, offset = NULL) {
   do.call(cbind, Map(block_y, blocks, block_pieces(blocks, response), list(offset)))
 }
 
-# The offset on eta [n, rows of eta] for all but the gaussians, or NULL.
+# The offset on eta [n, rows of eta] for all but what is standardised, or NULL.
 engine_offset <- function(blocks, offset) {
-  if (is.null(offset) || all(vapply(blocks, is_gaussian, NA))) return(NULL)
-  if (any(vapply(blocks, function(b) b$family == "categorical", NA)))
-    stop_user("An offset has no meaning for the family categorical: it would be the same for all levels.")
-  do.call(cbind, lapply(blocks, function(b) matrix(if (is_gaussian(b)) 0 else offset, length(offset), eta_rows(b))))
+  if (is.null(offset) || all(vapply(blocks, is_scaled, NA))) return(NULL)
+  for (b in blocks) if (is_kind(b, "levels"))
+    stop_user("An offset has no meaning for the family %s: it would be the same for all levels.", b$family)
+  do.call(cbind, lapply(blocks, function(b) matrix(if (is_scaled(b)) 0 else offset, length(offset), eta_rows(b))))
 }
 
 eta_rows <- function(block) block$n_responses * family_property(block$family, "family_eta")
@@ -187,9 +155,6 @@ block_slices <- function(blocks, rows) {
   Map(function(last, k) seq.int(last - k + 1, last), cumsum(n), n)
 }
 
-# Families with two outputs for each response: its mean and the log of its standard deviation.
-has_log_sd <- function(block) family_property(block$family, "family_eta") == 2
-
 # The columns of eta that are such logs.
 log_sd_columns <- function(blocks) {
   unlist(Map(function(b, s) if (has_log_sd(b)) utils::tail(s, b$n_responses), blocks, block_slices(blocks, eta_rows)))
@@ -197,7 +162,7 @@ log_sd_columns <- function(blocks) {
 
 # Names of the columns that predictions of several numbers have.
 block_labels <- function(block, several = FALSE) {
-  if (block$family != "categorical") return(block$columns)
+  if (!is_kind(block, "levels")) return(block$columns)
   if (several) paste(block$columns, block$levels, sep = ".") else block$levels
 }
 
@@ -208,12 +173,9 @@ eta_labels <- function(block, several = FALSE) {
 
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
 block_mean <- function(block, eta, offset = NULL, dim = NULL) {
-  mu <- family_table[[block$family]]$mean(eta)
+  mu <- record_of(block)$mean(eta)
   each <- function(v) if (length(v) == 1) v else rep(v, each = nrow(mu))
-  if (is_gaussian(block)) mu <- each(block$center) + each(block$scale) * mu
-  if (!is.null(offset) && is_gaussian(block)) mu <- mu + offset
+  if (is_scaled(block)) mu <- each(block$center) + each(block$scale) * mu
+  if (!is.null(offset) && is_scaled(block)) mu <- mu + offset
   array(mu, if (is.null(dim)) c(nrow(eta), block$n_responses) else dim) # also of no rows
 }
-
-# Families of a numeric response that is standardised, whose eta has the response's unit.
-is_gaussian <- function(block) block$family %in% c("gaussian", "gaussian_hetero", "huber")

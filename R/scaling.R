@@ -69,20 +69,20 @@ principal_axes <- function(z, weights, at) {
 
 scale_column <- function(column, m, raw, standardize, train) {
   at <- column$at
-  if (is_gaussian(column)) check_spread(lapply(m, `[`, at), column$name)
-  if (is_gaussian(column)) check_largest(raw[, at], column$name)
+  if (is_scaled(column)) check_spread(lapply(m, `[`, at), column$name)
+  if (is_scaled(column)) check_largest(raw[, at], column$name)
   own <- raw[, at[1]]
   if (any(train$weights == 0)) own <- own[train$weights > 0]
   column$has_indicator <- m$n_missing[at[1]] > 0 && anyNA(own)
   column$fill <- m$mean[at]
-  if (is_count_family(column$family))
+  if (is_kind(column, "count"))
     column$fill <- weighted_means(log1p(raw[, at, drop = FALSE]), train$moment_weights)
-  if (is_gaussian(column) && m$is_constant[at]) {
+  if (is_scaled(column) && m$is_constant[at]) {
     there <- own[!is.na(own)]
     column$is_constant <- all(there == there[1]) # of the rows held out, too
     if (column$is_constant) column$fill <- there[1]
   }
-  if (!is_gaussian(column) || !standardize) return(column)
+  if (!is_scaled(column) || !standardize) return(column)
   column$center <- m$mean[at]
   if (!m$is_constant[at]) column$scale <- m$sd[at]
   column
@@ -110,16 +110,16 @@ scale_block <- function(block, y, train) {
 
 # ---- densities
 
-# What standardising takes off the log-density of each row: the sum of log(scale) over its gaussian entries.
+# What standardising takes off the log-density of each row: the sum of log(scale) over its entries.
 log_jacobian <- function(fit, y) {
-  scale <- unlist(lapply(fit$blocks, function(b) rep_len(if (is_gaussian(b)) b$scale else 1, b$n_responses)))
+  scale <- unlist(lapply(fit$blocks, function(b) rep_len(b$scale, b$n_responses)))
   if (all(scale == 1)) 0 else drop((!is.na(y)) %*% log(scale))
 }
 
 # What the density of each row loses by a response on a larger scale, for the entries that are there; NA of none.
 row_jacobian <- function(fit, y) {
   first <- vapply(block_slices(fit$blocks, y_rows), function(s) s[1], 0)
-  scale <- vapply(fit$blocks, function(b) if (is_gaussian(b)) log(b$scale) else 0, 0)
+  scale <- vapply(fit$blocks, function(b) log(b$scale), 0)
   there <- !is.na(y[, first, drop = FALSE])
   ifelse(rowSums(there) > 0, drop(there %*% scale), NA)
 }

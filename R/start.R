@@ -7,7 +7,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   w <- if (is.null(data$weight)) rep(1, length(rows)) else data$weight[rows]
   slices <- block_slices(blocks, y_rows)
   of_block <- function(s) if (length(s) < ncol(y)) y[, s, drop = FALSE] else y
-  eta <- unlist(Map(function(b, s) family_table[[b$family]]$start(of_block(s), w), blocks, slices))
+  eta <- unlist(Map(function(b, s) record_of(b)$start(of_block(s), w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - weighted_means(data$offset[rows, , drop = FALSE], w)
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
@@ -85,7 +85,7 @@ odd_part <- function(activation) {
 # phi(a) and phi(-a)
 activated <- function(activation, a) {
   spec <- new_spec(1, c(list(layer("dense", 1, "bias"), activation_layer(activation)), list(layer("dense", 1, "bias"))),
-                   list(list(family = "gaussian", n_responses = 1, noise = "fixed", fixed = 0)))
+                   list(list(family = auto_family(0), n_responses = 1, noise = "fixed", fixed = 0)))
   x <- engine_data(matrix(c(a, -a)), scaling = list(center = 0, scale = 1, is_constant = FALSE))
   engine_run(spec, c(1, 0, 1, 0), x)[, 1]
 }

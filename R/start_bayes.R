@@ -5,7 +5,7 @@ random_log_sigma <- -3
 
 start_noise <- function(theta, layout, blocks, y, w) {
   columns <- block_slices(blocks, y_rows)
-  for (i in which(vapply(blocks, function(b) b$family == "gaussian" && b$noise == "each", NA))) {
+  for (i in which(vapply(blocks, function(b) has_sigma(b) && b$noise == "each", NA))) {
     own <- y[, columns[[i]], drop = FALSE]
     sd <- sqrt(mean(weighted_means((own - by_column(weighted_means(own, w), own))^2, w)))
     theta[leaf_index(noise_leaf(layout$leaves, i))] <- log(0.3 * if (sd > 0) sd else 1)
@@ -45,8 +45,8 @@ plain_network <- function(spec, blocks) {
 
 # The network of `spec` with a constant noise for each response.
 constant_noise <- function(spec, blocks) {
-  constant <- list(family = "gaussian", noise = "each", fixed = 0)
-  blocks <- lapply(blocks, function(b) if (has_log_sd(b)) utils::modifyList(b, constant) else b)
+  constant <- function(b) utils::modifyList(b, list(family = record_of(b)$twin, noise = "each", fixed = 0))
+  blocks <- lapply(blocks, function(b) if (has_log_sd(b)) constant(b) else b)
   spec$family <- vapply(blocks, function(b) b$family, "")
   spec$noise <- vapply(blocks, function(b) b$noise, "")
   spec$fixed <- vapply(blocks, function(b) as.double(b$fixed), 0)

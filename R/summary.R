@@ -182,12 +182,10 @@ block_summary <- function(part, w) {
     p <- block_prob(b, part$eta)
     predicted <- block_class(b, p)
     levels <- if (b$type == "logical") c(FALSE, TRUE) else b$levels
-    code <- if (b$family == "categorical") max.col(part$y, ties.method = "first") else part$y[, 1] + 1
-    code[is.na(part$y[, 1])] <- NA
-    observed <- factor(levels[code], levels = levels)
+    observed <- factor(levels[replace(level_of(part$y), is.na(part$y[, 1]), NA)], levels = levels)
     here <- !is.na(observed)
     hit <- as.character(observed) == as.character(predicted)
-    nll <- rowSums(family_table[[b$family]]$nll(part$y, part$eta, part$free))
+    nll <- rowSums(record_of(b)$nll(part$y, part$eta, part$free))
     return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]),
                              log_loss = sum((w * nll)[here]) / sum(w[here])),
                 confusion = confusion_table(w, observed, factor(predicted, levels = levels))))

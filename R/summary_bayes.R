@@ -30,7 +30,7 @@ summary.varnn_bayes_nn <- function(object, ...) {
   layers <- layer_table(object, q)
   h <- object$history
   last <- h[kept_epoch(object), ]
-  has_sigma <- any(vapply(object$blocks, function(b) b$family == "gaussian", NA))
+  has_sigma <- any(vapply(object$blocks, has_sigma, NA))
   elbo <- c(elbo = last$elbo, log_lik = -last$nll, kl = last$kl_weights) * n_trained(object)
   if (is_laplace(object$spec)) elbo <- c(evidence = object$laplace$evidence, log_lik = -last$nll * n_trained(object))
   structure(list(fit_lines = fit_lines(object), elbo = elbo,

@@ -91,8 +91,8 @@ given_rows <- function(fit, newdata, n, x = NULL) {
 sigma.varnn_vae <- function(object, ...) {
   check_fit(object)
   check_standard("sigma", ...)
-  is_number <- vapply(object$blocks, function(b) b$family == "gaussian", NA)
-  if ("gaussian_hetero" %in% object$family) stop_user("sigma() is no number here: it depends on z.")
+  is_number <- vapply(object$blocks, has_sigma, NA)
+  if (any(vapply(object$blocks, has_log_sd, NA))) stop_user("sigma() is no number here: it depends on z.")
   if (!any(is_number)) stop_user("sigma() needs gaussian columns; this fit's families are %s.",
                                  quoted(unique(object$family)))
   unlist(Map(function(b, free) stats::setNames(b$scale * exp(rep_len(free, b$n_responses)), b$columns),
@@ -200,7 +200,7 @@ filled_codes <- function(fit, rows, which, q) {
   gap <- is.na(rows$y[which, , drop = FALSE])
   columns <- seq_len(ncol(gap))
   given <- given_rows(fit, NULL, nrow(x), x)
-  is_count <- unlist(lapply(fit$blocks, function(b) rep(is_count_family(b$family), b$n_responses)))
+  is_count <- unlist(lapply(fit$blocks, function(b) rep(is_kind(b, "count"), b$n_responses)))
   for (i in 1:10) {
     means <- eta_means(fit, codes_eta(fit, model_codes(fit, x), given))
     means[, is_count] <- log1p(means[, is_count])
@@ -339,8 +339,8 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
 # A draw from the families at eta, on the users' scale.
 eta_draws <- function(fit, eta) {
   draw <- function(b, free, s) {
-    y <- family_table[[b$family]]$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses))
-    if (is_gaussian(b)) rep(b$center, each = nrow(y)) + rep(b$scale, each = nrow(y)) * y else y
+    y <- record_of(b)$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses))
+    if (is_scaled(b)) rep(b$center, each = nrow(y)) + rep(b$scale, each = nrow(y)) * y else y
   }
   with_constants(fit, do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows))))
 }
@@ -504,7 +504,7 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
                  dimensions = data.frame(kl = kl, mean_variance = variance, active = variance > 0.01,
                                          row.names = latent_names(length(kl))),
                  expected = expected_dimensions(object, rows$y),
-                 sigma = if (any(vapply(object$blocks, function(b) b$family == "gaussian", NA))) sigma(object),
+                 sigma = if (any(vapply(object$blocks, has_sigma, NA))) sigma(object),
                  layers = data.frame(name = object$layout$name,
                                      size = paste(object$layout$rows, "x", object$layout$cols),
                                      norm = leaf_norms(object))), class = "summary.varnn_vae")
@@ -513,7 +513,7 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
 # With one sigma for all columns, all of them gaussian, and nothing missing.
 expected_dimensions <- function(fit, y) {
   log_sigma <- unlist(block_free(fit))
-  if (any(fit$family != "gaussian") || diff(range(log_sigma)) > 1e-9 || anyNA(y) || nrow(y) < 2) return(NULL)
+  if (!all(vapply(fit$blocks, has_sigma, NA)) || diff(range(log_sigma)) > 1e-9 || anyNA(y) || nrow(y) < 2) return(NULL)
   eigenvalues <- eigen(stats::cov.wt(y, method = "ML")$cov, symmetric = TRUE, only.values = TRUE)$values
   variance <- exp(2 * log_sigma[1])
   list(active = min(fit_latent(fit), sum(eigenvalues > variance)), variance = variance, eigenvalues = eigenvalues)

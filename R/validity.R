@@ -234,7 +234,7 @@ is_response <- function(x, blocks) {
     is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
                       logical = is.logical(y), is.numeric(y))
     if (!is_kind || !is.numeric(y)) return(is_kind)
-    all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || response_rules[[block$family]]$is(y))
+    all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || record_of(block)$accepts(y))
   }
   pieces <- block_pieces(blocks, x)
   length(pieces) == length(blocks) && all(mapply(is_piece, blocks, pieces))
@@ -293,7 +293,7 @@ is_block <- function(b, spec, i) {
         b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
         are_words(b$columns), length(b$columns) %in% c(1, b$n_responses),
         is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
-        is_gaussian(b) || all(b$center == 0) && all(b$scale == 1),
+        is_scaled(b) || all(b$center == 0) && all(b$scale == 1),
         is_one_of(b$type, block_types), is.null(b$levels) || is.character(b$levels) && is_bare(b$levels),
         b$type != "factor" || length(b$levels) == max(2, b$n_responses))
 }

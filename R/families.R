@@ -1,0 +1,275 @@
+# The families: a record for each, which is all that R knows of it beside the engine's row in family.c. A record has
+# these slots; those in brackets have a value where it does not say. eta and y are matrices with a row for each
+# observation, on the engine's scale; `free` is the log of the free scalar, one for each response.
+#   kind         of the response: "number", "count" (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a
+#                factor: a column of eta and of y for each) or "trials" (successes and failures: y has successes, then
+#                trials)
+#   accepts, what  y -> whether a response, as the user has it, is right; and in words what it must be
+#   link         a row of `links`. Of a number with the link "identity" eta has the unit: it is standardised
+#   start        y, w -> the eta at which training starts, w being the rows' weights
+#   draw         eta, free -> a random y; of trials the success of one
+#   sd           eta, free -> of normal noise alone: its standard deviation, one number or one for each mean
+#   variance     eta, free -> of any other: the variance of y; of trials that of one
+#   deviance     y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit; with the free
+#                scalar "sigma" as if sigma were 1
+#   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
+#                j of the block (expected Fisher information), NULL where it is 0; with "sigma" as if sigma were 1
+#   nll          y, eta, free -> minus the log-likelihood of each entry (of levels: of each observation)
+#   [mean]       eta -> the mean of y (of levels: probabilities), by default that of the link
+#   [parts]      what the outputs for a response are: "mean", or "mean" and "log_sd"; means come first
+#   [free]       what the free scalar is the log of: "sigma", the standard deviation of normal noise, whose optimum is
+#                known where the rest is; "scale"; "size"; or NULL
+#   [noise]      how the free scalar of several columns is learned where nobody says: "shared", "each"; or "fixed"
+#   [twin]       the family of the same noise that is an output where here it is a free scalar, or the other way round
+#   [binary]     of levels and trials: the family of a response that has only two levels, or one trial a row
+#   [stats]      the function of stats that makes the family object of this likelihood
+#   [aliases]    other names
+#   [auto]       y -> whether "auto" takes this family
+#   [for_columns]  whether a column of an autoencoder can have it
+#   [separates]  whether its likelihood rises for ever where columns tell the values of y apart
+#   [linearises]  whether the default posterior of a network with such a response is the linearised one
+
+# ---- what records share
+
+weighted_means <- function(y, w) engine_moments(as_double(y), w)$mean
+logit_within <- function(p) stats::qlogis(pmin(pmax(p, 0.005), 0.995))
+by_column <- function(x, like) matrix(rep(x, length.out = ncol(like)), nrow(like), ncol(like), byrow = TRUE)
+per_column <- function(x, like) if (ncol(like) == 1) x[[1]] else by_column(x, like)
+means_half <- function(eta) eta[, seq_len(ncol(eta) %/% 2), drop = FALSE]
+scales_half <- function(eta) exp(eta[, ncol(eta) %/% 2 + seq_len(ncol(eta) %/% 2), drop = FALSE])
+logit_variance <- function(eta) stats::plogis(eta) * stats::plogis(-eta)
+x_log_ratio <- function(y, mu) ifelse(y == 0, 0, y * log(y / mu))
+softmax <- function(eta) {
+  e <- exp(eta - do.call(pmax, c(lapply(seq_len(ncol(eta)), function(j) eta[, j]), na.rm = FALSE)))
+  e / rowSums(e)
+}
+like_matrix <- function(x, m) array(x, dim(m))
+normals_like <- function(m) engine_normals(nrow(m), ncol(m), 1)
+
+# Huber's density e^-rho / its integral: normal in the middle, with exponential tails beyond k.
+huber_k <- 1.345
+huber_log_integral <- log(sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) + 2 * exp(-huber_k^2 / 2) / huber_k)
+# The share of draws in the middle, and the variance.
+huber_middle <- sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) / exp(huber_log_integral)
+huber_variance <- huber_middle + 4 * exp(-huber_k^2 / 2) * (1 / huber_k + 1 / huber_k^3) / exp(huber_log_integral)
+huber_rho <- function(e) ifelse(abs(e) <= huber_k, e^2 / 2, huber_k * abs(e) - huber_k^2 / 2)
+random_huber <- function(n) {
+  u <- stats::runif(n)
+  tail <- u > huber_middle
+  middle <- stats::qnorm(stats::pnorm(-huber_k) + stats::runif(n) * (1 - 2 * stats::pnorm(-huber_k)))
+  ifelse(tail, sample(c(-1, 1), n, replace = TRUE) * (huber_k + stats::rexp(n, huber_k)), middle)
+}
+
+weighted_median <- function(y, w) {
+  by <- order(y, na.last = NA)
+  share <- cumsum(w[by]) / sum(w[by])
+  y[by][which(share >= 0.5)[1]]
+}
+
+# The columns of y that have the trials.
+trials_half <- function(y) y[, ncol(y) %/% 2 + seq_len(ncol(y) %/% 2), drop = FALSE]
+p_variance <- function(p) p * (1 - p)
+draw_trial <- function(eta, free) like_matrix(stats::rbinom(length(eta), 1, stats::plogis(eta)), eta)
+start_of_counts <- function(y, w) log(pmax(weighted_means(y, w), 0.01))
+
+is_within <- function(y, low, high) min(y, low, na.rm = TRUE) >= low && max(y, high, na.rm = TRUE) <= high
+is_count <- function(y) all(y >= 0 & y == round(y) & y <= largest_count, na.rm = TRUE)
+
+# Whole numbers are exact up to 2^53.
+largest_count <- 1e15
+count_words <- "whole numbers of at least 0, at most 1e15,"
+
+# Of each link the mean at eta, the eta of a mean, and the derivative of the mean by eta, where that is one number.
+links <- list(
+  identity = list(mean = function(eta) eta, eta = function(mean) mean, slope = function(eta) array(1, dim(eta))),
+  logit = list(mean = function(eta) like_matrix(stats::plogis(eta), eta), eta = stats::qlogis, slope = logit_variance),
+  log = list(mean = exp, eta = log, slope = exp),
+  softmax = list(mean = softmax, eta = log, slope = NULL)
+)
+
+# ---- records, checked
+
+takes <- function(...) function(x, f) is.function(x) && identical(names(formals(x)), c(...))
+or_null <- function(rule) function(x, f) is.null(x) || rule(x, f)
+is_word <- function(x, f) is.character(x) && length(x) == 1 && !is.na(x)
+among <- function(...) function(x, f) is_one_of(x, c(...))
+is_switch <- function(x, f) isTRUE(x) || isFALSE(x)
+of_eta <- takes("eta", "free")
+of_y <- takes("y", "eta", "free")
+
+# What each slot must be, in a family f, and what it is where a record does not say.
+family_slots <- list(
+  kind = among("number", "count", "binary", "levels", "trials"), accepts = takes("y"), what = is_word,
+  link = function(x, f) among(names(links))(x), start = takes("y", "w"), draw = of_eta,
+  sd = or_null(of_eta), variance = function(x, f) if (is.null(f$sd)) of_eta(x) else is.null(x),
+  deviance = of_y, information = takes("part", "i", "j"), nll = of_y, mean = takes("eta"),
+  parts = function(x, f) identical(x, "mean") || identical(x, c("mean", "log_sd")),
+  free = or_null(among("sigma", "scale", "size")),
+  noise = function(x, f) among("fixed", if (!is.null(f$free)) c("shared", "each"))(x), twin = or_null(is_word),
+  binary = function(x, f) is_word(x) || is.null(x) && !f$kind %in% c("levels", "trials"),
+  stats = or_null(function(x, f) is.function(x)), aliases = function(x, f) is.character(x) && !anyNA(x),
+  auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
+)
+family_defaults <- list(
+  sd = NULL, variance = NULL, parts = "mean", free = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
+  aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
+)
+
+new_family <- function(...) {
+  f <- list(...)
+  f <- c(f, family_defaults[setdiff(names(family_defaults), names(f))])
+  if (!"mean" %in% names(f)) f$mean <- mean_of_link(f$link, length(f$parts))
+  unknown <- setdiff(names(f), names(family_slots))
+  missing <- setdiff(names(family_slots), names(f))
+  if (length(unknown)) stop_user("A family has no slot `%s`.", unknown[1])
+  if (length(missing)) stop_user("A family needs the slot `%s`.", missing[1])
+  for (slot in names(family_slots))
+    if (!isTRUE(family_slots[[slot]](f[[slot]], f))) stop_user("The slot `%s` of a family is not right.", slot)
+  f[names(family_slots)]
+}
+
+mean_of_link <- function(link, n_parts) {
+  force(link)
+  if (n_parts == 1) function(eta) links[[link]]$mean(eta) else function(eta) links[[link]]$mean(means_half(eta))
+}
+
+# ---- the records
+
+family_table <- list(
+  gaussian = new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity",
+    auto = function(y) is.numeric(y), aliases = "normal", stats = stats::gaussian, linearises = TRUE,
+    free = "sigma", twin = "gaussian_hetero",
+    sd = function(eta, free) exp(free),
+    draw = function(eta, free) eta + per_column(exp(free), eta) * normals_like(eta),
+    start = function(y, w) weighted_means(y, w),
+    deviance = function(y, eta, free) (y - eta)^2,
+    information = function(part, i, j) if (i == j) 1,
+    nll = function(y, eta, free) -stats::dnorm(y, eta, per_column(exp(free), eta), log = TRUE)
+  ),
+  gaussian_hetero = new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity", linearises = TRUE,
+    parts = c("mean", "log_sd"), twin = "gaussian",
+    sd = function(eta, free) scales_half(eta),
+    draw = function(eta, free) {
+      mean <- means_half(eta)
+      mean + scales_half(eta) * normals_like(mean)
+    },
+    start = function(y, w) {
+      m <- weighted_means(y, w)
+      c(m, log(pmax(sqrt(weighted_means((y - by_column(m, y))^2, w)), 1e-3)))
+    },
+    deviance = function(y, eta, free) ((y - means_half(eta)) / scales_half(eta))^2,
+    information = function(part, i, j) {
+      half <- ncol(part$eta) / 2
+      if (i != j) NULL else if (i <= half) exp(-2 * part$eta[, half + i]) else 2
+    },
+    nll = function(y, eta, free) -stats::dnorm(y, means_half(eta), scales_half(eta), log = TRUE)
+  ),
+  huber = new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity",
+    free = "scale", noise = "shared",
+    variance = function(eta, free) by_column(huber_variance * exp(2 * free), eta),
+    draw = function(eta, free) eta + per_column(exp(free), eta) * like_matrix(random_huber(length(eta)), eta),
+    start = function(y, w) apply(y, 2, weighted_median, w),
+    deviance = function(y, eta, free) 2 * huber_rho((y - eta) / per_column(exp(free), eta)),
+    information = function(part, i, j) {
+      if (i == j) huber_middle * exp(-2 * part$free[min(i, length(part$free))])
+    },
+    nll = function(y, eta, free) {
+      s <- by_column(free, eta)
+      huber_rho((y - eta) / exp(s)) + s + huber_log_integral
+    }
+  ),
+  bernoulli = new_family(
+    kind = "binary", link = "logit", what = "logical, a factor of two levels, or numbers between 0 and 1",
+    accepts = function(y) {
+      if (is.factor(y)) nlevels(y) == 2 else is.logical(y) || is.numeric(y) && is_within(y, 0, 1)
+    },
+    auto = function(y) is.logical(y) || is.factor(y) && nlevels(y) == 2,
+    aliases = "logistic", stats = stats::binomial, separates = TRUE,
+    variance = function(eta, free) p_variance(stats::plogis(eta)),
+    draw = draw_trial,
+    start = function(y, w) logit_within(weighted_means(y, w)),
+    deviance = function(y, eta, free) {
+      2 * (x_log_ratio(y, stats::plogis(eta)) + x_log_ratio(1 - y, stats::plogis(-eta)))
+    },
+    information = function(part, i, j) if (i == j) logit_variance(part$eta[, i]),
+    nll = function(y, eta, free) -(y * stats::plogis(eta, log.p = TRUE) + (1 - y) * stats::plogis(-eta, log.p = TRUE))
+  ),
+  binomial = new_family(
+    kind = "trials", link = "logit", what = paste("a matrix of two columns, successes and failures, whole numbers of",
+                                                  "at least 0, at most 1e15, not all 0,"),
+    accepts = function(y) is.matrix(y) && ncol(y) == 2 && is_count(y) && any(y > 0, na.rm = TRUE),
+    binary = "bernoulli", stats = stats::binomial, for_columns = FALSE, separates = TRUE,
+    variance = function(eta, free) p_variance(stats::plogis(eta)),
+    draw = draw_trial,
+    start = function(y, w) {
+      logit_within(colSums(means_half(y) * w, na.rm = TRUE) / colSums(trials_half(y) * w, na.rm = TRUE))
+    },
+    deviance = function(y, eta, free) {
+      s <- means_half(y)
+      t <- trials_half(y)
+      2 * (x_log_ratio(s, t * stats::plogis(eta)) + x_log_ratio(t - s, t * stats::plogis(-eta)))
+    },
+    information = function(part, i, j) if (i == j) part$y[, 2] * logit_variance(part$eta[, i]),
+    nll = function(y, eta, free) {
+      s <- means_half(y)
+      t <- trials_half(y)
+      -lchoose(t, s) - s * stats::plogis(eta, log.p = TRUE) - (t - s) * stats::plogis(-eta, log.p = TRUE)
+    }
+  ),
+  categorical = new_family(
+    kind = "levels", link = "softmax", accepts = function(y) is.factor(y), what = "a factor",
+    auto = function(y) is.factor(y) && nlevels(y) != 2, aliases = c("multinomial", "softmax"), binary = "bernoulli",
+    separates = TRUE,
+    variance = function(eta, free) p_variance(softmax(eta)),
+    draw = function(eta, free) {
+      p <- softmax(eta)
+      u <- stats::runif(nrow(p))
+      level <- 1L + rowSums(u > t(apply(p, 1, cumsum))[, -ncol(p), drop = FALSE])
+      diag(ncol(p))[level, , drop = FALSE]
+    },
+    start = function(y, w) {
+      p <- pmax(weighted_means(y, w), 0.005)
+      log(p) - mean(log(p))
+    },
+    deviance = function(y, eta, free) 2 * matrix(-log(rowSums(y * softmax(eta)))),
+    information = function(part, i, j) {
+      p <- softmax(part$eta)
+      p[, i] * ((i == j) - p[, j])
+    },
+    nll = function(y, eta, free) matrix(-log(rowSums(y * softmax(eta))))
+  ),
+  poisson = new_family(
+    kind = "count", accepts = function(y) is.numeric(y) && is_count(y), what = count_words, link = "log",
+    stats = stats::poisson, separates = TRUE, linearises = TRUE,
+    variance = function(eta, free) exp(eta),
+    draw = function(eta, free) like_matrix(stats::rpois(length(eta), exp(eta)), eta),
+    start = start_of_counts,
+    deviance = function(y, eta, free) 2 * (x_log_ratio(y, exp(eta)) - (y - exp(eta))),
+    information = function(part, i, j) if (i == j) exp(part$eta[, i]),
+    nll = function(y, eta, free) -stats::dpois(y, exp(eta), log = TRUE)
+  ),
+  negative_binomial = new_family(
+    kind = "count", accepts = function(y) is.numeric(y) && is_count(y), what = count_words, link = "log",
+    aliases = c("negbin", "nb"), linearises = TRUE, free = "size", noise = "each",
+    variance = function(eta, free) exp(eta) + exp(eta)^2 / exp(by_column(free, eta)),
+    draw = function(eta, free) {
+      like_matrix(stats::rnbinom(length(eta), size = per_column(exp(free), eta), mu = exp(eta)), eta)
+    },
+    start = start_of_counts,
+    deviance = function(y, eta, free) {
+      size <- per_column(exp(free), eta)
+      2 * (x_log_ratio(y, exp(eta)) - (y + size) * log((y + size) / (exp(eta) + size)))
+    },
+    information = function(part, i, j) {
+      mu <- exp(part$eta[, i])
+      if (i == j) mu / (1 + mu / exp(part$free[min(i, length(part$free))]))
+    },
+    nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
+  )
+)
+
+# The families of the losses of numeric columns that fit_ae() offers.
+loss_families <- c(squared = "gaussian", huber = "huber")

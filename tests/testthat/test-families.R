@@ -1,0 +1,259 @@
+# The records of the families, and who reads them.
+
+test_that("every family of the engine has a record that agrees with it and with the others", {
+  r <- registry()
+  expect_setequal(names(family_table), r$family)
+  of <- function(slot) lapply(family_table[r$family], `[[`, slot)
+  expect_equal(lengths(of("parts"), use.names = FALSE), r$family_eta)
+  expect_equal(lengths(of("free"), use.names = FALSE), r$family_free)
+  expect_equal(1 + (of("kind") == "trials"), r$family_y, ignore_attr = TRUE)
+  aliases <- unlist(of("aliases"))
+  expect_false(anyDuplicated(c(aliases, r$family)) > 0)
+  for (family in r$family) {
+    record <- family_table[[family]]
+    for (alias in c(family, record$aliases)) expect_identical(family_name(alias), family)
+    if (!is.null(record$twin)) {
+      expect_identical(family_table[[record$twin]]$twin, family)
+      expect_setequal(c(has_sigma(list(family = family)), has_log_sd(list(family = family))), c(TRUE, FALSE))
+    }
+    if (!is.null(record$binary)) expect_identical(family_table[[record$binary]]$kind, "binary")
+    if (!is.null(record$stats)) expect_identical(record$stats()$link, record$link)
+  }
+  expect_true(all(loss_families %in% column_families()))
+  for (y in list(1:3 / 2, 1:3, c(TRUE, FALSE), factor(1:2), factor(1:3), factor(1:3, ordered = TRUE)))
+    expect_identical(sum(vapply(family_table, function(f) f$auto(y), NA)), 1L)
+})
+
+test_that("a record with a slot too few, too many, or of another kind is refused", {
+  for (family in families()) {
+    record <- family_table[[family]]
+    expect_identical(do.call(new_family, record), record)
+    expect_error(do.call(new_family, c(record, list(size = 1))), "no slot `size`", class = "varnn_error")
+    for (slot in names(family_slots)) {
+      may_lack <- c(names(family_defaults), "mean")
+      if (!slot %in% c(may_lack, "link"))
+        expect_error(do.call(new_family, record[names(record) != slot]), slot, class = "varnn_error")
+      nonsense <- c(list(quote(x), 1i, list(), NA, function(x) x), if (!slot %in% may_lack) list(NULL))
+      for (one in nonsense) {
+        if (slot == "stats" && is.function(one)) next
+        record[slot] <- list(one)
+        expect_error(do.call(new_family, record, quote = TRUE), slot, class = "varnn_error",
+                     label = paste(family, slot))
+        record[slot] <- family_table[[family]][slot]
+      }
+    }
+  }
+  both <- utils::modifyList(family_table$poisson, list(sd = function(eta, free) 1))
+  expect_error(do.call(new_family, both), "`variance`", class = "varnn_error")
+  expect_error(do.call(new_family, utils::modifyList(family_table$poisson, list(noise = "each"))), "`noise`",
+               class = "varnn_error")
+})
+
+test_that("links lead back, and have the slope of their mean", {
+  set.seed(8)
+  eta <- matrix(stats::rnorm(12), 6)
+  for (name in names(links)) {
+    link <- links[[name]]
+    back <- link$eta(link$mean(eta))
+    expect_equal(link$mean(back), link$mean(eta), tolerance = 1e-12, label = name)
+    if (!is.null(link$slope))
+      expect_equal(link$slope(eta), (link$mean(eta + 1e-5) - link$mean(eta - 1e-5)) / 2e-5, tolerance = 1e-9,
+                   label = name)
+  }
+})
+
+test_that("R's nll of every family is the engine's", {
+  set.seed(1)
+  for (family in families()) {
+    case <- family_case(family)
+    of_engine <- engine_run(eta_is_x(case$block), numeric(), engine_data(case$eta, case$y), "terms")
+    of_r <- family_table[[family]]$nll(case$y, case$eta, case$free)
+    expect_equal(dim(of_r), if (family == "categorical") c(40L, 1L) else c(40L, 2L), label = family)
+    expect_equal(rowSums(of_r), of_engine[, 1], tolerance = 1e-12, label = family)
+  }
+})
+
+test_that("the information of every family whose nll is linear in y is its second difference at the mean", {
+  set.seed(3)
+  for (family in setdiff(families(), c("gaussian_hetero", "huber"))) {
+    case <- family_case(family)
+    twin <- family_table[[family]]
+    mean <- twin$mean(case$eta)
+    y <- if (family == "binomial") cbind(mean * 7, array(7, dim(mean))) else mean
+    h <- 1e-4
+    for (j in seq_len(ncol(case$eta))) {
+      step <- array(rep(h * (seq_len(ncol(case$eta)) == j), each = nrow(case$eta)), dim(case$eta))
+      nll <- function(eta) engine_run(eta_is_x(case$block), numeric(), engine_data(eta, y), "terms")[, 1]
+      second <- (nll(case$eta + step) - 2 * nll(case$eta) + nll(case$eta - step)) / h^2
+      part <- list(eta = case$eta, y = cbind(0, rep(7, nrow(y))), free = case$free)
+      found <- twin$information(part, j, j)
+      if (family == "gaussian") found <- exp(-2 * rep_len(case$free, j)[j])
+      expect_equal(rep_len(found, nrow(y)), second, tolerance = 1e-4, label = paste(family, j))
+    }
+  }
+})
+
+test_that("R's mean of every family is where the engine's expected slope is zero", {
+  # the nll at y = mean(eta) is least, over eta, at that eta: for families with a canonical or log link
+  set.seed(2)
+  for (family in setdiff(families(), c("gaussian_hetero", "binomial"))) {
+    case <- family_case(family)
+    y <- family_table[[family]]$mean(case$eta)
+    expect_equal(dim(y), c(40L, case$block$n_responses), label = family)
+    k <- eta_rows(case$block)
+    spec <- new_spec(k, list(layer("dense", k, "bias")), list(case$block))
+    for (i in 1:5) {
+      data <- engine_data(case$eta[i, , drop = FALSE], y[i, , drop = FALSE])
+      slope <- engine_gradient(spec, c(diag(k), rep(0, k)), data, a_control(1))$gradient
+      expect_lt(max(abs(slope)), 1e-13, label = family)
+    }
+  }
+})
+
+test_that("means and deviances are those of stats and MASS", {
+  skip_if_not_installed("MASS")
+  truth <- list(gaussian = stats::gaussian(), bernoulli = stats::binomial(), poisson = stats::poisson(),
+                negative_binomial = MASS::negative.binomial(exp(0.4)))
+  set.seed(3)
+  for (family in names(truth)) {
+    case <- family_case(family)
+    link <- if (family == "negative_binomial") exp else truth[[family]]$linkinv
+    mu <- link(case$eta)
+    expect_equal(family_table[[family]]$mean(case$eta), array(mu, dim(case$eta)), tolerance = 1e-14, label = family)
+    deviance <- family_table[[family]]$deviance(case$y, case$eta, case$free)
+    expect_equal(c(deviance), truth[[family]]$dev.resids(c(case$y), c(mu), rep(1, length(mu))), tolerance = 1e-12,
+                 label = family)
+  }
+  case <- family_case("binomial")
+  trials <- case$y[, 3:4]
+  p <- stats::plogis(case$eta)
+  expect_equal(family_table$binomial$mean(case$eta), p)
+  expect_equal(c(family_table$binomial$deviance(case$y, case$eta, case$free)),
+               stats::binomial()$dev.resids(c(case$y[, 1:2] / trials), c(p), c(trials)), tolerance = 1e-12)
+  case <- family_case("gaussian_hetero")
+  expect_identical(family_table$gaussian_hetero$mean(case$eta), case$eta[, 1:2])
+  expect_equal(family_table$gaussian_hetero$deviance(case$y, case$eta, NULL),
+               ((case$y - case$eta[, 1:2]) / exp(case$eta[, 3:4]))^2)
+  case <- family_case("categorical")
+  p <- exp(case$eta) / rowSums(exp(case$eta))
+  expect_equal(family_table$categorical$mean(case$eta), p, tolerance = 1e-14)
+  deviance <- family_table$categorical$deviance(case$y, case$eta, NULL)
+  expect_equal(deviance[, 1], -2 * log(rowSums(p * case$y)), tolerance = 1e-12)
+})
+
+test_that("the deviance is twice the log-likelihood lost against the best eta", {
+  set.seed(4)
+  for (family in setdiff(families(), c("gaussian", "gaussian_hetero"))) { # theirs leaves the noise out
+    case <- family_case(family)
+    row <- family_table[[family]]
+    y <- case$y
+    best <- switch(family, bernoulli = (2 * y - 1) * 40, categorical = y * 40, huber = y,
+                   binomial = stats::qlogis(pmin(pmax(y[, 1:2] / y[, 3:4], 1e-17), 1 - 1e-16)), log(pmax(y, 1e-17)))
+    lost <- row$nll(y, case$eta, case$free) - row$nll(y, best, case$free)
+    expect_equal(c(row$deviance(y, case$eta, case$free)), 2 * c(lost), tolerance = 1e-7, label = family)
+  }
+})
+
+test_that("what is drawn has the mean, the variance and the information of the family, and the nll its expectation", {
+  set.seed(5)
+  n <- 20000
+  for (family in families()) {
+    case <- family_case(family)
+    eta <- case$eta[rep(1, n), , drop = FALSE]
+    y <- family_table[[family]]$draw(eta, case$free)
+    truth <- family_table[[family]]$mean(case$eta)[1, ]
+    expect_identical(dim(y), c(as.integer(n), length(truth)))
+    expect_true(all(standard_errors_off(y, truth) < 4), label = family)
+    record <- family_table[[family]]
+    sd <- if (is.null(record$sd)) sqrt(record$variance(case$eta, case$free)[1, ]) else record$sd(case$eta, case$free)
+    sd <- rep_len(if (is.matrix(sd)) sd[1, ] else sd, length(truth))
+    off <- y - rep(truth, each = n)
+    expect_true(all(standard_errors_off(off^2, sd^2) < 4), label = family)
+    if (!is.null(record$sd)) for (p in c(0.05, 0.3, 0.9))
+      expect_true(all(standard_errors_off(1 * (off < rep(stats::qnorm(p, 0, sd), each = n)), p) < 4), label = family)
+    # E d nll / d eta = 0 and E d nll / d free = 0 under the family's own draws, by central differences
+    if (family == "binomial") y <- cbind(y, array(1, dim(y)))
+    nll <- function(eta, free) rowSums(family_table[[family]]$nll(y, eta, free))
+    for (j in seq_len(ncol(eta))) {
+      h <- 1e-4 * (col(eta) == j)
+      slope <- (nll(eta + h, case$free) - nll(eta - h, case$free)) / 2e-4
+      expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, j))
+    }
+    # and the information is the expectation of second differences
+    for (i in seq_len(ncol(eta))) for (j in seq_len(i)) {
+      h <- 1e-3 * (col(eta) == i)
+      k <- 1e-3 * (col(eta) == j)
+      free <- if (identical(record$free, "sigma")) 0 * case$free else case$free
+      up <- nll(eta + h + k, free) - nll(eta + h - k, free)
+      second <- (up - nll(eta - h + k, free) + nll(eta - h - k, free)) / 4e-6
+      part <- list(eta = eta[1, , drop = FALSE], y = if (family == "binomial") cbind(0, 1), free = free)
+      found <- record$information(part, i, j)
+      if (is.null(found)) found <- 0
+      error <- stats::sd(second) / sqrt(n)
+      expect_lt(abs(mean(second) - found), 4 * error + 1e-5, label = paste(family, i, j))
+    }
+    slope <- (nll(eta, case$free + 1e-4) - nll(eta, case$free - 1e-4)) / 2e-4
+    if (has_free(family)) expect_lt(standard_errors_off(slope, 0), 4, label = family)
+  }
+})
+
+test_that("the deviance is at least 0, and 0 where the fit is perfect", {
+  set.seed(9)
+  for (family in families()) {
+    case <- family_case(family)
+    record <- family_table[[family]]
+    expect_true(all(record$deviance(case$y, case$eta, case$free) >= -1e-12), label = family)
+    y <- record$mean(case$eta)
+    if (family == "categorical") next # a perfect fit has no finite eta: in the test above
+    if (family == "binomial") y <- cbind(y * 1e6, array(1e6, dim(y)))
+    expect_lt(max(abs(record$deviance(y, case$eta, case$free))), 1e-8, label = family)
+  }
+})
+
+test_that("the slopes of the engine's nll are those of R's", {
+  set.seed(10)
+  for (family in families()) {
+    case <- family_case(family)
+    k <- ncol(case$eta)
+    spec <- new_spec(k, list(layer("dense", k, "bias")), list(case$block))
+    slope <- engine_gradient(spec, c(diag(k), rep(0, k)), engine_data(case$eta, case$y), a_control(40))$gradient
+    loss <- function(j, step) {
+      eta <- case$eta + step * (col(case$eta) == j)
+      mean(rowSums(family_table[[family]]$nll(case$y, eta, case$free)))
+    }
+    numeric <- vapply(seq_len(k), function(j) (loss(j, 1e-5) - loss(j, -1e-5)) / 2e-5, 0)
+    expect_equal(utils::tail(slope, k), numeric, tolerance = 1e-7, label = family)
+  }
+})
+
+test_that("training starts where a constant eta is best", {
+  set.seed(6)
+  w <- stats::runif(40, 0.5, 2)
+  for (family in setdiff(families(), "huber")) { # the best depends on its scale: next test
+    case <- family_case(family)
+    case$y[3, ] <- NA
+    start <- family_table[[family]]$start(case$y, w)
+    expect_length(start, eta_rows(case$block))
+    spec <- new_spec(1, list(layer("dense", length(start), "bias")), list(case$block))
+    data <- engine_data(matrix(0, 40, 1), case$y, weights = w)
+    slope <- engine_gradient(spec, c(rep(0, length(start)), start), data, a_control(40))$gradient
+    expect_lt(max(abs(slope)), 1e-12, label = family)
+  }
+})
+
+test_that("huber's density is the one with integral 1, its start the weighted median, its deviance up to 2 rho", {
+  row <- family_table$huber
+  at <- function(y) matrix(y, ncol = 1)
+  density <- function(y) exp(-row$nll(at(y), 0 * at(y) + 0.3, log(2)))[, 1]
+  expect_equal(stats::integrate(density, -Inf, Inf, rel.tol = 1e-10)$value, 1, tolerance = 1e-9)
+  expect_equal(row$start(at(c(1, 5, NA, 9)), c(1, 1, 1, 1)), 5)
+  expect_equal(row$start(at(c(1, 5, NA, 9)), c(5, 1, 1, 1)), 1)
+  expect_equal(c(row$deviance(at(c(0, 1, 3)), at(c(0, 0, 0)), 0)), c(0, 1, 2 * 1.345 * 3 - 1.345^2))
+  # half the draws are nearer than the density's own quartile
+  set.seed(7)
+  e <- row$draw(matrix(0, 1e5, 1), 0)
+  for (q in c(0.5, 1.345, 2.5)) {
+    inside <- stats::integrate(function(y) exp(-row$nll(at(y), 0 * at(y), 0))[, 1], -q, q)$value
+    expect_lt(standard_errors_off(as.numeric(abs(e) < q), inside), 4)
+  }
+})
