@@ -231,19 +231,19 @@ information_roots <- function(state, y, eta, w) {
     part <- list(eta = bounded_eta(block, eta[, in_eta[[b]], drop = FALSE]), y = y[, in_y[[b]], drop = FALSE],
                  free = free[[b]])
     there <- root_w * !is.na(part$y[, 1])
-    if (block$family == "gaussian") there <- there * exp(-part$free[1])
+    if (has_sigma(block)) there <- there * exp(-part$free[1])
     part$y[is.na(part$y)] <- 0
     k <- length(in_eta[[b]])
     seeds <- if (has_log_sd(block) && !isTRUE(state$noise_is_free)) seq_len(k / 2) else seq_len(k)
     out <- array(0, c(n, ncol(eta), length(seeds)))
-    if (block$family == "categorical") {
+    if (is_kind(block, "levels")) {
       p <- softmax(part$eta)
       for (j in seeds) {
         out[, in_eta[[b]], j] <- -p * sqrt(p[, j]) * there
         out[, in_eta[[b]][j], j] <- (1 - p[, j]) * sqrt(p[, j]) * there
       }
     } else {
-      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(family_table[[block$family]]$information(part, j, j)) * there
+      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(record_of(block)$information(part, j, j)) * there
     }
     out
   })

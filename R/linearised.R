@@ -57,13 +57,13 @@ scale_nodes <- 9
 link_nodes <- 20
 
 # Families of which eta has nodes: all but those whose outputs belong together.
-has_nodes <- function(block) block$family != "categorical"
+has_nodes <- function(block) !is_kind(block, "levels")
 
 # Nodes that stand for the normal eta of a block, with mean [rows, k] and cov [rows, k, k]: list(eta [rows, k, nodes],
 # weight, variance [rows, nodes]), variance what is left of the mean of a response with normal noise.
 eta_nodes <- function(block, mean, cov) {
   n <- nrow(mean)
-  if (block$family == "gaussian")
+  if (has_sigma(block))
     return(list(eta = array(mean, c(n, ncol(mean), 1)), weight = 1, variance = matrix(cov[, 1, 1], n)))
   if (has_log_sd(block)) return(scale_eta_nodes(mean, cov))
   nodes <- normal_nodes(link_nodes)
@@ -102,7 +102,7 @@ over_nodes <- function(fit, data, visit) {
 
 # The eta that stands for the mean of the response; of a gaussian one it is eta at the mode.
 linearised_eta <- function(fit, data) {
-  if (all(fit$spec$family == "gaussian")) return(fit_run(fit, data, "eta"))
+  if (all(vapply(fit$blocks, has_sigma, NA))) return(fit_run(fit, data, "eta"))
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
   columns <- block_slices(fit$blocks, eta_rows)
   over_nodes(fit, data, function(nodes, at) {
@@ -116,7 +116,7 @@ linearised_eta <- function(fit, data) {
 # a mean with variance left, in place of the log of the mean density.
 node_log_density <- function(block, y, nodes, free, expected = FALSE) {
   if (is.null(nodes$variance)) return(-draw_nll(block, y, nodes$eta, free))
-  twin <- family_table[[block$family]]
+  twin <- record_of(block)
   flat <- draws_in_rows(nodes$eta)
   noise <- matrix(rep_len(twin$sd(flat, free), nrow(flat)), nrow(y))
   mean <- matrix(twin$mean(flat), nrow(y))
@@ -241,8 +241,8 @@ cavity_moments <- function(block, y, moments, free) {
   part <- list(eta = bounded_eta(block, moments$mean), y = replace(y, is.na(y), 0), free = free)
   a <- g <- matrix(0, n, k)
   for (j in seq_len(k)) {
-    a[, j] <- family_table[[block$family]]$information(part, j, j)
-    if (block$family == "gaussian") a[, j] <- exp(-2 * free[1])
+    a[, j] <- record_of(block)$information(part, j, j)
+    if (has_sigma(block)) a[, j] <- exp(-2 * free[1])
     step <- replace(numeric(k), j, 1e-4)
     nll <- function(sign) draw_nll(block, y, array(moments$mean + rep(sign * step, each = n), c(n, k, 1)), free)[, 1]
     g[, j] <- (nll(1) - nll(-1)) / 2e-4

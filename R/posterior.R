@@ -33,7 +33,7 @@ can_be_exact <- function(spec) {
 # Whether what can be exact is no approximation.
 is_closed <- function(spec) {
   n_dense <- sum(spec$layer == "dense")
-  n_dense == 1 || n_dense == 2 && all(spec$family == "gaussian")
+  n_dense == 1 || n_dense == 2 && all(vapply(spec$family, function(f) has_sigma(list(family = f)), NA))
 }
 
 # Whether nothing is drawn in training: the objective is then a function.
@@ -299,7 +299,7 @@ evidence_line <- function(fit, digits) {
 n_trained <- function(fit) 1 / fit$control$objective$coefficient[["kl_weights"]]
 
 noise_words <- function(fit, digits) {
-  own <- vapply(fit$blocks, function(b) b$family == "gaussian", NA)
+  own <- vapply(fit$blocks, has_sigma, NA)
   if (!any(own)) return(NULL)
   paste0("; noise sd ", paste(format(sigma.varnn_bayes_nn(fit), digits = digits), collapse = ", "),
          if (any(vapply(fit$blocks[own], function(b) isTRUE(b$knows_sigma) && !finds_noise(b), NA))) " (given)")
@@ -309,7 +309,7 @@ noise_words <- function(fit, digits) {
 sigma.varnn_bayes_nn <- function(object, ...) {
   check_fit(object)
   check_standard("sigma", ...)
-  at <- which(vapply(object$blocks, function(b) b$family == "gaussian", NA))
+  at <- which(vapply(object$blocks, has_sigma, NA))
   if (!length(at)) stop_user("sigma() needs a gaussian response with constant noise; this fit's family is %s.",
                              quoted(object$family))
   out <- vapply(at, function(i) object$blocks[[i]]$scale * exp(block_free(object)[[i]][1]), 0)

@@ -186,7 +186,7 @@ member_table <- function(fit) {
   if (is_bayes && is_deterministic(fit$spec) && !is_laplace(fit$spec))
     out$elbo <- vapply(whole, function(m) last(m, "elbo") * n_trained(m), 0)
   if (!is.null(whole[[1]]$history$val_loss)) out$val_loss <- vapply(whole, last, 0, "val_loss")
-  if (any(vapply(fit$blocks, function(b) b$family == "gaussian", NA)))
+  if (any(vapply(fit$blocks, has_sigma, NA)))
     out$sigma <- vapply(whole, function(m) stats::sigma(m)[1], 0)
   out
 }

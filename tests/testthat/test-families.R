@@ -49,6 +49,26 @@ test_that("a record with a slot too few, too many, or of another kind is refused
                class = "varnn_error")
 })
 
+# The names, strings and names of arguments in code or in data.
+words_in <- function(x) {
+  if (is.function(x)) return(c(words_in(as.list(formals(x))), words_in(body(x))))
+  if (is.character(x)) return(c(x, names(x)))
+  if (!is.call(x) && !is.list(x) && !is.expression(x)) return(names(x))
+  of_dollar <- if (is.call(x) && identical(x[[1]], quote(`$`)) && is.name(x[[3]])) as.character(x[[3]])
+  parts <- lapply(as.list(x), function(part) if (!identical(part, quote(expr = ))) words_in(part))
+  c(names(x), of_dollar, unlist(parts, use.names = FALSE))
+}
+
+test_that("no code but the records names a family", {
+  expect_true(all(c("a", "b", "c", "d") %in% words_in(function(x) switch(x, a = 1, y$b == "c" || list(d = 2)))))
+  package <- asNamespace("varnn")
+  of_users <- "noise_kinds" # the argument `noise` of fit_ae(), whose gaussian noise is on the input
+  for (name in setdiff(ls(package, all.names = TRUE), c("family_table", "loss_families", of_users))) {
+    named <- families()[families() %in% words_in(get(name, package))]
+    expect_identical(named, character(), label = sprintf("families that %s names", name))
+  }
+})
+
 test_that("links lead back, and have the slope of their mean", {
   set.seed(8)
   eta <- matrix(stats::rnorm(12), 6)
