@@ -277,3 +277,44 @@ test_that("huber's density is the one with integral 1, its start the weighted me
     expect_lt(standard_errors_off(as.numeric(abs(e) < q), inside), 4)
   }
 })
+
+# A data frame with a response of the family.
+family_data <- function(family, n = 40) {
+  data <- data.frame(x = stats::rnorm(n))
+  y <- a_response(a_block(family, if (family == "categorical") 3 else 1), n)
+  data$y <- switch(family_table[[family]]$kind, levels = factor(letters[max.col(y)]), binary = y[, 1] == 1,
+                   trials = cbind(y[, 1], y[, 2] - y[, 1]), replace(y[, 1], 5, NA))
+  data
+}
+
+test_that("every family trains, predicts and simulates in each model that takes it", {
+  set.seed(11)
+  for (family in families()) {
+    data <- family_data(family)
+    fits <- list(fit_nn(y ~ x, data, hidden = 2, family = family, epochs = 3))
+    for (posterior in c("meanfield", "laplace"))
+      fits <- c(fits, list(fit_bayes_nn(y ~ x, data, hidden = 2, family = family, posterior = posterior, epochs = 3,
+                                        sigma = "learned", members = 1)))
+    for (fit in fits) {
+      expect_identical(unname(fit$family), family)
+      expect_true(all(is.finite(as.matrix(predict(fit, data, type = "response")))), label = family)
+      for (type in c("response", "pearson", "deviance"))
+        expect_true(any(is.finite(residuals(fit, type = type))), label = paste(family, type))
+      expect_identical(nrow(simulate(fit, 2, newdata = data)), nrow(data), label = family)
+      expect_identical(family_name(family(fit)), if (family == "bernoulli") "binomial" else family)
+      expect_true(is.finite(logLik(fit)) && length(capture.output(print(summary(fit)))) > 3, label = family)
+    }
+    for (fit in fits[-1]) for (interval in c("confidence", "prediction"))
+      if (has_interval(fit$blocks[[1]], interval)) {
+        found <- predict(fit, data, interval = interval, draws = 40)
+        expect_true(all(found[, "lwr"] <= found[, "upr"]), label = paste(family, interval))
+      }
+    if (!family %in% column_families()) next
+    for (fit_coder in list(fit_ae, fit_vae)) {
+      coder <- fit_coder(data, latent = 1, hidden = 2, family = c(y = family), epochs = 3)
+      expect_true(family %in% coder$family)
+      expect_false(anyNA(reconstruct(coder, data)), label = family)
+    }
+    expect_identical(nrow(simulate(coder, 3)), 3L, label = family)
+  }
+})
