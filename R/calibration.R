@@ -117,8 +117,7 @@ predictive_density <- function(block, y, eta, free) {
 observed_values_of <- function(block, rows) {
   if (is_kind(block, "trials"))
     stop_user("calibration() is not for successes and failures: give a row for each trial, with a logical response.")
-  y <- rows$y[, 1] * block$scale + block$center
-  if (is.null(rows$offset) || !is_scaled(block)) y else y + rows$offset
+  as_observed(block, rows$y[, 1], rows$offset)
 }
 
 coverage_levels <- c(0.5, 0.8, 0.9, 0.95, 0.99)

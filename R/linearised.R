@@ -116,10 +116,10 @@ linearised_eta <- function(fit, data) {
 # a mean with variance left, in place of the log of the mean density.
 node_log_density <- function(block, y, nodes, free, expected = FALSE) {
   if (is.null(nodes$variance)) return(-draw_nll(block, y, nodes$eta, free))
-  twin <- record_of(block)
+  record <- record_of(block)
   flat <- draws_in_rows(nodes$eta)
-  noise <- matrix(rep_len(twin$sd(flat, free), nrow(flat)), nrow(y))
-  mean <- matrix(twin$mean(flat), nrow(y))
+  noise <- matrix(rep_len(record$sd(flat, free), nrow(flat)), nrow(y))
+  mean <- matrix(record$mean(flat), nrow(y))
   out <- if (expected) stats::dnorm(y[, 1], mean, noise, log = TRUE) - nodes$variance / (2 * noise^2)
   else stats::dnorm(y[, 1], mean, sqrt(noise^2 + nodes$variance), log = TRUE)
   matrix(ifelse(is.na(out), 0, out), nrow(y))

@@ -416,8 +416,7 @@ simulated <- function(block, eta, free, offset, trials) {
     y <- stats::rbinom(nrow(eta), trials, record_of(block)$mean(eta))
     return(cbind(y, trials - y, deparse.level = 0))
   }
-  y <- record_of(block)$draw(eta, free)
-  if (is_scaled(block)) y <- y * block$scale + block$center + if (is.null(offset)) 0 else offset
+  y <- as_observed(block, record_of(block)$draw(eta, free), offset)
   as_response(block, if (is_kind(block, "levels")) level_of(y) else y[, 1])
 }
 

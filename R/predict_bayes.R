@@ -263,9 +263,7 @@ epred_block <- function(block, eta, free, offset) {
 predict_block <- function(block, eta, free, offset) {
   y <- suppressWarnings(record_of(block)$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
   check_finite_output(y)
-  if (is_scaled(block)) y <- y * block$scale + block$center
-  if (is_scaled(block) && !is.null(offset)) y <- y + rep_offset(offset, dim(eta)[3])
-  if (is_kind(block, "levels")) y <- level_of(y)
+  y <- if (is_kind(block, "levels")) level_of(y) else as_observed(block, y, rep_offset(offset, dim(eta)[3]))
   matrix(y, dim(eta)[1])
 }
 
@@ -453,7 +451,7 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   }
   q <- engine_mixture(of_each("mean"), of_each("sd"), probs, weight)
   check_finite_output(q)
-  q * block$scale + block$center + if (is.null(offset)) 0 else offset
+  as_observed(block, q, offset)
 }
 
 # Quantiles of each row: of equal weights as quantile(); where all possible values are there, as of counts, and of other

@@ -173,9 +173,13 @@ eta_labels <- function(block, several = FALSE) {
 
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
 block_mean <- function(block, eta, offset = NULL, dim = NULL) {
-  mu <- record_of(block)$mean(eta)
-  each <- function(v) if (length(v) == 1) v else rep(v, each = nrow(mu))
-  if (is_scaled(block)) mu <- each(block$center) + each(block$scale) * mu
-  if (!is.null(offset) && is_scaled(block)) mu <- mu + offset
+  mu <- as_observed(block, record_of(block)$mean(eta), offset)
   array(mu, if (is.null(dim)) c(nrow(eta), block$n_responses) else dim) # also of no rows
+}
+
+# The engine's y, or its mean, on the user's scale.
+as_observed <- function(block, y, offset = NULL) {
+  if (!is_scaled(block)) return(y)
+  each <- function(v) if (length(v) == 1) v else rep(v, each = nrow(y))
+  each(block$center) + each(block$scale) * y + if (is.null(offset)) 0 else offset
 }

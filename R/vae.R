@@ -339,8 +339,7 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
 # A draw from the families at eta, on the users' scale.
 eta_draws <- function(fit, eta) {
   draw <- function(b, free, s) {
-    y <- record_of(b)$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses))
-    if (is_scaled(b)) rep(b$center, each = nrow(y)) + rep(b$scale, each = nrow(y)) * y else y
+    as_observed(b, record_of(b)$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses)))
   }
   with_constants(fit, do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows))))
 }
