@@ -107,7 +107,7 @@ mixture_eta <- function(fit, data, draws) {
   use <- fit$member_weights > 0
   members <- member_fits(fit)[use]
   keys <- lapply(members, function(m) if (predicts_by_draws(m)) draws_key(m, draws))
-  size <- max(1, floor(draws_at_once / (length(members) * ncol(out))))
+  size <- max(1, floor(draws_at_once / (as.double(length(members)) * ncol(out))))
   for (first in seq(1, data$n, by = size)) {
     at <- first:min(data$n, first + size - 1)
     part <- part_of_rows(data, at)

@@ -141,9 +141,9 @@ run_columns <- function(spec, want) {
 
 # Of the slopes J of eta in the `active` parameters (increasing numbers), by observation, the rows being seeds: what is
 # made of them. gram: the sum of J'J; images: J by, an array [n, seeds, columns of by]; covariances: (J by)(J by)', an
-# array [n, seeds, seeds]; sides, of the layer whose first weight is the active parameter: its inputs, then for each seed
-# the slopes in its outputs, a matrix [n, columns]. `seed` [rows, n_eta, seeds] are the combinations of eta, of every
-# observation or, with one row, the same for all; `by` [active, columns], `upper`: a triangle.
+# array [n, seeds, seeds]; sides, of the layer whose first weight is the active parameter: its inputs, then for each
+# seed the slopes in its outputs, a matrix [n, columns]. `seed` [rows, n_eta, seeds] are the combinations of eta, of
+# every observation or, with one row, the same for all; `by` [active, columns], `upper`: a triangle.
 engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1,
                             precision = "double") {
   if (is.null(seed)) {

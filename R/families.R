@@ -135,7 +135,7 @@ mean_of_link <- function(link, n_parts) {
 
 # ---- the records
 
-family_table <- list(
+number_families <- list(
   gaussian = new_family(
     kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity",
     auto = function(y) is.numeric(y), aliases = "normal", stats = stats::gaussian, linearises = TRUE,
@@ -180,7 +180,10 @@ family_table <- list(
       s <- by_column(free, eta)
       huber_rho((y - eta) / exp(s)) + s + huber_log_integral
     }
-  ),
+  )
+)
+
+other_families <- list(
   bernoulli = new_family(
     kind = "binary", link = "logit", what = "logical, a factor of two levels, or numbers between 0 and 1",
     accepts = function(y) {
@@ -270,6 +273,8 @@ family_table <- list(
     nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
   )
 )
+
+family_table <- c(number_families, other_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.
 loss_families <- c(squared = "gaussian", huber = "huber")

@@ -50,8 +50,8 @@
 #' `epochs` is the number of steps in the rounds of one kind of noise, 800 by default. The covariance is that of all
 #' weights up to 3,000, with a memory that grows with their square and a time that grows with their cube. Of more
 #' weights those of the last layer have a full covariance, and those of each other layer are independent in a basis of
-#' their own: the eigenvectors of its Kronecker factors (Martens and Grosse 2015, with the variances of George et al. 2018) or
-#' the weights themselves, whichever has the greater evidence. `print()` says which.
+#' their own: the eigenvectors of its Kronecker factors (Martens and Grosse 2015, with the variances of George et al.
+#' 2018) or the weights themselves, whichever has the greater evidence. `print()` says which.
 #'
 #' @section Rotated inputs:
 #' Weights of correlated inputs depend on each other a posteriori. A posterior of independent weights cannot, and pays

@@ -96,7 +96,8 @@ draw_strip_names <- function(text) {
 
 draw_histogram <- function(z, dots, main, has_prior) {
   shape <- given_or(dots, list(col = unname(okabe_ito["blue"])))
-  counts <- graphics::hist(z, breaks = "FD", plot = FALSE)
+  n <- min(grDevices::nclass.FD(z), 101) # without a bound, hist() makes a million of far codes
+  counts <- graphics::hist(z, breaks = if (n > 100) 100 else "FD", plot = FALSE)
   if (length(counts$counts) > 100) counts <- graphics::hist(z, breaks = 100, plot = FALSE)
   prior <- if (has_prior) prior_counts(counts$breaks, length(z))
   empty_plot(dots, list(x = range(counts$breaks, prior$z), y = c(0, max(counts$counts, prior$counts)), xlab = "z1",

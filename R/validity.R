@@ -118,9 +118,9 @@ fit_rules <- list(
   history = function(x, fit, layout) {
     of_class <- if (!is_bayesian(fit$spec)) character() else c("kl_weights", "elbo")
     if ("meanfield" %in% fit$spec$option[fit$spec$layer == "latent"]) of_class <- c("kl_latent", "elbo")
-    every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), all(nzchar(names(x))),
-          all(vapply(x, function(v) is.numeric(v) && is.null(attributes(v)), NA)), all(lengths(x) == nrow(x)),
-          nrow(x) <= fit$n_epochs)
+    every(is.data.frame(x), all(c("epoch", "loss", "nll", of_class) %in% names(x)), is_words(names(x), length(x)),
+          all(nzchar(names(x))), all(vapply(x, is_history_column, NA)), all(lengths(x) == nrow(x)),
+          all(is.finite(x$epoch)), nrow(x) <= fit$n_epochs)
   },
   n_epochs = is_epoch,
   best_epoch = function(x, fit, layout) every(is_epoch(x), x <= fit$n_epochs),
@@ -137,7 +137,8 @@ fit_rules <- list(
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
-    every(is.numeric(x), is_bare(x, "names"), length(x) >= 1, !anyDuplicated(x), all(x %in% seq_len(fit$n_obs)))
+    every(is.numeric(x), is_bare(x, "names"), length(x) >= 1, length(x) < fit$n_obs, !anyDuplicated(x),
+          all(x %in% seq_len(fit$n_obs)))
   }),
   data = optional(function(x, fit, layout) is_training_data(x, fit, layout)),
   stop_reason = function(x, fit, layout) is_one_of(x, statuses),
@@ -153,7 +154,9 @@ fit_rules <- list(
   weights = optional(function(x, fit, layout) {
     every(is_finite_vector(x, fit$n_obs), all(x >= 0), any(x > 0))
   }),
-  offset = optional(function(x, fit, layout) every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)),
+  offset = function(x, fit, layout) {
+    if (is.null(x)) !fit$spec$has_offset else every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)
+  },
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
           all(x <= fit$n_obs + length(x)))
@@ -166,6 +169,12 @@ fit_rules <- list(
   }),
   version = function(x, fit, layout) is_finite_vector(x, 1)
 )
+
+# Numbers of training may be infinite or missing; the engine makes none that is subnormal.
+is_history_column <- function(v) {
+  size <- abs(v[is.finite(v)])
+  every(is.numeric(v), is.null(attributes(v)), all(size == 0 | size > 1e-300 & size < 1e300))
+}
 
 # What laplace_record() makes.
 is_laplace_record <- function(x, fit) {

@@ -2,7 +2,7 @@
 
 verb_default <- function(generic, verb, makers) {
   f <- function(object, ...) {
-    maker <- sub("varnn_", "fit_", setdiff(class(object), "varnn_mixture")[1])
+    maker <- sub("varnn_", "fit_", setdiff(utils::head(class(object), 3), "varnn_mixture")[1])
     what <- if (inherits(object, "varnn")) sprintf("one by %s()", maker) else shown(object)
     stop_user("%s() needs a fit by %s, not %s.", verb, makers, what)
   }

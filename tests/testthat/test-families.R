@@ -55,7 +55,7 @@ words_in <- function(x) {
   if (is.character(x)) return(c(x, names(x)))
   if (!is.call(x) && !is.list(x) && !is.expression(x)) return(names(x))
   of_dollar <- if (is.call(x) && identical(x[[1]], quote(`$`)) && is.name(x[[3]])) as.character(x[[3]])
-  parts <- lapply(as.list(x), function(part) if (!identical(part, quote(expr = ))) words_in(part))
+  parts <- lapply(as.list(x), function(part) if (!identical(part, formals(function(x) NULL)$x)) words_in(part))
   c(names(x), of_dollar, unlist(parts, use.names = FALSE))
 }
 
@@ -174,6 +174,23 @@ test_that("the deviance is twice the log-likelihood lost against the best eta", 
   }
 })
 
+# The information is the expectation of second differences of nll(eta, free).
+expect_information <- function(family, record, eta, given_free, nll) {
+  n <- nrow(eta)
+  for (i in seq_len(ncol(eta))) for (j in seq_len(i)) {
+    h <- 1e-3 * (col(eta) == i)
+    k <- 1e-3 * (col(eta) == j)
+    free <- if (identical(record$free, "sigma")) 0 * given_free else given_free
+    up <- nll(eta + h + k, free) - nll(eta + h - k, free)
+    second <- (up - nll(eta - h + k, free) + nll(eta - h - k, free)) / 4e-6
+    part <- list(eta = eta[1, , drop = FALSE], y = if (family == "binomial") cbind(0, 1), free = free)
+    found <- record$information(part, i, j)
+    if (is.null(found)) found <- 0
+    error <- stats::sd(second) / sqrt(n)
+    expect_lt(abs(mean(second) - found), 4 * error + 1e-5, label = paste(family, i, j))
+  }
+}
+
 test_that("what is drawn has the mean, the variance and the information of the family, and the nll its expectation", {
   set.seed(5)
   n <- 20000
@@ -199,19 +216,7 @@ test_that("what is drawn has the mean, the variance and the information of the f
       slope <- (nll(eta + h, case$free) - nll(eta - h, case$free)) / 2e-4
       expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, j))
     }
-    # and the information is the expectation of second differences
-    for (i in seq_len(ncol(eta))) for (j in seq_len(i)) {
-      h <- 1e-3 * (col(eta) == i)
-      k <- 1e-3 * (col(eta) == j)
-      free <- if (identical(record$free, "sigma")) 0 * case$free else case$free
-      up <- nll(eta + h + k, free) - nll(eta + h - k, free)
-      second <- (up - nll(eta - h + k, free) + nll(eta - h - k, free)) / 4e-6
-      part <- list(eta = eta[1, , drop = FALSE], y = if (family == "binomial") cbind(0, 1), free = free)
-      found <- record$information(part, i, j)
-      if (is.null(found)) found <- 0
-      error <- stats::sd(second) / sqrt(n)
-      expect_lt(abs(mean(second) - found), 4 * error + 1e-5, label = paste(family, i, j))
-    }
+    expect_information(family, record, eta, case$free, nll)
     slope <- (nll(eta, case$free + 1e-4) - nll(eta, case$free - 1e-4)) / 2e-4
     if (has_free(family)) expect_lt(standard_errors_off(slope, 0), 4, label = family)
   }
@@ -287,6 +292,24 @@ family_data <- function(family, n = 40) {
   data
 }
 
+expect_methods <- function(fit, family, data) {
+  expect_identical(unname(fit$family), family)
+  expect_true(all(is.finite(as.matrix(predict(fit, data, type = "response")))), label = family)
+  for (type in c("response", "pearson", "deviance"))
+    expect_true(any(is.finite(residuals(fit, type = type))), label = paste(family, type))
+  expect_identical(nrow(simulate(fit, 2, newdata = data)), nrow(data), label = family)
+  expect_identical(family_name(family(fit)), if (family == "bernoulli") "binomial" else family)
+  expect_true(is.finite(logLik(fit)) && length(capture.output(print(summary(fit)))) > 3, label = family)
+}
+
+expect_intervals <- function(fit, family, data) {
+  for (interval in c("confidence", "prediction"))
+    if (has_interval(fit$blocks[[1]], interval)) {
+      found <- predict(fit, data, interval = interval, draws = 40)
+      expect_true(all(found[, "lwr"] <= found[, "upr"]), label = paste(family, interval))
+    }
+}
+
 test_that("every family trains, predicts and simulates in each model that takes it", {
   set.seed(11)
   for (family in families()) {
@@ -295,20 +318,8 @@ test_that("every family trains, predicts and simulates in each model that takes 
     for (posterior in c("meanfield", "laplace"))
       fits <- c(fits, list(fit_bayes_nn(y ~ x, data, hidden = 2, family = family, posterior = posterior, epochs = 3,
                                         sigma = "learned", members = 1)))
-    for (fit in fits) {
-      expect_identical(unname(fit$family), family)
-      expect_true(all(is.finite(as.matrix(predict(fit, data, type = "response")))), label = family)
-      for (type in c("response", "pearson", "deviance"))
-        expect_true(any(is.finite(residuals(fit, type = type))), label = paste(family, type))
-      expect_identical(nrow(simulate(fit, 2, newdata = data)), nrow(data), label = family)
-      expect_identical(family_name(family(fit)), if (family == "bernoulli") "binomial" else family)
-      expect_true(is.finite(logLik(fit)) && length(capture.output(print(summary(fit)))) > 3, label = family)
-    }
-    for (fit in fits[-1]) for (interval in c("confidence", "prediction"))
-      if (has_interval(fit$blocks[[1]], interval)) {
-        found <- predict(fit, data, interval = interval, draws = 40)
-        expect_true(all(found[, "lwr"] <= found[, "upr"]), label = paste(family, interval))
-      }
+    for (fit in fits) expect_methods(fit, family, data)
+    for (fit in fits[-1]) expect_intervals(fit, family, data)
     if (!family %in% column_families()) next
     for (fit_coder in list(fit_ae, fit_vae)) {
       coder <- fit_coder(data, latent = 1, hidden = 2, family = c(y = family), epochs = 3)

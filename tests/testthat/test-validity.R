@@ -332,3 +332,22 @@ test_that("the fields of a mixture are damaged in the package's words", {
     expect_error(check_fit(fit), "its members are not as they were made")
   }
 })
+
+test_that("histories, rows held out, offsets and classes are as training makes them", {
+  fit <- quick(mpg ~ wt, mtcars, validation = 0.2)
+  changed <- function(column, value) {
+    h <- fit$history
+    h[[column]] <- value
+    h
+  }
+  n <- nrow(fit$history)
+  expect_refused(fit, "history", list(changed("loss", rep(1e-310, n)), changed("epoch", rep(Inf, n)),
+                                      stats::setNames(fit$history, replace(names(fit$history), 4, NA))))
+  expect_refused(fit, "held_out", list(seq_len(32)))
+  fit$spec$has_offset <- 1L
+  expect_error(check_fit(fit), "damaged")
+  mixture <- quick(mpg ~ wt, mtcars, members = 2)
+  class(mixture) <- c("varnn_nn", "varnn", "varnn_mixture")
+  expect_error(check_fit(mixture), "its class")
+  expect_error(decode(structure(list(), class = as.character(seq_len(1e8))), 1), "decode() needs a fit", fixed = TRUE)
+})
