@@ -173,7 +173,7 @@ fit_rules <- list(
 # Numbers of training may be infinite or missing; the engine makes none that is subnormal.
 is_history_column <- function(v) {
   size <- abs(v[is.finite(v)])
-  every(is.numeric(v), is.null(attributes(v)), all(size == 0 | size > 1e-300 & size < 1e300))
+  every(is.numeric(v), is.null(attributes(v)), all(size == 0 | size >= .Machine$double.xmin))
 }
 
 # What laplace_record() makes.

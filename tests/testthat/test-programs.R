@@ -298,7 +298,8 @@ test_that("a fit is saved, and predicts in another process and with threads", {
   code <- sprintf("fit <- readRDS('%s'); x <- matrix(%s, 3); cat(sprintf('%%a', predict(fit, x)), sep = ' ')", file,
                   "seq(-1, 1, length.out = 9)")
   run <- sprintf("library(varnn, lib.loc = '%s'); %s", dirname(find.package("varnn")), code)
-  out <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(run)), stdout = TRUE)
+  out <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(run)), stdout = TRUE,
+                 env = "R_TESTS=") # R CMD check sets it to a file of its own
   expect_identical(as.double(strsplit(out, " ")[[1]]), unname(predict(fit, matrix(seq(-1, 1, length.out = 9), 3))))
   threaded <- fit
   threaded$control$threads <- 2

@@ -349,5 +349,4 @@ test_that("histories, rows held out, offsets and classes are as training makes t
   mixture <- quick(mpg ~ wt, mtcars, members = 2)
   class(mixture) <- c("varnn_nn", "varnn", "varnn_mixture")
   expect_error(check_fit(mixture), "its class")
-  expect_error(decode(structure(list(), class = as.character(seq_len(1e8))), 1), "decode() needs a fit", fixed = TRUE)
 })
