@@ -63,7 +63,8 @@ test_that("no code but the records names a family", {
   expect_true(all(c("a", "b", "c", "d") %in% words_in(function(x) switch(x, a = 1, y$b == "c" || list(d = 2)))))
   package <- asNamespace("varnn")
   of_users <- "noise_kinds" # the argument `noise` of fit_ae(), whose gaussian noise is on the input
-  for (name in setdiff(ls(package, all.names = TRUE), c(grep("_families$", ls(package), value = TRUE), "family_table", of_users))) {
+  records <- c("family_table", grep("_families$", ls(package), value = TRUE))
+  for (name in setdiff(ls(package, all.names = TRUE), c(records, of_users))) {
     named <- families()[families() %in% words_in(get(name, package))]
     expect_identical(named, character(), label = sprintf("families that %s names", name))
   }
