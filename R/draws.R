@@ -24,6 +24,12 @@ part_of_rows <- function(data, at) {
 # Numbers held at once while draws are made.
 draws_at_once <- 2e6
 
+# The rows from 1 to n in chunks, of each of which so many numbers are held.
+row_chunks <- function(n, numbers_per_row, at_once = draws_at_once) {
+  size <- max(1, min(n, floor(at_once / numbers_per_row)))
+  lapply(seq(1, by = size, length.out = ceiling(n / size)), function(first) first:min(n, first + size - 1))
+}
+
 # What over_chunks() takes as the key of these draws of a fit's weights: two numbers, or the draws' shifts.
 draws_key <- function(fit, draws) {
   if (is_laplace(fit$spec)) weight_shifts(fit, draws) else if (!is_point(fit$spec)) random_key()
@@ -36,10 +42,8 @@ over_chunks <- function(fit, data, draws, want, visit, key = draws_key(fit, draw
   force(key)
   columns <- run_columns(fit$spec, want)
   check_draws_memory(2 * draws * columns, "That many draws of one row")
-  size <- max(1, min(data$n, floor(at_once / (draws * columns))))
   different <- if (is_point(fit$spec)) 1 else draws
-  for (first in seq(1, data$n, by = size)) {
-    at <- first:min(data$n, first + size - 1)
+  for (at in row_chunks(data$n, draws * columns, at_once)) {
     part <- part_of_rows(data, at)
     out <- if (is_laplace(fit$spec)) (if (draws_network(fit)) network_eta else shifted_eta)(fit, part, key)
     else fit_run(fit, part, want, mode = "weights", draws = different, key = key)
@@ -103,13 +107,10 @@ posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit,
 # The eta of all members take more memory than their mean: they are made in chunks of rows, all with the same draws.
 mixture_eta <- function(fit, data, draws) {
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
-  if (data$n == 0) return(out)
   use <- fit$member_weights > 0
   members <- member_fits(fit)[use]
   keys <- lapply(members, function(m) if (predicts_by_draws(m)) draws_key(m, draws))
-  size <- max(1, floor(draws_at_once / (as.double(length(members)) * ncol(out))))
-  for (first in seq(1, data$n, by = size)) {
-    at <- first:min(data$n, first + size - 1)
+  for (at in row_chunks(data$n, as.double(length(members)) * ncol(out))) {
     part <- part_of_rows(data, at)
     out[at, ] <- mean_eta(fit$blocks, Map(function(m, key) posterior_eta(m, part, draws, key), members, keys),
                           fit$member_weights[use])

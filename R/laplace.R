@@ -3,7 +3,8 @@
 #
 # With eta(x, w) ~ eta(x, mu) + J(x) (w - mu) and A the curvature of -log p(y | eta) (expected Fisher information) the
 # covariance is Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori, and the evidence log p(y | mu) + log
-# p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma = T T' is what is kept.
+# p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma = T T' is what is kept; laplace_layers.R has what there
+# is in its place where the network is too large.
 
 # Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but
 # outputs that are means and outputs that are logs of a noise are two; without hidden layers the biases belong to the
@@ -196,9 +197,7 @@ full_root <- function(state, data, active, seeds, threads) {
 # Calls visit(part, at) for chunks of the data's rows, `at` among those that count.
 over_rows <- function(data, numbers_per_row, visit) {
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
-  size <- max(1, floor(draws_at_once / numbers_per_row))
-  for (first in seq(1, by = size, length.out = ceiling(length(rows) / size))) {
-    at <- first:min(length(rows), first + size - 1)
+  for (at in row_chunks(length(rows), numbers_per_row)) {
     data$row <- as.double(rows[at])
     visit(data, at)
   }

@@ -29,8 +29,9 @@ layered_leaves <- function(layout, held, full) {
   which(vapply(seq_len(nrow(layout)), is_layered, NA))
 }
 
-# Calls visit(x, dy) for chunks of rows: of a leaf of weights the layer's inputs [rows, inputs], of biases a column of
-# ones; and the slopes in its outputs, for each seed a matrix [rows, outputs]. seeds(at): the seeds of these rows.
+# Calls visit(x, dy, at) for chunks of rows, `at` being their places: of a leaf of weights x are the layer's inputs
+# [rows, inputs], of biases a column of ones; dy are the slopes in its outputs, for each seed a matrix [rows, outputs].
+# seeds(at): the seeds of these rows.
 over_sides <- function(spec, theta, data, layout, i, seeds, visit, threads = 1) {
   leaf <- layout[layout$layer == layout$layer[i] & layout$role == "weight" & layout$part == 0, ]
   n_seeds <- dim(seeds(1L))[3]
@@ -52,33 +53,32 @@ layer_posteriors <- function(state, data, seeds, full, threads = 1) {
   })
 }
 
-# That of the i'th leaf: list(row = i, out (V), `in` (U), NULL where the basis is that of the weights, sd [outputs,
-# inputs], 0 where a weight is held). visit_sides() is over_sides() of its layer.
+# The posterior of the i'th leaf of the layout: list(row = i, out (V), `in` (U), NULL where the basis is that of the
+# weights, sd [outputs, inputs], 0 where a weight is held). visit_sides() is over_sides() of its layer.
 layer_posterior <- function(state, i, visit_sides) {
   at <- leaf_index(state$layout$leaves[i, ])
   shape <- c(state$layout$leaves$rows[i], state$layout$leaves$cols[i])
   prior <- array(state$alpha[state$groups$of[at]], shape)
   held <- array(state$held[at], shape)
-  in_bases <- function(out, `in`) {
-    precision <- prior
-    visit_sides(function(x, dy, at) {
-      squares <- in_basis(x, `in`)^2
-      for (d in dy) precision <<- precision + crossprod(in_basis(d, out)^2, squares)
-    })
-    list(row = i, out = out, `in` = `in`, sd = ifelse(held, 0, 1 / sqrt(precision)))
+  squares <- function(x, dy, out = NULL, `in` = NULL) {
+    x <- in_basis(x, `in`)^2
+    Reduce(`+`, lapply(dy, function(d) crossprod(in_basis(d, out)^2, x)))
   }
+  own <- kronecker <- prior
   outer <- inner <- 0
   visit_sides(function(x, dy, at) {
+    own <<- own + squares(x, dy)
     inner <<- inner + crossprod(x)
     outer <<- outer + Reduce(`+`, lapply(dy, crossprod))
   })
   vectors <- function(m) if (nrow(m) > 1) eigen(m, symmetric = TRUE)$vectors
   # precisions a priori that differ by output forbid to mix the outputs
-  is_one <- all(prior == prior[1]) && !any(held)
-  own <- in_bases(NULL, NULL)
-  kronecker <- in_bases(if (is_one) vectors(outer), vectors(inner))
-  log_det <- function(leaf) sum(log(leaf$sd[leaf$sd > 0]))
-  if (log_det(kronecker) > log_det(own)) kronecker else own
+  out <- if (all(prior == prior[1]) && !any(held)) vectors(outer)
+  `in` <- vectors(inner)
+  visit_sides(function(x, dy, at) kronecker <<- kronecker + squares(x, dy, out, `in`))
+  of_precision <- function(p, ...) list(row = i, ..., sd = ifelse(held, 0, 1 / sqrt(p)))
+  if (sum(log(kronecker[!held])) < sum(log(own[!held]))) of_precision(kronecker, out = out, `in` = `in`)
+  else of_precision(own, out = NULL, `in` = NULL)
 }
 
 in_basis <- function(x, basis) if (is.null(basis)) x else x %*% basis
@@ -95,7 +95,7 @@ leaf_variances <- function(leaf) {
   as.vector(from_basis(squared, leaf$sd^2))
 }
 
-# Their covariance.
+# The covariance of a leaf's weights.
 leaf_covariance <- function(leaf) {
   basis <- function(b, n) if (is.null(b)) diag(n) else b
   root <- kronecker(basis(leaf$`in`, ncol(leaf$sd)), basis(leaf$out, nrow(leaf$sd)))
@@ -109,7 +109,7 @@ leaf_draws <- function(leaf, normals) {
   apply(normals, 2, function(z) from_basis(leaf, leaf$sd * array(z, shape)))
 }
 
-# What these leaves add to the covariances [rows, seeds, seeds] of combinations of eta.
+# The covariances [rows, seeds, seeds] of combinations of eta, with what the layers' posteriors add to them.
 add_leaf_covariances <- function(cov, fit, data, seeds) {
   for (leaf in fit$laplace$layers) {
     over_sides(fit$spec, fit$theta, data, fit$layout, leaf$row, function(at) seeds, function(x, dy, at) {

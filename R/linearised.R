@@ -70,7 +70,8 @@ eta_nodes <- function(block, mean, cov) {
   list(eta = array(mean[, 1] + sqrt(cov[, 1, 1]) %o% nodes$at, c(n, 1, link_nodes)), weight = nodes$weight)
 }
 
-most_log_sd <- 100 # in size, of a noise's log: beyond, its square is no number
+# The log of a noise counts as at most this, in size: so the noise has a square that is a number.
+most_log_sd <- 100
 
 # Of a mean and the log of a noise: nodes of the log, and the mean given it.
 scale_eta_nodes <- function(mean, cov) {
@@ -92,12 +93,8 @@ nodes_of_blocks <- function(blocks, moments) {
 
 # Calls visit(nodes, at) for chunks of rows, nodes being eta_nodes() of each block.
 over_nodes <- function(fit, data, visit) {
-  if (data$n == 0) return(invisible())
-  size <- max(1, floor(draws_at_once / max(link_nodes, run_columns(fit$spec, "eta")^2)))
-  for (first in seq(1, data$n, by = size)) {
-    at <- first:min(data$n, first + size - 1)
+  for (at in row_chunks(data$n, max(link_nodes, run_columns(fit$spec, "eta")^2)))
     visit(nodes_of_blocks(fit$blocks, eta_moments(fit, part_of_rows(data, at))), at)
-  }
 }
 
 # The eta that stands for the mean of the response; of a gaussian one it is eta at the mode.
@@ -171,7 +168,7 @@ drawn_as <- function(fit, linearised) {
 
 draws_network <- function(fit) isTRUE(fit$laplace$draws_network)
 
-# Draws of eta [rows, n_eta, draws] at such shifts of the weights, of the network itself.
+# Draws of eta [rows, n_eta, draws] at shifts of the weights, of the network itself.
 network_eta <- function(fit, data, shifts) {
   at <- which(is.finite(fit$spec$precision))
   one <- function(k) {
@@ -182,7 +179,7 @@ network_eta <- function(fit, data, shifts) {
   array(out, c(data$n, run_columns(fit$spec, "eta"), ncol(shifts)))
 }
 
-# Draws of eta [rows, n_eta, draws] at such shifts of the weights, of the linearised network, whose functions the
+# Draws of eta [rows, n_eta, draws] at shifts of the weights, of the linearised network, whose functions the
 # posterior describes.
 shifted_eta <- function(fit, data, shifts) {
   mean <- fit_run(fit, data, "eta")

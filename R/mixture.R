@@ -354,9 +354,7 @@ row_log_density <- function(fit, rows, draws = default_draws) {
     return(linearised_log_lik(fit, rows$y, row_data(fit, rows), expected = FALSE) - row_jacobian(fit, rows$y))
   if (is_point(fit$spec)) draws <- 1
   out <- numeric(n)
-  size <- max(1, floor(draws_at_once / draws))
-  for (first in seq(1, max(1, n), by = size)[n > 0]) {
-    at <- first:min(n, first + size - 1)
+  for (at in row_chunks(n, draws)) {
     part <- list(x = rows$x[at, , drop = FALSE], y = rows$y[at, , drop = FALSE], offset = rows$offset[at])
     out[at] <- log_mean_exp(t(drawn_log_lik(fit, part, draws)), rep(1 / draws, draws))
   }

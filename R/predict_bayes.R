@@ -397,9 +397,7 @@ over_components <- function(fit, rows, draws, is_known, visit) {
   columns <- block_slices(fit$blocks, eta_rows)
   free <- lapply(members, simulation_free)
   keys <- if (!has_closed) Map(draws_key, members, n_draws)
-  size <- max(1, floor(draws_at_once / (sum(n_draws) * run_columns(fit$spec, "eta"))))
-  for (first in seq(1, data$n, by = size)) {
-    at <- first:min(data$n, first + size - 1)
+  for (at in row_chunks(data$n, sum(n_draws) * run_columns(fit$spec, "eta"))) {
     visit(lapply(seq_along(members), function(k) {
       if (has_closed) return(closed_component(members[[k]], part_of_rows(data, at), columns, free[[k]], weights[k]))
       parts <- NULL

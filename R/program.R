@@ -77,7 +77,7 @@ instruct <- function(s, op, from = integer(), number = 0) {
   at
 }
 
-# The same; of numbers alone it is a number.
+# The number of the instruction that is this operation; of numbers alone its result is a number that stands there.
 operate <- function(s, op, from) {
   force(from) # which may add instructions
   if (!all(s$op[from] == "number")) return(instruct(s, op, from))
@@ -155,8 +155,8 @@ check_function <- function(name, s) {
   own <- get0(name, s$numbers, mode = "function")
   if (!name %in% primitives()) {
     if (identical(own, s$source)) s$fail("it calls itself.")
-    s$fail("it calls %s(), which is not among the functions that can be differentiated: %s.", name,
-           paste(primitives(), collapse = " "))
+    s$fail("it calls %s(), which is not among the functions that can be differentiated: %s.%s", name,
+           paste(primitives(), collapse = " "), if (name == "if") " Write ifelse() in its place." else "")
   }
   is_own <- is.null(own) || is.primitive(own) || isNamespace(environment(own))
   if (!is_own) s$fail("%s() is not R's own where it was written.", name)

@@ -2,8 +2,8 @@
 #   Rscript -e 'source(system.file("bench", "bench.R", package = "varnn"))'
 # Each is the whole call on data in memory; the medians of three rounds, in which they take turns. Then activations of
 # varnn against the same functions as a user writes them. The environment variable PYTHON is the command of the Python
-# to ask, with arguments if need be; PRECISION, of the training of plain
-# networks, is "single" (the default) or "double".
+# to ask, with arguments if need be; PRECISION, of the training of plain networks, is "single" (the default) or
+# "double".
 
 precision <- Sys.getenv("PRECISION", "single")
 python <- scan(text = Sys.getenv("PYTHON", "python3"), what = "", quiet = TRUE)
@@ -174,6 +174,8 @@ for (name in names(workloads)) {
   also <- if (length(kind$also)) sprintf(" (%s %.1f)", kind$also, found[, 2])
   cat(sprintf("%-8s %s\n", name, paste0(names(kind$timers), sprintf(" %.3f s", found[, 1]), also, collapse = ", ")))
 }
+
+# ---- activations that a user writes, against varnn's own
 
 written <- list(relu = ~ pmax(x, 0), silu = ~ x * plogis(x))
 shape <- workloads$tabular

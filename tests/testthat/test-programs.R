@@ -146,6 +146,7 @@ test_that("what is no program is an error that says why", {
   calls_itself <- function(x) 1 + calls_itself(x / 2)
   own <- function(u) u
   says(~ gamma(x), "gamma\\(\\), which is not among .*: \\+ - \\* .* tanh .*")
+  says(~ if (x > 0) x else 0, "Write ifelse\\(\\) in its place")
   says(~ own(x), "own\\(\\)")
   says(~ x * nowhere, "`nowhere` is neither an argument nor a number")
   says(~ x * k, "`k` has length 3")
