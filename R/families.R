@@ -89,10 +89,16 @@ links <- list(
 
 # ---- records, checked
 
-takes <- function(...) function(x, f) is.function(x) && identical(names(formals(x)), c(...))
+takes <- function(...) {
+  arguments <- c(...)
+  function(x, f) is.function(x) && identical(names(formals(x)), arguments)
+}
 or_null <- function(rule) function(x, f) is.null(x) || rule(x, f)
 is_word <- function(x, f) is.character(x) && length(x) == 1 && !is.na(x)
-among <- function(...) function(x, f) is_one_of(x, c(...))
+among <- function(...) {
+  values <- c(...)
+  function(x, f) is_one_of(x, values)
+}
 is_switch <- function(x, f) isTRUE(x) || isFALSE(x)
 of_eta <- takes("eta", "free")
 of_y <- takes("y", "eta", "free")

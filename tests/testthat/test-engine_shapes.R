@@ -80,7 +80,7 @@ test_that("stacks of any layers are an error or give numbers and gradients", {
     "  engine$layer(kind, size, option, stats::runif(1, 0, 0.9))",
     "}",
     "answers <- character()",
-    sprintf("for (turn in seq_len(%d)) {", repeats(3000, 400)),
+    sprintf("for (turn in seq_len(%d)) {", repeats(3000, 800)),
     "  blocks <- replicate(one(2), simplify = FALSE, list(family = one(r$family), n_responses = one(3),",
     "                                                     noise = one(r$noise), fixed = 0.1))",
     "  eta <- sum(vapply(blocks, engine$eta_rows, 0))",

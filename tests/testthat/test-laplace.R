@@ -53,9 +53,10 @@ test_that("parts of matrices multiply as the whole ones do", {
   # A is read transposed or not, and more rows than a tile: by the factor's own use of them
   set.seed(3)
   a <- crossprod(matrix(rnorm(150 * 160), 160))
+  old <- options(varnn.blas = NULL)
+  on.exit(options(old))
   for (blas in list(TRUE, FALSE)) {
-    old <- options(varnn.blas = blas)
-    on.exit(options(old))
+    options(varnn.blas = blas)
     expect_equal(tcrossprod(varnn:::engine_root(a)), solve(a), tolerance = 1e-8)
   }
 })
