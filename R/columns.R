@@ -260,7 +260,7 @@ input_output <- function(columns, raw, has_missing = anyNA(raw)) {
 columns_rows <- function(design, newdata, what = "`newdata`") {
   found <- new_columns(design, newdata, what)
   columns <- design$variables
-  for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what)
+  for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what, design$new_levels)
   out <- c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
   if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))
   out
@@ -308,7 +308,7 @@ new_matrix <- function(design, names, newdata, what) {
   list(data = newdata, n = nrow(newdata), rows = rownames(newdata))
 }
 
-check_new_column <- function(column, v, what) {
+check_new_column <- function(column, v, what, new_levels = NULL) {
   refuse <- function(...) stop_user("Column `%s` of %s %s", column$name, what, sprintf(...))
   if (!is.atomic(v) || length(dim(v)) > 1) refuse("must be a vector as in training, not %s.", shown(v))
   if (all(is.na(v))) return(invisible())
@@ -316,15 +316,18 @@ check_new_column <- function(column, v, what) {
   kind <- if (column$type %in% c("double", "integer")) "numeric" else column$type
   is_kind <- switch(kind, numeric = is.numeric(v), logical = is.logical(v), is.factor(v) || is.character(v))
   if (!is_kind) refuse("must be %s as in training, not %s.", kind, class(v)[1])
-  if (kind %in% c("factor", "character")) return(check_known_levels(column, v, refuse))
+  if (kind %in% c("factor", "character")) return(check_known_levels(column, v, refuse, new_levels))
   if (any(is.infinite(v))) refuse("has infinite values.")
   record <- record_of(column)
   if (!record$accepts(v)) refuse("must have %s.", record$what)
 }
 
-check_known_levels <- function(column, v, refuse) {
+check_known_levels <- function(column, v, refuse, new_levels) {
   new <- setdiff(unique(as.character(v)), c(column$levels, NA))
-  if (length(new)) refuse("has a level that the training data had not: \"%s\"; known are %s.", new[1],
+  if (!length(new)) return(invisible())
+  if (!is.null(new_levels) && new_levels != "error")
+    return(warn_of_new_levels(column$name, sum(v %in% new), new, "the entries there are missing"))
+  refuse("has a level that the training data had not: \"%s\"; known are %s.", new[1],
                           quoted(column$levels))
 }
 

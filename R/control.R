@@ -40,6 +40,10 @@
 #' @param verbose report each epoch.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops. See below for errors in it.
+#' @param new_levels what predictions do with levels of a factor (or words of a character column) that the training
+#'   data had not: `"error"`; `"na"` predicts `NA`; `"mean"` takes the mean of the columns that code the known levels,
+#'   by their shares in training. The last two warn, with class `varnn_new_levels`. For an autoencoder, which reads
+#'   missing entries, both make the entry a missing one.
 #'
 #' @section Interrupts, time limits and errors:
 #' An interrupt (Ctrl-C, Esc or the stop button) ends the training, and the fit with what it found is returned, with a
@@ -88,11 +92,13 @@
 #' @export
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
                        momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,
-                       precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL) {
+                       precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL,
+                       new_levels = "error") {
   optimizer <- check_choice(optimizer, optimizers(), "optimizer")
   schedule <- check_choice(schedule, registry()$schedule, "schedule")
   precision <- check_choice(precision, c("double", "single"), "precision")
   rng <- check_choice(rng, c("R", "fast"), "rng")
+  new_levels <- check_choice(new_levels, new_level_choices, "new_levels")
   verbose <- check_flag(verbose, "verbose")
   epochs <- check_unless(NULL, epochs, "epochs", 0, 1e8, whole = TRUE)
   batch_size <- check_unless(NULL, batch_size, "batch_size", 1, whole = TRUE)
@@ -107,7 +113,7 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
-                 verbose = verbose, callback = callback), class = "varnn_control",
+                 verbose = verbose, callback = callback, new_levels = new_levels), class = "varnn_control",
             given = setdiff(names(match.call()), ""))
 }
 

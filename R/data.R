@@ -14,6 +14,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   if (!is.null(na.action)) frame_call$na.action <- na.action
   if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
+  class_weights <- NULL
   frame <- tryCatch({
     action <- eval(frame_call$na.action, envir)
     if (is.character(action)) na_name(action)
@@ -21,6 +22,8 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     if (is.character(formula) && length(formula) != 1)
       stop_user("`formula` must be a formula, not %s.", shown(formula))
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
+    class_weights <- given_class_weights(frame_call, formula, envir)
+    if (!is.null(class_weights)) frame_call$weights <- NULL
     eval(frame_call, envir)
   }, error = function(e) {
     if (inherits(e, "varnn_error")) stop(e)
@@ -30,7 +33,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
-  plain_frame(frame, "the data")
+  structure(plain_frame(frame, "the data"), class_weights = class_weights)
 }
 
 frame_data <- function(data) {
@@ -89,10 +92,12 @@ data_from_frame <- function(frame, contrasts = NULL) {
   x <- frame_matrix(x_terms, frame, contrasts)
   if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
   design <- list(kind = "frame", terms = x_terms, xlevels = xlevels, contrasts = attr(x, "contrasts"),
-                 intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"), times = times)
+                 intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"), times = times,
+                 shares = level_shares(frame, xlevels, frame_weights(frame)))
   name <- if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]])
-  list(design = design, x = as_double(x), response = response_values(stats::model.response(frame), name),
-       weights = check_weights(stats::model.weights(frame), nrow(frame)), offset = frame_offset(frame),
+  response <- response_values(stats::model.response(frame), name)
+  list(design = design, x = as_double(x), response = response,
+       weights = row_weights(frame_weights(frame), response), offset = frame_offset(frame),
        na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame), response_name = name)
 }
 
@@ -193,7 +198,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
   if (is.data.frame(x)) check_no_nesting(x[vapply(x, is.data.frame, NA)], "x")
   if (NROW(y) != nrow(x)) stop_user("`y` has %d rows and `x` has %d: they must be the same.", NROW(y), nrow(x))
-  weights <- check_weights(weights, nrow(x))
+  weights <- row_weights(weights, y)
   omitted <- omitted_rows(x, y, weights, na.action)
   if (length(omitted)) {
     x <- x[-omitted, , drop = FALSE]
@@ -212,6 +217,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
     x <- frame_matrix(terms, frame, contrasts)
     design <- utils::modifyList(design, list(terms = terms, xlevels = stats::.getXlevels(terms, frame),
                                              contrasts = attr(x, "contrasts"), columns = colnames(x),
+                                             shares = level_shares(frame, stats::.getXlevels(terms, frame), weights),
                                              is_dummy = attr(x, "is_dummy")))
   }
   list(design = design, x = as_double(x), response = used_levels(y), weights = weights,
@@ -277,18 +283,6 @@ as_double <- function(x) {
   x
 }
 
-check_weights <- function(w, n) {
-  if (is.null(w)) return(NULL)
-  w <- plain_values(w, "`weights`")
-  if (!is.numeric(w) || length(w) != n) stop_user("`weights` must be a number for each of the %d rows.", n)
-  if (any(w < 0, na.rm = TRUE)) stop_user("`weights` must not be negative: row %d has %s.", which(w < 0)[1],
-                                          format(w[which(w < 0)[1]]))
-  if (!isTRUE(sum(w, na.rm = TRUE) <= 1e90)) stop_user("`weights` must be finite, and their sum at most 1e90.")
-  if (!sum(w, na.rm = TRUE) > 0) stop_user("`weights` are all zero.")
-  if (!sum(w, na.rm = TRUE) >= 1e-90) stop_user("`weights` have a sum below 1e-90: multiply them by a number.")
-  as.double(w)
-}
-
 # ---- new data
 
 # list(x, offset, ok, rows): x holds the rows without missing values, ok says which of newdata's these are.
@@ -296,37 +290,43 @@ design_rows <- function(design, newdata) {
   if (design$kind == "matrix") return(matrix_rows(design, newdata))
   newdata <- as_frame(newdata, "`newdata`")
   frame <- new_frame(design, newdata)
+  unseen <- attr(frame, "unseen")
   offset <- frame_offset(frame, passes_missing = TRUE)
   frame <- with_values(frame, setdiff(names(frame), offset_names(design$terms)), design$times, " of `newdata`")
   ok <- stats::complete.cases(frame)
-  if (!nrow(frame)) return(list(x = matrix(0, 0, length(design$columns)), offset = offset, ok = ok,
-                                rows = row.names(newdata)))
-  frame <- frame[ok, , drop = FALSE]
-  x <- if (any(ok)) coded(design$terms, frame, design$contrasts) else matrix(0, 0, 0)
-  keep <- if (any(ok)) attr(x, "assign") > 0 else logical()
-  x <- if (any(ok)) as_double(x[, keep, drop = FALSE]) else matrix(0, 0, length(design$columns))
+  x <- if (any(ok)) mean_coded(design, frame[ok, , drop = FALSE], lapply(unseen, function(u) u[ok]))
+  else matrix(0, 0, length(design$columns))
+  check_finite_columns(x, design$columns, " of `newdata`")
+  list(x = x, offset = offset[ok], ok = ok, rows = row.names(newdata))
+}
+
+# The columns of complete rows.
+frame_columns <- function(design, frame) {
+  x <- coded(design$terms, frame, design$contrasts)
+  x <- as_double(x[, attr(x, "assign") > 0, drop = FALSE])
   if (ncol(x) != length(design$columns))
     stop_user("The fit is damaged: its formula makes %d columns, not %d; fit the model anew.", ncol(x),
               length(design$columns))
-  check_finite_columns(x, design$columns, " of `newdata`")
-  list(x = x, offset = offset[ok], ok = ok, rows = row.names(newdata))
+  x
 }
 
 new_frame <- function(design, newdata) {
   needed <- all.vars(design$terms)
   missing <- setdiff(needed, c(names(newdata), ls_formula(design$terms)))
   if (length(missing)) stop_user("`newdata` has no column `%s`, which the model needs.", missing[1])
-  check_new_levels(design$xlevels, newdata)
+  takes_unseen <- !is.null(design$new_levels) && design$new_levels != "error"
+  if (!takes_unseen) check_new_levels(design$xlevels, newdata)
   newdata <- without_integer64(newdata)
   newdata[] <- lapply(newdata, function(v) if (is.logical(v) && all(is.na(v))) as.numeric(v) else v)
   for (name in intersect(names(design$xlevels), names(newdata))) {
     v <- newdata[[name]]
     if (is.atomic(v) && is.null(dim(v)) && all(is.na(v))) newdata[[name]] <- factor(v, design$xlevels[[name]])
   }
-  frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
+  frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
+                                       xlev = if (!takes_unseen) design$xlevels),
                     error = function(e) stop_user("`newdata` does not fit the model: %s.", conditionMessage(e)))
   check_new_classes(attr(design$terms, "dataClasses"), frame[setdiff(names(frame), names(design$times))])
-  frame
+  if (takes_unseen) with_known_levels(design, frame) else frame
 }
 
 # Factors and characters may stand for each other; a column that is all missing may be of any class.
@@ -346,15 +346,6 @@ ls_formula <- function(terms) {
   if (is.null(envir)) return(character())
   used_as_data <- names(attr(terms, "dataClasses"))
   Filter(function(v) !v %in% used_as_data && exists(v, envir) && !is.function(get(v, envir)), all.vars(terms))
-}
-
-check_new_levels <- function(xlevels, newdata) {
-  for (name in intersect(names(xlevels), names(newdata))) {
-    new <- setdiff(unique(as.character(newdata[[name]])), c(xlevels[[name]], NA))
-    if (length(new))
-      stop_user("Column `%s` of `newdata` has a level that the training data had not: \"%s\"; known are %s.",
-                name, new[1], quoted(xlevels[[name]]))
-  }
 }
 
 matrix_rows <- function(design, newdata) {

@@ -24,6 +24,7 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
                         data) {
   if (!is.null(trained$spec)) spec <- trained$spec
   if (!is.null(trained$blocks)) blocks <- trained$blocks
+  train$design <- with_new_levels(train$design, control$new_levels)
   fit <- list(call = call, terms = train$terms, family = fit_family(blocks), arguments = arguments, control = control,
               spec = spec, layout = layout$leaves, theta = trained$theta, state = trained$state, blocks = blocks,
               design = train$design, scaling = train$scaling, n_obs = nrow(train$x), n_par = layout$n_par,

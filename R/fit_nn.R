@@ -55,7 +55,10 @@
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()]; `offset()` in the formula too. `weights` are
 #'   case weights: a row of weight 2 counts as two such rows, in the defaults, too. A row of weight 0 has no part in
 #'   training; the fit predicts for it, as [lm()] does. When some weights are not whole numbers, the defaults count
-#'   rows. Weights that are inverse variances are not meant: they give other standard errors than those of [lm()].
+#'   rows. Weights that are inverse variances are not meant: they give other standard errors than those of [lm()]. Of a
+#'   response with classes `weights` may also be numbers by the classes' names, such as `c(no = 1, yes = 5)`, or
+#'   `"balanced"`: then the rows of each class have the same sum of weights, and the mean weight is 1. Probabilities are
+#'   those of data with such weights.
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.

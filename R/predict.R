@@ -28,6 +28,8 @@ check_finite_output <- function(x) {
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
 #' @param na.action what to do with rows of `newdata` that have missing values: [na.pass()] predicts `NA`, [na.omit()]
 #'   leaves them out, [na.fail()] is an error.
+#' @param new_levels what is done with levels that the training data had not, see [nn_control()]: `"error"`, `"na"` or
+#'   `"mean"`; by default what the fit's control says.
 #' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
 #'   as they are; others are an error.
 #' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as
@@ -45,9 +47,10 @@ check_finite_output <- function(x) {
 #' predict(fit, iris[c(1, 51, 101), ], type = "prob")
 #' @export
 predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
-                             na.action = stats::na.pass, ...) {
+                             na.action = stats::na.pass, new_levels = object$control$new_levels, ...) {
   check_fit(object)
-  check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action"))
+  check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels"))
+  object <- with_predict_levels(object, new_levels)
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   se.fit <- check_flag(se.fit, "se.fit")
   action <- na_name(na.action)

@@ -14,7 +14,7 @@
 #'   `"prediction"`: of the response, noise included.
 #' @param level of the interval.
 #' @param draws number of draws from the posterior, of a mixture from that of each member.
-#' @param na.action,... as in [predict.varnn_nn()].
+#' @param na.action,new_levels,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
@@ -33,9 +33,11 @@
 #' predict(fit, mtcars[1:3, ], interval = "prediction", level = 0.8)
 #' @export
 predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
-                                   na.action = stats::na.pass, ...) {
+                                   na.action = stats::na.pass, new_levels = object$control$new_levels, ...) {
   check_fit(object)
-  check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action"))
+  check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
+                                             "new_levels"))
+  object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)

@@ -72,6 +72,7 @@ design_rules <- list(
     is_named_list <- function(x) is.list(x) && is_bare(x, "names") && is_words(names(x), length(x))
     every(is_terms(x$terms), is.null(x$times) || are_words(x$times),
           is.null(x$contrasts) || is_named_list(x$contrasts),
+          is.null(x$new_levels) || is_one_of(x$new_levels, new_level_choices), are_shares(x),
           is.null(x$xlevels) || is_named_list(x$xlevels) && all(vapply(x$xlevels, are_words, NA)) &&
             all(names(x$xlevels) %in% discrete_variables(x$terms)))
   },
@@ -79,6 +80,14 @@ design_rules <- list(
     every(is_columns_design(x, fit, layout), is.null(x$names) || is_words(x$names, length(x$variables)))
   }
 )
+
+# Of each factor those of its levels; fits of earlier versions have none, and then no mean of levels.
+are_shares <- function(design) {
+  if (is.null(design$shares)) return(!identical(design$new_levels, "mean"))
+  every(is.list(design$shares), is_bare(design$shares, "names"), identical(names(design$shares), names(design$xlevels)),
+        all(mapply(function(p, levels) is_finite_vector(p, length(levels)) && all(p >= 0), design$shares,
+                   design$xlevels)))
+}
 
 is_words <- function(x, length) every(are_words(x), length(x) == length)
 are_words <- function(x) every(is.character(x), is_bare(x, "names"), !anyNA(x))
