@@ -93,7 +93,10 @@ column_values <- function(data, j) {
 add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
-  family <- if (is_by_name(family)) vapply(names, function(name) family_of(family, name), "") else family_name(family)
+  constants <- if (is_by_name(family)) lapply(names, function(name) constants_of(family_in(family, name)))
+  else list(constants_of(family))
+  family <- if (is_by_name(family)) vapply(names, function(name) family_name(family_in(family, name)), "")
+  else family_name(family)
   if (has_log_sd(list(family = numeric))) family <- with_own_sigma(family)
   columns <- if (fits_as_whole(train$data, family, numeric)) {
     like_columns(names, train$data[0, 1], family, numeric)
@@ -101,6 +104,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
     Map(function(j, family) new_column(column_values(train$data, j), names[j], family, numeric), seq_along(names),
         unname(family))
   }
+  columns <- Map(function(column, constants) c(column, list(constants = constants)), columns, constants)
   columns <- lapply(columns, with_sigma, sigma)
   place <- place_columns(columns)
   columns <- place$columns
@@ -182,7 +186,8 @@ check_column_moments <- function(column, m, n) {
 place_columns <- function(columns) {
   family <- vapply(columns, function(c) c$family, "")
   is_alone <- vapply(columns, function(c) is_kind(c, "levels") || is.numeric(c$sigma), NA)
-  key <- ifelse(is_alone, paste(family, seq_along(family)), family)
+  of_constants <- vapply(columns, function(c) paste(unlist(c$constants), collapse = " "), "")
+  key <- ifelse(is_alone, paste(family, seq_along(family)), trimws(paste(family, of_constants)))
   blocks <- unname(split(seq_along(columns), factor(key, unique(key))))
   last <- 0L
   for (j in unlist(blocks)) {
@@ -201,7 +206,8 @@ columns_block <- function(members, columns) {
        levels = levels, center = part("center"), scale = part("scale"),
        n_responses = if (is.null(levels)) length(own) else length(levels),
        noise = column_noise(own[[1]]), knows_sigma = is.numeric(own[[1]]$sigma),
-       fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else 0, is_ordered = FALSE)
+       fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else numeric(n_free(own[[1]])),
+       constants = own[[1]]$constants, is_ordered = FALSE)
 }
 
 column_noise <- function(column) {

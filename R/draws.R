@@ -66,10 +66,8 @@ check_draws_memory <- function(numbers, what, argument = "draws") {
 # The engine's eta that stands for the mean of the response over draws [rows, columns, draws] of eta; w: their weights,
 # where these are not equal.
 mean_over <- function(block, eta, w = NULL) {
-  k <- seq_len(block$n_responses)
-  mean <- link_of(block)$eta(means_over(mean_draws(block, eta), w))
-  if (!has_log_sd(block)) return(mean)
-  cbind(mean, log(means_over(exp(2 * eta[, -k, , drop = FALSE]), w)) / 2)
+  over <- record_of(block)$over
+  if (is.null(over)) link_of(block)$eta(means_over(mean_draws(block, eta), w)) else over(eta, w)
 }
 
 means_over <- function(x, w = NULL) {

@@ -1,9 +1,11 @@
 # The families: a record for each, which is all that R knows of it beside the engine's row in family.c. A record has
 # these slots; those in brackets have a value where it does not say. eta and y are matrices with a row for each
-# observation, on the engine's scale; `free` is the log of the free scalar, one for each response.
-#   kind         of the response: "number", "count" (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a
-#                factor: a column of eta and of y for each) or "trials" (successes and failures: y has successes, then
-#                trials)
+# observation, on the engine's scale. `free` has the free scalars. Of a family with one it is a vector, with a number
+# for each response or one for all; of a family with several a matrix with such numbers in the row of each scalar, by
+# name.
+#   kind         of the response: "number", "positive" (numbers above 0), "share" (numbers between 0 and 1), "count"
+#                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y
+#                for each) or "trials" (successes and failures: y has successes, then trials)
 #   accepts, what  y -> whether a response, as the user has it, is right; and in words what it must be
 #   link         a row of `links`. Of a number with the link "identity" eta has the unit: it is standardised
 #   start        y, w -> the eta at which training starts, w being the rows' weights
@@ -16,10 +18,20 @@
 #                j of the block (expected Fisher information), NULL where it is 0; with "sigma" as if sigma were 1
 #   nll          y, eta, free -> minus the log-likelihood of each entry (of levels: of each observation)
 #   [mean]       eta -> the mean of y (of levels: probabilities), by default that of the link
-#   [parts]      what the outputs for a response are: "mean", or "mean" and "log_sd"; means come first
-#   [free]       what the free scalar is the log of: "sigma", the standard deviation of normal noise, whose optimum is
-#                known where the rest is; "scale"; "size"; or NULL
-#   [noise]      how the free scalar of several columns is learned where nobody says: "shared", "each"; or "fixed"
+#   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
+#   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
+#   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
+#                w being their weights or NULL, by default that of the mean over means
+#   [parts]      what the outputs for a response are: "mean" first, then others; "log_sd" is the log of the standard
+#                deviation of normal noise
+#   [free]       names of the free scalars, or NULL; or a function that gives them for a block, which has `levels`. Each
+#                is the log of what it names. "sigma" is the standard deviation of normal noise, whose optimum is known
+#                where the rest is
+#   [start_free] y, w -> the free scalars at which training starts, a row for each and a column for each response; by
+#                default 0
+#   [with]       constants -> the record with these in its functions; its arguments name them, and NULL is one that is
+#                not given. It checks them. NULL where there are none
+#   [noise]      how the free scalars of several columns are learned where nobody says: "shared", "each"; or "fixed"
 #   [twin]       the family of the same noise that is an output where here it is a free scalar, or the other way round
 #   [binary]     of levels and trials: the family of a response that has only two levels, or one trial a row
 #   [stats]      the function of stats that makes the family object of this likelihood
@@ -53,6 +65,19 @@ huber_log_integral <- log(sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) + 2 * e
 huber_middle <- sqrt(2 * pi) * (2 * stats::pnorm(huber_k) - 1) / exp(huber_log_integral)
 huber_variance <- huber_middle + 4 * exp(-huber_k^2 / 2) * (1 / huber_k + 1 / huber_k^3) / exp(huber_log_integral)
 huber_rho <- function(e) ifelse(abs(e) <= huber_k, e^2 / 2, huber_k * abs(e) - huber_k^2 / 2)
+huber_tail <- (1 - huber_middle) / 2
+huber_cdf <- function(e) {
+  inside <- pmin(pmax(e, -huber_k), huber_k)
+  middle <- huber_middle * (stats::pnorm(inside) - stats::pnorm(-huber_k)) / (2 * stats::pnorm(huber_k) - 1)
+  ifelse(e < -huber_k, huber_tail * exp(huber_k * (pmin(e, 0) + huber_k)),
+         ifelse(e > huber_k, 1 - huber_tail * exp(huber_k * (huber_k - pmax(e, 0))), huber_tail + middle))
+}
+huber_quantile <- function(p) {
+  share <- pmin(pmax((p - huber_tail) / huber_middle, 0), 1)
+  middle <- stats::qnorm(stats::pnorm(-huber_k) + share * (2 * stats::pnorm(huber_k) - 1))
+  ifelse(p < huber_tail, log(pmin(p, 1) / huber_tail) / huber_k - huber_k,
+         ifelse(p > 1 - huber_tail, huber_k - log((1 - p) / huber_tail) / huber_k, middle))
+}
 random_huber <- function(n) {
   u <- stats::runif(n)
   tail <- u > huber_middle
@@ -99,25 +124,33 @@ among <- function(...) {
   values <- c(...)
   function(x, f) is_one_of(x, values)
 }
+are_names <- function(x) every(is.character(x), length(x) >= 1, !anyNA(x), all(nzchar(x)), !anyDuplicated(x))
 is_switch <- function(x, f) isTRUE(x) || isFALSE(x)
 of_eta <- takes("eta", "free")
 of_y <- takes("y", "eta", "free")
 
 # What each slot must be, in a family f, and what it is where a record does not say.
 family_slots <- list(
-  kind = among("number", "count", "binary", "levels", "trials"), accepts = takes("y"), what = is_word,
+  kind = among("number", "positive", "share", "count", "binary", "levels", "trials"), accepts = takes("y"),
+  what = is_word,
   link = function(x, f) among(names(links))(x), start = takes("y", "w"), draw = of_eta,
   sd = or_null(of_eta), variance = function(x, f) if (is.null(f$sd)) of_eta(x) else is.null(x),
   deviance = of_y, information = takes("part", "i", "j"), nll = of_y, mean = takes("eta"),
-  parts = function(x, f) identical(x, "mean") || identical(x, c("mean", "log_sd")),
-  free = or_null(among("sigma", "scale", "size")),
+  cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
+  over = or_null(takes("eta", "w")),
+  parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
+  free = or_null(function(x, f) takes("block")(x) || are_names(x)), start_free = or_null(takes("y", "w")),
+  with = or_null(function(x, f) {
+    is.function(x) && length(formals(x)) && all(vapply(as.list(formals(x)), identical, NA, NULL))
+  }),
   noise = function(x, f) among("fixed", if (!is.null(f$free)) c("shared", "each"))(x), twin = or_null(is_word),
   binary = function(x, f) is_word(x) || is.null(x) && !f$kind %in% c("levels", "trials"),
   stats = or_null(function(x, f) is.function(x)), aliases = function(x, f) is.character(x) && !anyNA(x),
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, parts = "mean", free = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
+  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, parts = "mean", free = NULL,
+  start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
 )
 
@@ -147,6 +180,8 @@ number_families <- list(
     auto = function(y) is.numeric(y), aliases = "normal", stats = stats::gaussian, linearises = TRUE,
     free = "sigma", twin = "gaussian_hetero",
     sd = function(eta, free) exp(free),
+    cdf = function(q, eta, free) like_matrix(stats::pnorm(q, eta, per_column(exp(free), eta)), eta),
+    quantile = function(p, eta, free) like_matrix(stats::qnorm(p, eta, per_column(exp(free), eta)), eta),
     draw = function(eta, free) eta + per_column(exp(free), eta) * normals_like(eta),
     start = function(y, w) weighted_means(y, w),
     deviance = function(y, eta, free) (y - eta)^2,
@@ -157,6 +192,12 @@ number_families <- list(
     kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity", linearises = TRUE,
     parts = c("mean", "log_sd"), twin = "gaussian",
     sd = function(eta, free) scales_half(eta),
+    cdf = function(q, eta, free) like_matrix(stats::pnorm(q, means_half(eta), scales_half(eta)), means_half(eta)),
+    quantile = function(p, eta, free) like_matrix(stats::qnorm(p, means_half(eta), scales_half(eta)), means_half(eta)),
+    over = function(eta, w) {
+      k <- seq_len(dim(eta)[2] %/% 2)
+      cbind(means_over(eta[, k, , drop = FALSE], w), log(means_over(exp(2 * eta[, -k, , drop = FALSE]), w)) / 2)
+    },
     draw = function(eta, free) {
       mean <- means_half(eta)
       mean + scales_half(eta) * normals_like(mean)
@@ -175,6 +216,8 @@ number_families <- list(
   huber = new_family(
     kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity",
     free = "scale", noise = "shared",
+    cdf = function(q, eta, free) like_matrix(huber_cdf((q - eta) / per_column(exp(free), eta)), eta),
+    quantile = function(p, eta, free) like_matrix(eta + per_column(exp(free), eta) * huber_quantile(p), eta),
     variance = function(eta, free) by_column(huber_variance * exp(2 * free), eta),
     draw = function(eta, free) eta + per_column(exp(free), eta) * like_matrix(random_huber(length(eta)), eta),
     start = function(y, w) apply(y, 2, weighted_median, w),
@@ -254,6 +297,8 @@ other_families <- list(
     kind = "count", accepts = function(y) is.numeric(y) && is_count(y), what = count_words, link = "log",
     stats = stats::poisson, separates = TRUE, linearises = TRUE,
     variance = function(eta, free) exp(eta),
+    cdf = function(q, eta, free) like_matrix(stats::ppois(q, exp(eta)), eta),
+    quantile = function(p, eta, free) like_matrix(stats::qpois(p, exp(eta)), eta),
     draw = function(eta, free) like_matrix(stats::rpois(length(eta), exp(eta)), eta),
     start = start_of_counts,
     deviance = function(y, eta, free) 2 * (x_log_ratio(y, exp(eta)) - (y - exp(eta))),
@@ -264,6 +309,12 @@ other_families <- list(
     kind = "count", accepts = function(y) is.numeric(y) && is_count(y), what = count_words, link = "log",
     aliases = c("negbin", "nb"), linearises = TRUE, free = "size", noise = "each",
     variance = function(eta, free) exp(eta) + exp(eta)^2 / exp(by_column(free, eta)),
+    cdf = function(q, eta, free) {
+      like_matrix(stats::pnbinom(q, size = per_column(exp(free), eta), mu = exp(eta)), eta)
+    },
+    quantile = function(p, eta, free) {
+      like_matrix(stats::qnbinom(p, size = per_column(exp(free), eta), mu = exp(eta)), eta)
+    },
     draw = function(eta, free) {
       like_matrix(stats::rnbinom(length(eta), size = per_column(exp(free), eta), mu = exp(eta)), eta)
     },

@@ -1,6 +1,10 @@
 # What the package asks of families: of a block of responses, or a column, its record; of an argument, a family's name.
 
-record_of <- function(block) family_table[[block$family]]
+record_of <- function(block) family_record(block$family, block$constants)
+family_record <- function(family, constants = NULL) {
+  record <- family_table[[family]]
+  if (length(constants)) do.call(record$with, constants) else record
+}
 link_of <- function(block) links[[record_of(block)$link]]
 is_kind <- function(block, kinds) isTRUE(record_of(block)$kind %in% kinds)
 
@@ -11,6 +15,23 @@ is_scaled <- function(block) is_kind(block, "number") && record_of(block)$link =
 has_log_sd <- function(block) "log_sd" %in% record_of(block)$parts
 has_normal_noise <- function(block) !is.null(record_of(block)$sd)
 has_sigma <- function(block) identical(record_of(block)$free, "sigma")
+
+# The free scalars of a response of the block, by name, and how many they are.
+free_names <- function(block) {
+  free <- record_of(block)$free
+  if (is.function(free)) free(block) else free
+}
+n_free <- function(block) length(free_names(block))
+
+# Free scalars as the records' functions take them, from all of a block's, response by response; and those of each.
+as_free <- function(block, values) {
+  n <- n_free(block)
+  if (n < 2) values else matrix(values, n, dimnames = list(free_names(block), NULL))
+}
+free_of_each <- function(block, free) {
+  if (!is.matrix(free)) return(rep_len(free, block$n_responses))
+  free[, rep_len(seq_len(ncol(free)), block$n_responses), drop = FALSE]
+}
 
 # Of these families those with a sigma as the ones where it depends on x.
 with_own_sigma <- function(families) {
@@ -26,8 +47,78 @@ auto_family <- function(y, name = "y") {
 
 column_families <- function() names(Filter(function(r) r$for_columns, family_table))
 
+#' A family with numbers of its own
+#'
+#' Some families have numbers that are given, not learned, as the degrees of freedom of `"student_t"`. `nn_family()`
+#' names such a family together with them, for the argument `family` of all models.
+#'
+#' @param name one of [families()].
+#' @param ... numbers of the family, by name.
+#' @return A list of class `varnn_family` with the elements `name` and `constants`.
+#' @seealso [families()] for the numbers that each family has, [fit_nn()] for `family`.
+#' @examples
+#' nn_family("gaussian")
+#' @export
+nn_family <- function(name, ...) {
+  name <- tryCatch(family_name(name), error = function(e) stop_user("`name`: %s", conditionMessage(e)))
+  constants <- list(...)
+  if (name == "auto")
+    stop_user("`%s` is a number of a family, which has a name of its own: \"auto\" is none.",
+              c(names(constants), "name")[1])
+  known <- constant_names(name)
+  unknown <- if (length(constants)) setdiff(c(names(constants), if (is.null(names(constants))) ""), known)
+  if (length(unknown))
+    stop_user("The family %s has no number `%s`%s", name, unknown[1],
+              if (length(known)) sprintf(": it has %s.", quoted(known)) else ".")
+  if (anyDuplicated(names(constants)))
+    stop_user("`%s` is given twice.", names(constants)[anyDuplicated(names(constants))])
+  constants <- constants[!vapply(constants, is.null, NA)]
+  family_record(name, constants)
+  structure(list(name = name, constants = lapply(constants, function(x) as.double(plain_numbers(x)))),
+            class = "varnn_family")
+}
+
+#' @export
+print.varnn_family <- function(x, ...) {
+  check_standard("print", ...)
+  numbers <- vapply(x$constants, function(v) paste(format(v, trim = TRUE), collapse = ", "), "")
+  words <- paste(names(numbers), "=", numbers, collapse = ", ", recycle0 = TRUE)
+  cat(x$name, if (nzchar(words)) sprintf("(%s)", words), "\n", sep = "")
+  invisible(x)
+}
+
+constant_names <- function(family) {
+  with <- family_table[[family]]$with
+  if (!is.null(with)) names(formals(with))
+}
+
+# The numbers of its own that a family was given, by name, or NULL.
+constants_of <- function(family) {
+  found <- if (inherits(family, c("varnn_family", "family"))) family$constants
+  if (length(found)) found
+}
+
+# The family with these numbers; where `family` names several, those that have such numbers.
+family_with <- function(family, ...) {
+  given <- list(...)
+  given <- given[!vapply(given, is.null, NA)]
+  if (!length(given)) return(family)
+  with <- function(f) do.call(nn_family, c(list(f), constants_of(f), given))
+  if (!is_by_name(family)) return(with(family))
+  has <- function(f) {
+    name <- family_name(f)
+    name != "auto" && all(names(given) %in% constant_names(name))
+  }
+  use <- vapply(family, has, NA)
+  if (!any(use)) stop_user("`%s` is a number of no family in `family`.", names(given)[1])
+  family <- as.list(family)
+  family[use] <- lapply(family[use], with)
+  family
+}
+
 # The engine's name for a string, a family object or a function that makes one; "auto" stays.
 family_name <- function(family) {
+  if (inherits(family, "varnn_family")) family <- family$name
   if (is.function(family)) family <- tryCatch(family(), error = function(e) stop_family(family))
   if (inherits(family, "family")) {
     if (!is_one_of(family$family, names(family_table)))

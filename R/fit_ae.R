@@ -289,7 +289,7 @@ constant_errors <- function(fit, y, w) {
   of_block <- function(b, free, s) {
     y <- y[, s, drop = FALSE]
     eta <- by_column(record_of(b)$start(y, w), y)
-    named_columns(record_of(b)$deviance(y, eta, rep_len(free, b$n_responses)), b$columns)
+    named_columns(record_of(b)$deviance(y, eta, free_of_each(b, free)), b$columns)
   }
   do.call(cbind, Map(of_block, fit$blocks, block_free(fit), block_slices(fit$blocks, y_rows)))
 }

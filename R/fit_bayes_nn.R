@@ -140,6 +140,8 @@
 #'   starts, with `sigma = "auto"` of two members each.
 #' @param combine weights of the members: `"equal"`, `"stack"` or `"evidence"`, see Mixtures. `"auto"` is `"stack"` for
 #'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
+#' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
+#'   nn_family("student_t", df = )`. `NULL`: they are learned.
 #'
 #' @section Mixtures:
 #' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K
@@ -200,13 +202,13 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
                                  posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                  mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                  control = nn_control(), keep_data = NULL, ...,
-                                 members = "auto", combine = "auto") {
+                                 members = "auto", combine = "auto", df = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
-  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                             sigma, standardize, rotate),
+  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df), prior, posterior, rank, estimator, kl,
+                             mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   bayes_train(train, model, control, says_how, call, keep_data)
@@ -219,13 +221,13 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
                                     posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                     mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                     control = nn_control(), keep_data = NULL, ...,
-                                    members = "auto", combine = "auto") {
+                                    members = "auto", combine = "auto", df = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
-  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
-                             sigma, standardize, rotate),
+  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df), prior, posterior, rank, estimator, kl,
+                             mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)

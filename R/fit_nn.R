@@ -82,6 +82,8 @@
 #' @param members number of networks, from 1 to 1000, that are trained from different random starts and averaged:
 #'   several are a deep ensemble, see Ensembles. `"auto"` is 1.
 #' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
+#' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
+#'   nn_family("student_t", df = )`. `NULL`: they are learned.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
@@ -159,12 +161,12 @@ fit_nn.default <- function(x, ...) {
 fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                            activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
                            standardize = TRUE, control = nn_control(), keep_data = NULL, ...,
-                           members = 1, combine = "auto") {
+                           members = 1, combine = "auto", df = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
-  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
+  model <- c(nn_arguments(hidden, activation, family_with(family, df = df), penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   nn_train(train, model, control, says_how, call, keep_data)
@@ -175,12 +177,12 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                               family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
                               control = nn_control(), keep_data = NULL, ...,
-                              members = 1, combine = "auto") {
+                              members = 1, combine = "auto", df = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
-  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
+  model <- c(nn_arguments(hidden, activation, family_with(family, df = df), penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)

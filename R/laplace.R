@@ -90,7 +90,8 @@ finds_noise <- function(block) isTRUE(block$finds_sigma) || has_log_sd(block)
 # The state with another log of the noise's standard deviation of block i: a fixed number, or a bias that is held.
 with_log_sd <- function(state, i, value) {
   if (!has_log_sd(state$blocks[[i]])) {
-    state$blocks[[i]]$fixed <- state$spec$fixed[i] <- value
+    state$blocks[[i]]$fixed <- value
+    state$spec$fixed <- block_fields(state$blocks)$fixed
     return(state)
   }
   at <- log_sd_biases(state)[[i]]
@@ -242,12 +243,32 @@ information_roots <- function(state, y, eta, w) {
         out[, in_eta[[b]][j], j] <- (1 - p[, j]) * sqrt(p[, j]) * there
       }
     } else {
-      for (j in seeds) out[, in_eta[[b]][j], j] <- sqrt(record_of(block)$information(part, j, j)) * there
+      root <- information_root(record_of(block), part, seeds)
+      for (i in seeds) for (j in seeds) if (!is.null(root[[i, j]])) out[, in_eta[[b]][i], j] <- root[[i, j]] * there
     }
     out
   })
   n_seeds <- vapply(parts, function(p) dim(p)[3], 0)
   array(unlist(parts), c(n, ncol(eta), sum(n_seeds)))
+}
+
+# The root L, lower triangular, of the information L L' of each row in these outputs: a list of matrices' entries, NULL
+# being 0 (Cholesky's).
+information_root <- function(record, part, at) {
+  root <- matrix(list(), length(at), length(at))
+  times <- function(a, b) if (is.null(a) || is.null(b)) 0 else a * b
+  for (j in at) {
+    known <- seq_len(j - 1)
+    below <- Reduce(`+`, lapply(known, function(k) times(root[[j, k]], root[[j, k]])), 0)
+    root[[j, j]] <- sqrt(pmax(record$information(part, j, j) - below, 0))
+    for (i in at[at > j]) {
+      a <- record$information(part, i, j)
+      if (is.null(a) && !length(known)) next
+      a <- Reduce(`-`, lapply(known, function(k) times(root[[i, k]], root[[j, k]])), if (is.null(a)) 0 else a)
+      root[[i, j]] <- ifelse(root[[j, j]] > 0, a / root[[j, j]], 0)
+    }
+  }
+  root
 }
 
 # MacKay's updates: alpha = gamma / |w - c|^2 of each group; sigma^2 = SSE / (n - gamma) of a constant noise.

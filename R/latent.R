@@ -41,7 +41,7 @@ with_constants <- function(fit, values) {
 entry_errors <- function(fit, y, z, x = NULL) {
   eta <- codes_eta(fit, z, given_rows(fit, NULL, nrow(z), x))
   of_block <- function(b, free, in_eta, in_y) {
-    record_of(b)$deviance(y[, in_y, drop = FALSE], eta[, in_eta, drop = FALSE], rep_len(free, b$n_responses))
+    record_of(b)$deviance(y[, in_y, drop = FALSE], eta[, in_eta, drop = FALSE], free_of_each(b, free))
   }
   errors <- do.call(cbind, Map(of_block, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows),
                                block_slices(fit$blocks, y_rows)))

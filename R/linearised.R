@@ -57,7 +57,9 @@ scale_nodes <- 9
 link_nodes <- 20
 
 # Families of which eta has nodes: all but those whose outputs belong together.
-has_nodes <- function(block) !is_kind(block, "levels")
+has_nodes <- function(block) {
+  !is_kind(block, "levels") && (has_log_sd(block) || length(record_of(block)$parts) == 1)
+}
 
 # Nodes that stand for the normal eta of a block, with mean [rows, k] and cov [rows, k, k]: list(eta [rows, k, nodes],
 # weight, variance [rows, nodes]), variance what is left of the mean of a response with normal noise.

@@ -17,12 +17,12 @@ training_blocks <- function(fit, envir) {
 
 case_weights <- function(fit) if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
 
-# The free scalar (a log) of each block, learned or fixed.
+# The free scalars of each block, learned or fixed, as its record's functions take them.
 block_free <- function(fit) {
   if (is_mixture(fit)) return(mean_free(fit))
   lapply(seq_along(fit$blocks), function(i) {
     leaf <- noise_leaf(fit$layout, i)
-    if (nrow(leaf)) fit$theta[leaf_index(leaf)] else fit$blocks[[i]]$fixed
+    as_free(fit$blocks[[i]], if (nrow(leaf)) fit$theta[leaf_index(leaf)] else fit$blocks[[i]]$fixed)
   })
 }
 
@@ -273,7 +273,9 @@ family.varnn <- function(object, ...) {
   check_standard("family", ...)
   families <- lapply(object$blocks, function(b) {
     own <- record_of(b)
-    if (!is.null(own$stats)) own$stats() else structure(list(family = b$family, link = own$link), class = "family")
+    if (!is.null(own$stats)) return(own$stats())
+    structure(c(list(family = b$family, link = own$link), list(constants = b$constants)[!is.null(b$constants)]),
+              class = "family")
   })
   if (length(families) == 1) families[[1]] else stats::setNames(families, names(object$family))
 }
@@ -326,8 +328,10 @@ linear_coef <- function(fit) {
     if (nrow(leaf)) leaf_matrix(fit, leaf) else NULL
   }
   # an output that is the log of a standard deviation has no unit, and the log of the response's scale added
-  scale <- unlist(lapply(fit$blocks, function(b) c(rep(b$scale, b$n_responses), if (has_log_sd(b)) 1)))
-  center <- unlist(lapply(fit$blocks, function(b) c(rep(b$center, b$n_responses), if (has_log_sd(b)) log(b$scale))))
+  others <- function(b, value) rep(value, eta_rows(b) - b$n_responses)
+  log_scale <- function(b) if (has_log_sd(b)) log(b$scale) else 0
+  scale <- unlist(lapply(fit$blocks, function(b) c(rep(b$scale, b$n_responses), others(b, 1))))
+  center <- unlist(lapply(fit$blocks, function(b) c(rep(b$center, b$n_responses), others(b, log_scale(b)))))
   w <- value("weight")
   slopes <- t(w * scale) / fit$scaling$scale
   bias <- value("bias")

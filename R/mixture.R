@@ -310,9 +310,9 @@ mean_eta <- function(blocks, etas, weights) {
 mean_free <- function(fit) {
   of_members <- lapply(member_fits(fit), block_free)
   lapply(seq_along(fit$blocks), function(i) {
-    values <- do.call(cbind, lapply(of_members, `[[`, i))
+    values <- do.call(cbind, lapply(of_members, function(free) c(free[[i]])))
     if (has_sigma(fit$blocks[[i]])) log(drop(exp(2 * values) %*% fit$member_weights)) / 2
-    else drop(values %*% fit$member_weights)
+    else as_free(fit$blocks[[i]], drop(values %*% fit$member_weights))
   })
 }
 

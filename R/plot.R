@@ -318,7 +318,9 @@ layer_caption <- function(spec, layer, following, units) {
 
 output_names <- function(block, several = FALSE) {
   names <- block_labels(block, several)
-  if (has_log_sd(block)) c(names, paste("log sd of", names)) else names
+  parts <- record_of(block)$parts[-1]
+  c(names, paste(rep(ifelse(parts == "log_sd", "log sd", parts), each = length(names)), "of", rep(names, length(parts)),
+                 recycle0 = TRUE))
 }
 
 # The units of a layer that are drawn when there is room for `most`; NA is an ellipsis.

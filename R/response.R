@@ -1,6 +1,7 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
 #   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per
-#   response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (log of the fixed free scalar)
+#   response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (the free scalars where they
+#   are fixed), constants (the family's, by name)
 
 response_blocks <- function(train, family, standardize) {
   if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
@@ -8,16 +9,16 @@ response_blocks <- function(train, family, standardize) {
   unname(lapply(pieces, make_block, standardize, train))
 }
 
-# One piece per block: list(y, name, family).
+# One piece per block: list(y, name, family), the family as the user gave it.
 response_pieces <- function(response, family, response_name) {
   if (is_trials(response, family))
-    return(list(list(y = response, name = response_name, family = family_name(family))))
+    return(list(list(y = response, name = response_name, family = family)))
   if (is.matrix(response) && !is.numeric(response) && !is.logical(response))
     stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name,
               typeof(response))
   columns <- response_columns(response, response_name)
   if (is_by_name(family)) check_family_names(names(family), names(columns))
-  Map(function(y, name) list(y = y, name = name, family = family_of(family, name)), columns, names(columns))
+  Map(function(y, name) list(y = y, name = name, family = family_in(family, name)), columns, names(columns))
 }
 
 check_family_names <- function(given, known) {
@@ -43,12 +44,13 @@ response_columns <- function(response, name) {
   stats::setNames(lapply(seq_along(names), function(j) response[, j]), names)
 }
 
-is_by_name <- function(family) is.character(family) && !is.null(names(family))
+is_by_name <- function(family) {
+  (is.character(family) || is.list(family) && !is.object(family)) && !is.null(names(family))
+}
 
-# The family of one response, where `family` may name some.
-family_of <- function(family, name) {
-  if (!is_by_name(family)) return(family_name(family))
-  family_name(if (name %in% names(family)) family[[name]] else "auto")
+# The family of one response, as the user gave it, where `family` may name some.
+family_in <- function(family, name) {
+  if (!is_by_name(family)) family else if (name %in% names(family)) family[[name]] else "auto"
 }
 
 # Responses of other data than those of training, against the blocks that training made.
@@ -76,9 +78,11 @@ make_block <- function(piece, standardize, train) {
   if (is.character(y)) y <- factor(y)
   y <- used_levels(y)
   check_response(y, piece$name)
-  family <- if (piece$family == "auto") auto_family(y, piece$name) else piece$family
+  family <- family_name(piece$family)
+  constants <- constants_of(piece$family)
+  if (family == "auto") family <- auto_family(y, piece$name)
   if (family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
-  record <- family_table[[family]]
+  record <- family_record(family, constants)
   if (record$kind == "levels" && !is.factor(y)) {
     y <- factor(y)
     check_response(y, piece$name)
@@ -86,8 +90,9 @@ make_block <- function(piece, standardize, train) {
   if (!record$accepts(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, record$what, family)
   block <- list(family = family, columns = piece$name, type = block_type(y, record$kind),
                 levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
-                n_responses = if (record$kind == "levels") nlevels(y) else 1L, noise = record$noise, fixed = 0,
-                is_ordered = is.ordered(y))
+                n_responses = if (record$kind == "levels") nlevels(y) else 1L, noise = record$noise,
+                constants = constants, is_ordered = is.ordered(y))
+  block$fixed <- numeric(n_free(block))
   if (is_scaled(block) && standardize) scale_block(block, y, train) else block
 }
 
@@ -167,8 +172,10 @@ block_labels <- function(block, several = FALSE) {
 }
 
 eta_labels <- function(block, several = FALSE) {
-  if (!has_log_sd(block)) return(block_labels(block, several))
-  c(block$columns, paste0("log_sigma.", block$columns))
+  parts <- record_of(block)$parts[-1]
+  if (!length(parts)) return(block_labels(block, several))
+  parts[parts == "log_sd"] <- "log_sigma"
+  c(block$columns, paste(rep(parts, each = length(block$columns)), block$columns, sep = "."))
 }
 
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.

@@ -24,10 +24,20 @@ new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, poste
          rank = as.integer(rank), estimator = estimator), prior_fields(prior),
     list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty),
          layer = column(layers, "layer", ""), size = column(layers, "size", 0L), option = column(layers, "option", ""),
-         setting = column(layers, "setting", 0), family = column(blocks, "family", ""),
-         n_responses = as.integer(column(blocks, "n_responses", 0)), noise = column(blocks, "noise", ""),
-         fixed = as.double(column(blocks, "fixed", 0))),
-    if (length(programs)) list(programs = programs))
+         setting = column(layers, "setting", 0)),
+    block_fields(blocks), if (length(programs)) list(programs = programs))
+}
+
+# The blocks as the specification has them: of each so many fixed numbers and constants, one after the other.
+block_fields <- function(blocks) {
+  blocks <- unname(blocks)
+  scalars <- vapply(blocks, n_free, 0L)
+  constants <- lapply(blocks, function(b) as.double(unlist(b$constants)))
+  fixed <- Map(rep_len, lapply(blocks, `[[`, "fixed"), scalars)
+  list(family = vapply(blocks, function(b) b$family, ""),
+       n_responses = vapply(blocks, function(b) as.integer(b$n_responses), 0L),
+       noise = vapply(blocks, function(b) b$noise, ""), n_free = scalars, fixed = as.double(unlist(fixed)),
+       n_constants = lengths(constants), constants = as.double(unlist(constants)))
 }
 
 # Layers of activations; what each is, a name or a program; and its words.

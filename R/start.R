@@ -11,11 +11,25 @@ start_of <- function(spec, layout, blocks, data, control) {
   if (!is.null(data$offset)) eta <- eta - weighted_means(data$offset[rows, , drop = FALSE], w)
   theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
+  theta <- start_free(theta, layout, blocks, y, w)
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))
   if (is_bayesian(spec))
     return(start_at_simpler(start_noise(theta, layout, blocks, y, w), spec, layout, blocks, data, control))
   n <- row_counts(data$n, data$weight)$rows
   if (is_quick(spec, layout, n, control)) linear_start(theta, spec, layout, data) else theta
+}
+
+# The free scalars where their family says; the others are 0.
+start_free <- function(theta, layout, blocks, y, w) {
+  columns <- block_slices(blocks, y_rows)
+  for (i in seq_along(blocks)) {
+    leaf <- noise_leaf(layout$leaves, i)
+    start <- record_of(blocks[[i]])$start_free
+    if (!nrow(leaf) || is.null(start)) next
+    value <- start(y[, columns[[i]], drop = FALSE], w)
+    theta[leaf_index(leaf)] <- if (blocks[[i]]$noise == "shared") rowMeans(value) else value
+  }
+  theta
 }
 
 # Networks with a bottleneck start with half as large weights, and hidden units with biases within 1 / sqrt(inputs), as

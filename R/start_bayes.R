@@ -36,20 +36,16 @@ start_at_simpler <- function(theta, spec, layout, blocks, data, control) {
 
 # The network of `spec` without spread of its weights, for squared errors.
 plain_network <- function(spec, blocks) {
-  n <- length(blocks)
-  point <- list(posterior = "point", prior = "flat", estimator = "weight", penalty = mode_penalty,
-                noise = rep("fixed", n), fixed = numeric(n))
-  unit <- list(noise = "fixed", fixed = 0)
-  list(spec = utils::modifyList(spec, point), blocks = lapply(blocks, utils::modifyList, unit))
+  point <- list(posterior = "point", prior = "flat", estimator = "weight", penalty = mode_penalty)
+  blocks <- lapply(blocks, utils::modifyList, list(noise = "fixed", fixed = 0))
+  list(spec = utils::modifyList(spec, c(point, block_fields(blocks))), blocks = blocks)
 }
 
 # The network of `spec` with a constant noise for each response.
 constant_noise <- function(spec, blocks) {
   constant <- function(b) utils::modifyList(b, list(family = record_of(b)$twin, noise = "each", fixed = 0))
   blocks <- lapply(blocks, function(b) if (has_log_sd(b)) constant(b) else b)
-  spec$family <- vapply(blocks, function(b) b$family, "")
-  spec$noise <- vapply(blocks, function(b) b$noise, "")
-  spec$fixed <- vapply(blocks, function(b) as.double(b$fixed), 0)
+  spec <- utils::modifyList(spec, block_fields(blocks))
   spec$size[length(spec$size)] <- as.integer(sum(vapply(blocks, eta_rows, 0)))
   list(spec = spec, blocks = blocks)
 }

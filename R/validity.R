@@ -106,7 +106,7 @@ fit_rules <- list(
   layout = function(x, fit, layout) identical(x, layout$leaves),
   blocks = function(x, fit, layout) {
     every(is.list(x), length(x) == length(fit$spec$family)) &&
-      all(vapply(seq_along(x), function(i) is_block(x[[i]], fit$spec, i), NA))
+      all(vapply(seq_along(x), function(i) is_block(x[[i]], fit$spec, i), NA)) && are_fields(block_fields(x), fit$spec)
   },
   scaling = function(x, fit, layout) {
     p <- fit$spec$n_x
@@ -276,7 +276,8 @@ is_value <- function(x) {
 
 # What `family` may be. Its names are those of responses, of which some may have been left out of the model.
 is_family_argument <- function(x, layout) {
-  every(is.null(x) || is.function(x) || is.character(x) || inherits(x, "family"), length(x) <= 100 + layout$n_y)
+  every(is.null(x) || is.function(x) || is.character(x) || inherits(x, c("family", "varnn_family")) || is_by_name(x),
+        length(x) <= 100 + layout$n_y)
 }
 
 are_bayes_arguments <- function(x) {
@@ -304,11 +305,20 @@ is_training_data <- function(x, fit, layout) {
         is_vector(x$weights), is_vector(x$offset), is.null(x$response) || identical(x$response, fit$response))
 }
 
+# What the specification has of the blocks.
+are_fields <- function(fields, spec) all(vapply(names(fields), function(n) identical(fields[[n]], spec[[n]]), NA))
+
+are_constants <- function(x) {
+  is_one <- function(v) is_finite_vector(v, length(v)) && length(v) >= 1
+  is.null(x) || every(is.list(x), is_bare(x, "names"), is_words(names(x), length(x)), all(vapply(x, is_one, NA)))
+}
+
 block_types <- c("numeric", "logical", "factor", "counts")
 
 is_block <- function(b, spec, i) {
   every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),
-        b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), is_finite_vector(b$fixed, 1),
+        b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), are_constants(b$constants),
+        is_finite_vector(b$fixed, n_free(b)),
         are_words(b$columns), length(b$columns) %in% c(1, b$n_responses),
         is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
         is_scaled(b) || all(b$center == 0) && all(b$scale == 1),

@@ -20,7 +20,8 @@ static const struct {
   ROW(primitive_arity, primitive, nn_primitives[row].arity) /* numbers that it reads */ \
   ROW(family_eta, family, nn_families[row].eta_per_response) /* rows of eta per response */ \
   ROW(family_y, family, nn_families[row].y_per_response) /* rows of y per response */ \
-  ROW(family_free, family, nn_families[row].has_free) /* has a free scalar */ \
+  ROW(family_min_free, family, nn_families[row].min_free) /* free scalars of a response */ \
+  ROW(family_max_free, family, nn_families[row].max_free) \
   ROW(family_expected, family, nn_families[row].expected != NULL) /* its expectation over eta is known */ \
   ROW(posterior_depends, posterior, (int)nn_posteriors[row].depends) /* on none, its unit's, earlier, all weights */ \
   ROW(posterior_in_last, posterior, nn_posteriors[row].in_last) /* only those of the last layer do */ \

@@ -80,22 +80,39 @@ static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   return layer;
 }
 
+/* The numbers of all blocks one after the other, so many of each. */
+static const double *flat_field(SEXP spec, const char *name, SEXP lengths, int most) {
+  double total = 0;
+  for (R_xlen_t i = 0; i < Rf_xlength(lengths); i++)
+    total += within(INTEGER(lengths)[i], name, 0, most);
+  const double *x = REAL(field_of(spec, name, REALSXP, total));
+  for (size_t i = 0; i < (size_t)total; i++) within(x[i], name, -DBL_MAX, DBL_MAX);
+  return x;
+}
+
 static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
   SEXP family = field_of(spec, "family", STRSXP, -1);
   int n = *n_blocks = (int)within((double)Rf_xlength(family), "family", 1, MAX_BLOCKS);
   SEXP n_responses = field_of(spec, "n_responses", INTSXP, n),
        noise = field_of(spec, "noise", STRSXP, n);
-  SEXP fixed = field_of(spec, "fixed", REALSXP, n);
+  SEXP n_free = field_of(spec, "n_free", INTSXP, n),
+       n_constants = field_of(spec, "n_constants", INTSXP, n);
+  const double *fixed = flat_field(spec, "fixed", n_free, NN_MAX_FREE),
+               *constants = flat_field(spec, "constants", n_constants, NN_MAX_CONSTANTS);
   nn_block_spec *block = (nn_block_spec *)R_alloc(n, sizeof *block);
-  double total = 0;
+  double total = 0, total_free = 0;
   for (int i = 0; i < n; i++) {
     block[i].family = registry_row("family", CHAR(STRING_ELT(family, i)));
     block[i].n_responses = (int)within(INTEGER(n_responses)[i], "n_responses", 1, MAX_SIZE);
     block[i].noise = registry_row("noise", CHAR(STRING_ELT(noise, i)));
-    block[i].fixed = within(REAL(fixed)[i], "fixed", -DBL_MAX, DBL_MAX);
+    block[i].n_free = INTEGER(n_free)[i], block[i].n_constants = INTEGER(n_constants)[i];
+    block[i].fixed = fixed, block[i].constants = constants;
+    fixed += block[i].n_free, constants += block[i].n_constants;
     total += block[i].n_responses;
+    total_free += (double)block[i].n_free * block[i].n_responses;
   }
   within(total, "n_responses", 1, MAX_SIZE);
+  within(total_free, "n_free", 0, MAX_SIZE);
   return block;
 }
 

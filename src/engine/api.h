@@ -34,7 +34,7 @@ typedef enum {
 /* What a leaf of theta is for. */
 typedef enum { NN_WEIGHT, NN_BIAS, NN_LOG_SIGMA, NN_GAIN, NN_SHIFT, NN_NOISE, NN_N_ROLES } nn_role;
 
-/* Free scalars of a family: none (a fixed number), one for the block, one per response. */
+/* The free scalars of a family: fixed numbers, the same for the block's responses, or each response's own. */
 typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
 
 /* A function that a user wrote: each instruction makes a number of earlier ones, and the last one is the value. */
@@ -57,11 +57,16 @@ typedef struct {
   double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
 
+enum { NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 16 };
 typedef struct {
   int family;      /* row of the family table */
   int n_responses; /* categorical: levels */
-  int noise;       /* nn_noise_kind of the free scalar */
-  double fixed;    /* its log when it is fixed */
+  int noise;       /* nn_noise_kind of the free scalars */
+  int n_free;      /* free scalars of a response */
+  int n_constants;
+  const double *fixed; /* the free scalars when they are fixed, n_free of them */
+  const double
+      *constants; /* what the family's likelihood depends on beside, as degrees of freedom */
 } nn_block_spec;
 
 /* The prior of a random variable. */

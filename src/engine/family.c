@@ -6,10 +6,12 @@
 /* One block of responses over n_obs observations. A block's rows are a slice of the columns of eta and y, whose strides
  * are the numbers of their rows. With two rows of eta per response, the first n_responses rows are the means. */
 typedef struct {
-  int n_obs, n_responses, eta_stride, y_stride, n_free;
+  int n_obs, n_responses, eta_stride, y_stride;
+  /* The free scalars of a response; the distance of those of the next, 0 where all have the same; how many are learned. */
+  int free_per_response, free_step, n_free;
   const real *eta, *y;
-  /* The free scalar (a log): n_free of them, or one that is fixed; the response's own or the block's only one. */
-  const real *free;
+  const real *free; /* n_free of them, or free_per_response that are fixed */
+  const double *constants;
   real *nll;            /* out: 1 x n_obs */
   real *slope;          /* out: d nll / d eta, (rows of eta) x n_obs */
   real *free_slope;     /* out: d nll / d free, n_free x n_obs; zeroed by the caller */
@@ -22,7 +24,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  int eta_per_response, y_per_response, has_free;
+  int eta_per_response, y_per_response, min_free, max_free, max_constants;
   void (*nll)(const nn_nll *b);      /* a missing (NaN) y adds nothing */
   void (*expected)(const nn_nll *b); /* of random eta, where that has a closed form */
 } nn_family;
@@ -246,14 +248,14 @@ static void negative_binomial(const nn_nll *b) {
 
 /* clang-format off */
 static const nn_family nn_families[] = {
-    /* name            eta, y rows per response, has a free scalar (a log), nll, its expectation over eta */
-    {"gaussian", 1, 1, 1, gaussian, gaussian_expected},
-    {"gaussian_hetero", 2, 1, 0, gaussian_hetero, gaussian_hetero_expected},
-    {"huber", 1, 1, 1, huber, NULL},
-    {"bernoulli", 1, 1, 0, bernoulli, NULL},
-    {"binomial", 1, 2, 0, binomial, NULL},
-    {"categorical", 1, 1, 0, categorical, NULL},
-    {"poisson", 1, 1, 0, poisson, NULL},
-    {"negative_binomial", 1, 1, 1, negative_binomial, NULL},
+    /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
+    {"gaussian", 1, 1, 1, 1, 0, gaussian, gaussian_expected},
+    {"gaussian_hetero", 2, 1, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
+    {"huber", 1, 1, 1, 1, 0, huber, NULL},
+    {"bernoulli", 1, 1, 0, 0, 0, bernoulli, NULL},
+    {"binomial", 1, 2, 0, 0, 0, binomial, NULL},
+    {"categorical", 1, 1, 0, 0, 0, categorical, NULL},
+    {"poisson", 1, 1, 0, 0, 0, poisson, NULL},
+    {"negative_binomial", 1, 1, 1, 1, 0, negative_binomial, NULL},
 };
 /* clang-format on */

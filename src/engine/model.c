@@ -210,24 +210,24 @@ static int push_covariance(nn_model *m, nn_value eta, int n_responses, int eta_r
   return push_product(&m->tape, n_responses, eta.spread, tape_push(&m->tape, pair), -1);
 }
 
-/* A block of responses reads the next rows of eta and y; its free scalar, if any is learned, is a leaf. */
+/* A block of responses reads the next rows of eta and y; its free scalars, if they are learned, are a leaf. */
 static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
   const nn_block_spec *b = &m->spec->block[block];
   const nn_family *family = &nn_families[b->family];
-  int n_free = b->noise == NN_EACH ? b->n_responses : 1,
-      eta_rows = b->n_responses * family->eta_per_response;
+  const int n_free = b->n_free * (b->noise == NN_EACH ? b->n_responses : 1),
+            eta_rows = b->n_responses * family->eta_per_response;
   nn_node nll = node_of(OP_NLL, 1, 0, eta.mean, -1, eta.variance);
-  nll.option = b->family, nll.n_responses = b->n_responses;
+  nll.option = b->family, nll.n_responses = b->n_responses, nll.block = b;
   nll.eta_row = *eta_row, nll.y_row = m->n_y;
   nll.aux_rows = eta.variance < 0 ? eta_rows : 2 * eta_rows + b->n_responses;
-  if (family->has_free && b->noise != NN_FIXED) {
+  if (n_free && b->noise != NN_FIXED) {
     nn_leaf noise = {.role = NN_NOISE, .rows = n_free, .cols = 1, .layer = -1 - block};
     nll.input[1] = push_leaf(m, noise);
     nll.aux_rows += n_free;
   }
   if (eta.variance >= 0 && family->eta_per_response == 2)
     nll.input[1] = push_covariance(m, eta, b->n_responses, *eta_row);
-  push_term_op(m, NN_NLL, nll, b->fixed, block);
+  push_term_op(m, NN_NLL, nll, 0, block);
   *eta_row += eta_rows;
   m->n_y += b->n_responses * family->y_per_response;
 }

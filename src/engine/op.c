@@ -262,27 +262,31 @@ static void add_backward(nn_tape *t, nn_node *n) {
 }
 
 /* Minus the log-likelihood of one block per observation [1, n]; the family gives its slopes in the same pass, aux: those
- * of eta, of the free scalar, of the variance, of the covariance. Input 1 is the free scalar's leaf, else setting is its
- * value; input 2 the variance of a random eta, over which the expectation is taken; of a family without a free scalar input 1
+ * of eta, of the free scalars, of the variance, of the covariance. Input 1 is the free scalars' leaf, else the block has their
+ * values; input 2 the variance of a random eta, over which the expectation is taken; of a block without free scalars input 1
  * is then the covariance of its two rows of eta, -1 where that is 0. */
 static nn_nll nll_of(nn_tape *t, nn_node *n) {
   const nn_node *eta = input_of(t, n, 0), *second = input_of(t, n, 1),
                 *variance = input_of(t, n, 2);
   const nn_family *f = &nn_families[n->option];
-  const nn_node *free_node = f->has_free ? second : NULL;
+  const nn_block_spec *block = n->block;
+  const nn_node *free_node = block->n_free ? second : NULL;
   size_t n_obs = (size_t)t->n_obs, n_slopes = (size_t)n->n_responses * f->eta_per_response * n_obs;
   nn_nll b = {.n_obs = t->n_obs,
               .n_responses = n->n_responses,
               .eta_stride = eta->rows,
               .y_stride = t->y_stride,
               .n_free = free_node ? free_node->rows : 0,
+              .free_per_response = block->n_free,
+              .free_step = free_node && block->noise == NN_EACH ? block->n_free : 0,
+              .constants = block->constants,
               .eta = eta->value + n->eta_row,
               .y = t->y + n->y_row,
               .free = free_node ? free_node->value : NULL,
               .nll = n->value,
               .slope = n->aux,
               .variance = variance ? variance->value + n->eta_row : NULL,
-              .covariance = second && !f->has_free ? second->value : NULL};
+              .covariance = second && !block->n_free ? second->value : NULL};
   b.free_slope = b.slope + n_slopes;
   b.variance_slope = b.free_slope + (size_t)b.n_free * n_obs;
   b.covariance_slope = b.variance_slope + n_slopes;
@@ -299,9 +303,10 @@ static nn_nll nll_part(nn_nll b, const nn_family *f, size_t first, size_t end) {
 
 static void nll_forward(nn_tape *t, nn_node *n) {
   const nn_family *f = &nn_families[n->option];
-  real fixed = (real)n->setting;
+  real fixed[NN_MAX_FREE];
   nn_nll b = nll_of(t, n);
-  if (!b.free) b.free = &fixed;
+  for (int i = 0; !b.free && i < n->block->n_free; i++) fixed[i] = (real)n->block->fixed[i];
+  if (!b.free) b.free = fixed;
   memset(b.free_slope, 0, (size_t)b.n_free * t->n_obs * sizeof(real));
   if (b.variance) {
     f->expected(&b);

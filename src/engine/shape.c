@@ -186,15 +186,19 @@ static int nll_fits(const nn_tape *t, const nn_node *n) {
   const nn_node *eta = seen(t, n, 0), *second = seen(t, n, 1), *variance = seen(t, n, 2);
   const nn_family *f = &nn_families[n->option];
   const double rows = (double)n->n_responses * f->eta_per_response;
+  const nn_block_spec *b = n->block;
   double slopes = rows;
+  if (b->n_free < f->min_free || b->n_free > f->max_free || b->n_constants > f->max_constants)
+    return 0;
   if (!eta || eta->cols || !is_per_observation(n) || n->n_responses < 1) return 0;
   if (n->eta_row < 0 || n->y_row < 0 || n->eta_row + rows > eta->rows) return 0;
   if (variance && !(f->expected && is_like(variance, eta))) return 0;
-  if (f->has_free && second) {
-    if (second->cols != 1 || (second->rows != 1 && second->rows != n->n_responses)) return 0;
+  if (b->n_free && second) {
+    if (second->cols != 1 || second->rows != b->n_free * (b->noise == NN_EACH ? n->n_responses : 1))
+      return 0;
     slopes += second->rows;
   }
-  if (!f->has_free && second && !(variance && is_size(second, n->n_responses, 0))) return 0;
-  if (variance) slopes += rows + (f->has_free ? 0 : n->n_responses);
+  if (!b->n_free && second && !(variance && is_size(second, n->n_responses, 0))) return 0;
+  if (variance) slopes += rows + (b->n_free ? 0 : n->n_responses);
   return n->aux_rows >= slopes;
 }

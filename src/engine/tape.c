@@ -24,10 +24,11 @@ typedef struct nn_node {
   int in_place; /* its value and gradient take the place of its first input's, which has no other reader */
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
   double setting;
-  const nn_prior *prior;     /* kl */
-  const nn_program *program; /* program */
-  size_t work;               /* numbers of work space beside those of columns */
-  size_t offset;             /* parameter: its place in theta */
+  const nn_prior *prior;      /* kl */
+  const nn_program *program;  /* program */
+  const nn_block_spec *block; /* nll */
+  size_t work;                /* numbers of work space beside those of columns */
+  size_t offset;              /* parameter: its place in theta */
   real *value, *grad, *aux;
 } nn_node;
 

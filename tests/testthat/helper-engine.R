@@ -25,7 +25,7 @@ with_kernels <- function(expr) {
 
 # ---- models and data
 
-has_free <- function(family) registry()$family_free[match(family, registry()$family)] == 1
+has_free <- function(family) registry()$family_max_free[match(family, registry()$family)] > 0
 
 # `fixed` is the log of the family's free scalar where that is not learned.
 a_block <- function(family, n_responses = if (family == "categorical") 3 else 2, noise = "each", fixed = 0) {
@@ -329,8 +329,12 @@ slow_block_nll <- function(spec, eta, y, read) {
     family <- spec$family[b]
     k <- spec$n_responses[b]
     block <- list(family = family, n_responses = k)
-    n_free <- if (!has_free(family) || spec$noise[b] == "fixed") 0 else if (spec$noise[b] == "each") k else 1
-    free <- if (n_free) rep_len(read$take(n_free, 1), k) else rep(spec$fixed[b], k)
+    m <- spec$n_free[b]
+    constants <- spec$constants[sum(spec$n_constants[seq_len(b - 1)]) + seq_len(spec$n_constants[b])]
+    values <- if (!m || spec$noise[b] == "fixed") spec$fixed[sum(spec$n_free[seq_len(b - 1)]) + seq_len(m)]
+    else read$take(m * if (spec$noise[b] == "each") k else 1, 1)
+    free <- matrix(rep_len(values, m * k), m, k)
+    free <- structure(if (m < 2) c(free) else free, constants = constants)
     for (i in seq_len(nrow(eta))) for (j in seq_len(k)) {
       own_eta <- eta[i, eta_row + seq_len(eta_rows(block))]
       own_y <- y[i, y_row + seq_len(y_rows(block))]

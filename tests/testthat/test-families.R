@@ -5,7 +5,8 @@ test_that("every family of the engine has a record that agrees with it and with 
   expect_setequal(names(family_table), r$family)
   of <- function(slot) lapply(family_table[r$family], `[[`, slot)
   expect_equal(lengths(of("parts"), use.names = FALSE), r$family_eta)
-  expect_equal(lengths(of("free"), use.names = FALSE), r$family_free)
+  n_free <- lengths(of("free"), use.names = FALSE)
+  expect_true(all(n_free >= r$family_min_free & n_free <= r$family_max_free))
   expect_equal(1 + (of("kind") == "trials"), r$family_y, ignore_attr = TRUE)
   aliases <- unlist(of("aliases"))
   expect_false(anyDuplicated(c(aliases, r$family)) > 0)
@@ -43,10 +44,73 @@ test_that("a record with a slot too few, too many, or of another kind is refused
       }
     }
   }
+  several <- utils::modifyList(family_table$poisson, list(parts = c("mean", "log_sd")))
+  expect_error(do.call(new_family, several), "`parts`", class = "varnn_error")
   both <- utils::modifyList(family_table$poisson, list(sd = function(eta, free) 1))
   expect_error(do.call(new_family, both), "`variance`", class = "varnn_error")
   expect_error(do.call(new_family, utils::modifyList(family_table$poisson, list(noise = "each"))), "`noise`",
                class = "varnn_error")
+})
+
+test_that("a family without numbers of its own is given none", {
+  expect_output(print(nn_family("normal")), "^gaussian$")
+  expect_identical(family_name(nn_family("poisson")), "poisson")
+  expect_error(nn_family("gaussian", df = 4), "no number `df`", class = "varnn_error")
+  expect_error(nn_family("gaussian", 4), "no number ``", class = "varnn_error")
+  expect_error(nn_family("auto"), "name of its own", class = "varnn_error")
+  expect_error(fit_nn(mpg ~ wt, mtcars, df = 4, family = "gaussian"), "no number `df`", class = "varnn_error")
+  of <- function(...) coef(fit_nn(cbind(mpg, hp) ~ wt, mtcars, hidden = 0, ...))
+  expect_equal(of(family = list(mpg = nn_family("huber"))), of(family = c(mpg = "huber")))
+})
+
+test_that("a block has as many free scalars and constants as its family's row says", {
+  spec <- new_spec(1, list(layer("dense", 1, "bias")), list(a_block("huber", 1, "each")))
+  expect_identical(spec_layout(spec)$n_par, 3)
+  for (n in c(0L, 2L, -1L, NA, 2000L)) {
+    other <- utils::modifyList(spec, list(n_free = n, fixed = numeric(max(0, n, na.rm = TRUE))))
+    expect_error(spec_layout(other), "damaged")
+  }
+  expect_error(spec_layout(utils::modifyList(spec, list(fixed = numeric()))), "damaged")
+  expect_error(spec_layout(utils::modifyList(spec, list(n_constants = 1L, constants = 1))), "damaged")
+  expect_error(spec_layout(utils::modifyList(spec, list(n_constants = 1L))), "damaged")
+  fit <- fit_nn(mpg ~ wt, mtcars, family = "huber", hidden = 0)
+  for (change in list(list(fixed = c(1, 2)), list(constants = list(df = 4)), list(constants = 4), list(fixed = NA))) {
+    damaged <- fit
+    damaged$blocks[[1]] <- utils::modifyList(fit$blocks[[1]], change)
+    expect_error(predict(damaged), "damaged", class = "varnn_error")
+  }
+})
+
+# Differences of the distribution function are the density, or the probability of a count.
+expect_density <- function(family, record, case) {
+  y <- a_response(case$block, 40)
+  density <- exp(-record$nll(y, case$eta, case$free))
+  cdf <- function(q) record$cdf(q, case$eta, case$free)
+  if (record$kind == "count") return(expect_equal(cdf(y) - cdf(y - 1), density, tolerance = 1e-10, label = family))
+  kink <- if (family == "huber") abs(abs(y - case$eta) - huber_k * exp(0.4)) < 1e-3 else FALSE
+  found <- (cdf(y + 1e-5) - cdf(y - 1e-5)) / 2e-5
+  expect_equal(found[!kink], density[!kink], tolerance = 1e-6, label = family)
+}
+
+test_that("quantiles invert the distribution function, which is the density's integral", {
+  set.seed(12)
+  for (family in families()) {
+    record <- family_table[[family]]
+    if (is.null(record$cdf)) next
+    case <- family_case(family)
+    mean <- record$mean(case$eta)
+    for (p in c(0.01, 0.4, 0.5, 0.97)) {
+      q <- record$quantile(p, case$eta, case$free)
+      expect_identical(dim(q), dim(mean), label = family)
+      at <- record$cdf(q, case$eta, case$free)
+      if (record$kind %in% c("number", "positive", "share")) {
+        expect_equal(at, array(p, dim(mean)), tolerance = 1e-9, label = paste(family, p))
+      } else {
+        expect_true(all(at >= p - 1e-12 & record$cdf(q - 1, case$eta, case$free) < p), label = paste(family, p))
+      }
+    }
+    expect_density(family, record, case)
+  }
 })
 
 # The names, strings and names of arguments in code or in data.
