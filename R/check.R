@@ -65,8 +65,8 @@ plain_names <- function(x) {
   if (!is.null(names)) plain(names)
 }
 
-# Words, as of a family, and their names.
-plain_words <- function(x) if (is.character(x)) stats::setNames(plain(x), plain_names(x)) else x
+# Words, as of a family, and their names; more than there can be are no words.
+plain_words <- function(x) if (is.character(x) && length(x) <= 1e6) stats::setNames(plain(x), plain_names(x)) else x
 
 # Whether all hold, looking no further than the first that does not.
 every <- function(...) {

@@ -179,6 +179,7 @@ is_well_formed <- function(f) {
 matrix_of_frame <- function(x, what, names = NULL) {
   x <- plain_frame(x, what)
   if (!is.null(names)) x <- x[intersect(names, names(x))]
+  check_no_nesting(x, gsub("`", "", what))
   x <- without_integer64(x)
   for (j in seq_along(x)) plain_values(.subset2(x, j), column_what(names(x)[j], paste(" of", what)))
   as.matrix(x)

@@ -266,6 +266,7 @@ input_output <- function(columns, raw, has_missing = anyNA(raw)) {
 columns_rows <- function(design, newdata, what = "`newdata`") {
   found <- new_columns(design, newdata, what)
   columns <- design$variables
+  check_draws_memory(found$n * length(design$columns), "That many rows", gsub("`", "", what))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what, design$new_levels)
   out <- c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
   if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))

@@ -56,7 +56,7 @@ with_known_levels <- function(design, frame) {
 
 warn_of_new_levels <- function(name, n, levels, what) {
   warn_user("varnn_new_levels", "Column `%s` of `newdata` has levels that the training data had not, in %s (%s): %s.",
-            name, count(n, "row"), if (length(levels) > 3) paste0(quoted(levels[1:3]), ", ...") else quoted(levels), what)
+            name, count(n, "row"), paste0(quoted(utils::head(levels, 3)), if (length(levels) > 3) ", ..."), what)
 }
 
 most_coded_rows <- 20000

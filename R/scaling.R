@@ -21,9 +21,10 @@ check_largest <- function(v, name) {
 
 # An error where a spread squares to 0 or to infinity.
 check_spread <- function(m, names) {
-  bad <- which(!m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > largest_value) | abs(m$mean) > largest_value)
+  is_bad <- !m$is_constant & (m$sd == 0 | !is.finite(m$sd) | m$sd > largest_value)
+  bad <- which(is_bad | !is.finite(m$mean) | abs(m$mean) > largest_value)
   if (length(bad)) stop_user("Column `%s` has values too %s to be standardised: change its unit.", names[bad[1]],
-                             if (m$sd[bad[1]] == 0) "small" else "large")
+                             if (m$sd[bad[1]] %in% 0 && !m$is_constant[bad[1]]) "small" else "large")
 }
 
 check_finite_columns <- function(x, columns, where, moments = NULL) {

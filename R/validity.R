@@ -251,7 +251,9 @@ is_response <- function(x, blocks) {
   is_piece <- function(block, y) {
     is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
                       logical = is.logical(y), is.numeric(y))
-    if (!is_kind || !is.numeric(y)) return(is_kind)
+    if (!is_kind || is.data.frame(x) && length(dim(y)) > 1) return(FALSE)
+    if (any(lengths(attributes(y)) > max(1000, length(y)))) return(FALSE)
+    if (!is.numeric(y)) return(TRUE)
     all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || record_of(block)$accepts(y))
   }
   pieces <- block_pieces(blocks, x)
@@ -291,8 +293,11 @@ is_objective <- function(x, fit) {
   if (is.null(x)) return(!is_bayesian(fit$spec))
   every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs), "names"),
         !is_bayesian(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
-        all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_finite_vector, NA, 1)))
+        all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_whole, NA)),
+        is.null(x$importance) || is.integer(x$importance))
 }
+
+is_whole <- function(x) every(is_finite_vector(x, 1), x >= 0, x <= 1e6, x == round(x))
 
 # Training data that are kept in a fit.
 is_training_data <- function(x, fit, layout) {

@@ -2,6 +2,7 @@
 
 # Loops are shorter where every instruction is watched.
 is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.getenv("VARNN_VALGRIND"))
+is_counted <- function() nzchar(Sys.getenv("VARNN_COVERAGE")) # which lines are run
 repeats <- function(n, watched) if (is_watched()) watched else n
 
 # Every combination of rows of tables; where every instruction is watched, each row once.

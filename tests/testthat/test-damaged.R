@@ -2,7 +2,7 @@
 # finite result, never a crash or a hang. In an R of its own, so that a crash is a failed test.
 
 # Where lines are counted, more damage runs hardly any others.
-damages <- function(n, watched) if (nzchar(Sys.getenv("VARNN_COVERAGE"))) watched else repeats(n, watched)
+damages <- function(n, watched) if (is_counted()) watched else repeats(n, watched)
 
 test_that("damaged fits give errors or finite results", {
   skip_on_cran() # it takes long

@@ -1163,7 +1163,7 @@ test_that("without hidden layers the posterior of a gaussian response is exact b
 test_that("intervals of coefficients cover as they say, those of a factor too", {
   set.seed(31)
   truth <- c(1, 2, 0.5, -1)
-  hits <- replicate(repeats(2000, 50), {
+  hits <- replicate(repeats(if (is_counted()) 50 else 2000, 50), {
     x <- stats::rnorm(60)
     g <- factor(sample(letters[1:3], 60, TRUE))
     y <- 1 + 2 * x + 0.5 * (g == "b") - (g == "c") + stats::rnorm(60)

@@ -243,3 +243,12 @@ test_that("values that are not what their class says, or are huge, are refused i
   fit <- fit_bayes_nn(as.matrix(mtcars["wt"]), mtcars$mpg, hidden = 2, epochs = 2, posterior = "meanfield")
   expect_refused(continue(fit, 1, data = list(x = 1, y = "a")), "`x` must be a numeric matrix")
 })
+
+test_that("columns whose sum is not finite are told by name, and frames within frames", {
+  x <- cbind(a = rep(1e308, 9), b = 1:9)
+  expect_refused(fit_nn(x, 1:9, hidden = 2), "Column `a` has values too large")
+  ae <- fit_ae(mtcars[1:4], latent = 2, epochs = 1)
+  z <- data.frame(z1 = 1:2)
+  z$z2 <- matrix(1:4, 2)
+  expect_refused(decode(ae, z), "Column `z2` of `z`")
+})

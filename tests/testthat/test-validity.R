@@ -350,3 +350,18 @@ test_that("histories, rows held out, offsets and classes are as training makes t
   class(mixture) <- c("varnn_nn", "varnn", "varnn_mixture")
   expect_error(check_fit(mixture), "its class")
 })
+
+test_that("a response of frames, or with more in its attributes than in its values, and odd objectives are damage", {
+  several <- fit_nn(cbind(mpg, wt) ~ hp, mtcars, hidden = 1, epochs = 1)
+  several$response <- data.frame(mpg = mtcars$mpg)
+  several$response$wt <- matrix(1, 32, 2)
+  expect_error(AIC(several), "damaged", class = "varnn_error")
+  one <- fit_nn(mpg ~ hp, mtcars, hidden = 1, epochs = 1)
+  attr(one$response, "more") <- numeric(5000)
+  expect_error(calibration(one), "damaged", class = "varnn_error")
+  vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 1)
+  for (wrong in list(1e9, 2, -1L)) {
+    vae$control$objective$importance <- wrong
+    expect_error(check_gradients(vae), "damaged", class = "varnn_error")
+  }
+})
