@@ -21,7 +21,10 @@
 #'   P(Y = y)}{P(Y < y) + u P(Y = y)} with u uniform in (0, 1) for counts, by draws; it is uniform if the predictions
 #'   are right. The central interval of a level covers the observations whose transform is within level / 2 of one half.
 #'   The log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
-#'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. The Brier
+#'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. Of a
+#'   survival time that is censored at c the transform is drawn uniformly between \eqn{P(Y < c)}{P(Y < c)} and 1, the log
+#'   score has \eqn{\log P(Y > c)}{log P(Y > c)}, and the ranked probability score has the smaller of Y and c in the place
+#'   of Y (Avati et al. 2019). The Brier
 #'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, averaged over rows.
 #'
 #'   `plot()` draws the histogram of the transform, with a grey band in which 95% of the bars of a right prediction are;
@@ -32,7 +35,8 @@
 #'   `crps`; for classes `reliability` (a data frame by class and bin: `predicted`, `observed`, `n`), `brier`,
 #'   `accuracy` and `error`, the mean distance of the reliability from its diagonal.
 #' @references Gneiting and Raftery (2007) Strictly proper scoring rules, prediction, and estimation,
-#'   \doi{10.1198/016214506000001437}.
+#'   \doi{10.1198/016214506000001437}. Avati, Duan, Zhou, Jung, Shah and Ng (2019) survival CRPS,
+#'   \doi{10.48550/arXiv.1806.08324}.
 #' @seealso [predict.varnn_bayes_nn()], [log_lik()], [simulate.varnn_nn()].
 #' @examples
 #' set.seed(1)
@@ -68,7 +72,8 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)
   if (has_closed_density(object)) p$log_score <- row_log_density(object, rows)
   out <- if (is_class) class_calibration(block, rows$y, p$values, bins, w)
-  else number_calibration(observed_values_of(block, rows), p$values, w)
+  else number_calibration(observed_values_of(block, rows), p$values, w,
+                          is_censored = is_kind(block, "time") & rows$y[, ncol(rows$y)] == 0)
   structure(c(list(kind = if (is_class) "class" else "number", response = block$columns, n = sum(known),
                    log_score = stats::weighted.mean(p$log_score, w)), out), class = "varnn_calibration")
 }
@@ -122,8 +127,10 @@ observed_values_of <- function(block, rows) {
 
 coverage_levels <- c(0.5, 0.8, 0.9, 0.95, 0.99)
 
-number_calibration <- function(y, drawn, w) {
-  pit <- rowMeans(drawn < y) + stats::runif(length(y)) * rowMeans(drawn == y)
+# Of censored values the transform is anywhere above, and the score that of the smaller of a draw and the value.
+number_calibration <- function(y, drawn, w, is_censored = FALSE) {
+  pit <- rowMeans(drawn < y) + stats::runif(length(y)) * ifelse(is_censored, rowMeans(drawn >= y), rowMeans(drawn == y))
+  if (any(is_censored)) drawn[is_censored, ] <- pmin(drawn[is_censored, ], y[is_censored])
   observed <- vapply(coverage_levels, function(level) stats::weighted.mean(abs(pit - 0.5) <= level / 2, w), 0)
   list(coverage = data.frame(level = coverage_levels, observed = observed,
                              se = sqrt(coverage_levels * (1 - coverage_levels) / length(y))),

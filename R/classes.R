@@ -41,7 +41,7 @@ with_plain_dim <- function(v) {
 }
 
 class_hint <- function(v) {
-  if (inherits(v, "Surv")) return(", and no family fits survival times")
+  if (inherits(v, "Surv")) return(": survival times are a response, alone on the left side of the formula")
   if (has_value_labels(v))
     return(" with value labels: make it a factor, as by haven::as_factor(), or a number, as by haven::zap_labels()")
   if (inherits(v, "POSIXlt")) return(": make it a time that is a number, by as.POSIXct()")
@@ -202,6 +202,7 @@ response_values <- function(y, name) {
     y[] <- Map(response_values, as.list(y), names(y))
     return(y)
   }
+  if (inherits(y, "Surv")) return(surv_values(y, name))
   y <- plain_values(y, sprintf("The response `%s`", name))
   if (is.raw(y) || is.complex(y) || is.list(y))
     stop_user("The response `%s` must be numeric, logical, a factor or character, not %s.", name, typeof(y))

@@ -202,7 +202,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
   omitted <- omitted_rows(x, y, weights, na.action)
   if (length(omitted)) {
     x <- x[-omitted, , drop = FALSE]
-    y <- if (length(dim(y)) == 2) y[-omitted, , drop = FALSE] else y[-omitted]
+    y <- take_rows(y, -omitted)
     weights <- weights[-omitted]
     if (!nrow(x)) stop_user("Every row has a missing value: there is nothing to train on.")
   }

@@ -4,24 +4,28 @@
 # for each response or one for all; of a family with several a matrix with such numbers in the row of each scalar, by
 # name.
 #   kind         of the response: "number", "positive" (numbers above 0), "share" (numbers between 0 and 1), "count"
-#                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y
-#                for each) or "trials" (successes and failures: y has successes, then trials)
+#                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y for
+#                each), "trials" (successes and failures: y has successes, then trials) or "time" (right censored: y has
+#                times, then 1 for events and 0 for censored times)
 #   accepts, what  y -> whether a response, as the user has it, is right; and in words what it must be
 #   link         a row of `links`. Of a number with the link "identity" eta has the unit: it is standardised
 #   start        y, w -> the eta at which training starts, w being the rows' weights
 #   draw         eta, free -> a random y; of trials the success of one
 #   sd           eta, free -> of normal noise alone: its standard deviation, one number or one for each mean
-#   variance     eta, free -> of any other: the variance of y; of trials that of one
+#   variance     eta, free -> of any other: the variance of y; of trials that of one; NULL of times
 #   deviance     y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit; with the free
 #                scalar "sigma" as if sigma were 1
 #   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
-#                j of the block (expected Fisher information), NULL where it is 0; with "sigma" as if sigma were 1
+#                j of the block (expected Fisher information; of times, which may be censored, as observed), NULL where
+#                it is 0; with "sigma" as if sigma were 1
 #   nll          y, eta, free -> minus the log-likelihood of each entry (of levels: of each observation)
-#   [mean]       eta -> the mean of y (of levels: probabilities), by default that of the link
+#   [mean]       eta -> the mean of y (of levels: probabilities; of times exp(eta), the median or another quantile), by
+#                default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
 #   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
 #                w being their weights or NULL, by default that of the mean over means
+#   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
 #   [parts]      what the outputs for a response are: "mean" first, then others; "log_sd" is the log of the standard
 #                deviation of normal noise
 #   [free]       names of the free scalars, or NULL; or a function that gives them for a block, which has `levels`. Each
@@ -131,13 +135,14 @@ of_y <- takes("y", "eta", "free")
 
 # What each slot must be, in a family f, and what it is where a record does not say.
 family_slots <- list(
-  kind = among("number", "positive", "share", "count", "binary", "levels", "trials"), accepts = takes("y"),
-  what = is_word,
+  kind = among("number", "positive", "share", "count", "binary", "levels", "trials", "time"),
+  accepts = takes("y"), what = is_word,
   link = function(x, f) among(names(links))(x), start = takes("y", "w"), draw = of_eta,
-  sd = or_null(of_eta), variance = function(x, f) if (is.null(f$sd)) of_eta(x) else is.null(x),
+  sd = or_null(of_eta),
+  variance = function(x, f) if (is.null(f$sd) && !identical(f$kind, "time")) of_eta(x) else is.null(x),
   deviance = of_y, information = takes("part", "i", "j"), nll = of_y, mean = takes("eta"),
   cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
-  over = or_null(takes("eta", "w")),
+  over = or_null(takes("eta", "w")), joins = is_switch,
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
   free = or_null(function(x, f) takes("block")(x) || are_names(x)), start_free = or_null(takes("y", "w")),
   with = or_null(function(x, f) {
@@ -149,7 +154,7 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, parts = "mean", free = NULL,
+  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, parts = "mean", free = NULL,
   start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
 )
@@ -177,7 +182,7 @@ mean_of_link <- function(link, n_parts) {
 number_families <- list(
   gaussian = new_family(
     kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity",
-    auto = function(y) is.numeric(y), aliases = "normal", stats = stats::gaussian, linearises = TRUE,
+    auto = function(y) is.numeric(y) && !is_times(y), aliases = "normal", stats = stats::gaussian, linearises = TRUE,
     free = "sigma", twin = "gaussian_hetero",
     sd = function(eta, free) exp(free),
     cdf = function(q, eta, free) like_matrix(stats::pnorm(q, eta, per_column(exp(free), eta)), eta),
@@ -331,7 +336,76 @@ other_families <- list(
   )
 )
 
-family_table <- c(number_families, other_families)
+# ---- survival times
+
+# Right-censored times as log t = eta + exp(free) w, for a noise w.
+#   draw        n -> draws of w
+#   cdf, log_tail, at   w -> P(W < w); w -> log P(W > w); p -> the w with P(W < w) = p
+#   density     w -> its log density, highest at 0
+#   curvature   w, events -> of minus the log-likelihood: of the density where events is 1, of the tail where it is 0
+#   start       the mean of an exponential distribution times this is where training starts
+time_family <- function(draw, cdf, log_tail, at, density, curvature, start, auto = function(y) FALSE) {
+  times <- function(y) y[, seq_len(ncol(y) %/% 2), drop = FALSE]
+  w_of <- function(t, eta, free) like_matrix((log(t) - eta) / per_column(exp(free), eta), eta)
+  nll <- function(y, eta, free) {
+    w <- w_of(times(y), eta, free)
+    events <- trials_half(y)
+    of_event <- per_column(free, eta) + log(times(y)) - density(w)
+    of_event[is.na(events) | events == 0] <- 0
+    of_event - (1 - events) * log_tail(w)
+  }
+  new_family(
+    kind = "time", link = "log", free = "scale", noise = "shared", for_columns = FALSE, joins = TRUE,
+    accepts = function(y) is.numeric(y), auto = auto,
+    what = "times above 0, as numbers or by survival::Surv(time, status),",
+    draw = function(eta, free) like_matrix(exp(eta + per_column(exp(free), eta) * draw(length(eta))), eta),
+    start = function(y, w) {
+      known <- !is.na(times(y))
+      t <- replace(times(y), !known, 0)
+      events <- replace(trials_half(y), !known, 0)
+      top <- apply(t, 2, max)
+      log(colSums(w * t / by_column(top, t)) / colSums(w * events)) + log(top) + log(start)
+    },
+    deviance = function(y, eta, free) {
+      best <- trials_half(y) * (by_column(free, eta) + log(times(y)) - density(0))
+      2 * (nll(y, eta, free) - best)
+    },
+    information = function(part, i, j) {
+      if (i != j) return(NULL)
+      free <- part$free[min(i, length(part$free))]
+      k <- ncol(part$eta)
+      curvature((log(part$y[, i]) - part$eta[, i]) / exp(free), part$y[, k + i]) * exp(-2 * free)
+    },
+    nll = nll,
+    cdf = function(q, eta, free) like_matrix(cdf(w_of(q, eta, free)), eta),
+    quantile = function(p, eta, free) like_matrix(exp(eta + per_column(exp(free), eta) * at(p)), eta)
+  )
+}
+
+time_families <- list(
+  weibull = time_family(
+    auto = function(y) is_times(y), start = 1,
+    draw = function(n) log(stats::rexp(n)), cdf = function(w) -expm1(-exp(w)), log_tail = function(w) -exp(w),
+    at = function(p) log(-log1p(-p)), density = function(w) w - exp(w), curvature = function(w, events) exp(w)
+  ),
+  lognormal = time_family(
+    start = log(2), draw = stats::rnorm, cdf = stats::pnorm, at = stats::qnorm,
+    log_tail = function(w) stats::pnorm(w, lower.tail = FALSE, log.p = TRUE),
+    density = function(w) stats::dnorm(w, log = TRUE),
+    curvature = function(w, events) {
+      hazard <- exp(stats::dnorm(w, log = TRUE) - stats::pnorm(w, lower.tail = FALSE, log.p = TRUE))
+      ifelse(events == 1, 1, pmax(hazard * (hazard - w), 0))
+    }
+  ),
+  loglogistic = time_family(
+    start = log(2), draw = stats::rlogis, cdf = stats::plogis, at = stats::qlogis,
+    log_tail = function(w) stats::plogis(w, lower.tail = FALSE, log.p = TRUE),
+    density = function(w) stats::dlogis(w, log = TRUE),
+    curvature = function(w, events) (1 + events) * stats::plogis(w) * stats::plogis(-w)
+  )
+)
+
+family_table <- c(number_families, other_families, time_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.
 loss_families <- c(squared = "gaussian", huber = "huber")

@@ -45,6 +45,7 @@ auto_family <- function(y, name = "y") {
             class(y)[1])
 }
 
+families_of_kind <- function(kind) names(Filter(function(r) r$kind == kind, family_table))
 column_families <- function() names(Filter(function(r) r$for_columns, family_table))
 
 #' A family with numbers of its own

@@ -16,7 +16,9 @@
 #' @section Families:
 #' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors
 #' `"bernoulli"` (logit; the second level is the success, as in [glm()]); other factors and characters `"categorical"`
-#' (softmax). On request: `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
+#' (softmax); `survival::Surv(time, status)`, right censored, `"weibull"`. On request: `"lognormal"` and
+#' `"loglogistic"` for survival times, as `survival::survreg()` has them (of times that are plain numbers all are
+#' events), `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
 #' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
 #' on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond 1.345 times a scale that is
 #' learned: a robust regression). A response that is a matrix or a data frame has a family for each column; a named

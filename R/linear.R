@@ -125,8 +125,34 @@ linear_information <- function(fit, train, kept) {
       out[at[i], , at[j], ] <- s
       out[at[j], , at[i], ] <- t(s)
     }
+    if (record_of(fit$blocks[[b]])$joins) out[at, , at, ] <- out[at, , at, , drop = FALSE] - of_free_scalars(parts[[b]], z, w)
   }
   matrix(out, n_eta * ncol(z))
+}
+
+# What the information about coefficients loses where the free scalars are learned, too: I_bf I_ff^-1 I_fb, with second
+# differences of minus the log-likelihood.
+of_free_scalars <- function(part, z, w) {
+  there <- !is.na(part$y[, 1]) & w > 0
+  z <- z[there, , drop = FALSE]
+  y <- part$y[there, , drop = FALSE]
+  eta <- part$eta[there, , drop = FALSE]
+  k <- ncol(eta)
+  m <- length(part$free)
+  h <- 3e-4
+  nll <- function(step) {
+    record_of(part$block)$nll(y, eta + rep(h * step[seq_len(k)], each = nrow(y)), part$free + h * step[-seq_len(k)])
+  }
+  second <- function(i, j) {
+    unit <- function(i) replace(numeric(k + m), i, 1)
+    one <- function(a, b) rowSums(nll(a * unit(i) + b * unit(j)))
+    w[there] * (one(1, 1) - one(1, -1) - one(-1, 1) + one(-1, -1)) / (4 * h^2)
+  }
+  of_both <- array(0, c(k, ncol(z), m))
+  for (i in seq_len(k)) for (j in seq_len(m)) of_both[i, , j] <- colSums(z * second(i, k + j))
+  of_free <- outer(seq_len(m), seq_len(m), Vectorize(function(i, j) sum(second(k + i, k + j))))
+  of_both <- matrix(of_both, ncol = m)
+  array(of_both %*% solve(of_free, t(of_both)), c(k, ncol(z), k, ncol(z)))
 }
 
 # Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
@@ -212,7 +238,8 @@ estimate_places <- function(fit) {
 #' @param level the probability that an interval covers.
 #' @param ... not used.
 #' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
-#'   `response:coefficient`), by the expected Fisher information. A row of weight w counts as w rows; weights that are
+#'   `response:coefficient`), by the expected Fisher information, of survival times by the observed one, with what it
+#'   loses by their scale. A row of weight w counts as w rows; weights that are
 #'   not whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
 #'   categorical response it is that of coefficients which sum to 0 over the levels. `confint()`: a matrix with a row
 #'   for each coefficient and its lower and upper limit: of gaussian responses by the t distribution as for [lm()]; of

@@ -46,7 +46,10 @@ fitted.varnn <- function(object, ...) {
 #' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability);
 #'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances;
 #'   `"working"`: divided by the derivative of the mean by the linear output, as of [glm()] (not of factors of several
-#'   levels).
+#'   levels); `"cox_snell"`: of survival times their cumulative hazard, \eqn{-\log P(T > t)}{-log P(T > t)}, a censored
+#'   sample from the exponential distribution if the model is right. Survival times have no `"pearson"` residuals, those
+#'   of type `"response"` compare them with `exp(eta)`, and the sign of `"deviance"` residuals of censored times is
+#'   positive, as by `survival::survreg()`.
 #' @param ... not used.
 #' @return A vector, or a matrix when there are several columns (several responses; levels).
 #' @seealso [residuals.varnn_ae()] of autoencoders, [predict.varnn_nn()], [plot.varnn()] with `which = "fit"`.
@@ -55,14 +58,18 @@ fitted.varnn <- function(object, ...) {
 #' fit <- fit_nn(mpg ~ wt, mtcars, epochs = 50)
 #' summary(residuals(fit))
 #' @export
-residuals.varnn <- function(object, type = c("response", "pearson", "deviance", "working"), ...) {
+residuals.varnn <- function(object, type = c("response", "pearson", "deviance", "working", "cox_snell"), ...) {
   check_fit(object)
   check_dots_empty(..., known = "type")
-  types <- c("response", "pearson", "deviance", "working")
+  types <- c("response", "pearson", "deviance", "working", "cox_snell")
   if (identical(type, "partial")) stop_user("`type` = \"partial\" needs a model that is a sum over terms.")
   type <- check_choice(if (identical(type, types)) "response" else type, types, "type")
   if (type == "working" && any(vapply(object$blocks, is_kind, NA, "levels")))
     stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
+  is_time <- vapply(object$blocks, is_kind, NA, "time")
+  if (type == "pearson" && any(is_time))
+    stop_user("`type` = \"pearson\" does not apply to survival times, whose variance may not be finite: use \"deviance\".")
+  if (type == "cox_snell" && !all(is_time)) stop_user("`type` = \"cox_snell\" is for survival times.")
   several <- length(object$blocks) > 1
   parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)
   out <- do.call(cbind, parts)
@@ -78,11 +85,17 @@ block_residuals <- function(part, type, w, several = FALSE) {
   y <- observed_mean(part)
   raw <- named_columns((y - mu) * b$scale, block_labels(b, several))
   if (type == "response") return(raw)
+  if (type == "cox_snell") {
+    raw[] <- record$nll(cbind(y, 0 * y), part$eta, part$free)
+    return(raw)
+  }
   if (type == "working") return(raw / pmax(mean_slope(part), .Machine$double.eps))
   if (type == "pearson") return(raw * sqrt(w / pmax(pearson_variance(part), .Machine$double.eps)))
   d <- sqrt(pmax(record$deviance(part$y, part$eta, part$free), 0) * w)
   if (ncol(d) != ncol(raw)) return(named_columns(d, b$columns))
-  raw[] <- sign(y - mu) * d * if (has_sigma(b)) b$scale else 1
+  side <- sign(y - mu)
+  if (is_kind(b, "time")) side[trials_half(part$y) == 0] <- 1
+  raw[] <- side * d * if (has_sigma(b)) b$scale else 1
   raw
 }
 
@@ -91,6 +104,7 @@ mean_slope <- function(part) link_of(part$block)$slope(part$eta[, seq_len(part$b
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {
+  if (is_kind(part$block, "time")) return(part$y[, seq_len(part$block$n_responses), drop = FALSE])
   if (!is_kind(part$block, "trials")) return(part$y)
   part$y[, 1, drop = FALSE] / pmax(part$y[, 2, drop = FALSE], 1)
 }

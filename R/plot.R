@@ -577,8 +577,10 @@ draw_cells <- function(counts, shape) {
                    col = ifelse(share > 0.65, "white", ifelse(counts > 0, "black", "grey55")))
 }
 
-# The numbers that a response of numbers is compared by: of counts out of n the proportion.
-observed_values <- function(y) if (is.matrix(y)) y[, 1] / rowSums(y) else as.double(y)
+# The numbers that a response of numbers is compared by: of counts out of n the proportion, of survival times the times.
+observed_values <- function(y) {
+  if (is.matrix(y) && !is_times(y)) y[, 1] / rowSums(y) else as.double(if (is_times(y)) y[, 1] else y)
+}
 
 plot_observed <- function(observed, fitted, block, dots, in_panel) {
   known <- which(is.finite(observed) & is.finite(fitted))

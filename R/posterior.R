@@ -160,7 +160,7 @@ total_kl <- function(fit, draws = 1000L) {
   alone <- stats::setNames(as.double(registry()$term == "kl_weights"), registry()$term)
   zeros <- function(columns) matrix(0, 1, columns)
   layout <- engine_layout(spec)
-  data <- engine_data(zeros(spec$n_x), zeros(layout$n_y), offset = if (spec$has_offset) zeros(layout$n_eta))
+  data <- engine_data(zeros(spec$n_x), NaN * zeros(layout$n_y), offset = if (spec$has_offset) zeros(layout$n_eta))
   control <- nn_control(batch_size = 1)
   engine_gradient(spec, fit$theta, data, control, alone, if (isTRUE(fit$arguments$prior$is_mc)) draws else 1L)$loss
 }

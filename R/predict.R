@@ -22,7 +22,9 @@ check_finite_output <- function(x) {
 #'   not use are ignored. Without it, the predictions for the training data.
 #' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
-#'   level. The default is `"class"` for a factor response, else `"response"` (of a [glm()] it is the link).
+#'   level; `"survival"`: of survival times the probability of surviving each of `times`. The default is `"class"` for a
+#'   factor response, else `"response"` (of a [glm()] it is the link).
+#' @param times for `type = "survival"`: the times at which to give the probability of surviving them.
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
@@ -36,7 +38,9 @@ check_finite_output <- function(x) {
 #'   many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
 #'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels
 #'   of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a
-#'   column per level. For `family = "gaussian_hetero"`, `"response"` is the mean. Several responses of which some are
+#'   column per level; `"survival"` a matrix with a column per time. For `family = "gaussian_hetero"`, `"response"` is the
+#'   mean; of survival times it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the time that 63.2%
+#'   do not survive. Several responses of which some are
 #'   factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
 #' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws,
 #'   [calibration()] for how good the predicted distributions are.
@@ -47,14 +51,17 @@ check_finite_output <- function(x) {
 #' predict(fit, iris[c(1, 51, 101), ], type = "prob")
 #' @export
 predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
-                             na.action = stats::na.pass, new_levels = object$control$new_levels, ...) {
+                             na.action = stats::na.pass, new_levels = object$control$new_levels, times = NULL,
+                             ...) {
   check_fit(object)
-  check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels"))
+  check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels",
+                                          "times"))
   object <- with_predict_levels(object, new_levels)
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   se.fit <- check_flag(se.fit, "se.fit")
   action <- na_name(na.action)
   type <- predict_type(object, type)
+  times <- times_for(type, times)
   if (missing(newdata) || is.null(newdata)) {
     rows <- if (se.fit) training_data(object, NULL, parent.frame())
     rows <- c(list(x = rows$x), training_eta(object, NULL))
@@ -64,7 +71,8 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
     rows$eta <- model_eta(object, rows, threads = threads)
     in_place <- function(x) with_rows(spread(x, rows$ok), rows$rows)
   }
-  out <- predicted(object, rows$eta, rows$offset, type)
+  out <- if (type == "survival") survivor_function(object$blocks[[1]], rows$eta, block_free(object)[[1]], times)
+  else predicted(object, rows$eta, rows$offset, type)
   if (!se.fit) return(in_place(out))
   out <- prediction_errors(object, rows, type, out, parent.frame())
   out[c("fit", "se.fit")] <- lapply(out[c("fit", "se.fit")], in_place)
@@ -81,7 +89,7 @@ by_na_action <- function(rows, action) {
   rows
 }
 
-predict_types <- c("response", "link", "class", "prob")
+predict_types <- c("response", "link", "class", "prob", "survival")
 
 predict_type <- function(fit, type) {
   is_class <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
@@ -90,6 +98,9 @@ predict_type <- function(fit, type) {
   type <- check_choice(type, predict_types, "type")
   if (type %in% c("class", "prob") && !all(is_class))
     stop_user("`type` = \"%s\" needs a factor response; this one is %s. Use \"response\".", type, quoted(fit$family))
+  if (type == "survival" && !every(length(fit$blocks) == 1, is_kind(fit$blocks[[1]], "time")))
+    stop_user("`type` = \"survival\" needs one response of survival times; this fit's family is %s.",
+              quoted(fit$family))
   type
 }
 

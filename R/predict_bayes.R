@@ -14,6 +14,7 @@
 #'   `"prediction"`: of the response, noise included.
 #' @param level of the interval.
 #' @param draws number of draws from the posterior, of a mixture from that of each member.
+#' @param times as in [predict.varnn_nn()]; the probabilities are averaged over the posterior.
 #' @param na.action,new_levels,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
@@ -33,10 +34,11 @@
 #' predict(fit, mtcars[1:3, ], interval = "prediction", level = 0.8)
 #' @export
 predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
-                                   na.action = stats::na.pass, new_levels = object$control$new_levels, ...) {
+                                   na.action = stats::na.pass, new_levels = object$control$new_levels,
+                                   times = NULL, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
-                                             "new_levels"))
+                                             "new_levels", "times"))
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
@@ -44,15 +46,20 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
-  has_eta <- !is_new && interval == "none" && !identical(type, "draws") && !is.null(object$eta)
+  has_eta <- !is_new && interval == "none" && !type %in% c("draws", "survival") && !is.null(object$eta)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
+  times <- times_for(type, times)
   if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
-  eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
-  if (!any(vapply(object$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
-  out <- predicted(object, eta, rows$offset, type)
+  if (type == "survival") {
+    out <- mean_survivor_function(object, rows, times, draws)
+  } else {
+    eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
+    if (!any(vapply(object$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
+    out <- predicted(object, eta, rows$offset, type)
+  }
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else as_trained(object, out)
 }
@@ -65,7 +72,7 @@ check_type <- function(type, interval) {
 }
 
 checked_interval <- function(object, rows, type, interval, level, draws, is_new) {
-  if (type %in% c("link", "class", "prob") && !is_default_class(object))
+  if (type %in% c("link", "class", "prob", "survival") && !is_default_class(object))
     stop_user("`interval` is of the response: leave `type` out.")
   check_interval(object, interval)
   out <- interval_of(object, rows, interval, level, draws)

@@ -60,6 +60,9 @@ row_property <- function(table, rows, property) {
 #' * `"poisson"`: \eqn{e^\eta - y \eta + \log y!}{exp(eta) - y eta + log y!}
 #' * `"negative_binomial"`: of the distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance \eqn{\mu +
 #'   \mu^2 / r}{mu + mu^2 / r}; r is learned
+#' * `"weibull"`, `"lognormal"`, `"loglogistic"`, of times t above 0: \eqn{\log t = \eta + \sigma w}{log t = eta + sigma w}
+#'   with a w of the extreme value, normal or logistic distribution, and \eqn{\sigma}{sigma} learned: minus the log
+#'   density of t or, where the time is censored, \eqn{-\log P(T > t)}{-log P(T > t)}
 #'
 #' @section Optimizers:
 #' With the gradient g, the rate r and `momentum` m, elementwise; v, h and a begin at 0:

@@ -1,5 +1,5 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
-#   family, columns, type ("numeric", "logical", "factor", "counts"), levels, n_responses (rows of eta / rows per
+#   family, columns, type ("numeric", "logical", "factor", "counts", "time"), levels, n_responses (rows of eta / rows per
 #   response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (the free scalars where they
 #   are fixed), constants (the family's, by name)
 
@@ -11,8 +11,8 @@ response_blocks <- function(train, family, standardize) {
 
 # One piece per block: list(y, name, family), the family as the user gave it.
 response_pieces <- function(response, family, response_name) {
-  if (is_trials(response, family))
-    return(list(list(y = response, name = response_name, family = family)))
+  if (is_trials(response, family) || is_times(response))
+    return(list(list(y = response, name = response_name, family = family_in(family, response_name))))
   if (is.matrix(response) && !is.numeric(response) && !is.logical(response))
     stop_user("The response `%s` must be numeric, logical or a factor, not a matrix of %s.", response_name,
               typeof(response))
@@ -65,6 +65,7 @@ check_like_block <- function(block, y, n, what) {
   refuse <- function(...) stop_user("The response `%s` of %s %s.", block$columns, what, sprintf(...))
   if (NROW(y) != n) refuse("has %d values, not %d", NROW(y), n)
   if (all(is.na(y))) return(invisible())
+  if (block$type == "time") check_times(y, block$columns, " of ", what)
   is_kind <- switch(block$type, factor = is.factor(y) || is.atomic(y) && !is.complex(y), logical = is.logical(y),
                     is.numeric(y))
   if (!is_kind) refuse("must be %s as in training", block$type)
@@ -83,6 +84,9 @@ make_block <- function(piece, standardize, train) {
   if (family == "auto") family <- auto_family(y, piece$name)
   if (family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
   record <- family_record(family, constants)
+  if (record$kind == "time") check_events(y, piece$name, train$weights)
+  else if (is_times(y)) stop_user("The response `%s` is a survival time: its family must be one of %s, not \"%s\".",
+                                  piece$name, quoted(families_of_kind("time")), family)
   if (record$kind == "levels" && !is.factor(y)) {
     y <- factor(y)
     check_response(y, piece$name)
@@ -108,13 +112,14 @@ check_response <- function(y, name) {
 }
 
 block_type <- function(y, kind) {
-  if (kind == "trials") "counts" else if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
+  if (kind == "time") "time" else if (kind == "trials") "counts" else if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
 }
 
 # The engine's y of a block [n, rows of y], from the response as the user has it. The offset of a number that is
 # standardised is taken off.
 block_y <- function(block, y, offset = NULL) {
   if (is_kind(block, "trials")) return(cbind(y[, 1], rowSums(y)))
+  if (is_kind(block, "time")) return(times_and_events(y))
   if (block$type %in% c("factor", "logical")) {
     is_coded <- is.factor(y) && identical(levels(y), block$levels)
     code <- if (is_coded) as.integer(y) else match(as.character(y), block$levels)
@@ -130,7 +135,8 @@ block_y <- function(block, y, offset = NULL) {
 
 # The pieces of a response, in the order of the blocks.
 block_pieces <- function(blocks, response) {
-  if (length(blocks) == 1 && (is_kind(blocks[[1]], "trials") || is.null(dim(response)))) return(list(response))
+  if (is_times(response) || length(blocks) == 1 && (is_kind(blocks[[1]], "trials") || is.null(dim(response))))
+    return(list(response))
   if (is.data.frame(response)) return(unname(as.list(response)))
   lapply(seq_len(ncol(response)), function(j) response[, j])
 }

@@ -21,7 +21,7 @@ print_lines <- function(lines) writeLines(strwrap(lines, getOption("width") + 1,
 fit_lines <- function(fit, digits = print_digits()) {
   c(model_title(fit), paste("Call:", shown_call(fit$call)), "", paste("Network:", network_line(fit)),
     paste("Data:", data_line(fit)), posterior_lines(fit, digits), paste("Training:", training_line(fit)),
-    paste("Result:", result_line(fit, digits)))
+    paste0("Result: ", result_line(fit, digits), scale_words(fit, digits)))
 }
 
 # A call as it was typed, at most 200 characters of it; values in it, as do.call() puts them there, in words.
@@ -149,7 +149,7 @@ result_line.varnn <- function(fit, digits) {
 #'   it is; others are an error.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `responses` (for each response a list of `measures`, named numbers: error and R-squared, or accuracy
-#'   and log loss; and of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance`
+#'   and log loss, or of survival times the number of events, the scale and the concordance of at most 5,000 rows; and of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance`
 #'   and, with `hidden = 0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where
 #'   [vcov.varnn_nn()] does not apply.
 #' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
@@ -190,6 +190,10 @@ block_summary <- function(part, w) {
                              log_loss = sum((w * nll)[here]) / sum(w[here])),
                 confusion = confusion_table(w, observed, factor(predicted, levels = levels))))
   }
+  if (is_kind(b, "time"))
+    return(list(measures = c(events = sum(w * part$y[, 2], na.rm = TRUE), scale = exp(part$free[1]),
+                             concordance = concordance_of(part$y, part$eta[, 1], w)),
+                residuals = weighted_quantiles(r, w, seq(0, 1, 0.25))))
   y <- observed_mean(part) * b$scale
   center <- sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)])
   ss <- sum(w * r^2, na.rm = TRUE)

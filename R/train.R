@@ -178,7 +178,11 @@ new_response <- function(design, terms, newdata, what = "the held-out data") {
   list(x = rows$x, offset = rows$offset, response = take_rows(response, rows$ok))
 }
 
-take_rows <- function(x, rows) if (length(dim(x)) == 2) x[rows, , drop = FALSE] else x[rows]
+take_rows <- function(x, rows) {
+  if (length(dim(x)) != 2) return(x[rows])
+  out <- x[rows, , drop = FALSE]
+  if (is_times(x)) as_times(out) else out
+}
 
 # ---- starts and epochs
 

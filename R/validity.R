@@ -318,7 +318,7 @@ are_constants <- function(x) {
   is.null(x) || every(is.list(x), is_bare(x, "names"), is_words(names(x), length(x)), all(vapply(x, is_one, NA)))
 }
 
-block_types <- c("numeric", "logical", "factor", "counts")
+block_types <- c("numeric", "logical", "factor", "counts", "time")
 
 is_block <- function(b, spec, i) {
   every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),

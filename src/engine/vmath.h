@@ -388,6 +388,20 @@ static double vmath_trigamma(double x) {
          i * q * (1.0 / 6 - q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * 5 / 66))));
 }
 
+/* -log P(Z > z) of a standard normal Z, and its slope, the hazard: beyond 8 by the continued fraction z + 1 / (z + 2 / (z + ...)).
+ * In double in every build. */
+static double vmath_normal_hazard(double z, double *slope) {
+  if (z < 8) {
+    const double tail = erfc(z * 0.70710678118654752440) / 2;
+    *slope = exp(-z * z / 2 - NN_LOG_2PI / 2) / tail;
+    return -log(tail);
+  }
+  double h = z;
+  for (int k = 30; k > 0; k--) h = z + k / h;
+  *slope = h;
+  return z * z / 2 + NN_LOG_2PI / 2 + log(h);
+}
+
 /* A variance from which a root is taken. */
 static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
 

@@ -43,6 +43,7 @@ a_response <- function(block, n) {
               bernoulli = stats::rbinom(n * k, 1, 0.5),
               binomial = c(stats::rbinom(n * k, 6, 0.5), 6 + stats::rpois(n * k, 1)),
               categorical = t(stats::rmultinom(n, 1, rep(1, k))),
+              weibull = , lognormal = , loglogistic = c(stats::rexp(n * k, 0.3), stats::rbinom(n * k, 1, 0.6)),
               stats::rpois(n * y_rows(block), 3))
   matrix(as.double(y), n)
 }
@@ -156,8 +157,25 @@ slow_nll <- list(
   poisson = function(eta, y, j, k, free) -stats::dpois(y[j], exp(eta[j]), log = TRUE),
   negative_binomial = function(eta, y, j, k, free) {
     -stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j]), log = TRUE)
+  },
+  weibull = function(eta, y, j, k, free) {
+    slow_time(y[j], y[k + j], stats::dweibull, stats::pweibull, exp(-free[j]), exp(eta[j]))
+  },
+  lognormal = function(eta, y, j, k, free) {
+    slow_time(y[j], y[k + j], stats::dlnorm, stats::plnorm, eta[j], exp(free[j]))
+  },
+  loglogistic = function(eta, y, j, k, free) {
+    density <- function(t, m, s, log) stats::dlogis(log(t), m, s, log = TRUE) - log(t)
+    tail <- function(t, m, s, lower.tail, log.p) stats::plogis(log(t), m, s, FALSE, TRUE)
+    slow_time(y[j], y[k + j], density, tail, eta[j], exp(free[j]))
   }
 )
+
+# Minus the log density of an event, or log probability of a later one.
+slow_time <- function(t, status, density, tail, ...) {
+  if (is.na(t) || is.na(status)) return(NA)
+  if (status == 1) -density(t, ..., log = TRUE) else -tail(t, ..., lower.tail = FALSE, log.p = TRUE)
+}
 
 slow_kl <- function(mu, sigma, prior_sd) {
   kl <- 0

@@ -130,7 +130,17 @@ stable_nll <- list(
   },
   poisson = function(eta, y) exp(eta) - y * eta + lgamma(y + 1),
   # size 1: geometric
-  negative_binomial = function(eta, y) -(stats::plogis(-eta, log.p = TRUE) + y * stats::plogis(eta, log.p = TRUE))
+  negative_binomial = function(eta, y) -(stats::plogis(-eta, log.p = TRUE) + y * stats::plogis(eta, log.p = TRUE)),
+  # scale 1
+  weibull = function(eta, y) exp(log(y[, 1]) - eta) + y[, 2] * eta,
+  lognormal = function(eta, y) {
+    z <- log(y[, 1]) - eta
+    cbind(ifelse(y[, 2] == 1, log(y[, 1]) - stats::dnorm(z, log = TRUE), -stats::pnorm(-z, log.p = TRUE)))
+  },
+  loglogistic = function(eta, y) {
+    z <- log(y[, 1]) - eta
+    cbind(ifelse(y[, 2] == 1, log(y[, 1]) - stats::dlogis(z, log = TRUE), -stats::plogis(-z, log.p = TRUE)))
+  }
 )
 
 test_that("the nll is right and has finite gradients at extreme eta", {
@@ -142,6 +152,7 @@ test_that("the nll is right and has finite gradients at extreme eta", {
     rows <- eta_rows(block)
     eta <- if (rows == 1) matrix(far) else cbind(far, rev(far), if (rows == 3) far / 2)
     if (family == "poisson") eta <- eta[eta < 700, , drop = FALSE]
+    if (family == "weibull") eta <- eta[eta > -700, , drop = FALSE]
     if (family == "gaussian_hetero") eta[, 2] <- pmax(-300, eta[, 2])
     set.seed(1)
     y <- a_response(block, nrow(eta))

@@ -7,7 +7,7 @@ test_that("every family of the engine has a record that agrees with it and with 
   expect_equal(lengths(of("parts"), use.names = FALSE), r$family_eta)
   n_free <- lengths(of("free"), use.names = FALSE)
   expect_true(all(n_free >= r$family_min_free & n_free <= r$family_max_free))
-  expect_equal(1 + (of("kind") == "trials"), r$family_y, ignore_attr = TRUE)
+  expect_equal(1 + (of("kind") %in% c("trials", "time")), r$family_y, ignore_attr = TRUE)
   aliases <- unlist(of("aliases"))
   expect_false(anyDuplicated(c(aliases, r$family)) > 0)
   for (family in r$family) {
@@ -21,7 +21,8 @@ test_that("every family of the engine has a record that agrees with it and with 
     if (!is.null(record$stats)) expect_identical(record$stats()$link, record$link)
   }
   expect_true(all(loss_families %in% column_families()))
-  for (y in list(1:3 / 2, 1:3, c(TRUE, FALSE), factor(1:2), factor(1:3), factor(1:3, ordered = TRUE)))
+  for (y in list(1:3 / 2, 1:3, c(TRUE, FALSE), factor(1:2), factor(1:3), factor(1:3, ordered = TRUE),
+                 as_times(cbind(1:3, 1))))
     expect_identical(sum(vapply(family_table, function(f) f$auto(y), NA)), 1L)
 })
 
@@ -84,7 +85,9 @@ test_that("a block has as many free scalars and constants as its family's row sa
 # Differences of the distribution function are the density, or the probability of a count.
 expect_density <- function(family, record, case) {
   y <- a_response(case$block, 40)
+  if (is_time(family)) y <- cbind(y[, 1:2], array(1, c(40, 2)))
   density <- exp(-record$nll(y, case$eta, case$free))
+  if (is_time(family)) y <- y[, 1:2]
   cdf <- function(q) record$cdf(q, case$eta, case$free)
   if (record$kind == "count") return(expect_equal(cdf(y) - cdf(y - 1), density, tolerance = 1e-10, label = family))
   kink <- if (family == "huber") abs(abs(y - case$eta) - huber_k * exp(0.4)) < 1e-3 else FALSE
@@ -103,7 +106,7 @@ test_that("quantiles invert the distribution function, which is the density's in
       q <- record$quantile(p, case$eta, case$free)
       expect_identical(dim(q), dim(mean), label = family)
       at <- record$cdf(q, case$eta, case$free)
-      if (record$kind %in% c("number", "positive", "share")) {
+      if (record$kind %in% c("number", "positive", "share", "time")) {
         expect_equal(at, array(p, dim(mean)), tolerance = 1e-9, label = paste(family, p))
       } else {
         expect_true(all(at >= p - 1e-12 & record$cdf(q - 1, case$eta, case$free) < p), label = paste(family, p))
@@ -112,6 +115,9 @@ test_that("quantiles invert the distribution function, which is the density's in
     expect_density(family, record, case)
   }
 })
+
+is_time <- function(family) family_table[[family]]$kind == "time"
+time_names <- function() Filter(is_time, families())
 
 # The names, strings and names of arguments in code or in data.
 words_in <- function(x) {
@@ -160,7 +166,7 @@ test_that("R's nll of every family is the engine's", {
 
 test_that("the information of every family whose nll is linear in y is its second difference at the mean", {
   set.seed(3)
-  for (family in setdiff(families(), c("gaussian_hetero", "huber"))) {
+  for (family in setdiff(families(), c("gaussian_hetero", "huber", time_names()))) {
     case <- family_case(family)
     twin <- family_table[[family]]
     mean <- twin$mean(case$eta)
@@ -181,10 +187,11 @@ test_that("the information of every family whose nll is linear in y is its secon
 test_that("R's mean of every family is where the engine's expected slope is zero", {
   # the nll at y = mean(eta) is least, over eta, at that eta: for families with a canonical or log link
   set.seed(2)
-  for (family in setdiff(families(), c("gaussian_hetero", "binomial"))) {
+  for (family in setdiff(families(), c("gaussian_hetero", "binomial", "lognormal", "loglogistic"))) {
     case <- family_case(family)
     y <- family_table[[family]]$mean(case$eta)
     expect_equal(dim(y), c(40L, case$block$n_responses), label = family)
+    if (is_time(family)) y <- cbind(y, array(1, dim(y)))
     k <- eta_rows(case$block)
     spec <- new_spec(k, list(layer("dense", k, "bias")), list(case$block))
     for (i in 1:5) {
@@ -232,7 +239,8 @@ test_that("the deviance is twice the log-likelihood lost against the best eta", 
     case <- family_case(family)
     row <- family_table[[family]]
     y <- case$y
-    best <- switch(family, bernoulli = (2 * y - 1) * 40, categorical = y * 40, huber = y,
+    best <- if (is_time(family)) log(y[, 1:2]) + 40 * (1 - y[, 3:4]) * exp(case$free[1]) else
+      switch(family, bernoulli = (2 * y - 1) * 40, categorical = y * 40, huber = y,
                    binomial = stats::qlogis(pmin(pmax(y[, 1:2] / y[, 3:4], 1e-17), 1 - 1e-16)), log(pmax(y, 1e-17)))
     lost <- row$nll(y, case$eta, case$free) - row$nll(y, best, case$free)
     expect_equal(c(row$deviance(y, case$eta, case$free)), 2 * c(lost), tolerance = 1e-7, label = family)
@@ -240,7 +248,7 @@ test_that("the deviance is twice the log-likelihood lost against the best eta", 
 })
 
 # The information is the expectation of second differences of nll(eta, free).
-expect_information <- function(family, record, eta, given_free, nll) {
+expect_information <- function(family, record, eta, y, given_free, nll) {
   n <- nrow(eta)
   for (i in seq_len(ncol(eta))) for (j in seq_len(i)) {
     h <- 1e-3 * (col(eta) == i)
@@ -248,12 +256,25 @@ expect_information <- function(family, record, eta, given_free, nll) {
     free <- if (identical(record$free, "sigma")) 0 * given_free else given_free
     up <- nll(eta + h + k, free) - nll(eta + h - k, free)
     second <- (up - nll(eta - h + k, free) + nll(eta - h - k, free)) / 4e-6
-    part <- list(eta = eta[1, , drop = FALSE], y = if (family == "binomial") cbind(0, 1), free = free)
+    part <- list(eta = eta, y = if (family == "binomial") cbind(0, 1) else y, free = free)
     found <- record$information(part, i, j)
     if (is.null(found)) found <- 0
-    error <- stats::sd(second) / sqrt(n)
-    expect_lt(abs(mean(second) - found), 4 * error + 1e-5, label = paste(family, i, j))
+    off <- second - found
+    expect_lt(abs(mean(off)), 4 * stats::sd(off) / sqrt(n) + 1e-5, label = paste(family, i, j))
   }
+}
+
+# E d nll / d eta = 0 and E d nll / d free = 0 under the family's own draws, by central differences.
+expect_draws_of_nll <- function(family, record, eta, y, free) {
+  nll <- function(eta, free) rowSums(record$nll(y, eta, free))
+  for (j in seq_len(ncol(eta))) {
+    h <- 1e-4 * (col(eta) == j)
+    slope <- (nll(eta + h, free) - nll(eta - h, free)) / 2e-4
+    expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, j))
+  }
+  expect_information(family, record, eta, y, free, nll)
+  slope <- (nll(eta, free + 1e-4) - nll(eta, free - 1e-4)) / 2e-4
+  if (has_free(family)) expect_lt(standard_errors_off(slope, 0), 4, label = family)
 }
 
 test_that("what is drawn has the mean, the variance and the information of the family, and the nll its expectation", {
@@ -265,25 +286,22 @@ test_that("what is drawn has the mean, the variance and the information of the f
     y <- family_table[[family]]$draw(eta, case$free)
     truth <- family_table[[family]]$mean(case$eta)[1, ]
     expect_identical(dim(y), c(as.integer(n), length(truth)))
-    expect_true(all(standard_errors_off(y, truth) < 4), label = family)
     record <- family_table[[family]]
+    if (is_time(family)) { # whose mean and variance may be infinite
+      for (p in c(0.05, 0.3, 0.9))
+        expect_true(all(standard_errors_off(1 * (y < record$quantile(p, eta, case$free)), p) < 4), label = family)
+      expect_draws_of_nll(family, record, eta, cbind(y, array(1, dim(y))), case$free)
+      next
+    }
+    expect_true(all(standard_errors_off(y, truth) < 4), label = family)
     sd <- if (is.null(record$sd)) sqrt(record$variance(case$eta, case$free)[1, ]) else record$sd(case$eta, case$free)
     sd <- rep_len(if (is.matrix(sd)) sd[1, ] else sd, length(truth))
     off <- y - rep(truth, each = n)
     expect_true(all(standard_errors_off(off^2, sd^2) < 4), label = family)
     if (!is.null(record$sd)) for (p in c(0.05, 0.3, 0.9))
       expect_true(all(standard_errors_off(1 * (off < rep(stats::qnorm(p, 0, sd), each = n)), p) < 4), label = family)
-    # E d nll / d eta = 0 and E d nll / d free = 0 under the family's own draws, by central differences
     if (family == "binomial") y <- cbind(y, array(1, dim(y)))
-    nll <- function(eta, free) rowSums(family_table[[family]]$nll(y, eta, free))
-    for (j in seq_len(ncol(eta))) {
-      h <- 1e-4 * (col(eta) == j)
-      slope <- (nll(eta + h, case$free) - nll(eta - h, case$free)) / 2e-4
-      expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, j))
-    }
-    expect_information(family, record, eta, case$free, nll)
-    slope <- (nll(eta, case$free + 1e-4) - nll(eta, case$free - 1e-4)) / 2e-4
-    if (has_free(family)) expect_lt(standard_errors_off(slope, 0), 4, label = family)
+    expect_draws_of_nll(family, record, eta, y, case$free)
   }
 })
 
@@ -296,6 +314,7 @@ test_that("the deviance is at least 0, and 0 where the fit is perfect", {
     y <- record$mean(case$eta)
     if (family == "categorical") next # a perfect fit has no finite eta: in the test above
     if (family == "binomial") y <- cbind(y * 1e6, array(1e6, dim(y)))
+    if (is_time(family)) y <- cbind(y, array(1, dim(y)))
     expect_lt(max(abs(record$deviance(y, case$eta, case$free))), 1e-8, label = family)
   }
 })
@@ -319,7 +338,7 @@ test_that("the slopes of the engine's nll are those of R's", {
 test_that("training starts where a constant eta is best", {
   set.seed(6)
   w <- stats::runif(40, 0.5, 2)
-  for (family in setdiff(families(), "huber")) { # the best depends on its scale: next test
+  for (family in setdiff(families(), c("huber", time_names()))) { # the best depends on their scale: next tests
     case <- family_case(family)
     case$y[3, ] <- NA
     start <- family_table[[family]]$start(case$y, w)
@@ -348,19 +367,33 @@ test_that("huber's density is the one with integral 1, its start the weighted me
   }
 })
 
+test_that("of exponential times training starts at the best constant eta", {
+  set.seed(6)
+  y <- cbind(stats::rexp(40), stats::rbinom(40, 1, 0.7))
+  y[3, ] <- NA
+  w <- stats::runif(40, 0.5, 2)
+  loss <- function(eta) sum(w * family_table$weibull$nll(y, matrix(eta, 40, 1), 0), na.rm = TRUE)
+  best <- stats::optimize(loss, c(-3, 3), tol = 1e-10)$minimum
+  expect_equal(family_table$weibull$start(y, w), best, tolerance = 1e-6)
+  for (family in time_names())
+    expect_equal(exp(family_table[[family]]$start(y, w)), exp(best) * if (family == "weibull") 1 else log(2),
+                 tolerance = 1e-6)
+})
+
 # A data frame with a response of the family.
 family_data <- function(family, n = 40) {
   data <- data.frame(x = stats::rnorm(n))
   y <- a_response(a_block(family, if (family == "categorical") 3 else 1), n)
   data$y <- switch(family_table[[family]]$kind, levels = factor(letters[max.col(y)]), binary = y[, 1] == 1,
-                   trials = cbind(y[, 1], y[, 2] - y[, 1]), replace(y[, 1], 5, NA))
+                   trials = cbind(y[, 1], y[, 2] - y[, 1]), time = survival::Surv(y[, 1], y[, 2]),
+                   replace(y[, 1], 5, NA))
   data
 }
 
 expect_methods <- function(fit, family, data) {
   expect_identical(unname(fit$family), family)
   expect_true(all(is.finite(as.matrix(predict(fit, data, type = "response")))), label = family)
-  for (type in c("response", "pearson", "deviance"))
+  for (type in c("response", if (!is_time(family)) "pearson", "deviance"))
     expect_true(any(is.finite(residuals(fit, type = type))), label = paste(family, type))
   expect_identical(nrow(simulate(fit, 2, newdata = data)), nrow(data), label = family)
   expect_identical(family_name(family(fit)), if (family == "bernoulli") "binomial" else family)
@@ -376,6 +409,7 @@ expect_intervals <- function(fit, family, data) {
 }
 
 test_that("every family trains, predicts and simulates in each model that takes it", {
+  skip_if_not_installed("survival")
   set.seed(11)
   for (family in families()) {
     data <- family_data(family)
