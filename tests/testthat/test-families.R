@@ -1,5 +1,8 @@
 # The records of the families, and who reads them.
 
+is_time <- function(family) family_table[[family]]$kind == "time"
+time_names <- function() Filter(is_time, families())
+
 test_that("every family of the engine has a record that agrees with it and with the others", {
   r <- registry()
   expect_setequal(names(family_table), r$family)
@@ -115,9 +118,6 @@ test_that("quantiles invert the distribution function, which is the density's in
     expect_density(family, record, case)
   }
 })
-
-is_time <- function(family) family_table[[family]]$kind == "time"
-time_names <- function() Filter(is_time, families())
 
 # The names, strings and names of arguments in code or in data.
 words_in <- function(x) {
