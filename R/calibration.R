@@ -71,7 +71,7 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   is_class <- block$type %in% c("factor", "logical")
   p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)
   if (has_closed_density(object)) p$log_score <- row_log_density(object, rows)
-  out <- if (is_class) class_calibration(block, rows$y, p$values, bins, w)
+  out <- if (is_class) class_calibration(block, observed_shares(block, rows$y), p$values, bins, w)
   else number_calibration(observed_values_of(block, rows), p$values, w,
                           is_censored = is_kind(block, "time") & rows$y[, ncol(rows$y)] == 0)
   structure(c(list(kind = if (is_class) "class" else "number", response = block$columns, n = sum(known),
@@ -110,7 +110,7 @@ number_values <- function(block, eta, free, offset) predict_block(block, eta, fr
 
 # The mean over draws of the probability of each level.
 class_values <- function(block, eta, free, offset) {
-  by_level(means_over(mean_draws(block, eta)))
+  by_level(means_over(mean_draws(block, eta, free)))
 }
 
 # Log of the mean over draws of the density of y, on the response's scale.

@@ -153,7 +153,7 @@ new_column <- function(v, name, family, numeric) {
   if (is.character(v)) v <- factor(as.vector(v))
   if (is.factor(v)) v <- droplevels(v)
   check_column_levels(v, name)
-  if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(v, name)
+  if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(if (is.ordered(v)) factor(v, ordered = FALSE) else v, name)
   if (family_table[[family]]$kind == "levels" && is.logical(v)) family <- family_table[[family]]$binary
   record <- family_table[[family]]
   if (!record$for_columns)

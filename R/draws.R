@@ -76,9 +76,9 @@ means_over <- function(x, w = NULL) {
 }
 
 # The mean of y [rows, responses or levels, draws] at draws of eta.
-mean_draws <- function(block, eta) {
+mean_draws <- function(block, eta, free = NULL) {
   d <- dim(eta)
-  mean <- record_of(block)$mean(draws_in_rows(eta))
+  mean <- mean_at(block, draws_in_rows(eta), free)
   aperm(array(mean, c(d[1], d[3], ncol(mean))), c(1, 3, 2))
 }
 

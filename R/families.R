@@ -5,7 +5,8 @@
 # name.
 #   kind         of the response: "number", "positive" (numbers above 0), "share" (numbers between 0 and 1), "count"
 #                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y for
-#                each), "trials" (successes and failures: y has successes, then trials) or "time" (right censored: y has
+#                each), "ordered" (levels of an ordered factor: y is 0, 1, ..., and the mean has a column for each),
+#                "trials" (successes and failures: y has successes, then trials) or "time" (right censored: y has
 #                times, then 1 for events and 0 for censored times)
 #   accepts, what  y -> whether a response, as the user has it, is right; and in words what it must be
 #   link         a row of `links`. Of a number with the link "identity" eta has the unit: it is standardised
@@ -16,10 +17,10 @@
 #   deviance     y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit; with the free
 #                scalar "sigma" as if sigma were 1
 #   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
-#                j of the block (expected Fisher information; of times, which may be censored, as observed), NULL where
+#                j of the block (expected Fisher information; of times, which may be censored, and of ordered levels as observed), NULL where
 #                it is 0; with "sigma" as if sigma were 1
 #   nll          y, eta, free -> minus the log-likelihood of each entry (of levels: of each observation)
-#   [mean]       eta -> the mean of y (of levels: probabilities; of times exp(eta), the median or another quantile), by
+#   [mean]       eta, or eta, free -> the mean of y (of levels: probabilities; of times exp(eta), the median or another quantile), by
 #                default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
@@ -135,12 +136,14 @@ of_y <- takes("y", "eta", "free")
 
 # What each slot must be, in a family f, and what it is where a record does not say.
 family_slots <- list(
-  kind = among("number", "positive", "share", "count", "binary", "levels", "trials", "time"),
+  kind = among("number", "positive", "share", "count", "binary", "levels", "ordered", "trials",
+               "time"),
   accepts = takes("y"), what = is_word,
   link = function(x, f) among(names(links))(x), start = takes("y", "w"), draw = of_eta,
   sd = or_null(of_eta),
   variance = function(x, f) if (is.null(f$sd) && !identical(f$kind, "time")) of_eta(x) else is.null(x),
-  deviance = of_y, information = takes("part", "i", "j"), nll = of_y, mean = takes("eta"),
+  deviance = of_y, information = takes("part", "i", "j"), nll = of_y,
+  mean = function(x, f) takes("eta")(x) || of_eta(x),
   cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
   over = or_null(takes("eta", "w")), joins = is_switch,
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
@@ -278,14 +281,12 @@ other_families <- list(
   ),
   categorical = new_family(
     kind = "levels", link = "softmax", accepts = function(y) is.factor(y), what = "a factor",
-    auto = function(y) is.factor(y) && nlevels(y) != 2, aliases = c("multinomial", "softmax"), binary = "bernoulli",
+    auto = function(y) is.factor(y) && nlevels(y) != 2 && !has_order(y), aliases = c("multinomial", "softmax"), binary = "bernoulli",
     separates = TRUE,
     variance = function(eta, free) p_variance(softmax(eta)),
     draw = function(eta, free) {
       p <- softmax(eta)
-      u <- stats::runif(nrow(p))
-      level <- 1L + rowSums(u > t(apply(p, 1, cumsum))[, -ncol(p), drop = FALSE])
-      diag(ncol(p))[level, , drop = FALSE]
+      diag(ncol(p))[drawn_level(p), , drop = FALSE]
     },
     start = function(y, w) {
       p <- pmax(weighted_means(y, w), 0.005)
@@ -333,6 +334,59 @@ other_families <- list(
       if (i == j) mu / (1 + mu / exp(part$free[min(i, length(part$free))]))
     },
     nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
+  )
+)
+
+# ---- levels that have an order
+
+# Two levels have one, too: that of any factor.
+has_order <- function(y) is.ordered(y) && nlevels(y) > 2
+
+# The probabilities [rows, levels] of ordered levels, and the places of these in y.
+cuts_of <- function(free) cumsum(c(0, exp(c(free))))
+ordered_probabilities <- function(eta, free) {
+  cut <- cuts_of(free)
+  logit <- function(c) c - eta[, 1]
+  of_level <- function(k) {
+    if (k == 1) return(stats::plogis(logit(cut[1])))
+    if (k > length(cut)) return(stats::plogis(-logit(cut[length(cut)])))
+    a <- logit(cut[k])
+    b <- logit(cut[k - 1])
+    stats::plogis(a) * stats::plogis(-b) * -expm1(b - a)
+  }
+  out <- vapply(seq_len(length(cut) + 1), of_level, numeric(nrow(eta)))
+  matrix(out, nrow(eta))
+}
+ordered_nll <- function(y, eta, free) {
+  cut <- cuts_of(free)
+  a <- c(cut, Inf)[y[, 1] + 1] - eta[, 1]
+  b <- c(-Inf, cut)[y[, 1] + 1] - eta[, 1]
+  gap <- c(Inf, diff(cut), Inf)[y[, 1] + 1]
+  matrix(-stats::plogis(a, log.p = TRUE) - stats::plogis(-b, log.p = TRUE) - log(-expm1(-gap)))
+}
+# The number of a level drawn with the probabilities p [rows, levels].
+drawn_level <- function(p) {
+  1L + rowSums(stats::runif(nrow(p)) > t(apply(p, 1, cumsum))[, -ncol(p), drop = FALSE])
+}
+
+ordered_families <- list(
+  ordinal = new_family(
+    kind = "ordered", link = "logit", what = "an ordered factor, or a factor, of three or more levels",
+    accepts = function(y) is.factor(y) && nlevels(y) > 2, auto = has_order, aliases = c("ordered", "cumulative"),
+    binary = "bernoulli", for_columns = FALSE, joins = TRUE, noise = "shared",
+    free = function(block) paste0("gap", seq_len(max(1, length(block$levels) - 2))),
+    mean = ordered_probabilities,
+    over = function(eta, w) means_over(eta, w),
+    variance = function(eta, free) p_variance(ordered_probabilities(eta, free)),
+    draw = function(eta, free) matrix(drawn_level(ordered_probabilities(eta, free)) - 1),
+    start = function(y, w) -logit_within(weighted_means(1 * (y == 0), w)),
+    deviance = function(y, eta, free) 2 * ordered_nll(y, eta, free),
+    information = function(part, i, j) {
+      cut <- cuts_of(part$free)
+      logit_variance(c(cut, Inf)[part$y[, 1] + 1] - part$eta[, 1]) +
+        logit_variance(c(-Inf, cut)[part$y[, 1] + 1] - part$eta[, 1])
+    },
+    nll = ordered_nll
   )
 )
 
@@ -405,7 +459,7 @@ time_families <- list(
   )
 )
 
-family_table <- c(number_families, other_families, time_families)
+family_table <- c(number_families, other_families, ordered_families, time_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.
 loss_families <- c(squared = "gaussian", huber = "huber")

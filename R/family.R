@@ -13,6 +13,14 @@ is_scaled <- function(block) is_kind(block, "number") && record_of(block)$link =
 
 # Families with two outputs for each response: its mean and the log of its standard deviation.
 has_log_sd <- function(block) "log_sd" %in% record_of(block)$parts
+# Whether the response is a factor of which each level has a probability of its own.
+has_levels <- function(block) is_kind(block, c("levels", "ordered"))
+
+# The mean of y at eta: of some families it depends on the free scalars.
+mean_at <- function(block, eta, free) {
+  mean <- record_of(block)$mean
+  if (length(formals(mean)) > 1) mean(eta, free) else mean(eta)
+}
 has_normal_noise <- function(block) !is.null(record_of(block)$sd)
 has_sigma <- function(block) identical(record_of(block)$free, "sigma")
 

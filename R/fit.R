@@ -66,7 +66,7 @@ remember.varnn <- function(fit, train) {
 
 # What summary(), residuals() and their like ask of the training data is kept in the fit: its outputs, or the data,
 # where these are what is described, or the outputs are draws, or are not cheap.
-needs_data <- function(fit) fit$design$kind == "columns" || !is_cheap_to_run(fit)
+needs_data <- function(fit) fit$design$kind == "columns" || averages_levels(fit) || !is_cheap_to_run(fit)
 
 # Outputs are computed unless they are draws, or the pass over the data would cost a tenth of the training, and be felt.
 is_cheap_to_run <- function(fit) {

@@ -379,6 +379,8 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
   if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
   if (!type %in% c("link", "response", "prob"))
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
+  if (type != "link" && any(vapply(fit$blocks, is_kind, NA, "ordered")))
+    stop_user("`se.fit` = TRUE of an ordered response is for `type` = \"link\", not \"%s\".", type)
   inner <- estimate_covariance(fit, envir)
   z <- standardised(rows$x, fit$scaling)[, fit$kept_columns, drop = FALSE]
   if (fit$design$intercept) z <- cbind(z, rep(1, nrow(z)))

@@ -2,7 +2,7 @@
 
 training_predictions <- function(fit, envir, type = "response") {
   found <- training_eta(fit, envir)
-  predicted(fit, found$eta, found$offset, type)
+  predicted(fit, found$eta, found$offset, type, if (averages_levels(fit)) averaged_levels(fit, found_rows(fit, NULL, envir)))
 }
 
 # What residuals, deviance and likelihood share: per block its y, eta, free scalars, and the case weights.
@@ -64,7 +64,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
   types <- c("response", "pearson", "deviance", "working", "cox_snell")
   if (identical(type, "partial")) stop_user("`type` = \"partial\" needs a model that is a sum over terms.")
   type <- check_choice(if (identical(type, types)) "response" else type, types, "type")
-  if (type == "working" && any(vapply(object$blocks, is_kind, NA, "levels")))
+  if (type == "working" && any(vapply(object$blocks, has_levels, NA)))
     stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
   is_time <- vapply(object$blocks, is_kind, NA, "time")
   if (type == "pearson" && any(is_time))
@@ -81,7 +81,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
 block_residuals <- function(part, type, w, several = FALSE) {
   b <- part$block
   record <- record_of(b)
-  mu <- record$mean(part$eta)
+  mu <- mean_at(b, part$eta, part$free)
   y <- observed_mean(part)
   raw <- named_columns((y - mu) * b$scale, block_labels(b, several))
   if (type == "response") return(raw)
@@ -105,8 +105,13 @@ mean_slope <- function(part) link_of(part$block)$slope(part$eta[, seq_len(part$b
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {
   if (is_kind(part$block, "time")) return(part$y[, seq_len(part$block$n_responses), drop = FALSE])
-  if (!is_kind(part$block, "trials")) return(part$y)
+  if (!is_kind(part$block, "trials")) return(observed_shares(part$block, part$y))
   part$y[, 1, drop = FALSE] / pmax(part$y[, 2, drop = FALSE], 1)
+}
+
+# The engine's y, of ordered levels with a column for each as other factors have it.
+observed_shares <- function(block, y) {
+  if (is_kind(block, "ordered")) diag(length(block$levels))[y[, 1] + 1, , drop = FALSE] else y
 }
 
 # Pearson's variance; of a noise that is the same for all rows as in lm(), 1.
@@ -221,7 +226,7 @@ has_hidden <- function(fit) length(unit_layers(fit$spec)) > 1
 # softmax; of a network all.
 n_parameters <- function(fit) {
   if (is.null(fit$rank)) return(sum((fit$layout$rows * fit$layout$cols)[fit$layout$part == 0]))
-  free <- sum(fit$layout$role == "noise" & fit$layout$rows)
+  free <- sum(fit$layout$rows[fit$layout$role == "noise"])
   fit$rank * sum(vapply(fit$blocks, function(b) eta_rows(b) - is_kind(b, "levels"), 0)) + free
 }
 
@@ -435,7 +440,7 @@ simulated <- function(block, eta, free, offset, trials) {
     return(cbind(y, trials - y, deparse.level = 0))
   }
   y <- as_observed(block, record_of(block)$draw(eta, free), offset)
-  as_response(block, if (is_kind(block, "levels")) level_of(y) else y[, 1])
+  as_response(block, if (has_levels(block)) drawn_number(block, y) else y[, 1])
 }
 
 #' @export

@@ -317,7 +317,7 @@ layer_caption <- function(spec, layer, following, units) {
 }
 
 output_names <- function(block, several = FALSE) {
-  names <- block_labels(block, several)
+  names <- if (is_kind(block, "ordered")) block$columns else block_labels(block, several)
   parts <- record_of(block)$parts[-1]
   c(names, paste(rep(ifelse(parts == "log_sd", "log sd", parts), each = length(names)), "of", rep(names, length(parts)),
                  recycle0 = TRUE))
@@ -427,6 +427,7 @@ plot_fit <- function(fit, dots, envir) {
   bands <- if (is_bayes(fit) || is_mixture(fit)) fit_bands(fit, envir)
   observed <- block_pieces(fit$blocks, fit$response)
   columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
   n <- length(fit$blocks)
   shown <- seq_len(min(n, most_panels))
   if (own_grid <- n > 1 && has_own_page()) local_par(mfrow = panel_grid(length(shown)), oma = c(0, 0, 1.5, 0))
@@ -435,7 +436,7 @@ plot_fit <- function(fit, dots, envir) {
     eta <- found$eta[, columns[[i]], drop = FALSE]
     y <- observed[[i]]
     if (length(levels <- class_levels(block, y))) {
-      plot_confusion(confusion(y, predicted_level(block, eta, levels), levels, fit$weights), block, dots, n > 1)
+      plot_confusion(confusion(y, predicted_level(block, eta, levels, free[[i]]), levels, fit$weights), block, dots, n > 1)
       next
     }
     fitted <- as.vector(block_mean(block, eta, found$offset))
@@ -472,7 +473,9 @@ class_levels <- function(block, y) {
   if (is_kind(block, "binary") && all(y %in% c(0, 1, NA))) c("0", "1")
 }
 
-predicted_level <- function(block, eta, levels) levels[max.col(block_prob(block, eta), ties.method = "first")]
+predicted_level <- function(block, eta, levels, free) {
+  levels[max.col(block_prob(block, eta, free), ties.method = "first")]
+}
 
 # Counts [observed, predicted] of the rows in which both are known, a row of weight w counting as w rows.
 confusion <- function(observed, predicted, levels, weights = NULL) {

@@ -112,18 +112,22 @@ training_eta <- function(fit, envir) {
 }
 
 # One value, or row of values, per row of eta.
-predicted <- function(fit, eta, offset, type) {
+predicted <- function(fit, eta, offset, type, averaged = NULL) {
   several <- length(fit$blocks) > 1
-  one <- function(block, columns) {
+  free <- block_free(fit)
+  one <- function(i, columns) {
+    block <- fit$blocks[[i]]
+    prob <- function(e) if (is.null(averaged[[i]])) block_prob(block, e, free[[i]]) else averaged[[i]]
     e <- if (length(columns) < ncol(eta)) eta[, columns, drop = FALSE] else eta
     if (type == "default") type <- if (block$type == "factor") "class" else "response"
     switch(type,
-           response = named_columns(block_mean(block, e, offset), block_labels(block, several)),
+           response = named_columns(if (has_levels(block)) prob(e) else block_mean(block, e, offset),
+                                    block_labels(block, several)),
            link = block_link(block, e, offset, several),
-           prob = named_columns(block_prob(block, e), block$levels),
-           class = block_class(block, block_prob(block, e)))
+           prob = named_columns(prob(e), block$levels),
+           class = block_class(block, prob(e)))
   }
-  parts <- Map(one, fit$blocks, block_slices(fit$blocks, eta_rows))
+  parts <- Map(one, seq_along(fit$blocks), block_slices(fit$blocks, eta_rows))
   if (length(parts) == 1) return(without_dim(parts[[1]]))
   names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
   if (type == "default") parts <- lapply(parts, function(p) if (is.matrix(p)) p[, 1] else p)
@@ -156,10 +160,30 @@ without_dim <- function(x) {
 }
 
 # Probabilities of a block's levels.
-block_prob <- function(block, eta) by_level(record_of(block)$mean(eta))
+block_prob <- function(block, eta, free = NULL) by_level(mean_at(block, eta, free))
+
+# Whether probabilities are means that no output stands for: those of ordered levels, over random weights or members.
+averages_levels <- function(fit) {
+  (is_mixture(fit) || !is_point(fit$spec)) && any(vapply(fit$blocks, is_kind, NA, "ordered"))
+}
+
+# These probabilities [rows, levels] of each block, NULL of the others.
+averaged_levels <- function(fit, rows, draws = default_draws) {
+  is_own <- vapply(fit$blocks, is_kind, NA, "ordered")
+  out <- lapply(fit$blocks, function(b) if (is_kind(b, "ordered")) matrix(0, nrow(rows$x), length(b$levels)))
+  over_components(fit, rows, draws, TRUE, function(components, at) {
+    for (i in which(is_own)) for (c in components) {
+      p <- mean_draws(fit$blocks[[i]], c$eta[[i]], c$free[[i]])
+      weight <- if (!is.null(c$nodes)) c$nodes[[i]]$weight
+      out[[i]][at, ] <<- out[[i]][at, ] + c$weight * means_over(p, weight)
+    }
+  })
+  out
+}
 
 # Of levels, or of the second of two, shares or probabilities [rows, levels]; and the level that has the most.
 by_level <- function(x) if (ncol(x) == 1) cbind(1 - x, x) else x
+drawn_number <- function(block, y) if (is_kind(block, "ordered")) y[, 1] + 1 else level_of(y)
 level_of <- function(x) max.col(by_level(x), ties.method = "first")
 
 block_class <- function(block, prob) {

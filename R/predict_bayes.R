@@ -46,7 +46,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
-  has_eta <- !is_new && interval == "none" && !type %in% c("draws", "survival") && !is.null(object$eta)
+  has_eta <- !is_new && !averages_levels(object) && interval == "none" && !type %in% c("draws", "survival") && !is.null(object$eta)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
@@ -58,7 +58,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   } else {
     eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
     if (!any(vapply(object$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
-    out <- predicted(object, eta, rows$offset, type)
+    out <- predicted(object, eta, rows$offset, type, if (averages_levels(object)) averaged_levels(object, rows, draws))
   }
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else as_trained(object, out)
@@ -245,7 +245,7 @@ drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
     return(mixed_draws(fit, draws, function(member, n) drawn_responses(member, rows, n, draw, argument)))
   columns <- block_slices(fit$blocks, eta_rows)
   free <- simulation_free(fit)
-  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && is_kind(b, "levels")) b$levels)
+  levels <- lapply(fit$blocks, function(b) if (identical(draw, epred_block) && has_levels(b)) b$levels)
   n <- length(rows$ok)
   check_draws_memory(draws * n * sum(pmax(1, lengths(levels))), "That many draws", argument)
   out <- lapply(levels, function(l) {
@@ -264,7 +264,7 @@ drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
 }
 
 epred_block <- function(block, eta, free, offset) {
-  if (is_kind(block, "levels")) return(mean_draws(block, eta))
+  if (has_levels(block)) return(mean_draws(block, eta, free))
   block_mean(block, draws_in_rows(eta), rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
 }
 
@@ -272,7 +272,7 @@ epred_block <- function(block, eta, free, offset) {
 predict_block <- function(block, eta, free, offset) {
   y <- suppressWarnings(record_of(block)$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
   check_finite_output(y)
-  y <- if (is_kind(block, "levels")) level_of(y) else as_observed(block, y, rep_offset(offset, dim(eta)[3]))
+  y <- if (has_levels(block)) drawn_number(block, y) else as_observed(block, y, rep_offset(offset, dim(eta)[3]))
   matrix(y, dim(eta)[1])
 }
 
@@ -346,7 +346,7 @@ as_response <- function(block, y) {
   y <- unname(y)
   if (block$type == "logical") return(y == 1)
   if (block$type != "factor") return(y)
-  factor(block$levels[y + !is_kind(block, "levels")], levels = block$levels, ordered = isTRUE(block$is_ordered))
+  factor(block$levels[y + !has_levels(block)], levels = block$levels, ordered = isTRUE(block$is_ordered))
 }
 
 # ---- intervals
@@ -426,12 +426,12 @@ closed_component <- function(fit, data, columns, free, weight) {
 }
 
 has_interval <- function(block, interval) {
-  !is_kind(block, c("levels", if (interval == "prediction") c("binary", "trials")))
+  !is_kind(block, c("levels", "ordered", if (interval == "prediction") c("binary", "trials")))
 }
 
 check_interval <- function(fit, interval) {
   for (b in Filter(function(b) !has_interval(b, interval), fit$blocks)) {
-    if (is_kind(b, "levels"))
+    if (has_levels(b))
       stop_user("`interval` does not apply to the response `%s`, a factor: see type = \"prob\" or posterior_epred().",
                 b$columns)
     stop_user(paste("A prediction interval does not apply to the response `%s`, of which each trial is 0 or 1: use",

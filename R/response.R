@@ -87,6 +87,10 @@ make_block <- function(piece, standardize, train) {
   if (record$kind == "time") check_events(y, piece$name, train$weights)
   else if (is_times(y)) stop_user("The response `%s` is a survival time: its family must be one of %s, not \"%s\".",
                                   piece$name, quoted(families_of_kind("time")), family)
+  if (record$kind == "ordered" && nlevels(y) == 2) {
+    family <- record$binary
+    record <- family_record(family)
+  }
   if (record$kind == "levels" && !is.factor(y)) {
     y <- factor(y)
     check_response(y, piece$name)
@@ -173,21 +177,22 @@ log_sd_columns <- function(blocks) {
 
 # Names of the columns that predictions of several numbers have.
 block_labels <- function(block, several = FALSE) {
-  if (!is_kind(block, "levels")) return(block$columns)
+  if (!has_levels(block)) return(block$columns)
   if (several) paste(block$columns, block$levels, sep = ".") else block$levels
 }
 
 eta_labels <- function(block, several = FALSE) {
   parts <- record_of(block)$parts[-1]
+  if (is_kind(block, "ordered")) return(block$columns)
   if (!length(parts)) return(block_labels(block, several))
   parts[parts == "log_sd"] <- "log_sigma"
   c(block$columns, paste(rep(parts, each = length(block$columns)), block$columns, sep = "."))
 }
 
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
-block_mean <- function(block, eta, offset = NULL, dim = NULL) {
-  mu <- as_observed(block, record_of(block)$mean(eta), offset)
-  array(mu, if (is.null(dim)) c(nrow(eta), block$n_responses) else dim) # also of no rows
+block_mean <- function(block, eta, offset = NULL, dim = NULL, free = NULL) {
+  mu <- as_observed(block, mean_at(block, eta, free), offset)
+  array(mu, if (is.null(dim)) c(nrow(eta), length(block_labels(block))) else dim) # also of no rows
 }
 
 # The engine's y, or its mean, on the user's scale.

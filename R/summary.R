@@ -179,10 +179,10 @@ block_summary <- function(part, w) {
   b <- part$block
   r <- block_residuals(part, "response", w)
   if (b$type %in% c("factor", "logical")) {
-    p <- block_prob(b, part$eta)
+    p <- block_prob(b, part$eta, part$free)
     predicted <- block_class(b, p)
     levels <- if (b$type == "logical") c(FALSE, TRUE) else b$levels
-    observed <- factor(levels[replace(level_of(part$y), is.na(part$y[, 1]), NA)], levels = levels)
+    observed <- factor(levels[replace(level_of(observed_mean(part)), is.na(part$y[, 1]), NA)], levels = levels)
     here <- !is.na(observed)
     hit <- as.character(observed) == as.character(predicted)
     nll <- rowSums(record_of(b)$nll(part$y, part$eta, part$free))

@@ -290,6 +290,53 @@ NN_TIMES(weibull)
 NN_TIMES(lognormal)
 NN_TIMES(loglogistic)
 
+/* Level y = 0, 1, ... of an ordered factor, of which P(Y <= k) = 1 / (1 + e^(eta - c_k)), c_0 = 0, c_k = c_(k-1) + e^free_(k-1):
+ * with a = c_y - eta and b = c_(y-1) - eta, log(1 + e^-a) + log(1 + e^b) - log(1 - e^-(a - b)); slopes -p_a and p_b less and plus
+ * 1 / (e^(a - b) - 1) for these cuts, p_a = 1 / (1 + e^a), p_b = 1 / (1 + e^-b). */
+static double ordinal_level(int level, double eta, const double *cut, const nn_nll *b, int first,
+                            column c, real *slope) {
+  const int n = b->free_per_response, has_above = level <= n, has_below = level > 0;
+  const real *free = b->free + (b->free_step ? first : 0);
+  double nll = 0, at_top = 0, at_bottom = 0;
+  real p;
+  if (has_above) {
+    nll += vmath_softplus_sigmoid((real)(eta - cut[level]), &p);
+    at_top = -p;
+  }
+  if (has_below) {
+    nll += vmath_softplus_sigmoid((real)(cut[level - 1] - eta), &p);
+    at_bottom = p;
+  }
+  *slope = (real) - (at_top + at_bottom);
+  if (has_above && has_below) {
+    const double gap = cut[level] - cut[level - 1], e = 1 / expm1(gap);
+    nll -= log(-expm1(-gap));
+    at_top -= e, at_bottom += e;
+  }
+  for (int m = 0; b->n_free && m < n && m < level; m++)
+    c.free_slope[first + m] +=
+        (real)(exp((double)free[m]) * (at_top + (m < level - 1 ? at_bottom : 0)));
+  return nll;
+}
+
+static void ordinal(const nn_nll *b) {
+  double cut[NN_MAX_FREE + 1] = {0};
+  for (int j = 0; j < b->n_responses; j++) {
+    const int first = j * b->free_step;
+    for (int m = 0; m < b->free_per_response; m++)
+      cut[m + 1] = cut[m] + exp((double)b->free[first + m]);
+    for (int i = 0; i < b->n_obs; i++) {
+      column c = column_of(b, 1, i);
+      const real y = c.y[j];
+      double nll = 0;
+      c.slope[j] = 0;
+      if (y >= 0 && y <= b->free_per_response + 1)
+        nll = ordinal_level((int)y, c.eta[j], cut, b, first, c, &c.slope[j]);
+      b->nll[i] = (real)nll + (j ? b->nll[i] : 0);
+    }
+  }
+}
+
 /* clang-format off */
 static const nn_family nn_families[] = {
     /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
@@ -301,6 +348,7 @@ static const nn_family nn_families[] = {
     {"categorical", 1, 1, 0, 0, 0, categorical, NULL},
     {"poisson", 1, 1, 0, 0, 0, poisson, NULL},
     {"negative_binomial", 1, 1, 1, 1, 0, negative_binomial, NULL},
+    {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, ordinal, NULL},
     {"weibull", 1, 2, 1, 1, 0, weibull, NULL},
     {"lognormal", 1, 2, 1, 1, 0, lognormal, NULL},
     {"loglogistic", 1, 2, 1, 1, 0, loglogistic, NULL},
