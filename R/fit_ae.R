@@ -47,7 +47,8 @@
 #'   such as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
 #'   [activations()].
 #' @param family see Families.
-#' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases.
+#' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases; or a function of one weight, as
+#'   in [fit_nn()].
 #' @param noise,sparsity,contractive,tied,loss see Kinds of autoencoder.
 #' @param standardize centre and scale numeric columns? Undone in all output.
 #' @param control how to train, see [nn_control()]; its arguments may also be given directly.
@@ -127,7 +128,7 @@ ae_arguments <- function(hidden, latent, activation, family, penalty, noise, spa
     stop_user("`tied` weights need a decoder that mirrors the encoder: give `hidden` as one vector.")
   list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
        activation = check_coder_activation(activation, hidden), family = plain_words(family),
-       penalty = check_number(penalty, "penalty", 0, 1e100), noise = check_noise(noise),
+       penalty = check_penalty(penalty), noise = check_noise(noise),
        sparsity = check_number(sparsity, "sparsity", 0, 1e99),
        contractive = check_number(contractive, "contractive", 0, 1e90), tied = tied,
        loss = check_choice(loss, names(loss_families), "loss"), standardize = check_flag(standardize, "standardize"))
@@ -189,6 +190,7 @@ tied_layers <- function(dense, activation) {
 
 ae_train <- function(train, model, control, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
+  check_decay(model$penalty, control)
   train <- hold_out(train, control$validation, train$n)
   train <- add_columns(train, model$family, model$standardize, loss_families[[model$loss]])
   if (model$tied) train <- without_indicators(train)

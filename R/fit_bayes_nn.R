@@ -295,6 +295,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   spec$estimator <- bayes_estimator(model, spec)
   model$prior <- bayes_prior(model$prior, spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
+  if (!is.null(model$prior$program)) spec <- with_program(spec, "prior_program", model$prior$program)
   if (is_laplace(spec)) spec <- with_precisions(spec)
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)

@@ -69,7 +69,8 @@
 #'   [activations()].
 #' @param family see Families.
 #' @param penalty L2 penalty \eqn{\lambda}{lambda} on the weights, not on the biases. With `optimizer = "adamw"` it is
-#'   that method's decoupled decay.
+#'   that method's decoupled decay. Also a function of one weight, as `~ 0.01 * abs(w)`: its sum over the weights is
+#'   added to the mean loss. What it may use is told in [activations()].
 #' @param dropout rate of dropout after each hidden layer (Srivastava et al. 2014), one number or one per layer.
 #' @param layer_norm normalise the units within each hidden layer (Ba et al. 2016)?
 #' @param standardize centre and scale numeric predictors, but for 0/1 columns, and gaussian responses? Undone in all
@@ -198,7 +199,7 @@ fit_nn.matrix <- fit_nn.data.frame
 nn_arguments <- function(hidden, activation, family, penalty, dropout, layer_norm, standardize) {
   hidden <- check_hidden(hidden)
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = plain_words(family),
-       penalty = check_number(penalty, "penalty", 0, 1e100), dropout = check_dropout(dropout, length(hidden)),
+       penalty = check_penalty(penalty), dropout = check_dropout(dropout, length(hidden)),
        layer_norm = check_flag(layer_norm, "layer_norm"), standardize = check_flag(standardize, "standardize"))
 }
 
@@ -229,6 +230,17 @@ check_activation <- function(activation, n_layers) {
   if (all(vapply(each, is.character, NA))) unlist(each) else each
 }
 
+# A number, or the program of a function of one weight.
+check_penalty <- function(penalty) {
+  if (is_program_source(penalty)) penalty_program(penalty) else check_number(penalty, "penalty", 0, 1e100)
+}
+
+# The decay of "adamw" is a multiple of the weights.
+check_decay <- function(penalty, control) {
+  if (is_program(penalty) && control$optimizer == "adamw")
+    stop_user("`optimizer` = \"adamw\" needs a `penalty` that is a number, not a function.")
+}
+
 check_dropout <- function(dropout, n_layers) {
   rates <- plain_numbers(dropout)
   if (!every(!is.null(rates), length(rates) %in% c(1, n_layers), all(rates >= 0 & rates < 1)))
@@ -240,6 +252,7 @@ check_dropout <- function(dropout, n_layers) {
 # Training data and arguments to a fit.
 nn_train <- function(train, model, control, says_how, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
+  check_decay(model$penalty, control)
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)

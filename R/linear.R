@@ -43,7 +43,7 @@ square_root <- function(s) {
 # steps whatever their scales and correlations. With a penalty, which belongs to z, it trains on z itself.
 train_linear <- function(columns, control, spec, layout, blocks, sets) {
   turns <- is_linear(spec) && !is.null(columns) && length(columns$kept) && control$optimizer == "lbfgs" &&
-    spec$penalty == 0 && spec$n_x < sets$train$n
+    !has_penalty(spec) && spec$n_x < sets$train$n
   if (!turns) return(best_start(control, spec, layout, blocks, sets))
   axes <- matrix(0, spec$n_x, spec$n_x)
   at <- seq_along(columns$kept)
@@ -77,7 +77,7 @@ why_no_maximum <- function(fit) {
   if (is_mixture(fit)) return("the fit is an average of members")
   if (has_hidden(fit)) return("hidden units can be exchanged, and training stops before the optimum")
   if (!is_linear(fit$spec)) return("the weights have a posterior, not a maximum")
-  if (fit$spec$penalty > 0) return("the `penalty` shrinks the coefficients")
+  if (has_penalty(fit$spec)) return("the `penalty` shrinks the coefficients")
   if (length(fit$held_out) || !is.null(fit$history$val_loss))
     return("the coefficients are those that are best on the rows held out (`validation`)")
   if (fit$stop_reason != "converged")

@@ -21,6 +21,11 @@
 #' near 0. `prior_mixture(share, sd)` is Blundell et al.'s scale mixture \eqn{\pi N(0, s_1^2) + (1 - \pi) N(0,
 #' s_2^2)}{share N(0, sd[1]^2) + (1 - share) N(0, sd[2]^2)}, whose KL has no closed form: it is taken at the draws, as
 #' with `kl = "mc"`.
+#'
+#' `prior_custom()` takes any log density f of one weight, which must be finite from -3 to 3 and whose density
+#' should integrate to 1: the ELBO is that of the density as it is written. It is differentiated by the engine. With
+#' `fan_in` the density is that of \eqn{w \sqrt d}{w sqrt(d)} for weights from d inputs. The KL is taken at the draws;
+#' with `posterior = "point"` the fit is the mode. `posterior = "laplace"` needs a normal prior.
 #' @return A list of class `varnn_prior`.
 #' @references Neal (1996) Bayesian Learning for Neural Networks, \doi{10.1007/978-1-4612-0745-0}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}. Blundell
@@ -29,6 +34,7 @@
 #' @examples
 #' prior_normal(0, 2, fan_in = TRUE)
 #' prior_normal("auto")
+#' prior_custom(~ -log(pi) - log1p(w^2)) # Cauchy's
 #' @export
 prior_normal <- function(mean = 0, sd = 1, fan_in = FALSE) {
   if (identical(mean, "auto")) {
@@ -65,6 +71,48 @@ prior_mixture <- function(share = 0.5, sd = c(1, 0.1), fan_in = FALSE) {
             sd = sds[1], sd2 = sds[2], share = share, fan_in = fan_in, is_mc = TRUE)
 }
 
+#' @rdname prior_normal
+#' @param log_density the log of the density of one weight w, as a formula (`~ -abs(w) - log(2)`) or a function of one
+#'   number; what it may use is told in [activations()].
+#' @export
+prior_custom <- function(log_density, fan_in = FALSE) {
+  if (!is_program_source(log_density))
+    stop_user("The log density of a prior must be a formula in w, as ~ -abs(w) - log(2), or a function of it, not %s.",
+              shown(log_density))
+  program <- as_program(log_density, "w", "prior")
+  check_density(program)
+  fan_in <- check_flag(fan_in, "fan_in")
+  new_prior("program", sprintf("log density %s%s", shortened(program$text), if (fan_in) " of w sqrt(inputs)" else ""),
+            fan_in = fan_in, program = program, is_mc = TRUE)
+}
+
+# The log density of a weight must be finite where weights are, depend on it, and be one.
+check_density <- function(program) {
+  fail <- function(...) stop_user("`prior` = %s: %s", shortened(program$text), said(...))
+  value <- check_values(program, fail, "w")
+  if (all(value == value[1])) fail("it does not depend on w.")
+  total <- density_moments(program)$total
+  if (!is.finite(total)) fail("the density is infinite, or its integral is.")
+  if (abs(total - 1) > 0.01)
+    warn_user("varnn_density", "`prior` = %s: the density integrates to %s, not to 1.", shortened(program$text),
+              format(total, digits = 3))
+}
+
+# The integral of the density of a prior's program, and the normal distribution N(0, sd^2) that is nearest to it, of
+# least KL[N(0, sd^2) || p].
+density_moments <- function(program) {
+  t <- seq(-30, 30, length.out = 240001)
+  density <- exp(run_program(program, sinh(t))$value)
+  list(total = sum(density * cosh(t), na.rm = TRUE) * (t[2] - t[1]))
+}
+
+nearest_to_density <- function(program) {
+  xi <- seq(-8, 8, length.out = 2001)
+  weight <- stats::dnorm(xi) / sum(stats::dnorm(xi))
+  divergence <- function(log_s) -log_s - sum(weight * pmax(run_program(program, exp(log_s) * xi)$value, -1e10))
+  exp(stats::optimize(divergence, log(c(1e-4, 1e4)))$minimum)
+}
+
 new_prior <- function(kind, words, ...) structure(list(kind = kind, words = words, ...), class = "varnn_prior")
 
 check_prior_mean <- function(mean) {
@@ -80,10 +128,11 @@ check_prior <- function(prior) {
   is_made <- inherits(prior, "varnn_prior") &&
     every(is_one_of(prior$kind, setdiff(registry()$prior, c("flat", "by_weight"))), is.character(prior$words),
           length(prior$words) == 1,
-          is_number(prior$sd), is_number(prior$share), is_number(prior$sd2))
+          is_number(prior$sd), is_number(prior$share), is_number(prior$sd2),
+          prior$kind != "program" || is_sound_program(prior$program))
   if (is_made || identical(prior, "auto")) return(prior)
-  stop_user(paste("`prior` must be \"auto\" or made by prior_normal(), prior_laplace() or prior_mixture(), as in",
-                  "prior_normal(0, 1), not %s."), shown(prior))
+  stop_user(paste("`prior` must be \"auto\" or made by prior_normal(), prior_laplace(), prior_mixture() or",
+                  "prior_custom(), as in prior_normal(0, 1), not %s."), shown(prior))
 }
 
 #' @export

@@ -80,10 +80,13 @@ instruct <- function(s, op, from = integer(), number = 0) {
 # The number of the instruction that is this operation; of numbers alone its result is a number that stands there.
 operate <- function(s, op, from) {
   force(from) # which may add instructions
+  if (op == "*") for (k in 1:2) if (is_one(s, from[k])) return(from[3 - k])
   if (!all(s$op[from] == "number")) return(instruct(s, op, from))
   value <- suppressWarnings(as.double(do.call(r_function(op), as.list(s$number[from]))))
   number_instruction(s, value, sprintf("a result of `%s` in it", op))
 }
+
+is_one <- function(s, at) s$op[at] == "number" && s$number[at] == 1
 
 number_instruction <- function(s, value, what) {
   if (!is.finite(value)) s$fail("%s is %s.", what, format(value))
@@ -250,6 +253,68 @@ program_forms <- list(
   pmin = list(read_extreme), pmax = list(read_extreme)
 )
 
+# ---- slopes as programs
+
+# Of each primitive what a slope d in its value y adds to those in the numbers a, b, c that it reads; of those that are
+# not here nothing.
+slope_rules <- list(
+  `+` = list(quote(d), quote(d)), `-` = list(quote(d), quote(-d)), `*` = list(quote(d * b), quote(d * a)),
+  `/` = list(quote(d / b), quote(-d * y / b)),
+  `^` = list(quote(d * b * a^(b - 1)), quote(d * ifelse(a == 0, 0, y * log(a)))),
+  exp = list(quote(d * y)), expm1 = list(quote(d * (y + 1))), log = list(quote(d / a)), log1p = list(quote(d / (1 + a))),
+  sqrt = list(quote(d * 0.5 / y)), abs = list(quote(d * sign(a))), tanh = list(quote(d * (1 - y * y))),
+  plogis = list(quote(d * y * (1 - y))), qlogis = list(quote(d / (a * (1 - a)))), log1pexp = list(quote(d * plogis(a))),
+  sin = list(quote(d * cos(a))), cos = list(quote(-d * sin(a))), atan = list(quote(d / (1 + a * a))),
+  pnorm = list(quote(d * dnorm(a))), dnorm = list(quote(-d * a * y)), lgamma = list(quote(d * digamma(a))),
+  digamma = list(quote(d * trigamma(a))), trigamma = NULL,
+  pmin = list(quote(ifelse(a < b, d, 0)), quote(ifelse(a < b, 0, d))),
+  pmax = list(quote(ifelse(a > b, d, 0)), quote(ifelse(a > b, 0, d))),
+  ifelse = list(NULL, quote(ifelse(a, d, 0)), quote(ifelse(a, 0, d)))
+)
+choosing <- c("ifelse", "pmin", "pmax")
+
+# The slope of a program in argument k as a program, from the last instruction down. Where the value is one that was not
+# chosen the slope is 0, even where what is multiplied by it is infinite.
+slope_program <- function(program, k) {
+  fail <- function(...) stop_user("%s: of its slope %s", shortened(program$text), said(...))
+  s <- list2env(list(fail = fail, level = 0L, numbers = baseenv(), source = NULL, locals = list(), key = character(),
+                     op = character(), from = list(), number = double()))
+  n <- length(program$op)
+  from <- cbind(program$a, program$b, program$c)
+  at <- integer(n) # where its instructions are among those of the slope
+  depends <- logical(n)
+  reads <- function(i) if (program$op[i] %in% primitives()) from[i, seq_len(arity_of(program$op[i]))]
+  for (i in seq_len(n)) {
+    is_argument <- program$op[i] == "argument"
+    at[i] <- instruct(s, program$op[i], if (is_argument) from[i, 1] else at[reads(i)], program$number[i])
+    depends[i] <- if (is_argument) from[i, 1] == k else any(depends[reads(i)])
+  }
+  slope <- replace(integer(n), n, instruct(s, "number", number = 1))
+  is_chosen <- logical(n)
+  for (i in rev(seq_len(n))[rev(depends)]) {
+    if (!slope[i]) next
+    for (j in seq_along(reads(i))) {
+      to <- reads(i)[j]
+      rule <- if (j <= length(slope_rules[[program$op[i]]])) slope_rules[[program$op[i]]][[j]]
+      if (!depends[to] || is.null(rule)) next
+      s$locals <- c(list(d = slope[i], y = at[i]), stats::setNames(as.list(at[reads(i)]), letters[seq_along(reads(i))]))
+      more <- read_expression(if (is_chosen[i]) call("ifelse", quote(d), rule, 0) else rule, s)
+      slope[to] <- if (slope[to]) operate(s, "+", c(slope[to], more)) else more
+      is_chosen[to] <- is_chosen[to] || is_chosen[i] || program$op[i] %in% choosing
+    }
+  }
+  own <- slope[program$op == "argument" & program$a == k]
+  last <- if (length(own) && own[1]) own[1] else instruct(s, "number")
+  program_of(s, last, program$arguments, program$text)
+}
+
+# The second slopes of a program in its arguments `k` at the rows of `at`: an array [rows, k, k].
+second_slopes <- function(program, at, k) {
+  out <- vapply(k, function(j) run_program(slope_program(program, j), at)$slope[, k, drop = FALSE],
+                matrix(0, nrow(at), length(k)))
+  array(out, c(nrow(at), length(k), length(k)))
+}
+
 # ---- what a program is for
 
 # The value and the slopes of a program at the rows of `at`, which has a column for each argument.
@@ -258,16 +323,28 @@ run_program <- function(program, at, precision = "double") engine_call(program, 
 # A function of x that can follow a layer: finite about 0, and not constant.
 activation_program <- function(activation) {
   program <- as_program(activation, "x", "activation")
-  fail <- function(...) stop_user("`activation` = %s: %s", shortened(program$text), said(...))
+  check_values(program, function(...) stop_user("`activation` = %s: %s", shortened(program$text), said(...)))
+  program
+}
+
+# A penalty on one weight.
+penalty_program <- function(penalty) {
+  program <- as_program(penalty, "w", "penalty")
+  check_values(program, function(...) stop_user("`penalty` = %s: %s", shortened(program$text), said(...)), "w")
+  program
+}
+
+# The values of a program of one argument, which must be finite about 0, and not all the same.
+check_values <- function(program, fail, argument = "x") {
   x <- c(0, setdiff(seq(-3, 3, 0.125), 0))
   value <- run_program(program, x)$value
   if (!"argument" %in% program$op || all(value == value[1]) && all(is.finite(value)))
-    fail("it does not depend on x.")
+    fail("it does not depend on %s.", argument)
   if (!all(is.finite(value))) {
     bad <- which(!is.finite(value))[1]
-    fail("it is %s at x = %s; it must be finite from -3 to 3.", format(value[bad]), format(x[bad]))
+    fail("it is %s at %s = %s; it must be finite from -3 to 3.", format(value[bad]), argument, format(x[bad]))
   }
-  program
+  value
 }
 
 # Whether a program of a fit is as it was made, so far as the engine does not look at it.

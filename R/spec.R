@@ -10,7 +10,7 @@ activation_layer <- function(activation) {
   else layer("activate", option = activation)
 }
 
-# `posterior`, of the weights, is a row of the engine's table; `prior` is what prior_normal() and its like make.
+# `penalty` is a number or a program; `posterior`, of the weights, is a row of the engine's table; `prior` is what prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, posterior = "point", prior_sd = 1,
                      prior = list(kind = if (posterior == "point") "flat" else "normal", sd = prior_sd), rank = 1,
                      estimator = "weight", kl = "exact", latent_kl = "exact") {
@@ -20,12 +20,25 @@ new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, poste
     if (!is.null(l$program)) l$size <- match(list(l$program), programs)
     l
   })
-  c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
+  number <- if (is_program(penalty)) 0 else penalty
+  spec <- c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
          rank = as.integer(rank), estimator = estimator), prior_fields(prior),
-    list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(penalty),
+    list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(number),
          layer = column(layers, "layer", ""), size = column(layers, "size", 0L), option = column(layers, "option", ""),
          setting = column(layers, "setting", 0)),
     block_fields(blocks), if (length(programs)) list(programs = programs))
+  if (is_program(penalty)) spec <- with_program(spec, "penalty_program", penalty)
+  with_likelihoods(spec, blocks)
+}
+
+# The specification with the programs of the blocks whose likelihood is one.
+with_likelihoods <- function(spec, blocks) {
+  for (i in which(vapply(blocks, is_custom, NA))) {
+    spec$programs <- unique(c(spec$programs, list(blocks[[i]]$custom$nll)))
+    if (is.null(spec$nll_program)) spec$nll_program <- integer(length(blocks))
+    spec$nll_program[i] <- match(list(blocks[[i]]$custom$nll), spec$programs)
+  }
+  spec
 }
 
 # The blocks as the specification has them: of each so many fixed numbers and constants, one after the other.
@@ -39,6 +52,15 @@ block_fields <- function(blocks) {
        noise = vapply(blocks, function(b) b$noise, ""), n_free = scalars, fixed = as.double(unlist(fixed)),
        n_constants = lengths(constants), constants = as.double(unlist(constants)))
 }
+
+# The specification with a program that `field` names by its number.
+with_program <- function(spec, field, program) {
+  spec$programs <- unique(c(spec$programs, list(program)))
+  spec[[field]] <- match(list(program), spec$programs)
+  spec
+}
+
+has_penalty <- function(spec) spec$penalty > 0 || !is.null(spec$penalty_program)
 
 # Layers of activations; what each is, a name or a program; and its words.
 is_activation <- function(spec) spec$layer %in% c("activate", "program")

@@ -66,7 +66,9 @@ network_line <- function(fit) {
   layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
               count(layer_units(s)[units[length(units)]], "output"))
   paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"), layer_words(s),
-          if (s$penalty > 0) paste("penalty", format(s$penalty))), collapse = "; ")
+          if (s$penalty > 0) paste("penalty", format(s$penalty)),
+          if (!is.null(s$penalty_program)) paste("penalty", shortened(s$programs[[s$penalty_program]]$text))),
+        collapse = "; ")
 }
 
 # The activation of each hidden layer; "latent" for the bottleneck.

@@ -58,12 +58,13 @@ variance_ratio <- function(spec, at, sd, prior_sd) {
   if (spec$prior == "by_weight") spec$precision[at] * sd^2 else (sd / (prior_sd * nearest_sd(spec)))^2
 }
 
-# The standard deviation a priori of a leaf's entries.
+# The standard deviation a priori of a leaf's entries; of a user's density that of the nearest normal distribution.
 leaf_prior_sd <- function(spec, leaf, mean, sd) {
   scale <- if (spec$fan_in && leaf$role == "weight") 1 / sqrt(leaf$cols) else 1
   switch(spec$prior, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)),
          normal = spec$prior_sd * scale,
          laplace = sqrt(2) * spec$prior_sd * scale,
+         program = scale * nearest_to_density(spec$programs[[spec$prior_program]]),
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
 }
 

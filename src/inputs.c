@@ -58,6 +58,12 @@ const nn_program *program_of(SEXP program) {
   return p;
 }
 
+/* One of the programs, by its number; NULL where none is named. */
+static const nn_program *program_field(SEXP spec, const char *name, const nn_spec *s) {
+  if (list_get(spec, name) == R_NilValue) return NULL;
+  return &s->program[field_int(spec, name, 1, s->n_programs) - 1];
+}
+
 static const nn_layer_spec *read_layers(SEXP spec, int *n_layers) {
   SEXP kind = field_of(spec, "layer", STRSXP, -1);
   int n = *n_layers = (int)within((double)Rf_xlength(kind), "layer", 1, MAX_LAYERS);
@@ -90,7 +96,7 @@ static const double *flat_field(SEXP spec, const char *name, SEXP lengths, int m
   return x;
 }
 
-static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
+static const nn_block_spec *read_blocks(SEXP spec, const nn_spec *s, int *n_blocks) {
   SEXP family = field_of(spec, "family", STRSXP, -1);
   int n = *n_blocks = (int)within((double)Rf_xlength(family), "family", 1, MAX_BLOCKS);
   SEXP n_responses = field_of(spec, "n_responses", INTSXP, n),
@@ -102,7 +108,9 @@ static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
   nn_block_spec *block = (nn_block_spec *)R_alloc(n, sizeof *block);
   double total = 0, total_free = 0;
   for (int i = 0; i < n; i++) {
-    block[i].family = registry_row("family", CHAR(STRING_ELT(family, i)));
+    const char *name = CHAR(STRING_ELT(family, i));
+    block[i].family = strcmp(name, "custom") == 0 ? NN_CUSTOM : registry_row("family", name);
+    block[i].program = NULL;
     block[i].n_responses = (int)within(INTEGER(n_responses)[i], "n_responses", 1, MAX_SIZE);
     block[i].noise = registry_row("noise", CHAR(STRING_ELT(noise, i)));
     block[i].n_free = INTEGER(n_free)[i], block[i].n_constants = INTEGER(n_constants)[i];
@@ -111,6 +119,12 @@ static const nn_block_spec *read_blocks(SEXP spec, int *n_blocks) {
     total += block[i].n_responses;
     total_free += (double)block[i].n_free * block[i].n_responses;
   }
+  SEXP custom = list_get(spec, "nll_program");
+  if (custom != R_NilValue) typed(custom, "nll_program", INTSXP, n);
+  for (int i = 0; custom != R_NilValue && i < n; i++)
+    if (block[i].family == NN_CUSTOM)
+      block[i].program =
+          &s->program[(int)within(INTEGER(custom)[i], "nll_program", 1, s->n_programs) - 1];
   within(total, "n_responses", 1, MAX_SIZE);
   within(total_free, "n_free", 0, MAX_SIZE);
   return block;
@@ -145,8 +159,11 @@ static nn_spec read_spec(SEXP spec) {
                .latent_mc = field_int(spec, "latent_mc", 0, 1)};
   if (s.prior.kind == registry_row("prior", "by_weight")) read_by_weight(spec, &s.prior);
   s.program = read_programs(list_get(spec, "programs"), &s.n_programs);
+  if (s.prior.kind == registry_row("prior", "program"))
+    s.prior.program = program_field(spec, "prior_program", &s);
+  s.penalty_program = program_field(spec, "penalty_program", &s);
   s.layer = read_layers(spec, &s.n_layers);
-  s.block = read_blocks(spec, &s.n_blocks);
+  s.block = read_blocks(spec, &s, &s.n_blocks);
   return s;
 }
 

@@ -57,9 +57,9 @@ typedef struct {
   double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
 
-enum { NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 16 };
+enum { NN_CUSTOM = -1, NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 16 };
 typedef struct {
-  int family;      /* row of the family table */
+  int family;      /* row of the family table; NN_CUSTOM: its likelihood is a program */
   int n_responses; /* categorical: levels */
   int noise;       /* nn_noise_kind of the free scalars */
   int n_free;      /* free scalars of a response */
@@ -67,6 +67,8 @@ typedef struct {
   const double *fixed; /* the free scalars when they are fixed, n_free of them */
   const double
       *constants; /* what the family's likelihood depends on beside, as degrees of freedom */
+  /* Of a custom family minus the log-likelihood of one y, then the rows of eta and the free scalars of a response. */
+  const nn_program *program;
 } nn_block_spec;
 
 /* The prior of a random variable. */
@@ -79,17 +81,19 @@ typedef struct {
   /* by_weight: of each weight, in theta's order; an infinite precision keeps a weight where it is */
   const double *precision, *center;
   size_t n_weights;
+  const nn_program *program; /* program: the log density of w / sd */
 } nn_prior;
 
 typedef struct {
   int n_x, n_layers, n_blocks;
   int has_offset;
-  int posterior;  /* row of the posterior table, of the weights */
-  int rank;       /* its factors, where it has a number of them */
-  int estimator;  /* row of the estimator table */
-  nn_prior prior; /* of the weights */
-  double penalty; /* lambda in lambda / 2 * sum(w^2) */
-  int latent_mc;  /* the bottleneck's KL by Monte Carlo */
+  int posterior;                     /* row of the posterior table, of the weights */
+  int rank;                          /* its factors, where it has a number of them */
+  int estimator;                     /* row of the estimator table */
+  nn_prior prior;                    /* of the weights */
+  double penalty;                    /* lambda in lambda / 2 * sum(w^2) */
+  const nn_program *penalty_program; /* summed over weights, too; or NULL */
+  int latent_mc;                     /* the bottleneck's KL by Monte Carlo */
   int n_programs;
   const nn_program *program;
   const nn_layer_spec *layer;

@@ -71,8 +71,8 @@ static void kl_mc_forward(nn_tape *t, nn_node *n) {
   for (size_t i = 0; i < n_values; i++) {
     nn_gaussians q = gaussians_of(t, n, i);
     const real *w = input_of(t, n, 2)->value + i * q.n, *eps = q.sigma + size;
-    double sum =
-        nn_priors[n->prior->kind].nlp(q.n, w, n->prior, prior_sd(n, &q), 0, n->aux + i * q.n);
+    const nn_weights v = {q.n, 0, w, n->prior, prior_sd(n, &q), n->aux + i * q.n, work_of(t, n)};
+    double sum = nn_priors[n->prior->kind].nlp(&v);
     for (size_t k = 0; k < q.n; k++) sum -= (double)(q.log_sigma[k] + eps[k] * eps[k] / 2);
     n->value[i] = (real)(sum - (double)q.n * NN_LOG_2PI / 2);
   }
@@ -97,8 +97,9 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
 /* -log p(w), summed. aux: its slope in w. */
 static void nlp_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
-  const nn_prior_row *prior = &nn_priors[n->prior->kind];
-  n->value[0] = (real)prior->nlp(size_of(t, w), w->value, n->prior, n->setting, w->offset, n->aux);
+  const nn_weights v = {size_of(t, w), w->offset, w->value,     n->prior,
+                        n->setting,    n->aux,    work_of(t, n)};
+  n->value[0] = (real)nn_priors[n->prior->kind].nlp(&v);
 }
 
 /* Of a weight that is kept where it is the slope is 0, whatever the data say: this is the last op to reach it. */

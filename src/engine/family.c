@@ -1,6 +1,7 @@
 /* Likelihood families: one function each gives the negative log-likelihood in nats and its slopes. A family owns its link: the
  * network is linear at eta. */
 #pragma once
+#include "program.c"
 #include "vmath.h"
 
 /* One block of responses over n_obs observations. A block's rows are a slice of the columns of eta and y, whose strides
@@ -12,6 +13,8 @@ typedef struct {
   const real *eta, *y;
   const real *free; /* n_free of them, or free_per_response that are fixed */
   const double *constants;
+  const nn_program *program; /* of a custom family, with custom_work() numbers of work space */
+  real *work;
   real *nll;            /* out: 1 x n_obs */
   real *slope;          /* out: d nll / d eta, (rows of eta) x n_obs */
   real *free_slope;     /* out: d nll / d free, n_free x n_obs; zeroed by the caller */
@@ -337,6 +340,117 @@ static void ordinal(const nn_nll *b) {
   }
 }
 
+/* The numbers of a block in the engine's order, response by response within observations, in chunks. */
+enum { CUSTOM_CHUNK = 2048 };
+typedef struct {
+  const nn_nll *b;
+  size_t first, n;
+} nn_chunk;
+
+/* The registers, then for each argument its numbers and its slopes, then the values. */
+static size_t custom_work(const nn_program *p) {
+  return program_work(p) + (2 * (size_t)p->n_arguments + 1) * CUSTOM_CHUNK;
+}
+static real *custom_buffer(const nn_nll *b, int k) {
+  return b->work + program_work(b->program) + (size_t)k * CUSTOM_CHUNK;
+}
+
+/* What is done at each number k of a chunk, of response j of observation i. */
+#define EACH_OF_CHUNK(c, what)                                                                     \
+  do {                                                                                             \
+    const size_t m = (size_t)(c)->b->n_responses;                                                  \
+    size_t i = (c)->first / m, j = (c)->first % m;                                                 \
+    for (size_t k = 0; k < (c)->n; k++) {                                                          \
+      what;                                                                                        \
+      if (++j == m) j = 0, i++;                                                                    \
+    }                                                                                              \
+  } while (0)
+
+/* Numbers that stand in rows of a matrix with so many rows: where they are if these are all, else copied. */
+static const real *taken(const nn_chunk *c, const real *from, int stride, real *to) {
+  if (stride == c->b->n_responses) return from + c->first;
+  EACH_OF_CHUNK(c, to[k] = from[i * (size_t)stride + j]);
+  return to;
+}
+
+static nn_argument free_argument(const nn_chunk *c, int scalar, real *at, real *slope) {
+  const real *free = c->b->free + scalar;
+  const size_t step = (size_t)c->b->free_step;
+  if (!c->b->n_free) slope = NULL;
+  if (!step) return (nn_argument){free, slope, 1, 1};
+  EACH_OF_CHUNK(c, {
+    at[k] = free[j * step];
+    (void)i;
+  });
+  return (nn_argument){at, slope, 0, 1};
+}
+
+static void no_slopes_where_missing(size_t n, const real *y, real *slope) {
+  NN_SIMD
+  for (size_t k = 0; k < n; k++) slope[k] = vmath_if_missing(y[k], 0, slope[k]);
+}
+
+static size_t count_missing(size_t n, const real *y) {
+  size_t missing = 0;
+  for (size_t k = 0; k < n; k++) missing += y[k] != y[k];
+  return missing;
+}
+
+/* Gives the chunk's values and slopes to the block. */
+static void give_chunk(const nn_chunk *c, const real *value, const nn_argument *eta, int n_eta,
+                       const nn_argument *free) {
+  const nn_nll *b = c->b;
+  const size_t rows = (size_t)b->n_responses * (size_t)n_eta, step = (size_t)b->free_step;
+  EACH_OF_CHUNK(c, {
+    b->nll[i] += value[k];
+    (void)j;
+  });
+  for (int e = 0; e < n_eta && n_eta > 1; e++) {
+    real *to = b->slope + (size_t)e * (size_t)b->n_responses;
+    EACH_OF_CHUNK(c, to[i * rows + j] = eta[e].slope[k]);
+  }
+  for (int s = 0; b->n_free && s < b->free_per_response; s++)
+    EACH_OF_CHUNK(c,
+                  b->free_slope[i * (size_t)b->n_free + j * step + (size_t)s] += free[s].slope[k]);
+}
+
+/* The likelihood of a program. */
+static void custom_chunk(const nn_chunk *c) {
+  const nn_nll *b = c->b;
+  const int n_arguments = b->program->n_arguments, n_eta = n_arguments - 1 - b->free_per_response;
+  nn_argument argument[NN_MAX_ARGUMENTS];
+  real *value = custom_buffer(b, 2 * n_arguments);
+  argument[0] = (nn_argument){taken(c, b->y, b->y_stride, custom_buffer(b, 0)), NULL, 0, 1};
+  for (int e = 0; e < n_eta; e++) {
+    real *slope = n_eta > 1 ? custom_buffer(b, 2 * e + 3) : b->slope + c->first;
+    const real *from = b->eta + (size_t)e * (size_t)b->n_responses;
+    argument[e + 1] =
+        (nn_argument){taken(c, from, b->eta_stride, custom_buffer(b, 2 * e + 2)), slope, 0, 1};
+  }
+  for (int k = n_eta + 1; k < n_arguments; k++)
+    argument[k] =
+        free_argument(c, k - n_eta - 1, custom_buffer(b, 2 * k), custom_buffer(b, 2 * k + 1));
+  const nn_program_run r = {b->program, c->n, argument, b->work};
+  program_value_slopes(&r, value);
+  if (count_missing(c->n, argument[0].at)) {
+    no_slopes_where_missing(c->n, argument[0].at, value);
+    for (int k = 1; k < n_arguments; k++)
+      if (argument[k].slope) no_slopes_where_missing(c->n, argument[0].at, argument[k].slope);
+  }
+  give_chunk(c, value, argument + 1, n_eta, argument + n_eta + 1);
+}
+
+static void custom(const nn_nll *b) {
+  const size_t n = (size_t)b->n_obs * (size_t)b->n_responses;
+  memset(b->nll, 0, (size_t)b->n_obs * sizeof(real));
+  for (nn_chunk c = {b, 0, 0}; c.first < n; c.first += CUSTOM_CHUNK) {
+    c.n = n - c.first < CUSTOM_CHUNK ? n - c.first : CUSTOM_CHUNK;
+    custom_chunk(&c);
+  }
+}
+
+static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, custom, NULL};
+
 /* clang-format off */
 static const nn_family nn_families[] = {
     /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
@@ -354,3 +468,13 @@ static const nn_family nn_families[] = {
     {"loglogistic", 1, 2, 1, 1, 0, loglogistic, NULL},
 };
 /* clang-format on */
+
+static const nn_family *family_row(int row) {
+  return row == NN_CUSTOM ? &nn_custom : &nn_families[row];
+}
+
+/* Rows of eta of a response; of a custom family what its program reads. */
+static int eta_per_response(const nn_block_spec *b) {
+  if (b->family != NN_CUSTOM) return nn_families[b->family].eta_per_response;
+  return b->program ? b->program->n_arguments - 1 - b->n_free : 0;
+}

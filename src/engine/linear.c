@@ -97,6 +97,17 @@ static nn_variable push_parts(nn_model *m, nn_leaf leaf) {
   return v;
 }
 
+static void push_penalty(nn_model *m, nn_leaf leaf, int weights) {
+  const nn_program *p = m->spec->penalty_program;
+  nn_node penalty = node_of(OP_PENALTY, 1, 1, weights, -1, -1);
+  if (!p && !(m->spec->penalty > 0)) return;
+  penalty.program = p;
+  if (p)
+    penalty.work = program_sum_work(p),
+    penalty.aux_rows = tape_times(&m->tape, leaf.rows, leaf.cols);
+  push_term_op(m, NN_PENALTY, penalty, m->spec->penalty, leaf.layer);
+}
+
 /* A weight matrix or bias, drawn or by its moments, and its KL. by_entry: as in nn_variable. */
 static nn_value push_weight(nn_model *m, nn_leaf leaf, int by_moments, int by_entry) {
   if (m->is_copy) return value_of(used_again(m, leaf), leaf.rows, leaf.cols);
@@ -106,9 +117,7 @@ static nn_value push_weight(nn_model *m, nn_leaf leaf, int by_moments, int by_en
   nn_value w = (by_moments ? posterior_of(m)->moments : posterior_of(m)->draw)(&m->tape, &v);
   for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, v.kl[k], leaf.layer);
   if (v.joint) m->joint.start += tape_times(&m->tape, leaf.rows, leaf.cols);
-  if (leaf.role == NN_WEIGHT && m->spec->penalty > 0 && v.kl[0] < 0)
-    push_term_op(m, NN_PENALTY, node_of(OP_PENALTY, 1, 1, w.mean, -1, -1), m->spec->penalty,
-                 leaf.layer);
+  if (leaf.role == NN_WEIGHT && v.kl[0] < 0) push_penalty(m, leaf, w.mean);
   if (m->weight && m->tape.status == NN_OK) m->weight[place] = w.mean;
   return w;
 }

@@ -213,9 +213,9 @@ static int push_covariance(nn_model *m, nn_value eta, int n_responses, int eta_r
 /* A block of responses reads the next rows of eta and y; its free scalars, if they are learned, are a leaf. */
 static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
   const nn_block_spec *b = &m->spec->block[block];
-  const nn_family *family = &nn_families[b->family];
+  const nn_family *family = family_row(b->family);
   const int n_free = b->n_free * (b->noise == NN_EACH ? b->n_responses : 1),
-            eta_rows = b->n_responses * family->eta_per_response;
+            eta_rows = b->n_responses * eta_per_response(b);
   nn_node nll = node_of(OP_NLL, 1, 0, eta.mean, -1, eta.variance);
   nll.option = b->family, nll.n_responses = b->n_responses, nll.block = b;
   nll.eta_row = *eta_row, nll.y_row = m->n_y;
@@ -225,8 +225,9 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
     nll.input[1] = push_leaf(m, noise);
     nll.aux_rows += n_free;
   }
-  if (eta.variance >= 0 && family->eta_per_response == 2)
+  if (eta.variance >= 0 && eta_per_response(b) == 2)
     nll.input[1] = push_covariance(m, eta, b->n_responses, *eta_row);
+  nll.program = b->program, nll.work = b->program ? custom_work(b->program) : 0;
   push_term_op(m, NN_NLL, nll, 0, block);
   *eta_row += eta_rows;
   m->n_y += b->n_responses * family->y_per_response;
@@ -236,6 +237,7 @@ static void push_block(nn_model *m, nn_value eta, int block, int *eta_row) {
  * later. */
 static int fits_posterior(const nn_spec *s) {
   const nn_estimator *e = &nn_estimators[s->estimator];
+  if (!prior_is_sound(&s->prior)) return 0;
   if (!nn_priors[s->prior.kind].nlp && s->posterior != NN_POINT) return 0;
   if (s->prior.precision && nn_posteriors[s->posterior].n_parts > 1) return 0;
   if (!e->by_moments) return 1;

@@ -160,13 +160,15 @@ static void layer_norm_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* setting / 2 sum w^2 */
+/* setting / 2 sum w^2, and the sum of a program's values at w; aux: its slopes */
 static void penalty_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
   size_t size = size_of(t, w);
   double sum = 0;
   for (size_t i = 0; i < size; i++) sum += (double)w->value[i] * (double)w->value[i];
-  n->value[0] = (real)(n->setting / 2 * sum);
+  sum *= n->setting / 2;
+  if (n->program) sum += program_sum(n->program, size, w->value, 1, n->aux, work_of(t, n));
+  n->value[0] = (real)sum;
 }
 
 static void penalty_backward(nn_tape *t, nn_node *n) {
@@ -176,6 +178,7 @@ static void penalty_backward(nn_tape *t, nn_node *n) {
   if (!dw) return;
   NN_SIMD
   for (size_t i = 0; i < size; i++) dw[i] += d * w->value[i];
+  for (size_t i = 0; n->program && i < size; i++) dw[i] += n->grad[0] * n->aux[i];
 }
 
 /* setting * sum |z| of each observation */
@@ -268,10 +271,10 @@ static void add_backward(nn_tape *t, nn_node *n) {
 static nn_nll nll_of(nn_tape *t, nn_node *n) {
   const nn_node *eta = input_of(t, n, 0), *second = input_of(t, n, 1),
                 *variance = input_of(t, n, 2);
-  const nn_family *f = &nn_families[n->option];
   const nn_block_spec *block = n->block;
   const nn_node *free_node = block->n_free ? second : NULL;
-  size_t n_obs = (size_t)t->n_obs, n_slopes = (size_t)n->n_responses * f->eta_per_response * n_obs;
+  size_t n_obs = (size_t)t->n_obs,
+         n_slopes = (size_t)n->n_responses * (size_t)eta_per_response(block) * n_obs;
   nn_nll b = {.n_obs = t->n_obs,
               .n_responses = n->n_responses,
               .eta_stride = eta->rows,
@@ -280,6 +283,8 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
               .free_per_response = block->n_free,
               .free_step = free_node && block->noise == NN_EACH ? block->n_free : 0,
               .constants = block->constants,
+              .program = n->program,
+              .work = work_of(t, n),
               .eta = eta->value + n->eta_row,
               .y = t->y + n->y_row,
               .free = free_node ? free_node->value : NULL,
@@ -294,15 +299,15 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
 }
 
 /* Of a block's observations, whose eta is not random, those from `first` to `end`. */
-static nn_nll nll_part(nn_nll b, const nn_family *f, size_t first, size_t end) {
+static nn_nll nll_part(nn_nll b, int n_eta, size_t first, size_t end) {
   b.n_obs = (int)(end - first);
   b.eta += first * b.eta_stride, b.y += first * b.y_stride, b.nll += first;
-  b.slope += first * b.n_responses * f->eta_per_response, b.free_slope += first * b.n_free;
+  b.slope += first * b.n_responses * n_eta, b.free_slope += first * b.n_free;
   return b;
 }
 
 static void nll_forward(nn_tape *t, nn_node *n) {
-  const nn_family *f = &nn_families[n->option];
+  const nn_family *f = family_row(n->option);
   real fixed[NN_MAX_FREE];
   nn_nll b = nll_of(t, n);
   for (int i = 0; !b.free && i < n->block->n_free; i++) fixed[i] = (real)n->block->fixed[i];
@@ -313,15 +318,15 @@ static void nll_forward(nn_tape *t, nn_node *n) {
     return;
   }
   size_t n_obs = (size_t)t->n_obs;
-  const int threads = tape_threads(t, n_obs * b.n_responses);
+  const int threads = b.program ? 1 : tape_threads(t, n_obs * b.n_responses);
   if (threads == 1) {
     f->nll(&b);
     return;
   }
   NN_PARALLEL(threads)
   for (int i = 0; i < threads; i++) {
-    nn_nll part =
-        nll_part(b, f, part_begin(i, threads, n_obs, 1), part_begin(i + 1, threads, n_obs, 1));
+    nn_nll part = nll_part(b, eta_per_response(n->block), part_begin(i, threads, n_obs, 1),
+                           part_begin(i + 1, threads, n_obs, 1));
     f->nll(&part);
   }
 }
@@ -335,7 +340,7 @@ static void put_multiple(int n, real d, const real *from, real *to) {
 /* deta = d slope, for the rows of eta that are this block's own, and so of the variance; the same for the covariance, which is
  * this block's alone: of the observations from `first` to `end` */
 static void nll_slopes(nn_tape *t, const nn_node *n, const nn_nll *b, size_t first, size_t end) {
-  const int k = n->n_responses, rows = k * nn_families[n->option].eta_per_response;
+  const int k = n->n_responses, rows = k * eta_per_response(n->block);
   real *d_eta = grad_of(t, n, 0), *d_covariance = b->covariance ? grad_of(t, n, 1) : NULL,
        *d_variance = b->variance ? grad_of(t, n, 2) : NULL;
   for (size_t i = first; i < end; i++) {

@@ -58,7 +58,7 @@ static int push_marginal(nn_tape *t, const nn_variable *v) {
 }
 
 static int push_kl_node(nn_tape *t, const nn_variable *v, nn_node kl, int sigma) {
-  kl.option = sigma, kl.setting = v->sd, kl.prior = v->prior;
+  kl.option = sigma, kl.setting = v->sd, kl.prior = v->prior, kl.work = prior_work(v->prior);
   return tape_push(t, kl);
 }
 

@@ -2,6 +2,7 @@
  * a gaussian from each where it has a closed form, and the density for the others. */
 #pragma once
 #include "api.h"
+#include "program.c"
 #include "vmath.h"
 
 /* n independent gaussians. */
@@ -10,14 +11,22 @@ typedef struct {
   const real *mu, *log_sigma, *sigma;
 } nn_gaussians;
 
+/* n weights w, the first of which is number `first` in theta; what is asked for: minus the slope of the log density in each. */
+typedef struct {
+  size_t n, first;
+  const real *w;
+  const nn_prior *prior;
+  double sd;
+  real *slope, *work; /* prior_work() numbers */
+} nn_weights;
+
 typedef struct {
   const char *name;
   int is_empirical; /* the sd is that of the least KL */
   /* The KL of gaussians from it, and its slopes times d, added; NULL: by Monte Carlo alone. */
   double (*kl)(const nn_gaussians *q, double sd);
   void (*kl_slope)(const nn_gaussians *q, double sd, real d, real *d_mu, real *d_log_sigma);
-  /* Minus the log density at n values, summed, and its slope in each; `first` is the place of the first in theta. */
-  double (*nlp)(size_t n, const real *w, const nn_prior *p, double sd, size_t first, real *slope);
+  double (*nlp)(const nn_weights *v); /* minus the log density, summed, and its slopes */
 } nn_prior_row;
 
 /* The sd at which N(0, sd^2) is nearest to all of q: its second moment. After Wu et al. (2019). */
@@ -50,16 +59,14 @@ static void normal_kl_slope(const nn_gaussians *q, double sd, real d, real *d_mu
 }
 
 /* -log N(w; 0, s0^2), and the slope w / s0^2 */
-static double normal_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
-                         real *slope) {
-  double inverse = 1 / (sd * sd), sum = 0;
-  (void)p, (void)first;
+static double normal_nlp(const nn_weights *v) {
+  double inverse = 1 / (v->sd * v->sd), sum = 0;
   NN_SIMD_SUM(sum)
-  for (size_t k = 0; k < n; k++) {
-    slope[k] = w[k] * (real)inverse;
-    sum += (double)(w[k] * w[k]);
+  for (size_t k = 0; k < v->n; k++) {
+    v->slope[k] = v->w[k] * (real)inverse;
+    sum += (double)(v->w[k] * v->w[k]);
   }
-  return sum * inverse / 2 + (double)n * (log(sd) + NN_LOG_2PI / 2);
+  return sum * inverse / 2 + (double)v->n * (log(v->sd) + NN_LOG_2PI / 2);
 }
 
 /* Of Laplace(0, b): sum E|w| / b + log 2b - log(2 pi e) / 2 - log sigma, E|w| = 2 sigma pdf(u) + mu (2 cdf(u) - 1), u = mu /
@@ -86,45 +93,53 @@ static void laplace_kl_slope(const nn_gaussians *q, double b, real d, real *d_mu
 }
 
 /* |w| / b + log 2b */
-static double laplace_nlp(size_t n, const real *w, const nn_prior *p, double b, size_t first,
-                          real *slope) {
+static double laplace_nlp(const nn_weights *v) {
+  const double b = v->sd;
   double sum = 0;
-  (void)p, (void)first;
-  for (size_t k = 0; k < n; k++) {
-    slope[k] = (real)((w[k] > 0) - (w[k] < 0)) * (real)(1 / b);
-    sum += (double)vmath_abs(w[k]);
+  for (size_t k = 0; k < v->n; k++) {
+    v->slope[k] = (real)((v->w[k] > 0) - (v->w[k] < 0)) * (real)(1 / b);
+    sum += (double)vmath_abs(v->w[k]);
   }
-  return sum / b + (double)n * log(2 * b);
+  return sum / b + (double)v->n * log(2 * b);
 }
 
 /* -log[share N(w; 0, s1^2) + (1 - share) N(w; 0, s2^2)] = -(l1 + log(1 + e^(l2 - l1))), l the logs of the two parts; slope w
  * (r1 / s1^2 + r2 / s2^2), r2 = 1 / (1 + e^(l1 - l2)) = 1 - r1. Blundell et al. (2015). */
-static double mixture_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
-                          real *slope) {
-  double s1 = sd, s2 = p->sd2 * sd / p->sd, sum = 0;
-  (void)first;
+static double mixture_nlp(const nn_weights *v) {
+  const nn_prior *p = v->prior;
+  double s1 = v->sd, s2 = p->sd2 * v->sd / p->sd, sum = 0;
   real half1 = (real)(1 / (2 * s1 * s1)), half2 = (real)(1 / (2 * s2 * s2));
   real odds = (real)(log((1 - p->share) / p->share) + log(s1 / s2));
-  for (size_t k = 0; k < n; k++) {
-    real square = w[k] * w[k], r2;
+  for (size_t k = 0; k < v->n; k++) {
+    real square = v->w[k] * v->w[k], r2;
     real more = vmath_softplus_sigmoid(odds + square * (half1 - half2), &r2);
     sum += (double)(square * half1 - more);
-    slope[k] = 2 * w[k] * (half1 + r2 * (half2 - half1));
+    v->slope[k] = 2 * v->w[k] * (half1 + r2 * (half2 - half1));
   }
-  return sum + (double)n * (log(s1) - log(p->share) + NN_LOG_2PI / 2);
+  return sum + (double)v->n * (log(s1) - log(p->share) + NN_LOG_2PI / 2);
 }
 
 /* -log N(w; c, 1 / a) and a (w - c), of each weight its own; 0 where a is infinite. */
-static double by_weight_nlp(size_t n, const real *w, const nn_prior *p, double sd, size_t first,
-                            real *slope) {
+static double by_weight_nlp(const nn_weights *v) {
+  const double *precision = v->prior->precision + v->first, *center = v->prior->center + v->first;
   double sum = 0;
-  (void)sd;
-  for (size_t k = 0; k < n; k++) {
-    const double a = p->precision[first + k], off = (double)w[k] - p->center[first + k];
-    slope[k] = isfinite(a) ? (real)(a * off) : 0;
+  for (size_t k = 0; k < v->n; k++) {
+    const double a = precision[k], off = (double)v->w[k] - center[k];
+    v->slope[k] = isfinite(a) ? (real)(a * off) : 0;
     if (isfinite(a)) sum += (a * off * off - log(a) + NN_LOG_2PI) / 2;
   }
   return sum;
+}
+
+/* A log density f that a user wrote, of w / sd: -f(w / sd) + log sd. */
+static double program_nlp(const nn_weights *v) {
+  const double sum = program_sum(v->prior->program, v->n, v->w, v->sd, v->slope, v->work);
+  for (size_t k = 0; k < v->n; k++) v->slope[k] = -v->slope[k];
+  return (double)v->n * log(v->sd) - sum;
+}
+
+static size_t prior_work(const nn_prior *p) {
+  return p->program ? program_sum_work(p->program) : 0;
 }
 
 static const nn_prior_row nn_priors[] = {
@@ -132,6 +147,12 @@ static const nn_prior_row nn_priors[] = {
     {"empirical", 1, normal_kl, normal_kl_slope, normal_nlp},
     {"laplace", 0, laplace_kl, laplace_kl_slope, laplace_nlp},
     {"mixture", 0, NULL, NULL, mixture_nlp},
+    {"program", 0, NULL, NULL, program_nlp},
     {"by_weight", 0, NULL, NULL, by_weight_nlp}, /* of points alone */
     {"flat", 0, NULL, NULL, NULL},               /* improper: of points alone */
 };
+
+/* Whether a prior that is a program has one. */
+static int prior_is_sound(const nn_prior *p) {
+  return nn_priors[p->kind].nlp != program_nlp || program_is_of_one(p->program);
+}

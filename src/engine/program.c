@@ -58,6 +58,7 @@ NN_INLINE real normal_density(real x) {
   ONE(dnorm, "dnorm", normal_density(a), -a * y) \
   ONE(lgamma, "lgamma", (real)vmath_lgamma((double)a), (real)vmath_digamma((double)a)) \
   ONE(digamma, "digamma", (real)vmath_digamma((double)a), (real)vmath_trigamma((double)a)) \
+  ONE(trigamma, "trigamma", (real)vmath_trigamma((double)a), (real)vmath_tetragamma((double)a)) \
   TWO(pmin, "pmin", b != b ? b : b < a ? b : a, if_so(a < b), if_so(!(a < b))) \
   TWO(pmax, "pmax", b != b ? b : b > a ? b : a, if_so(a > b), if_so(!(a > b))) \
   OWN(ifelse, "ifelse", 3, NULL, yes_slope, no_slope) \
@@ -157,7 +158,7 @@ static int program_is_sound(const nn_program *p) {
 }
 
 /* Of an argument: its numbers, an array or one for all; where its slopes go, NULL where they are not asked for, and whether
- * they are written there, else added. The slope of one number is a sum. */
+ * they are written there, else added. */
 typedef struct {
   const real *at;
   real *slope;
@@ -181,8 +182,8 @@ typedef struct {
   const real *value[NN_MAX_INSTRUCTIONS], *slope[NN_MAX_INSTRUCTIONS];
   char has_slope[NN_MAX_INSTRUCTIONS]; /* one is wanted */
   char is_reached[NN_MAX_INSTRUCTIONS];
-  char is_given[NN_MAX_ARGUMENTS]; /* the argument's slopes of this block are there */
-  double sum[NN_MAX_ARGUMENTS];    /* slopes of arguments that are one number */
+  char is_constant[NN_MAX_INSTRUCTIONS]; /* the value is one number for all */
+  char is_given[NN_MAX_ARGUMENTS];       /* the argument's slopes of this block are there */
 } nn_registers;
 
 static real *value_register(const nn_program_run *r, int i) {
@@ -205,30 +206,47 @@ static const nn_argument *argument_of(const nn_program_run *r, int i) {
   return at->primitive == PRIMITIVE_ARGUMENT ? &r->argument[at->from[0]] : NULL;
 }
 
-/* What all blocks share: numbers, and which instructions have slopes that are wanted. */
-static void registers_begin(nn_registers *g, const nn_program_run *r) {
-  const nn_program *p = r->program;
-  const size_t block = r->n < PROGRAM_BLOCK ? r->n : PROGRAM_BLOCK;
-  g->run = r;
-  for (int k = 0; k < p->n_arguments; k++) g->sum[k] = 0;
-  for (int i = 0; i < p->n; i++) {
-    const nn_instruction *at = &p->instruction[i];
-    const nn_argument *argument = argument_of(r, i);
-    g->value[i] = value_register(r, i);
-    g->has_slope[i] = argument && argument->slope;
-    for (int k = 0; k < nn_primitives[at->primitive].arity; k++)
-      g->has_slope[i] |= g->has_slope[at->from[k]];
-    if (argument && argument->is_one) put_all(block, *argument->at, value_register(r, i));
-    if (at->primitive == PRIMITIVE_NUMBER) put_all(block, (real)at->number, value_register(r, i));
-  }
-}
-
 static nn_operands operands_of(const nn_registers *g, int i, size_t n) {
   const nn_instruction *at = &g->run->program->instruction[i];
   const int arity = nn_primitives[at->primitive].arity;
   nn_operands o = {.n = n, .y = g->value[i]};
   for (int k = 0; k < NN_MAX_ARITY; k++) o.from[k] = g->value[at->from[k < arity ? k : 0]];
   return o;
+}
+
+/* The value of an instruction that is one number for all of a block of n. */
+static void put_constant(nn_registers *g, int i, size_t n) {
+  const nn_instruction *at = &g->run->program->instruction[i];
+  const nn_argument *argument = argument_of(g->run, i);
+  real *to = value_register(g->run, i);
+  if (argument) {
+    *to = *argument->at;
+  } else if (at->primitive == PRIMITIVE_NUMBER) {
+    *to = (real)at->number;
+  } else {
+    const nn_operands o = operands_of(g, i, 1);
+    nn_primitives[at->primitive].value(&o, to);
+  }
+  put_all(n, *to, to);
+}
+
+/* What all blocks share: values that are one number, and which instructions have slopes that are wanted. */
+static void registers_begin(nn_registers *g, const nn_program_run *r) {
+  const nn_program *p = r->program;
+  const size_t block = r->n < PROGRAM_BLOCK ? r->n : PROGRAM_BLOCK;
+  g->run = r;
+  for (int i = 0; i < p->n; i++) {
+    const nn_instruction *at = &p->instruction[i];
+    const nn_argument *argument = argument_of(r, i);
+    g->value[i] = value_register(r, i);
+    g->has_slope[i] = argument && argument->slope;
+    g->is_constant[i] = !argument || argument->is_one;
+    for (int k = 0; k < nn_primitives[at->primitive].arity; k++) {
+      g->has_slope[i] |= g->has_slope[at->from[k]];
+      g->is_constant[i] &= g->is_constant[at->from[k]];
+    }
+    if (g->is_constant[i]) put_constant(g, i, block);
+  }
 }
 
 /* The values of the numbers from `first` on, of all instructions but the last. */
@@ -238,26 +256,35 @@ static void block_forward(nn_registers *g, size_t first, size_t n) {
     const nn_primitive *p = &nn_primitives[r->program->instruction[i].primitive];
     const nn_argument *argument = argument_of(r, i);
     if (argument && !argument->is_one) g->value[i] = argument->at + first;
-    if (!p->arity || i == r->program->n - 1) continue;
+    if (g->is_constant[i] || !p->arity || i == r->program->n - 1) continue;
     const nn_operands o = operands_of(g, i, n);
     p->value(&o, value_register(r, i));
   }
 }
 
+/* Those of the last one. */
+static void block_last(nn_registers *g, size_t n, real *y) {
+  const int last = g->run->program->n - 1;
+  const nn_primitive *p = &nn_primitives[g->run->program->instruction[last].primitive];
+  const nn_operands o = operands_of(g, last, n);
+  if (p->arity)
+    p->value(&o, y);
+  else
+    memcpy(y, g->value[last], n * sizeof(real));
+}
+
+static size_t block_size(const nn_program_run *r, size_t first) {
+  return r->n - first < PROGRAM_BLOCK ? r->n - first : PROGRAM_BLOCK;
+}
+
 /* y: the value at each of the n numbers */
 static void program_forward(const nn_program_run *r, real *y) {
-  const int last = r->program->n - 1;
-  const nn_primitive *p = &nn_primitives[r->program->instruction[last].primitive];
   nn_registers g;
   registers_begin(&g, r);
   for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
-    const size_t n = r->n - first < PROGRAM_BLOCK ? r->n - first : PROGRAM_BLOCK;
+    const size_t n = block_size(r, first);
     block_forward(&g, first, n);
-    const nn_operands o = operands_of(&g, last, n);
-    if (p->arity)
-      p->value(&o, y + first);
-    else
-      memcpy(y + first, g.value[last], n * sizeof(real));
+    block_last(&g, n, y + first);
   }
 }
 
@@ -265,9 +292,7 @@ static void program_forward(const nn_program_run *r, real *y) {
 static void give_slopes(nn_registers *g, int i, size_t first, size_t n) {
   const int k = g->run->program->instruction[i].from[0];
   const nn_argument *argument = &g->run->argument[k];
-  if (argument->is_one)
-    for (size_t j = 0; j < n; j++) g->sum[k] += (double)g->slope[i][j];
-  else if (argument->is_fresh && !g->is_given[k])
+  if (argument->is_fresh && !g->is_given[k])
     memcpy(argument->slope + first, g->slope[i], n * sizeof(real));
   else
     add_block(n, g->slope[i], argument->slope + first);
@@ -306,7 +331,7 @@ static void block_backward(nn_registers *g, size_t first, size_t n, const real *
   }
   for (int k = 0; k < r->program->n_arguments; k++) {
     const nn_argument *argument = &r->argument[k];
-    if (argument->slope && argument->is_fresh && !argument->is_one && !g->is_given[k])
+    if (argument->slope && argument->is_fresh && !g->is_given[k])
       memset(argument->slope + first, 0, n * sizeof(real));
   }
 }
@@ -317,15 +342,51 @@ static void program_backward(const nn_program_run *r, const real *y, const real 
   nn_registers g;
   registers_begin(&g, r);
   for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
-    const size_t n = r->n - first < PROGRAM_BLOCK ? r->n - first : PROGRAM_BLOCK;
-    g.value[last] = y + first;
+    const size_t n = block_size(r, first);
     block_forward(&g, first, n);
+    g.value[last] = y + first;
     block_backward(&g, first, n, dy + first);
   }
-  for (int k = 0; k < r->program->n_arguments; k++) {
-    const nn_argument *a = &r->argument[k];
-    if (a->slope && a->is_one) *a->slope = (a->is_fresh ? 0 : *a->slope) + (real)g.sum[k];
+}
+
+/* The values y, and the slopes of sum(y), in one pass. */
+static void program_value_slopes(const nn_program_run *r, real *y) {
+  const int last = r->program->n - 1;
+  nn_registers g;
+  registers_begin(&g, r);
+  put_all(PROGRAM_BLOCK, 1, slope_register(r, last));
+  for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
+    const size_t n = block_size(r, first);
+    block_forward(&g, first, n);
+    block_last(&g, n, y + first);
+    if (nn_primitives[r->program->instruction[last].primitive].arity) g.value[last] = y + first;
+    block_backward(&g, first, n, slope_register(r, last));
   }
+}
+
+static size_t program_sum_work(const nn_program *p) { return program_work(p) + 2 * PROGRAM_BLOCK; }
+
+/* The sum over n numbers w of the value at w / unit, and its slope in each. work: program_sum_work() numbers */
+static double program_sum(const nn_program *p, size_t n, const real *w, double unit, real *slope,
+                          real *work) {
+  const real inverse = (real)(1 / unit);
+  real *at = work, *y = work + PROGRAM_BLOCK;
+  double sum = 0;
+  for (size_t first = 0; first < n; first += PROGRAM_BLOCK) {
+    const size_t size = n - first < PROGRAM_BLOCK ? n - first : PROGRAM_BLOCK;
+    const nn_argument argument = {at, slope + first, 0, 1};
+    const nn_program_run r = {p, size, &argument, work + 2 * PROGRAM_BLOCK};
+    for (size_t i = 0; i < size; i++) at[i] = w[first + i] * inverse;
+    program_value_slopes(&r, y);
+    for (size_t i = 0; i < size; i++) sum += (double)y[i];
+    for (size_t i = 0; i < size; i++) slope[first + i] *= inverse;
+  }
+  return sum;
+}
+
+/* Whether it is sound and has one argument. */
+static int program_is_of_one(const nn_program *p) {
+  return program_is_sound(p) && p->n_arguments == 1;
 }
 
 /* A program at the caller's numbers. */

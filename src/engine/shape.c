@@ -4,6 +4,7 @@
 #pragma once
 #include "activation.c"
 #include "family.c"
+#include "prior.c"
 #include "program.c"
 #include "tape.c"
 
@@ -48,8 +49,7 @@ static int two_like_fit(const nn_tape *t, const nn_node *n) {
 
 /* One argument, and room for the program's registers. */
 static int program_fits(const nn_tape *t, const nn_node *n) {
-  return like_fits(t, n) && program_is_sound(n->program) && n->program->n_arguments == 1 &&
-         n->work == program_work(n->program);
+  return like_fits(t, n) && program_is_of_one(n->program) && n->work == program_work(n->program);
 }
 
 /* With so many numbers of work space in each row. */
@@ -65,11 +65,15 @@ static int layer_norm_fits(const nn_tape *t, const nn_node *n) {
          is_size(seen(t, n, 2), n->rows, 1) && n->aux_rows == n->rows + 1;
 }
 
+static int has_prior(const nn_node *n) {
+  return n->prior && prior_is_sound(n->prior) && n->work == prior_work(n->prior);
+}
+
 /* mu, log_sigma, and the node whose work space has sigma, then, `parts` being 2, eps. */
 static int kl_of(const nn_tape *t, const nn_node *n, int parts) {
   const nn_node *mu = seen(t, n, 0), *sigma = named(t, n->option);
   return is_like(mu, seen(t, n, 1)) && is_like(mu, sigma) && sigma->aux_rows >= parts * mu->rows &&
-         is_size(n, 1, mu->cols > 0) && n->prior;
+         is_size(n, 1, mu->cols > 0) && has_prior(n);
 }
 static int kl_fits(const nn_tape *t, const nn_node *n) { return kl_of(t, n, 1); }
 
@@ -80,7 +84,7 @@ static int kl_mc_fits(const nn_tape *t, const nn_node *n) {
 }
 
 static int nlp_fits(const nn_tape *t, const nn_node *n) {
-  return is_size(n, 1, 1) && n->prior && (double)n->aux_rows >= count_of(seen(t, n, 0));
+  return is_size(n, 1, 1) && has_prior(n) && (double)n->aux_rows >= count_of(seen(t, n, 0));
 }
 
 static int kl_free_fits(const nn_tape *t, const nn_node *n) {
@@ -99,8 +103,15 @@ static int activate_second_fits(const nn_tape *t, const nn_node *n) {
   return two_like_fit(t, n) && is_like(mean, n) && mean->op == OP_ACTIVATE_MEAN;
 }
 
-static int penalty_fits(const nn_tape *t, const nn_node *n) {
+static int of_weights_fits(const nn_tape *t, const nn_node *n) {
   return seen(t, n, 0) && seen(t, n, 0)->cols >= 1 && is_number(n);
+}
+
+/* With a program there is room for its registers and its slopes. */
+static int penalty_fits(const nn_tape *t, const nn_node *n) {
+  if (!of_weights_fits(t, n)) return 0;
+  return !n->program || (program_is_of_one(n->program) && n->work == program_sum_work(n->program) &&
+                         (double)n->aux_rows >= count_of(seen(t, n, 0)));
 }
 
 static int absolute_fits(const nn_tape *t, const nn_node *n) {
@@ -155,7 +166,7 @@ static int marginal_fits(const nn_tape *t, const nn_node *n) {
 }
 
 static int gap_fits(const nn_tape *t, const nn_node *n) {
-  return penalty_fits(t, n) && is_like(seen(t, n, 0), seen(t, n, 1));
+  return of_weights_fits(t, n) && is_like(seen(t, n, 0), seen(t, n, 1));
 }
 
 static int unpack_fits(const nn_tape *t, const nn_node *n) {
@@ -181,15 +192,23 @@ static int log_det_fits(const nn_tape *t, const nn_node *n) {
   return gram && gram->rows == gram->cols && is_number(n) && (double)n->aux_rows == count_of(gram);
 }
 
+/* A custom family has a program, and room for what this needs; no other has one. */
+static int likelihood_fits(const nn_node *n) {
+  if (n->option != NN_CUSTOM) return !n->program;
+  return program_is_sound(n->program) && eta_per_response(n->block) >= 1 &&
+         n->work == custom_work(n->program);
+}
+
 /* The block's rows are among those of eta and of its variance; there is room for all of its slopes. */
 static int nll_fits(const nn_tape *t, const nn_node *n) {
   const nn_node *eta = seen(t, n, 0), *second = seen(t, n, 1), *variance = seen(t, n, 2);
-  const nn_family *f = &nn_families[n->option];
-  const double rows = (double)n->n_responses * f->eta_per_response;
+  const nn_family *f = family_row(n->option);
   const nn_block_spec *b = n->block;
+  const double rows = (double)n->n_responses * eta_per_response(b);
   double slopes = rows;
   if (b->n_free < f->min_free || b->n_free > f->max_free || b->n_constants > f->max_constants)
     return 0;
+  if (!likelihood_fits(n)) return 0;
   if (!eta || eta->cols || !is_per_observation(n) || n->n_responses < 1) return 0;
   if (n->eta_row < 0 || n->y_row < 0 || n->eta_row + rows > eta->rows) return 0;
   if (variance && !(f->expected && is_like(variance, eta))) return 0;

@@ -25,7 +25,7 @@ typedef struct nn_node {
   unsigned writes; /* bit k: this node is the first of the backward pass to reach input k */
   double setting;
   const nn_prior *prior;      /* kl */
-  const nn_program *program;  /* program */
+  const nn_program *program;  /* program; penalty: or NULL; nll: of the custom family */
   const nn_block_spec *block; /* nll */
   size_t work;                /* numbers of work space beside those of columns */
   size_t offset;              /* parameter: its place in theta */
@@ -190,6 +190,11 @@ static size_t columns_of(const nn_tape *t, const nn_node *n) {
 }
 static size_t size_of(const nn_tape *t, const nn_node *n) {
   return (size_t)n->rows * columns_of(t, n);
+}
+
+/* Work space beside that of columns. */
+static real *work_of(const nn_tape *t, const nn_node *n) {
+  return n->aux + (size_t)n->aux_rows * columns_of(t, n);
 }
 
 /* How many threads share work on so many numbers of a chunk. */

@@ -402,6 +402,19 @@ static double vmath_normal_hazard(double z, double *slope) {
   return z * z / 2 + NN_LOG_2PI / 2 + log(h);
 }
 
+/* The slope of the trigamma function. */
+static double vmath_tetragamma(double x) {
+  double sum = 0;
+  if (x <= 0) {
+    const double pi = 3.14159265358979323846, s = sin(pi * x);
+    return x == floor(x) ? NAN
+                         : vmath_tetragamma(1 - x) - 2 * pi * pi * pi * cos(pi * x) / (s * s * s);
+  }
+  for (; x < 16; x += 1) sum += 2 / (x * x * x);
+  const double i = 1 / x, q = i * i;
+  return -sum - q * (1 + i + q * (0.5 - q * (1.0 / 6 - q * (1.0 / 6 - q * (0.3 - q * 5 / 6)))));
+}
+
 /* A variance from which a root is taken. */
 static inline real vmath_positive(real v) { return v > (real)1e-30 ? v : (real)1e-30; }
 

@@ -9,7 +9,7 @@ truth_at <- function(e, x) rep_len(suppressWarnings(as.double(eval(e, list(x = x
 
 # The slope: stats::D() where it knows all functions of the expression, else central differences of R's value.
 known_to_d <- c("+", "-", "*", "/", "^", "(", "x", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "atan",
-                "pnorm", "dnorm", "lgamma", "digamma")
+                "pnorm", "dnorm", "lgamma", "digamma", "trigamma")
 slope_at <- function(e, x) {
   if (all(all.names(e) %in% known_to_d)) return(truth_at(stats::D(e, "x"), x))
   h <- 1e-3 # of the fourth order
@@ -35,6 +35,7 @@ of_primitive <- list(
   log1pexp = quote(log1pexp(x)), sin = quote(sin(x)), cos = quote(cos(x)), atan = quote(atan(x)),
   pnorm = quote(pnorm(x)),
   dnorm = quote(dnorm(x)), lgamma = quote(lgamma(x + 4.1)), digamma = quote(digamma(x + 4.1)),
+  trigamma = quote(trigamma(x + 4.1)),
   pmin = list(quote(pmin(x, 0.07)), quote(pmin(0.0723, x * x)), quote(pmin(x, 1, -x))),
   pmax = list(quote(pmax(x, 0.07)), quote(pmax(0.0723, x * x))),
   ifelse = list(quote(ifelse(x > 0.07, x * x, -x)), quote(ifelse(x > 1 | !(x > -1) & TRUE == 1, x, 2 * x))),
@@ -104,7 +105,54 @@ test_that("500 random programs have R's values, and the slopes of stats::D() or 
     }
   }
   succeed()
-  expect_setequal(intersect(used, primitives()), setdiff(primitives(), c("<", ">=", "==", "!")))
+  expect_setequal(intersect(used, primitives()), setdiff(primitives(), c("<", ">=", "==", "!", "trigamma")))
+})
+
+test_that("slopes as programs are those of the engine, and theirs the second slopes of every primitive", {
+  expect_setequal(c(names(slope_rules), "sign", "<", "<=", ">", ">=", "==", "!=", "&", "|", "!", "trigamma"),
+                  primitives())
+  x <- seq(-3, 3, length.out = 601) + 0.0033
+  h <- 1e-3
+  for (e in unlist(of_primitive[names(of_primitive) != "trigamma"], use.names = FALSE)) {
+    program <- program_of_x(e)
+    first <- slope_program(program, 1)
+    expect_lt(off(run_program(first, x)$value, run_program(program, x)$slope[, 1]), 1e-12, label = deparse(e))
+    exact <- all(all.names(e) %in% known_to_d)
+    truth <- if (exact) truth_at(stats::D(stats::D(e, "x"), "x"), x)
+    else (8 * (slope_at(e, x + h) - slope_at(e, x - h)) - (slope_at(e, x + 2 * h) - slope_at(e, x - 2 * h))) / (12 * h)
+    second <- second_slopes(program, as.matrix(x), 1)[, 1, 1]
+    near <- abs(abs(x) - 1) < 0.01 | abs(x) < 0.01 | abs(abs(x) - 0.07) < 0.01 | abs(abs(x) - sqrt(0.0723)) < 0.01
+    expect_lt(off(second[exact | !near], truth[exact | !near]), if (exact) 1e-11 else 1e-5, label = deparse(e))
+  }
+})
+
+test_that("500 random programs have slopes that are programs", {
+  set.seed(11)
+  x <- seq(-2, 2, length.out = 301)
+  for (i in seq_len(repeats(500, 50))) {
+    e <- a_program(4, i %% 2 == 0)
+    program <- program_of_x(e)
+    first <- slope_program(program, 1)
+    if (off(run_program(first, x)$value, run_program(program, x)$slope[, 1]) > 1e-11) fail(deparse(e))
+    if (i %% 2) next
+    truth <- truth_at(stats::D(stats::D(e, "x"), "x"), x)
+    if (off(second_slopes(program, as.matrix(x), 1)[, 1, 1], truth) > 1e-9) fail(deparse(e))
+  }
+  succeed()
+})
+
+test_that("second slopes of several arguments are those of stats::deriv()", {
+  e <- ~ log_scale + abs(y - mu) / exp(log_scale) + (y - mu)^2 * exp(-2 * log_scale) - lgamma(mu^2 + 1)
+  program <- as_program(e, c("y", "mu", "log_scale"), "nll")
+  set.seed(3)
+  at <- cbind(y = stats::rnorm(300), mu = stats::rnorm(300), log_scale = stats::rnorm(300) / 2)
+  found <- second_slopes(program, at, 2:3)
+  smooth <- quote(log_scale + s * (y - mu) / exp(log_scale) + (y - mu)^2 * exp(-2 * log_scale) - lgamma(mu^2 + 1))
+  data <- c(as.list(as.data.frame(at)), list(s = sign(at[, 1] - at[, 2])))
+  for (i in 1:2) for (j in 1:2) {
+    d <- stats::D(stats::D(smooth, c("mu", "log_scale")[i]), c("mu", "log_scale")[j])
+    expect_lt(off(found[, i, j], eval(d, data)), 1e-11)
+  }
 })
 
 test_that("a program of several arguments, arrays or not, has the slopes in each", {
@@ -343,4 +391,111 @@ test_that("a damaged program in a fit is told", {
   damaged <- fit
   damaged$spec$programs <- NULL
   expect_error(predict(damaged, mtcars), "damaged")
+})
+
+# ---- priors and penalties
+
+test_that("a prior that is written down fits as its twin does", {
+  set.seed(8)
+  cars <- mtcars[, c("mpg", "wt", "hp")]
+  fit <- function(prior, ...) {
+    set.seed(4)
+    fit_bayes_nn(mpg ~ ., cars, hidden = 3, members = 1, epochs = 8, prior = prior, optimizer = "momentum",
+                 learn_rate = 0.001, keep_data = TRUE, ...)
+  }
+  normal <- ~ -w^2 / 2 - log(2 * pi) / 2
+  laplace <- function(u) -abs(u) - log(2)
+  two <- ~ log(0.5 * dnorm(w) + 5 * dnorm(w / 0.1))
+  for (posterior in c("meanfield", "lowrank", "full", "last_layer", "point")) for (precision in c("double", "single")) {
+    kl <- if (posterior == "point") "exact" else "mc"
+    same <- function(ours, theirs, ...) {
+      a <- fit(ours, posterior = posterior, precision = precision, ...)
+      b <- fit(theirs, posterior = posterior, precision = precision, kl = kl, ...)
+      expect_equal(a$theta, b$theta, tolerance = if (precision == "single") 1e-4 else 1e-11, label = posterior)
+      expect_equal(a$history$loss, b$history$loss, tolerance = if (precision == "single") 1e-4 else 1e-11)
+    }
+    same(prior_custom(normal), prior_normal(0, 1))
+    same(prior_custom(normal, fan_in = TRUE), prior_normal(0, 1, fan_in = TRUE))
+    same(prior_custom(laplace), prior_laplace(0, 1))
+    same(prior_custom(two), prior_mixture(0.5, c(1, 0.1)))
+  }
+  ours <- fit(prior_custom(laplace), posterior = "meanfield")
+  expect_output(print(ours), "Prior: log density function(u) -abs(u) - log(2)", fixed = TRUE)
+  expect_output(print(summary(ours)), "prior_sd")
+  twin <- fit(prior_laplace(0, 1), posterior = "meanfield", kl = "mc")
+  # of the nearest normal distribution
+  expect_equal(summary(ours)$layers$prior_sd, summary(twin)$layers$prior_sd * sqrt(pi) / 2, tolerance = 1e-3)
+  expect_equal(summary(ours)$n_effective, summary(twin)$n_effective, tolerance = 1e-3)
+  expect_lt(c(check_gradients(ours)), 1e-6)
+  expect_silent(check_fit(ours))
+  by_name <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, prior = prior_custom(laplace), posterior = "meanfield", epochs = 2)
+  expect_identical(update(by_name, epochs = 3)$spec, by_name$spec)
+  expect_identical(nrow(continue(ours, 2)$history), 10L)
+  for (bad in list(0L, 2L, NA, NULL)) {
+    damaged <- ours
+    damaged$spec$prior_program <- bad
+    expect_error(predict(damaged, cars), "damaged")
+  }
+})
+
+test_that("a penalty that is written down fits as its twin does", {
+  fits <- function(penalty) {
+    fit <- function(f, ...) {
+      set.seed(9)
+      f(..., penalty = penalty, keep_data = TRUE)
+    }
+    list(nn = fit(fit_nn, mpg ~ ., mtcars, hidden = 3, epochs = 10),
+         linear = fit(fit_nn, mpg ~ ., mtcars, hidden = 0), glm = fit(fit_nn, Species ~ ., iris, hidden = 0),
+         ensemble = fit(fit_nn, mpg ~ ., mtcars, hidden = 2, epochs = 5, members = 2),
+         ae = fit(fit_ae, iris[1:4], hidden = 3, epochs = 10),
+         tied = fit(fit_ae, iris[1:4], hidden = 3, epochs = 10, tied = TRUE),
+         single = fit(fit_nn, mpg ~ ., mtcars, hidden = 3, epochs = 10, precision = "single"))
+  }
+  ours <- fits(~ 0.05 * w^2)
+  theirs <- fits(0.1)
+  for (kind in setdiff(names(ours), "ensemble")) {
+    tolerance <- c(single = 1e-4, linear = 1e-6, glm = 1e-5)[kind]
+    expect_equal(ours[[kind]]$theta, theirs[[kind]]$theta, tolerance = if (is.na(tolerance)) 1e-9 else tolerance,
+                 label = kind)
+    expect_equal(ours[[kind]]$history[nrow(ours[[kind]]$history), ],
+                 theirs[[kind]]$history[nrow(theirs[[kind]]$history), ], tolerance = 1e-5, ignore_attr = TRUE)
+    expect_output(print(ours[[kind]]), "penalty ~ 0.05 * w^2", fixed = TRUE)
+    expect_lt(c(check_gradients(ours[[kind]])), 1e-6, label = kind)
+    expect_silent(check_fit(ours[[kind]]))
+  }
+  expect_equal(predict(ours$ensemble), predict(theirs$ensemble), tolerance = 1e-9)
+  expect_equal(coef(ours$linear), coef(theirs$linear), tolerance = 1e-6)
+})
+
+test_that("lasso by hand has its optimality conditions", {
+  set.seed(1)
+  x <- scale(as.matrix(mtcars[, -1]))
+  fit <- fit_nn(x, mtcars$mpg, hidden = 0, penalty = ~ 0.2 * sqrt(w^2 + 1e-8), standardize = TRUE, epochs = 5000)
+  w <- fit$theta[seq_len(10)]
+  slope <- drop(crossprod(x, scale(mtcars$mpg) - x %*% w)) / 32 # of half the mean square
+  expect_true(all(abs(slope) <= 0.2 + 1e-3))
+  far <- abs(w) > 0.01
+  expect_true(any(far) && !all(far))
+  expect_equal(unname(slope[far]), 0.2 * sign(w[far]), tolerance = 1e-3)
+})
+
+test_that("what is no prior and no penalty is an error that says why", {
+  says <- function(e, words) expect_error(e, words, class = "varnn_error")
+  says(prior_custom(~ log(abs(w))), "`prior` = ~ log\\(abs\\(w\\)\\): it is -Inf at w = 0")
+  says(prior_custom(~ -2), "does not depend on w")
+  says(prior_custom(~ -abs(x)), "`x` is neither an argument nor a number")
+  says(prior_custom(~ gamma(w)), "gamma\\(\\)")
+  says(prior_custom(~ abs(w)), "infinite")
+  says(prior_custom(function(a, b) a), "function of `w` alone")
+  says(prior_custom("normal"), "must be a formula")
+  expect_warning(prior_custom(~ -abs(w)), "integrates to 2", class = "varnn_density")
+  expect_silent(prior_custom(~ -log(pi) - log1p(w^2)))
+  expect_silent(prior_custom(~ log(2 * dnorm(w) - dnorm(w))))
+  says(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "laplace", prior = prior_custom(~ -abs(w) - log(2))),
+       "needs a normal prior")
+  says(fit_nn(mpg ~ wt, mtcars, penalty = ~ 1 / w), "`penalty` = ~ 1/w: it is Inf at w = 0")
+  says(fit_nn(mpg ~ wt, mtcars, penalty = ~ 3), "does not depend on w")
+  says(fit_nn(mpg ~ wt, mtcars, penalty = ~ nowhere * w), "nowhere")
+  says(fit_nn(mpg ~ wt, mtcars, penalty = ~ abs(w), optimizer = "adamw"), "adamw")
+  says(fit_ae(iris[1:4], penalty = ~ besselI(w, 1)), "besselI")
 })
