@@ -95,14 +95,16 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
   if (is_by_name(family)) check_columns_known(names(family), names)
   constants <- if (is_by_name(family)) lapply(names, function(name) constants_of(family_in(family, name)))
   else list(constants_of(family))
+  custom <- if (is_by_name(family)) lapply(names, function(name) custom_of(family_in(family, name)))
+  else list(custom_of(family))
   family <- if (is_by_name(family)) vapply(names, function(name) family_name(family_in(family, name)), "")
   else family_name(family)
   if (has_log_sd(list(family = numeric))) family <- with_own_sigma(family)
   columns <- if (fits_as_whole(train$data, family, numeric)) {
-    like_columns(names, train$data[0, 1], family, numeric)
+    like_columns(names, train$data[0, 1], family, numeric, custom[[1]])
   } else {
-    Map(function(j, family) new_column(column_values(train$data, j), names[j], family, numeric), seq_along(names),
-        unname(family))
+    Map(function(j, family, custom) new_column(column_values(train$data, j), names[j], family, numeric, custom),
+        seq_along(names), unname(family), custom)
   }
   columns <- Map(function(column, constants) c(column, list(constants = constants)), columns, constants)
   columns <- lapply(columns, with_sigma, sigma)
@@ -130,11 +132,11 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
 # Whether all columns of a numeric matrix have the same family and are right for it: then they differ by name alone.
 fits_as_whole <- function(data, family, numeric) {
   if (!is.matrix(data) || !is.numeric(data) || length(family) > 1) return(FALSE)
-  family_table[[if (family == "auto") numeric else family]]$accepts(data)
+  family == "custom" || family_table[[if (family == "auto") numeric else family]]$accepts(data)
 }
 
-like_columns <- function(names, v, family, numeric) {
-  column <- new_column(v, names[1], family, numeric)
+like_columns <- function(names, v, family, numeric, custom) {
+  column <- new_column(v, names[1], family, numeric, custom)
   lapply(names, function(name) replace(column, "name", name))
 }
 
@@ -147,13 +149,15 @@ check_columns_known <- function(given, known) {
                              if (nzchar(hint <- did_you_mean(new[1], known))) hint else ".")
 }
 
-new_column <- function(v, name, family, numeric) {
+new_column <- function(v, name, family, numeric, custom = NULL) {
   check_column_class(v, name)
   type <- if (is.factor(v)) "factor" else typeof(v)
   if (is.character(v)) v <- factor(as.vector(v))
   if (is.factor(v)) v <- droplevels(v)
   check_column_levels(v, name)
-  if (family == "auto") family <- if (is.numeric(v)) numeric else auto_family(if (is.ordered(v)) factor(v, ordered = FALSE) else v, name)
+  if (!is.null(custom) && is.numeric(v)) return(custom_column(name, type, custom))
+  if (family %in% c("auto", "custom"))
+    family <- if (is.numeric(v)) numeric else auto_family(if (is.ordered(v)) factor(v, ordered = FALSE) else v, name)
   if (family_table[[family]]$kind == "levels" && is.logical(v)) family <- family_table[[family]]$binary
   record <- family_table[[family]]
   if (!record$for_columns)
@@ -162,6 +166,14 @@ new_column <- function(v, name, family, numeric) {
   levels <- if (is.logical(v)) c("FALSE", "TRUE") else if (is.factor(v)) levels(v)
   list(name = name, family = family, type = type, levels = levels, is_ordered = is.ordered(v),
        center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
+}
+
+# A numeric column whose family the user wrote.
+custom_column <- function(name, type, custom) {
+  if (is.null(custom$deviance))
+    stop_user("A column needs the part `deviance` of custom_family(\"%s\"), by which rows are compared.", custom$name)
+  list(name = name, family = "custom", type = type, levels = NULL, is_ordered = FALSE, center = 0, scale = 1, at = 0L,
+       fill = 0, has_indicator = FALSE, custom = custom)
 }
 
 check_column_class <- function(v, name) {
@@ -187,6 +199,8 @@ place_columns <- function(columns) {
   family <- vapply(columns, function(c) c$family, "")
   is_alone <- vapply(columns, function(c) is_kind(c, "levels") || is.numeric(c$sigma), NA)
   of_constants <- vapply(columns, function(c) paste(unlist(c$constants), collapse = " "), "")
+  own <- lapply(columns, `[[`, "custom")
+  family <- paste0(family, match(own, unique(own)))
   key <- ifelse(is_alone, paste(family, seq_along(family)), trimws(paste(family, of_constants)))
   blocks <- unname(split(seq_along(columns), factor(key, unique(key))))
   last <- 0L
@@ -207,7 +221,7 @@ columns_block <- function(members, columns) {
        n_responses = if (is.null(levels)) length(own) else length(levels),
        noise = column_noise(own[[1]]), knows_sigma = is.numeric(own[[1]]$sigma),
        fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else numeric(n_free(own[[1]])),
-       constants = own[[1]]$constants, is_ordered = FALSE)
+       constants = own[[1]]$constants, is_ordered = FALSE, custom = own[[1]]$custom)
 }
 
 column_noise <- function(column) {
@@ -421,7 +435,8 @@ is_one_of <- function(x, known) every(is.character(x), !is.object(x), length(x) 
 
 column_rules <- list(
   name = function(x, c) is_one_of(x, x),
-  family = function(x, c) is_one_of(x, column_families()),
+  family = function(x, c) if (is.null(c$custom)) is_one_of(x, column_families()) else identical(x, "custom"),
+  custom = function(x, c) is.null(x) || is_custom_part(x),
   type = function(x, c) is_one_of(x, column_types),
   at = function(x, c) every(is.numeric(x), is_bare(x), length(x) >= 1),
   levels = function(x, c) {

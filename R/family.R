@@ -1,18 +1,23 @@
 # What the package asks of families: of a block of responses, or a column, its record; of an argument, a family's name.
 
-record_of <- function(block) family_record(block$family, block$constants)
+record_of <- function(block) {
+  if (is_custom(block)) custom_record(block$custom) else family_record(block$family, block$constants)
+}
 family_record <- function(family, constants = NULL) {
   record <- family_table[[family]]
   if (length(constants)) do.call(record$with, constants) else record
 }
-link_of <- function(block) links[[record_of(block)$link]]
-is_kind <- function(block, kinds) isTRUE(record_of(block)$kind %in% kinds)
+link_of <- function(block) if (is_custom(block)) custom_link(block$custom) else links[[record_of(block)$link]]
+is_kind <- function(block, kinds) if (is_custom(block)) "number" %in% kinds else isTRUE(record_of(block)$kind %in% kinds)
 
 # Whether y is standardised, and eta has its unit.
-is_scaled <- function(block) is_kind(block, "number") && record_of(block)$link == "identity"
+is_scaled <- function(block) {
+  if (is_custom(block)) block$custom$is_scaled else is_kind(block, "number") && record_of(block)$link == "identity"
+}
 
 # Families with two outputs for each response: its mean and the log of its standard deviation.
-has_log_sd <- function(block) "log_sd" %in% record_of(block)$parts
+has_log_sd <- function(block) !is_custom(block) && "log_sd" %in% record_of(block)$parts
+
 # Whether the response is a factor of which each level has a probability of its own.
 has_levels <- function(block) is_kind(block, c("levels", "ordered"))
 
@@ -21,11 +26,12 @@ mean_at <- function(block, eta, free) {
   mean <- record_of(block)$mean
   if (length(formals(mean)) > 1) mean(eta, free) else mean(eta)
 }
-has_normal_noise <- function(block) !is.null(record_of(block)$sd)
-has_sigma <- function(block) identical(record_of(block)$free, "sigma")
+has_normal_noise <- function(block) !is_custom(block) && !is.null(record_of(block)$sd)
+has_sigma <- function(block) !is_custom(block) && identical(record_of(block)$free, "sigma")
 
 # The free scalars of a response of the block, by name, and how many they are.
 free_names <- function(block) {
+  if (is_custom(block)) return(block$custom$free)
   free <- record_of(block)$free
   if (is.function(free)) free(block) else free
 }
@@ -90,6 +96,10 @@ nn_family <- function(name, ...) {
 #' @export
 print.varnn_family <- function(x, ...) {
   check_standard("print", ...)
+  if (is_custom(x)) {
+    cat(x$custom$name, ": minus the log-likelihood ", x$custom$nll$text, "\n", sep = "")
+    return(invisible(x))
+  }
   numbers <- vapply(x$constants, function(v) paste(format(v, trim = TRUE), collapse = ", "), "")
   words <- paste(names(numbers), "=", numbers, collapse = ", ", recycle0 = TRUE)
   cat(x$name, if (nzchar(words)) sprintf("(%s)", words), "\n", sep = "")
@@ -107,11 +117,19 @@ constants_of <- function(family) {
   if (length(found)) found
 }
 
+# What a family that a user wrote is made of, or NULL.
+is_custom_family <- function(family) {
+  inherits(family, c("varnn_family", "family")) && identical(family[[if (inherits(family, "family")) "family" else "name"]],
+                                                             "custom") && is_custom_part(family$custom)
+}
+custom_of <- function(family) if (is_custom_family(family)) family$custom
+
 # The family with these numbers; where `family` names several, those that have such numbers.
 family_with <- function(family, ...) {
   given <- list(...)
   given <- given[!vapply(given, is.null, NA)]
   if (!length(given)) return(family)
+  if (is_custom_family(family)) stop_user("`%s` is a number of no family in `family`.", names(given)[1])
   with <- function(f) do.call(nn_family, c(list(f), constants_of(f), given))
   if (!is_by_name(family)) return(with(family))
   has <- function(f) {
@@ -127,6 +145,7 @@ family_with <- function(family, ...) {
 
 # The engine's name for a string, a family object or a function that makes one; "auto" stays.
 family_name <- function(family) {
+  if (is_custom_family(family)) return("custom")
   if (inherits(family, "varnn_family")) family <- family$name
   if (is.function(family)) family <- tryCatch(family(), error = function(e) stop_family(family))
   if (inherits(family, "family")) {

@@ -76,7 +76,7 @@ is_cheap_to_run <- function(fit) {
 fit_version <- 2L
 
 fit_family <- function(blocks) {
-  family <- vapply(blocks, function(b) b$family, "")
+  family <- vapply(blocks, family_label, "")
   names(family) <- vapply(blocks, function(b) b$columns[1], "")
   if (length(family) == 1) unname(family) else family
 }

@@ -293,7 +293,8 @@ family.varnn <- function(object, ...) {
   families <- lapply(object$blocks, function(b) {
     own <- record_of(b)
     if (!is.null(own$stats)) return(own$stats())
-    structure(c(list(family = b$family, link = own$link), list(constants = b$constants)[!is.null(b$constants)]),
+    structure(c(list(family = b$family, link = own$link), list(constants = b$constants)[!is.null(b$constants)],
+                list(custom = b$custom)[is_custom(b)]),
               class = "family")
   })
   if (length(families) == 1) families[[1]] else stats::setNames(families, names(object$family))

@@ -25,7 +25,7 @@ independent_posteriors <- function() Filter(function(name) dependence(name) == "
 
 # Whether the expected log-likelihood has a closed form, or one with moments matched layer by layer.
 can_be_exact <- function(spec) {
-  has_moments(spec) && all(row_property("family", spec$family, "expected") == 1) &&
+  has_moments(spec) && !"custom" %in% spec$family && all(row_property("family", spec$family, "expected") == 1) &&
     all(spec$layer %in% c("dense", "activate")) &&
     all(row_property("activation", spec$option[spec$layer == "activate"], "moments") == 1)
 }
@@ -33,7 +33,8 @@ can_be_exact <- function(spec) {
 # Whether what can be exact is no approximation.
 is_closed <- function(spec) {
   n_dense <- sum(spec$layer == "dense")
-  n_dense == 1 || n_dense == 2 && all(vapply(spec$family, function(f) has_sigma(list(family = f)), NA))
+  n_dense == 1 || n_dense == 2 && !"custom" %in% spec$family &&
+    all(vapply(spec$family, function(f) has_sigma(list(family = f)), NA))
 }
 
 # Whether nothing is drawn in training: the objective is then a function.

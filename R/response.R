@@ -82,8 +82,9 @@ make_block <- function(piece, standardize, train) {
   family <- family_name(piece$family)
   constants <- constants_of(piece$family)
   if (family == "auto") family <- auto_family(y, piece$name)
-  if (family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
-  record <- family_record(family, constants)
+  custom <- custom_of(piece$family)
+  if (is.null(custom) && family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
+  record <- record_of(list(family = family, constants = constants, custom = custom))
   if (record$kind == "time") check_events(y, piece$name, train$weights)
   else if (is_times(y)) stop_user("The response `%s` is a survival time: its family must be one of %s, not \"%s\".",
                                   piece$name, quoted(families_of_kind("time")), family)
@@ -100,8 +101,14 @@ make_block <- function(piece, standardize, train) {
                 levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
                 n_responses = if (record$kind == "levels") nlevels(y) else 1L, noise = record$noise,
                 constants = constants, is_ordered = is.ordered(y))
+  block$custom <- custom
   block$fixed <- numeric(n_free(block))
-  if (is_scaled(block) && standardize) scale_block(block, y, train) else block
+  if (is_scaled(block) && standardize) block <- scale_block(block, y, train)
+  if (!is.null(custom)) {
+    w <- if (is.null(train$moment_weights)) rep(1, NROW(y)) else train$moment_weights
+    check_likelihood(block, block_y(block, y, train$offset)[, 1], w)
+  }
+  block
 }
 
 check_response <- function(y, name) {
@@ -154,11 +161,18 @@ engine_offset <- function(blocks, offset) {
   if (is.null(offset) || all(vapply(blocks, is_scaled, NA))) return(NULL)
   for (b in blocks) if (is_kind(b, "levels"))
     stop_user("An offset has no meaning for the family %s: it would be the same for all levels.", b$family)
-  do.call(cbind, lapply(blocks, function(b) matrix(if (is_scaled(b)) 0 else offset, length(offset), eta_rows(b))))
+  of_block <- function(b) {
+    out <- matrix(if (is_scaled(b)) 0 else offset, length(offset), eta_rows(b))
+    if (is_custom(b)) out[, -1] <- 0
+    out
+  }
+  do.call(cbind, lapply(blocks, of_block))
 }
 
-eta_rows <- function(block) block$n_responses * family_property(block$family, "family_eta")
-y_rows <- function(block) block$n_responses * family_property(block$family, "family_y")
+eta_rows <- function(block) {
+  block$n_responses * if (is_custom(block)) length(block$custom$eta) else family_property(block$family, "family_eta")
+}
+y_rows <- function(block) block$n_responses * if (is_custom(block)) 1 else family_property(block$family, "family_y")
 family_property <- function(family, property) {
   r <- registry()
   r[[property]][match(family, r$family)]

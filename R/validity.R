@@ -318,11 +318,18 @@ are_constants <- function(x) {
   is.null(x) || every(is.list(x), is_bare(x, "names"), is_words(names(x), length(x)), all(vapply(x, is_one, NA)))
 }
 
+# A likelihood that a user wrote is that of the specification.
+is_custom_block <- function(b, spec, i) {
+  if (b$family != "custom") return(is.null(b$custom))
+  every(is_custom_part(b$custom), identical(spec$programs[[spec$nll_program[i]]], b$custom$nll))
+}
+
 block_types <- c("numeric", "logical", "factor", "counts", "time")
 
 is_block <- function(b, spec, i) {
   every(is.list(b), identical(b$family, spec$family[i]), is_finite_vector(b$n_responses, 1),
         b$n_responses == spec$n_responses[i], identical(b$noise, spec$noise[i]), are_constants(b$constants),
+        is_custom_block(b, spec, i),
         is_finite_vector(b$fixed, n_free(b)),
         are_words(b$columns), length(b$columns) %in% c(1, b$n_responses),
         is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
