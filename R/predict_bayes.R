@@ -46,7 +46,8 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
-  has_eta <- !is_new && !averages_levels(object) && interval == "none" && !type %in% c("draws", "survival") && !is.null(object$eta)
+  has_eta <- every(!is_new, !averages_levels(object), interval == "none", !any(type %in% c("draws", "survival")),
+                   !is.null(object$eta))
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
