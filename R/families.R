@@ -24,6 +24,8 @@
 #                default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
+#   [slope]      eta -> derivatives of the mean of each response by its outputs, in the shape of eta; by default that of
+#                the link by the first, and 0 by the others
 #   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
 #                w being their weights or NULL, by default that of the mean over means
 #   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
@@ -90,12 +92,6 @@ random_huber <- function(n) {
   ifelse(tail, sample(c(-1, 1), n, replace = TRUE) * (huber_k + stats::rexp(n, huber_k)), middle)
 }
 
-weighted_median <- function(y, w) {
-  by <- order(y, na.last = NA)
-  share <- cumsum(w[by]) / sum(w[by])
-  y[by][which(share >= 0.5)[1]]
-}
-
 # The columns of y that have the trials.
 trials_half <- function(y) y[, ncol(y) %/% 2 + seq_len(ncol(y) %/% 2), drop = FALSE]
 p_variance <- function(p) p * (1 - p)
@@ -145,7 +141,7 @@ family_slots <- list(
   deviance = of_y, information = takes("part", "i", "j"), nll = of_y,
   mean = function(x, f) takes("eta")(x) || of_eta(x),
   cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
-  over = or_null(takes("eta", "w")), joins = is_switch,
+  over = or_null(takes("eta", "w")), slope = or_null(takes("eta")), joins = is_switch,
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
   free = or_null(function(x, f) takes("block")(x) || are_names(x)), start_free = or_null(takes("y", "w")),
   with = or_null(function(x, f) {
@@ -166,6 +162,7 @@ new_family <- function(...) {
   f <- list(...)
   f <- c(f, family_defaults[setdiff(names(family_defaults), names(f))])
   if (!"mean" %in% names(f)) f$mean <- mean_of_link(f$link, length(f$parts))
+  if (!"slope" %in% names(f)) f["slope"] <- list(slope_of_link(f$link, length(f$parts)))
   unknown <- setdiff(names(f), names(family_slots))
   missing <- setdiff(names(family_slots), names(f))
   if (length(unknown)) stop_user("A family has no slot `%s`.", unknown[1])
@@ -173,6 +170,19 @@ new_family <- function(...) {
   for (slot in names(family_slots))
     if (!isTRUE(family_slots[[slot]](f[[slot]], f))) stop_user("The slot `%s` of a family is not right.", slot)
   f[names(family_slots)]
+}
+
+slope_of_link <- function(link, n_parts) {
+  force(link)
+  slope <- if (is_word(link)) links[[link]]$slope
+  if (is.null(slope)) return(NULL)
+  if (n_parts == 1) return(function(eta) slope(eta))
+  function(eta) {
+    k <- seq_len(ncol(eta) %/% n_parts)
+    eta[, k] <- slope(eta[, k, drop = FALSE])
+    eta[, -k] <- 0
+    eta
+  }
 }
 
 mean_of_link <- function(link, n_parts) {
@@ -459,7 +469,185 @@ time_families <- list(
   )
 )
 
-family_table <- c(number_families, other_families, ordered_families, time_families)
+# Student's t distribution about eta, with degrees of freedom that are learned or given.
+student_t_family <- function(df = NULL) {
+  if (!is.null(df)) df <- check_number(df, "df", 0.1, 1e6)
+  scale <- function(free, eta) by_column(exp(if (is.null(df)) free["scale", ] else free), eta)
+  degrees <- function(free, eta) if (is.null(df)) by_column(t_degrees(free["df", ]), eta) else array(df, dim(eta))
+  new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity", aliases = "t",
+    free = c("scale", if (is.null(df)) "df"), noise = "shared", with = student_t_family,
+    cdf = function(q, eta, free) like_matrix(stats::pt((q - eta) / scale(free, eta), degrees(free, eta)), eta),
+    quantile = function(p, eta, free) {
+      like_matrix(eta + scale(free, eta) * stats::qt(p, degrees(free, eta)), eta)
+    },
+    variance = function(eta, free) {
+      n <- degrees(free, eta)
+      scale(free, eta)^2 * ifelse(n > 2, n / (n - 2), Inf)
+    },
+    draw = function(eta, free) {
+      like_matrix(eta + scale(free, eta) * stats::rt(length(eta), degrees(free, eta)), eta)
+    },
+    start = function(y, w) apply(y, 2, weighted_median, w),
+    start_free = function(y, w) rbind(robust_log_sd(y, w), if (is.null(df)) log(4.5)),
+    deviance = function(y, eta, free) {
+      n <- degrees(free, eta)
+      (n + 1) * log1p(((y - eta) / scale(free, eta))^2 / n)
+    },
+    information = function(part, i, j) {
+      if (i != j) return(NULL)
+      n <- degrees(part$free, part$eta)[, i]
+      (n + 1) / (n + 3) / scale(part$free, part$eta)[, i]^2
+    },
+    nll = function(y, eta, free) {
+      s <- scale(free, eta)
+      log(s) - stats::dt((y - eta) / s, degrees(free, eta), log = TRUE)
+    }
+  )
+}
+
+# Numbers above 0, and between 0 and 1.
+positive_families <- list(
+  gamma = new_family(
+    kind = "positive", accepts = function(y) is.numeric(y) && all(y > 0, na.rm = TRUE), what = "numbers above 0",
+    link = "log", aliases = "Gamma", stats = function() stats::Gamma("log"), free = "shape", noise = "each",
+    cdf = function(q, eta, free) {
+      a <- by_column(exp(free), eta)
+      like_matrix(stats::pgamma(q, a, scale = exp(eta) / a), eta)
+    },
+    quantile = function(p, eta, free) {
+      a <- by_column(exp(free), eta)
+      like_matrix(stats::qgamma(p, a, scale = exp(eta) / a), eta)
+    },
+    variance = function(eta, free) exp(2 * eta) / by_column(exp(free), eta),
+    draw = function(eta, free) {
+      a <- by_column(exp(free), eta)
+      like_matrix(stats::rgamma(length(eta), a, scale = exp(eta) / a), eta)
+    },
+    start = function(y, w) log(weighted_means(y, w)),
+    start_free = function(y, w) rbind(start_of_gamma(y, w)),
+    deviance = function(y, eta, free) {
+      d <- log(y) - eta
+      2 * by_column(exp(free), eta) * (expm1(d) - d)
+    },
+    information = function(part, i, j) if (i == j) exp(part$free[min(i, length(part$free))]),
+    nll = function(y, eta, free) {
+      a <- by_column(exp(free), eta)
+      -stats::dgamma(y, a, scale = exp(eta) / a, log = TRUE)
+    }
+  ),
+  inverse_gaussian = new_family(
+    kind = "positive", accepts = function(y) is.numeric(y) && all(y > 0, na.rm = TRUE), what = "numbers above 0",
+    link = "log", aliases = "inverse.gaussian", stats = function() stats::inverse.gaussian("log"), free = "shape",
+    noise = "each",
+    cdf = function(q, eta, free) like_matrix(inverse_gaussian_cdf(q, exp(eta), by_column(exp(free), eta)), eta),
+    quantile = function(p, eta, free) {
+      like_matrix(inverse_gaussian_quantile(p, exp(eta), by_column(exp(free), eta)), eta)
+    },
+    variance = function(eta, free) exp(3 * eta) / by_column(exp(free), eta),
+    draw = function(eta, free) like_matrix(random_inverse_gaussian(exp(eta), by_column(exp(free), eta)), eta),
+    start = function(y, w) log(weighted_means(y, w)),
+    start_free = function(y, w) rbind(start_of_inverse_gaussian(y, w)),
+    deviance = function(y, eta, free) by_column(exp(free), eta) * expm1(log(y) - eta)^2 / y,
+    information = function(part, i, j) if (i == j) exp(part$free[min(i, length(part$free))] - part$eta[, i]),
+    nll = function(y, eta, free) inverse_gaussian_nll(y, exp(eta), by_column(exp(free), eta))
+  ),
+  beta = new_family(
+    kind = "share", accepts = function(y) is.numeric(y) && all(y > 0 & y < 1, na.rm = TRUE),
+    what = "numbers above 0 and below 1", link = "logit", free = "precision", noise = "each",
+    cdf = function(q, eta, free) {
+      f <- by_column(exp(free), eta)
+      like_matrix(stats::pbeta(q, stats::plogis(eta) * f, stats::plogis(-eta) * f), eta)
+    },
+    quantile = function(p, eta, free) {
+      f <- by_column(exp(free), eta)
+      like_matrix(stats::qbeta(p, stats::plogis(eta) * f, stats::plogis(-eta) * f), eta)
+    },
+    variance = function(eta, free) logit_variance(eta) / (1 + by_column(exp(free), eta)),
+    draw = function(eta, free) {
+      f <- by_column(exp(free), eta)
+      like_matrix(stats::rbeta(length(eta), stats::plogis(eta) * f, stats::plogis(-eta) * f), eta)
+    },
+    start = function(y, w) logit_within(weighted_means(y, w)),
+    start_free = function(y, w) rbind(start_of_beta(y, w)),
+    deviance = function(y, eta, free) {
+      f <- by_column(exp(free), eta)
+      pmax(2 * (beta_nll(y, eta, f) - beta_nll(y, best_beta_eta(y, f), f)), 0)
+    },
+    information = function(part, i, j) {
+      if (i != j) return(NULL)
+      a <- exp(part$free[min(i, length(part$free))] + stats::plogis(part$eta[, i], log.p = TRUE))
+      b <- exp(part$free[min(i, length(part$free))] + stats::plogis(-part$eta[, i], log.p = TRUE))
+      both <- pmax(a * b / (a + b), 1e-150)
+      (trigamma(pmax(a, 1e-150)) + trigamma(pmax(b, 1e-150))) * both^2
+    },
+    nll = function(y, eta, free) beta_nll(y, eta, by_column(exp(free), eta))
+  )
+)
+
+# The counts of a family, or with a probability that has an output of its own 0 whatever they are (Lambert 1992). A
+# perfect fit has probability 1 for the zeros, and no other zeros where y is above 0.
+zero_inflated <- function(counts) {
+  new_family(
+    kind = "count", accepts = counts$accepts, what = count_words, link = "log", parts = c("mean", "zero"),
+    free = counts$free, noise = counts$noise,
+    mean = function(eta) exp(means_half(eta)) * stats::plogis(-zeros_half(eta)),
+    slope = function(eta) {
+      mean <- exp(means_half(eta)) * stats::plogis(-zeros_half(eta))
+      cbind(mean, -mean * stats::plogis(zeros_half(eta)))
+    },
+    over = function(eta, w) {
+      k <- seq_len(dim(eta)[2] %/% 2)
+      rest <- means_over(stats::plogis(-eta[, -k, , drop = FALSE]), w)
+      mean <- means_over(exp(eta[, k, , drop = FALSE]) * stats::plogis(-eta[, -k, , drop = FALSE]), w)
+      cbind(log(mean / rest), stats::qlogis(rest, lower.tail = FALSE))
+    },
+    cdf = function(q, eta, free) {
+      p <- stats::plogis(zeros_half(eta))
+      ifelse(q < 0, 0, p + (1 - p) * counts$cdf(q, means_half(eta), free))
+    },
+    quantile = function(p, eta, free) {
+      rest <- stats::plogis(-zeros_half(eta))
+      counts$quantile(pmin(pmax((p - 1 + rest) / rest, 0), 1), means_half(eta), free)
+    },
+    variance = function(eta, free) {
+      p <- stats::plogis(zeros_half(eta))
+      (1 - p) * (counts$variance(means_half(eta), free) + p * exp(2 * means_half(eta)))
+    },
+    draw = function(eta, free) {
+      y <- counts$draw(means_half(eta), free)
+      y * stats::rbinom(length(y), 1, stats::plogis(-zeros_half(eta)))
+    },
+    start = start_of_inflated,
+    deviance = function(y, eta, free) {
+      best <- counts$nll(y, log(pmax(y, 0.5)), free)
+      nll <- inflated_nll(y, counts$nll(y, means_half(eta), free), zeros_half(eta))
+      pmax(2 * (nll - ifelse(y == 0, 0, best)), 0)
+    },
+    information = function(part, i, j) {
+      k <- ncol(part$eta) %/% 2
+      if ((i - j) %% k != 0) return(NULL)
+      at <- (i - 1) %% k + 1
+      eta <- part$eta[, at, drop = FALSE]
+      free <- if (length(part$free)) part$free[min(at, length(part$free))]
+      mu <- exp(eta[, 1])
+      q <- counts$information(list(eta = eta, free = free), 1, 1) / mu
+      none <- exp(-counts$nll(0 * eta, eta, free))[, 1]
+      inflated_information(mu, q, none, part$eta[, k + at], if (i != j) "both" else if (i > k) "zero" else "mean")
+    },
+    nll = function(y, eta, free) inflated_nll(y, counts$nll(y, means_half(eta), free), zeros_half(eta))
+  )
+}
+
+inflated_families <- list(
+  zero_inflated_poisson = zero_inflated(other_families$poisson),
+  zero_inflated_negative_binomial = zero_inflated(other_families$negative_binomial)
+)
+inflated_families$zero_inflated_poisson$aliases <- "zip"
+inflated_families$zero_inflated_negative_binomial$aliases <- "zinb"
+
+family_table <- c(number_families, other_families, ordered_families, time_families,
+                  list(student_t = student_t_family()), positive_families, inflated_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.
 loss_families <- c(squared = "gaussian", huber = "huber")

@@ -5,7 +5,7 @@ record_of <- function(block) {
 }
 family_record <- function(family, constants = NULL) {
   record <- family_table[[family]]
-  if (length(constants)) do.call(record$with, constants) else record
+  if (length(constants)) do.call(record$with, constants, quote = TRUE) else record
 }
 link_of <- function(block) if (is_custom(block)) custom_link(block$custom) else links[[record_of(block)$link]]
 is_kind <- function(block, kinds) if (is_custom(block)) "number" %in% kinds else isTRUE(record_of(block)$kind %in% kinds)
@@ -130,7 +130,7 @@ family_with <- function(family, ...) {
   given <- given[!vapply(given, is.null, NA)]
   if (!length(given)) return(family)
   if (is_custom_family(family)) stop_user("`%s` is a number of no family in `family`.", names(given)[1])
-  with <- function(f) do.call(nn_family, c(list(f), constants_of(f), given))
+  with <- function(f) do.call(nn_family, c(list(f), constants_of(f), given), quote = TRUE)
   if (!is_by_name(family)) return(with(family))
   has <- function(f) {
     name <- family_name(f)
@@ -149,17 +149,22 @@ family_name <- function(family) {
   if (inherits(family, "varnn_family")) family <- family$name
   if (is.function(family)) family <- tryCatch(family(), error = function(e) stop_family(family))
   if (inherits(family, "family")) {
-    if (!is_one_of(family$family, names(family_table)))
+    name <- if (is_word(family$family)) without_alias(family$family)
+    if (!is_one_of(name, names(family_table)))
       stop_user("`family` %s is not one of varnn's: use one of %s.", shown(family$family), quoted(families()))
-    link <- record_of(family)$link
+    link <- family_table[[name]]$link
     if (family$link != link)
       stop_user("`family` %s(link = \"%s\") is not available: varnn has it with the link \"%s\".",
                 family$family, family$link, link)
-    return(family$family)
+    return(name)
   }
   if (!is.character(family) || length(family) != 1 || is.na(family)) stop_family(family)
+  check_choice(without_alias(family), c("auto", families()), "family")
+}
+
+without_alias <- function(family) {
   for (name in names(family_table)) if (family %in% family_table[[name]]$aliases) return(name)
-  check_choice(family, c("auto", families()), "family")
+  family
 }
 
 stop_family <- function(family) {

@@ -296,7 +296,7 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
     se[] <- NA
   }
   own <- object$blocks[[1]]
-  is_profiled <- every(length(object$blocks) == 1, !has_sigma(own), !is.null(record_of(own)$stats),
+  is_profiled <- every(length(object$blocks) == 1, !n_free(own), !is.null(record_of(own)$stats),
                        !isTRUE(object$is_separated))
   out <- if (is_profiled) {
     profile_limits(object, at, estimate, se, level, parent.frame())
@@ -413,10 +413,15 @@ mean_errors <- function(block, eta, type, covariance) {
     }
     return(as_columns(lapply(seq_len(ncol(p)), function(k) sqrt(pmax(variance(k), 0)))))
   }
-  slope <- if (is_scaled(block) || type == "link") by_column(c(block$scale, if (has_log_sd(block)) 1), eta)
-  else link_of(block)$slope(eta)
-  out <- as_columns(lapply(seq_len(ncol(eta)), function(i) abs(slope[, i]) * sqrt(covariance(i, i))))
-  if (type == "response") out <- out[, seq_len(block$n_responses), drop = FALSE]
+  if (type == "link") {
+    scale <- c(block$scale, rep(1, ncol(eta) - 1))
+    return(as_columns(lapply(seq_len(ncol(eta)), function(i) scale[i] * sqrt(covariance(i, i)))))
+  }
+  slope <- record_of(block)$slope(eta) * block$scale
+  used <- which(colSums(slope != 0) > 0)
+  variance <- 0
+  for (i in used) for (j in used) variance <- variance + slope[, i] * slope[, j] * covariance(i, j)
+  out <- as_columns(list(sqrt(pmax(variance, 0))))
   if (type == "prob") cbind(out, out) else out
 }
 

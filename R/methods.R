@@ -100,7 +100,7 @@ block_residuals <- function(part, type, w, several = FALSE) {
 }
 
 # The derivative of the mean by eta.
-mean_slope <- function(part) link_of(part$block)$slope(part$eta[, seq_len(part$block$n_responses), drop = FALSE])
+mean_slope <- function(part) record_of(part$block)$slope(part$eta)[, seq_len(part$block$n_responses), drop = FALSE]
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {

@@ -339,7 +339,7 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ..
 # A draw from the families at eta, on the users' scale.
 eta_draws <- function(fit, eta) {
   draw <- function(b, free, s) {
-    as_observed(b, record_of(b)$draw(eta[, s, drop = FALSE], rep_len(free, b$n_responses)))
+    as_observed(b, record_of(b)$draw(eta[, s, drop = FALSE], free_of_each(b, free)))
   }
   with_constants(fit, do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows))))
 }

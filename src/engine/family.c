@@ -9,10 +9,10 @@
 typedef struct {
   int n_obs, n_responses, eta_stride, y_stride;
   /* The free scalars of a response; the distance of those of the next, 0 where all have the same; how many are learned. */
-  int free_per_response, free_step, n_free;
+  int free_per_response, free_step, n_free, n_constants;
   const real *eta, *y;
-  const real *free; /* n_free of them, or free_per_response that are fixed */
-  const double *constants;
+  const real *free;          /* n_free of them, or free_per_response that are fixed */
+  const double *constants;   /* n_constants */
   const nn_program *program; /* of a custom family, with custom_work() numbers of work space */
   real *work;
   real *nll;            /* out: 1 x n_obs */
@@ -451,6 +451,156 @@ static void custom(const nn_nll *b) {
 
 static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, custom, NULL};
 
+/* One response of one observation, in double in every build: its eta and free scalars, the first of each, and the slopes. */
+enum { NN_ENTRY = 2 };
+typedef struct {
+  double y, eta[NN_ENTRY], free[NN_ENTRY], nll, slope[NN_ENTRY], free_slope[NN_ENTRY];
+  const double *constants; /* NULL: none */
+} entry;
+
+static inline entry entry_of(const nn_nll *b, const column *c, int parts, int j) {
+  entry e = {.y = c->y[j], .constants = b->n_constants ? b->constants : NULL};
+  for (int k = 0; k < parts; k++) e.eta[k] = c->eta[k * b->n_responses + j];
+  for (int m = 0; m < b->free_per_response; m++) e.free[m] = b->free[j * b->free_step + m];
+  return e;
+}
+
+/* The family whose entries `one` fills in, where y is not missing. */
+#define NN_BY_ENTRY(name, parts, one)                                                              \
+  static void name(const nn_nll *b) {                                                              \
+    for (int i = 0; i < b->n_obs; i++) {                                                           \
+      column c = column_of(b, parts, i);                                                           \
+      double nll = 0;                                                                              \
+      for (int j = 0; j < b->n_responses; j++) {                                                   \
+        entry e = entry_of(b, &c, parts, j);                                                       \
+        if (e.y == e.y) one(&e);                                                                   \
+        nll += e.nll;                                                                              \
+        for (int k = 0; k < parts; k++) c.slope[k * b->n_responses + j] = (real)e.slope[k];        \
+        for (int m = 0; b->n_free && m < b->free_per_response; m++)                                \
+          c.free_slope[j * b->free_step + m] += (real)e.free_slope[m];                             \
+      }                                                                                            \
+      b->nll[i] = (real)nll;                                                                       \
+    }                                                                                              \
+  }
+
+/* Degrees of freedom 1/2 + r / (1 + r / 1e6), r = e^free, between 1/2 and 1e6; and their derivative in `free`. */
+static double degrees_of_freedom(double free, double *slope) {
+  const double r = exp(free < 500 ? free : 500), part = 1 / (1 + r / 1e6);
+  *slope = r * part * part;
+  return 0.5 + r * part;
+}
+
+/* e = (y - eta) / s, s = e^free: log s + log(pi n) / 2 - log[Gamma((n + 1) / 2) / Gamma(n / 2)] + (n + 1) / 2 log(1 + e^2 / n);
+ * slope -(n + 1) e / (n + e^2) / s. The degrees of freedom n are a constant or the second free scalar. */
+static inline void student_t_entry(entry *at) {
+  double d_n = 0, d_rising;
+  const double s = exp(at->free[0]), e = (at->y - at->eta[0]) / s, square = e * e,
+               n = at->constants ? at->constants[0] : degrees_of_freedom(at->free[1], &d_n),
+               l = log1p(square / n), pull = (n + 1) * e / (n + square);
+  at->nll = at->free[0] + log(3.14159265358979323846 * n) / 2 -
+            vmath_log_rising(0.5, n / 2, &d_rising) + (n + 1) / 2 * l;
+  at->slope[0] = -pull / s;
+  at->free_slope[0] = 1 - pull * e;
+  at->free_slope[1] = d_n * ((1 / n - d_rising + l - pull * e / n) / 2);
+}
+NN_BY_ENTRY(student_t, 1, student_t_entry)
+
+/* log Gamma(a) - a log a + a, and its derivative, without the cancellation of the two at large a. */
+static double gamma_excess(double a, double *slope) {
+  double product = 1, shift = 0, r = a, d;
+  for (; r < 8; r += 1) product *= r, shift += 1 / r;
+  const double s = stirling(r, &d), to_a = r > a ? r * log(r) - a * log(a) - (r - a) : 0;
+  *slope = d - shift + (r > a ? log(r) - log(a) : 0);
+  return s + (NN_LOG_2PI - log(r)) / 2 + to_a - log(product);
+}
+
+/* y above 0 counts as at least the smallest number of this precision, so that it has a log. */
+static double log_of_positive(double y) {
+  const double least = sizeof(real) == 4 ? 1.2e-38 : 2.3e-308;
+  return log(y > least ? y : least);
+}
+
+/* Mean e^eta, shape a = e^free, d = log y - eta: a (e^d - d - 1) + log y + log Gamma(a) - a log a + a; slope a (1 - e^d) */
+static inline void gamma_entry(entry *at) {
+  double d_excess;
+  const double a = exp(at->free[0]), log_y = log_of_positive(at->y), d = log_y - at->eta[0],
+               more = expm1(d);
+  at->nll = a * (more - d) + log_y + gamma_excess(a, &d_excess);
+  at->slope[0] = -a * more;
+  at->free_slope[0] = a * (more - d + d_excess);
+}
+NN_BY_ENTRY(gamma_nll, 1, gamma_entry)
+
+/* Mean m = e^eta, shape l = e^free, u = y / m: l (u - 1)^2 / (2 y) + log(2 pi y^3 / l) / 2; slope -l u (u - 1) / y */
+static inline void inverse_gaussian_entry(entry *at) {
+  const double log_y = log_of_positive(at->y), d = log_y - at->eta[0], more = expm1(d),
+               scaled = exp(at->free[0] - log_y) * more;
+  at->nll = scaled * more / 2 + (NN_LOG_2PI + 3 * log_y - at->free[0]) / 2;
+  at->slope[0] = -scaled * (more + 1);
+  at->free_slope[0] = (scaled * more - 1) / 2;
+}
+NN_BY_ENTRY(inverse_gaussian, 1, inverse_gaussian_entry)
+
+/* log(1 + e^x) and 1 / (1 + e^-x) */
+static double log_1_exp(double x, double *sigmoid) {
+  const double e = exp(x < 0 ? x : -x);
+  *sigmoid = (x < 0 ? e : 1) / (1 + e);
+  return (x > 0 ? x : 0) + log1p(e);
+}
+
+/* Mean m = 1 / (1 + e^-eta), precision f = e^free, a = m f, b = (1 - m) f, g(a) = log Gamma(a) - a log a + a:
+ * g(a) + g(b) - g(f) + f [m log(m / y) + (1 - m) log((1 - m) / (1 - y))] + log y + log(1 - y);
+ * slope (1 - m) a g'(a) - m b g'(b) + f m (1 - m) [eta - log(y / (1 - y))] */
+static inline void beta_entry(entry *at) {
+  const double below = sizeof(real) == 4 ? 5.96e-8 : 1.11e-16, f = exp(at->free[0]);
+  double m, n, slope_a, slope_b, slope_f;
+  const double log_n = -log_1_exp(at->eta[0], &m), log_m = -log_1_exp(-at->eta[0], &n),
+               log_y = log_of_positive(at->y), log_1_y = log(at->y < 1 ? 1 - at->y : below),
+               a = m * f > 1e-300 ? m * f : 1e-300, b = n * f > 1e-300 ? n * f : 1e-300,
+               lost = m * (log_m - log_y) + n * (log_n - log_1_y);
+  const double g = gamma_excess(a, &slope_a) + gamma_excess(b, &slope_b);
+  at->nll = g - gamma_excess(f, &slope_f) + f * lost + log_y + log_1_y;
+  at->slope[0] = n * a * slope_a - m * b * slope_b + f * m * n * (log_m - log_n - log_y + log_1_y);
+  at->free_slope[0] = a * slope_a + b * slope_b - f * slope_f + f * lost;
+}
+NN_BY_ENTRY(beta_nll, 1, beta_entry)
+
+/* A count that is 0 with probability p = 1 / (1 + e^-z), z = eta[1], beside what the entry has of the counts' distribution:
+ * where y > 0, nll + log(1 + e^z); where y = 0, log(1 + e^z) - log(e^z + e^-nll), whose slopes are those of the counts times
+ * w = 1 / (1 + e^(nll + z)). Lambert (1992). */
+static inline void inflate(entry *at) {
+  double p, w;
+  const double softplus = log_1_exp(at->eta[1], &p), z = at->eta[1], least = at->nll;
+  at->slope[1] = p;
+  if (at->y > 0) {
+    at->nll = softplus + least;
+    return;
+  }
+  at->nll = softplus - z - log_1_exp(-least - z, &w);
+  at->slope[0] *= w, at->free_slope[0] *= w;
+  at->slope[1] = p - (1 - w);
+}
+
+static inline void zero_inflated_poisson_entry(entry *at) {
+  const double mu = exp(at->eta[0]);
+  at->nll = mu - at->y * at->eta[0] + vmath_log_factorial(at->y);
+  at->slope[0] = mu - at->y;
+  inflate(at);
+}
+NN_BY_ENTRY(zero_inflated_poisson, 2, zero_inflated_poisson_entry)
+
+static inline void zero_inflated_negative_binomial_entry(entry *at) {
+  double p, d_r = 0;
+  const double y = at->y, r = exp(at->free[0]), d = at->eta[0] - at->free[0],
+               softplus = log_1_exp(d, &p);
+  const double rising = y > 0 ? vmath_log_rising(y, r, &d_r) - vmath_log_factorial(y) : 0;
+  at->nll = (r + y) * softplus - y * d - rising;
+  at->slope[0] = (r + y) * p - y;
+  at->free_slope[0] = r * (softplus - d_r) - at->slope[0];
+  inflate(at);
+}
+NN_BY_ENTRY(zero_inflated_negative_binomial, 2, zero_inflated_negative_binomial_entry)
+
 /* clang-format off */
 static const nn_family nn_families[] = {
     /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
@@ -462,6 +612,12 @@ static const nn_family nn_families[] = {
     {"categorical", 1, 1, 0, 0, 0, categorical, NULL},
     {"poisson", 1, 1, 0, 0, 0, poisson, NULL},
     {"negative_binomial", 1, 1, 1, 1, 0, negative_binomial, NULL},
+    {"student_t", 1, 1, 1, 2, 1, student_t, NULL},
+    {"gamma", 1, 1, 1, 1, 0, gamma_nll, NULL},
+    {"inverse_gaussian", 1, 1, 1, 1, 0, inverse_gaussian, NULL},
+    {"beta", 1, 1, 1, 1, 0, beta_nll, NULL},
+    {"zero_inflated_poisson", 2, 1, 0, 0, 0, zero_inflated_poisson, NULL},
+    {"zero_inflated_negative_binomial", 2, 1, 1, 1, 0, zero_inflated_negative_binomial, NULL},
     {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, ordinal, NULL},
     {"weibull", 1, 2, 1, 1, 0, weibull, NULL},
     {"lognormal", 1, 2, 1, 1, 0, lognormal, NULL},

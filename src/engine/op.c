@@ -282,6 +282,7 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
               .n_free = free_node ? free_node->rows : 0,
               .free_per_response = block->n_free,
               .free_step = free_node && block->noise == NN_EACH ? block->n_free : 0,
+              .n_constants = block->n_constants,
               .constants = block->constants,
               .program = n->program,
               .work = work_of(t, n),

@@ -28,9 +28,10 @@ with_kernels <- function(expr) {
 
 has_free <- function(family) registry()$family_max_free[match(family, registry()$family)] > 0
 
-# `fixed` is the log of the family's free scalar where that is not learned.
+# `fixed` is the log of the family's first free scalar where that is not learned; a second one is more by 2.
 a_block <- function(family, n_responses = if (family == "categorical") 3 else 2, noise = "each", fixed = 0) {
-  list(family = family, n_responses = n_responses, noise = if (has_free(family)) noise else "fixed", fixed = fixed)
+  list(family = family, n_responses = n_responses, noise = if (has_free(family)) noise else "fixed",
+       fixed = fixed + if (family == "student_t") c(0, 2) else 0)
 }
 
 blocks_eta_rows <- function(blocks) sum(vapply(blocks, eta_rows, 0))
@@ -39,7 +40,10 @@ blocks_eta_rows <- function(blocks) sum(vapply(blocks, eta_rows, 0))
 a_response <- function(block, n) {
   k <- block$n_responses
   y <- switch(block$family,
-              gaussian = , gaussian_hetero = , huber = stats::rnorm(n * k),
+              gaussian = , gaussian_hetero = , huber = , student_t = stats::rnorm(n * k),
+              gamma = , inverse_gaussian = stats::rgamma(n * k, 2), beta = stats::rbeta(n * k, 2, 2),
+              zero_inflated_poisson = , zero_inflated_negative_binomial =
+                stats::rpois(n * k, 3) * stats::rbinom(n * k, 1, 0.6),
               bernoulli = stats::rbinom(n * k, 1, 0.5),
               binomial = c(stats::rbinom(n * k, 6, 0.5), 6 + stats::rpois(n * k, 1)),
               categorical = t(stats::rmultinom(n, 1, rep(1, k))),
@@ -157,6 +161,29 @@ slow_nll <- list(
   poisson = function(eta, y, j, k, free) -stats::dpois(y[j], exp(eta[j]), log = TRUE),
   negative_binomial = function(eta, y, j, k, free) {
     -stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j]), log = TRUE)
+  },
+  student_t = function(eta, y, j, k, free) {
+    r <- exp(free[2, j])
+    free[1, j] - stats::dt((y[j] - eta[j]) / exp(free[1, j]), 0.5 + 1e6 * r / (1e6 + r), log = TRUE)
+  },
+  gamma = function(eta, y, j, k, free) {
+    -stats::dgamma(y[j], exp(free[j]), scale = exp(eta[j] - free[j]), log = TRUE)
+  },
+  inverse_gaussian = function(eta, y, j, k, free) {
+    mu <- exp(eta[j])
+    exp(free[j]) * (y[j] - mu)^2 / (2 * mu^2 * y[j]) - log(exp(free[j]) / (2 * pi * y[j]^3)) / 2
+  },
+  beta = function(eta, y, j, k, free) {
+    m <- stats::plogis(eta[j])
+    -stats::dbeta(y[j], m * exp(free[j]), (1 - m) * exp(free[j]), log = TRUE)
+  },
+  zero_inflated_poisson = function(eta, y, j, k, free) {
+    p <- stats::plogis(eta[k + j])
+    -log(p * (y[j] == 0) + (1 - p) * stats::dpois(y[j], exp(eta[j])))
+  },
+  zero_inflated_negative_binomial = function(eta, y, j, k, free) {
+    p <- stats::plogis(eta[k + j])
+    -log(p * (y[j] == 0) + (1 - p) * stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j])))
   },
   weibull = function(eta, y, j, k, free) {
     slow_time(y[j], y[k + j], stats::dweibull, stats::pweibull, exp(-free[j]), exp(eta[j]))
@@ -518,7 +545,7 @@ eta_is_x <- function(block) new_spec(eta_rows(block), list(layer("activate", opt
 family_case <- function(family) {
   block <- a_block(family, if (family == "categorical") 4 else 2, "fixed", 0.4)
   list(block = block, eta = matrix(stats::rnorm(40 * eta_rows(block)), 40), y = a_response(block, 40),
-       free = rep(0.4, block$n_responses))
+       free = as_free(block, rep(block$fixed, block$n_responses)))
 }
 
 # What `part` of damage.R prints: its last lines, what went wrong, and whether it came to its end.
@@ -566,3 +593,6 @@ run_script <- function(...) {
 
 # Posteriors whose weights are drawn in training; the others are trained as points.
 random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace"))
+
+# Families with an output for the share of other zeros.
+inflated_names <- function() Filter(function(f) "zero" %in% family_table[[f]]$parts, families())

@@ -109,6 +109,16 @@ test_that("activations are accurate to a few ulp, at special values too, and NaN
   }
 })
 
+# That of counts with other zeros, from the counts' own.
+inflated <- function(eta, y, nll) {
+  rest <- stats::plogis(-eta[, 2], log.p = TRUE)
+  of_zero <- vapply(seq_along(nll), function(i) {
+    logs <- c(stats::plogis(eta[i, 2], log.p = TRUE), rest[i] - nll[i])
+    max(logs) + log(sum(exp(logs - max(logs))))
+  }, 0)
+  matrix(ifelse(y == 0, -of_zero, nll - rest))
+}
+
 # Minus the log-likelihood where stats' functions of a mean would overflow: eta -> nll of y.
 stable_nll <- list(
   gaussian = function(eta, y) (y - eta)^2 / 2 + log(2 * pi) / 2,
@@ -132,6 +142,20 @@ stable_nll <- list(
   # size 1: geometric
   negative_binomial = function(eta, y) -(stats::plogis(-eta, log.p = TRUE) + y * stats::plogis(eta, log.p = TRUE)),
   # scale 1
+  student_t = function(eta, y) -stats::dt(y - eta, 0.5 + 1 / (exp(-2) + 1e-6), log = TRUE),
+  # shape 1: exponential
+  gamma = function(eta, y) eta + y * exp(-eta),
+  inverse_gaussian = function(eta, y) (y * exp(-eta) - 1)^2 / (2 * y) + log(2 * pi * y^3) / 2,
+  # precision 1: Gamma(m) Gamma(1 - m) = pi / sin(pi m)
+  beta = function(eta, y) {
+    m <- stats::plogis(eta)
+    log(pi / sinpi(pmin(m, stats::plogis(-eta)))) + stats::plogis(-eta) * log(y) + m * log1p(-y)
+  },
+  zero_inflated_poisson = function(eta, y) inflated(eta, y, exp(eta[, 1]) - y * eta[, 1] + lgamma(y + 1)),
+  zero_inflated_negative_binomial = function(eta, y) {
+    inflated(eta, y, -(stats::plogis(-eta[, 1], log.p = TRUE) + y * stats::plogis(eta[, 1], log.p = TRUE)))
+  },
+  # scale 1
   weibull = function(eta, y) exp(log(y[, 1]) - eta) + y[, 2] * eta,
   lognormal = function(eta, y) {
     z <- log(y[, 1]) - eta
@@ -152,6 +176,10 @@ test_that("the nll is right and has finite gradients at extreme eta", {
     rows <- eta_rows(block)
     eta <- if (rows == 1) matrix(far) else cbind(far, rev(far), if (rows == 3) far / 2)
     if (family == "poisson") eta <- eta[eta < 700, , drop = FALSE]
+    if (family == "zero_inflated_poisson") eta[, 1] <- pmin(690, eta[, 1])
+    if (family == "gamma") eta <- eta[eta > -700, , drop = FALSE]
+    if (family == "inverse_gaussian") eta <- eta[eta > -300, , drop = FALSE]
+    if (family == "beta") eta <- eta[abs(eta) < 700, , drop = FALSE]
     if (family == "weibull") eta <- eta[eta > -700, , drop = FALSE]
     if (family == "gaussian_hetero") eta[, 2] <- pmax(-300, eta[, 2])
     set.seed(1)

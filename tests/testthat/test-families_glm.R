@@ -1,0 +1,148 @@
+# Families without hidden layers against stats' glm() and the optimum of stats' densities.
+
+set.seed(40)
+rows <- data.frame(x = stats::rnorm(300), z = stats::runif(300))
+rows$mu <- exp(0.5 + 0.4 * rows$x - 0.3 * rows$z)
+design <- cbind(1, rows$x, rows$z)
+
+# The least value of f, and where, from a start of zeros.
+least <- function(f, n) {
+  p <- numeric(n)
+  for (i in 1:6) p <- stats::optim(p, f, method = "BFGS", control = list(reltol = 1e-15, maxit = 2000))$par
+  list(par = p, value = f(p))
+}
+
+expect_optimum <- function(family, y, f, n, n_coef = 3, ...) {
+  fit <- fit_nn(y ~ x + z, cbind(rows, y = y), hidden = 0, family = family, ...)
+  truth <- least(f, n)
+  expect_identical(fit$stop_reason, "converged")
+  expect_equal(c(coef(fit)), truth$par[seq_len(n_coef)], tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(as.numeric(logLik(fit)), -truth$value, tolerance = 1e-9)
+  expect_identical(attr(logLik(fit), "df"), as.double(n))
+  invisible(fit)
+}
+
+test_that("a response with Student's t distribution has the coefficients of its likelihood, with df learned or given", {
+  set.seed(41)
+  y <- 1 + rows$x - rows$z + 0.5 * stats::rt(300, 3)
+  nll <- function(p, df) -sum(stats::dt((y - design %*% p[1:3]) / exp(p[4]), df, log = TRUE) - p[4])
+  fit <- expect_optimum("student_t", y, function(p) nll(p, 0.5 + exp(p[5]) / (1 + exp(p[5]) / 1e6)), 5)
+  known <- expect_optimum("student_t", y, function(p) nll(p, 4), 4, df = 4)
+  expect_identical(known$theta, fit_nn(y ~ x + z, cbind(rows, y), hidden = 0, family = nn_family("t", df = 4))$theta)
+  expect_output(print(nn_family("student_t", df = 4)), "student_t(df = 4)", fixed = TRUE)
+  expect_identical(constants_of(family(known)), list(df = 4))
+  for (df in list(0, -1, NA, "a", c(1, 2)))
+    expect_error(nn_family("student_t", df = df), "`df`", class = "varnn_error")
+  # the standard errors are those of the expected information of location and scale
+  s <- exp(block_free(fit)[[1]]["scale", 1]) * fit$blocks[[1]]$scale
+  n <- t_degrees(block_free(fit)[[1]]["df", 1])
+  expect_equal(vcov(fit), solve(crossprod(design)) * s^2 * (n + 3) / (n + 1), tolerance = 1e-6, ignore_attr = TRUE)
+})
+
+test_that("one gross outlier moves a t response less than a gaussian one", {
+  d <- data.frame(x = 1:50, y = 1:50 + sin(1:50))
+  d$y[10] <- 1e4
+  slope <- function(family) coef(fit_nn(y ~ x, d, hidden = 0, family = family))[["x"]]
+  expect_lt(abs(slope("student_t") - 1), 0.01)
+  expect_gt(abs(slope("gaussian") - 1), 1)
+})
+
+test_that("gamma and inverse gaussian responses have the coefficients of glm(), and the shape of most likelihood", {
+  set.seed(42)
+  control <- list(epsilon = 1e-14, maxit = 100)
+  y <- stats::rgamma(300, 3, scale = rows$mu / 3)
+  truth <- stats::glm(y ~ x + z, stats::Gamma("log"), rows, control = control)
+  of_shape <- function(s) -sum(stats::dgamma(y, s, scale = stats::fitted(truth) / s, log = TRUE))
+  best <- stats::optimize(of_shape, c(0.1, 20), tol = 1e-10)
+  fit <- fit_nn(y ~ x + z, cbind(rows, y), hidden = 0, family = stats::Gamma("log"))
+  expect_equal(coef(fit), coef(truth), tolerance = 1e-6)
+  expect_equal(as.numeric(logLik(fit)), -best$objective, tolerance = 1e-10)
+  expect_equal(exp(block_free(fit)[[1]]), best$minimum, tolerance = 1e-5)
+  expect_equal(deviance(fit), stats::deviance(truth) * best$minimum, tolerance = 1e-5)
+  expect_equal(vcov(fit) * best$minimum, vcov(truth) / summary(truth)$dispersion, tolerance = 1e-5)
+  expect_error(fit_nn(y ~ x, cbind(rows, y), family = stats::Gamma()), "link \"log\"", class = "varnn_error")
+
+  y <- random_inverse_gaussian(rows$mu, rep(2, 300))
+  truth <- stats::glm(y ~ x + z, stats::inverse.gaussian("log"), rows, control = control)
+  fit <- fit_nn(y ~ x + z, cbind(rows, y), hidden = 0, family = "inverse_gaussian")
+  expect_equal(coef(fit), coef(truth), tolerance = 1e-6)
+  shape <- 300 / stats::deviance(truth)
+  expect_equal(exp(block_free(fit)[[1]]), shape, tolerance = 1e-6)
+  expect_equal(as.numeric(logLik(fit)), sum(log(shape / (2 * pi * y^3)) / 2) - 150, tolerance = 1e-9)
+  expect_error(fit_nn(y ~ x, data.frame(x = 1:3, y = 0:2), family = "gamma"), "above 0", class = "varnn_error")
+})
+
+test_that("a proportion has the coefficients of the beta likelihood", {
+  set.seed(43)
+  m <- stats::plogis(0.3 + rows$x - rows$z)
+  y <- stats::rbeta(300, 7 * m, 7 * (1 - m))
+  expect_optimum("beta", y, function(p) {
+    m <- stats::plogis(design %*% p[1:3])
+    -sum(stats::dbeta(y, m * exp(p[4]), (1 - m) * exp(p[4]), log = TRUE))
+  }, 4)
+  expect_error(fit_nn(y ~ x, data.frame(x = 1:3, y = c(0, 0.5, 0.7)), family = "beta"), "above 0 and below 1",
+               class = "varnn_error")
+})
+
+test_that("zero-inflated counts have the coefficients of their likelihood, and the standard errors of its information", {
+  set.seed(44)
+  inflated <- function(density, n) {
+    function(p) {
+      share <- stats::plogis(design %*% p[4:6])
+      -sum(log(share * (y == 0) + (1 - share) * density(y, exp(design %*% p[1:3]), exp(p[n]))))
+    }
+  }
+  y <- stats::rpois(300, 2 * rows$mu) * stats::rbinom(300, 1, stats::plogis(1 + rows$x))
+  nll <- inflated(function(y, mu, size) stats::dpois(y, mu), 6)
+  fit <- expect_optimum("zero_inflated_poisson", y, nll, 6, 6)
+  p <- c(coef(fit))
+  expect_equal(predict(fit), c(exp(design %*% p[1:3]) * stats::plogis(-design %*% p[4:6])), tolerance = 1e-9,
+               ignore_attr = TRUE)
+  # the expected information, by sums over the counts
+  info <- 0
+  for (i in 1:300) {
+    log_p <- function(p, y) {
+      share <- stats::plogis(sum(design[i, ] * p[4:6]))
+      log(share * (y == 0) + (1 - share) * stats::dpois(y, exp(sum(design[i, ] * p[1:3]))))
+    }
+    slope <- vapply(1:6, function(k) {
+      h <- replace(numeric(6), k, 1e-5)
+      (log_p(p + h, 0:60) - log_p(p - h, 0:60)) / 2e-5
+    }, numeric(61))
+    info <- info + crossprod(slope, slope * exp(log_p(p, 0:60)))
+  }
+  expect_equal(vcov(fit), solve(info), tolerance = 1e-5, ignore_attr = TRUE)
+
+  y <- stats::rnbinom(300, size = 3, mu = 2 * rows$mu) * stats::rbinom(300, 1, stats::plogis(1 + rows$x))
+  expect_optimum("zero_inflated_negative_binomial", y,
+                 inflated(function(y, mu, size) stats::dnbinom(y, size = size, mu = mu), 7), 7, 6)
+})
+
+test_that("training of zero-inflated counts starts at the best constants", {
+  set.seed(45)
+  y <- matrix(stats::rpois(200, 3) * stats::rbinom(200, 1, 0.6))
+  w <- stats::runif(200, 0.5, 2)
+  loss <- function(p) sum(w * family_table$zero_inflated_poisson$nll(y, matrix(p, 200, 2, byrow = TRUE), NULL))
+  start <- family_table$zero_inflated_poisson$start(y, w)
+  for (j in 1:2) {
+    h <- 1e-5 * (1:2 == j)
+    expect_lt(abs(loss(start + h) - loss(start - h)) / 2e-5, 1e-5)
+  }
+})
+
+test_that("the new families are finite far out, in both precisions", {
+  far <- c(-30, -5, 0, 5, 30)
+  for (family in c("student_t", "gamma", "inverse_gaussian", "beta", inflated_names())) {
+    block <- a_block(family, 1, "each")
+    k <- eta_rows(block)
+    y <- switch(family_table[[family]]$kind, number = c(-1e6, 0, 1e6), positive = c(1e-20, 1, 1e6),
+                share = c(1e-12, 0.5, 1 - 1e-7), c(0, 1, 1e6))
+    spec <- new_spec(k, list(layer("dense", k, "bias")), list(block))
+    for (eta in far) for (one in y) for (precision in c("double", "single")) {
+      data <- engine_data(matrix(eta, 1, k), matrix(one))
+      theta <- c(diag(k), rep(0, k), block$fixed[seq_len(n_free(block))])
+      found <- engine_gradient(spec, theta, data, a_control(1, precision = precision))
+      expect_true(all(is.finite(c(found$loss, found$gradient))), label = paste(family, eta, one, precision))
+    }
+  }
+})
