@@ -134,7 +134,8 @@ custom_record <- function(custom) {
   parts <- list(
     kind = "number", accepts = function(y) is.numeric(y) || is.logical(y), what = "numeric",
     link = if (custom$is_scaled) "identity" else "own",
-    start = function(y, w) custom_start(custom, y, w)$eta, start_free = function(y, w) custom_start(custom, y, w)$free,
+    start = function(y, w) custom_start(custom, y, w)$eta,
+    start_free = if (length(custom$free)) function(y, w) custom_start(custom, y, w)$free,
     draw = of_part("draw"), variance = of_part("variance"),
     deviance = function(y, eta, free) {
       if (is.null(custom$deviance)) needs_part(custom, "deviance")
@@ -225,60 +226,78 @@ custom_information <- function(custom, part, scalars) {
 # ---- the start
 
 # Where the likelihood of constant outputs and free scalars is greatest, or as the family says: list(eta, free), of each
-# response, as theta has them.
+# response, as theta has them. Of many columns some rows are enough.
 custom_start <- function(custom, y, w) {
-  found <- vapply(seq_len(ncol(y)), function(j) constant_model(custom, y[, j], w),
-                  numeric(length(custom$eta) + length(custom$free)))
-  found <- matrix(found, ncol = ncol(y))
+  most <- max(500, round(20000 / ncol(y)))
+  if (ncol(y) > 1 && nrow(y) > most) {
+    rows <- round(seq(1, nrow(y), length.out = most))
+    y <- y[rows, , drop = FALSE]
+    w <- w[rows]
+  }
+  found <- constant_models(custom, y, w)
   of_eta <- seq_along(custom$eta)
   list(eta = as.vector(t(found[of_eta, , drop = FALSE])), free = found[-of_eta, , drop = FALSE])
 }
 
-# Newton's method from 0, with steps that are shortened, or turned to the slope, until the likelihood rises.
-constant_model <- function(custom, y, w) {
+# The same of each column of y [scalars, columns]: Newton's method from 0, with steps that are shortened until the
+# likelihood rises. A missing y counts as another one without weight.
+constant_models <- function(custom, y, w) {
   names <- c(custom$eta, custom$free)
-  x <- stats::setNames(numeric(length(names)), names)
-  x[names(custom$start)] <- custom$start
+  x <- matrix(0, length(names), ncol(y), dimnames = list(names, NULL))
+  x[names(custom$start), ] <- custom$start
   open <- which(!names %in% names(custom$start))
-  use <- !is.na(y) & w > 0
-  if (!length(open) || !any(use)) return(unname(x))
-  w <- w[use] / sum(w[use])
-  run <- function(program, x) run_program(program, cbind(y[use], by_column(x, matrix(0, sum(use), length(x)))))
-  slopes <- tryCatch(lapply(1 + open, function(k) slope_program(custom$nll, k)), varnn_error = function(e) NULL)
-  value <- function(x) sum(w * run(custom$nll, x)$value)
-  now <- value(x)
-  for (step in 1:200) {
-    slope <- colSums(w * run(custom$nll, x)$slope[, 1 + open, drop = FALSE])
-    if (!all(is.finite(slope)) || !is.finite(now) || max(abs(slope)) < 1e-13) break
-    curvature <- if (!is.null(slopes)) vapply(slopes, function(s) colSums(w * run(s, x)$slope[, 1 + open, drop = FALSE]),
-                                              slope)
-    move <- newton_step(slope, curvature)
-    found <- shortened_step(x, open, move, slope, value, now)
-    if (is.null(found)) break
-    settled <- max(abs(found - x)) < 1e-14
-    x <- found
-    now <- value(x)
-    if (settled) break
+  share <- matrix(w, nrow(y), ncol(y)) * !is.na(y)
+  share <- share / by_column(pmax(colSums(share), 1e-300), share)
+  present <- apply(y, 2, function(v) v[!is.na(v)][1])
+  y[is.na(y)] <- by_column(present, y)[is.na(y)]
+  run <- function(program, x) {
+    run_program(program, cbind(as.vector(y), t(x)[rep(seq_len(ncol(y)), each = nrow(y)), , drop = FALSE]))
   }
-  unname(x)
+  sums <- function(v) colSums(share * v)
+  slope_of <- function(program, x) {
+    slope <- run(program, x)$slope
+    matrix(vapply(1 + open, function(k) sums(slope[, k]), numeric(ncol(y))), ncol(y))
+  }
+  model <- list(value = function(x) sums(run(custom$nll, x)$value), slope = function(x) slope_of(custom$nll, x))
+  seconds <- tryCatch(lapply(1 + open, function(k) slope_program(custom$nll, k)), varnn_error = function(e) NULL)
+  if (!is.null(seconds))
+    model$curvature <- function(x) array(unlist(lapply(seconds, slope_of, x)), c(ncol(y), length(open), length(open)))
+  if (length(open)) newton(x, open, model) else x
+}
+
+# The least value of a model of each column of x, in its rows `open`.
+newton <- function(x, open, model) {
+  now <- model$value(x)
+  for (step in 1:200) {
+    slope <- model$slope(x)
+    curvature <- if (!is.null(model$curvature)) model$curvature(x)
+    move <- matrix(vapply(seq_len(ncol(x)), function(j) newton_step(slope[j, ], curvature[j, , ]),
+                          numeric(length(open))), length(open))
+    downhill <- colSums(t(slope) * move)
+    is_open <- is.finite(downhill) & downhill < 0 & is.finite(now)
+    before <- x
+    share <- pmin(1, 5 / apply(abs(move), 2, max))
+    for (half in 1:30) {
+      if (!any(is_open)) break
+      to <- x
+      to[open, is_open] <- x[open, is_open] + by_column(share, move)[, is_open] * move[, is_open]
+      then <- model$value(to)
+      takes <- is_open & is.finite(then) & then <= now + 1e-4 * share * downhill
+      x[, takes] <- to[, takes]
+      now[takes] <- then[takes]
+      is_open <- is_open & !takes
+      share <- share / 2
+    }
+    if (max(abs(x - before)) < 1e-13) break
+  }
+  x
 }
 
 newton_step <- function(slope, curvature) {
-  if (is.null(curvature) || !all(is.finite(curvature))) return(-slope)
+  if (is.null(curvature) || !all(is.finite(c(slope, curvature)))) return(-slope)
+  if (length(slope) == 1) return(-slope / max(abs(curvature), 1e-8))
   e <- eigen(matrix(curvature, length(slope)), symmetric = TRUE)
-  size <- pmax(abs(e$values), 1e-8)
-  -drop(e$vectors %*% (crossprod(e$vectors, slope) / size))
-}
-
-shortened_step <- function(x, open, move, slope, value, now) {
-  share <- min(1, 5 / max(abs(move)))
-  while (share > 1e-10) {
-    to <- replace(x, open, x[open] + share * move)
-    then <- value(to)
-    if (is.finite(then) && then <= now + 1e-4 * share * sum(slope * move)) return(to)
-    share <- share / 2
-  }
-  NULL
+  -drop(e$vectors %*% (crossprod(e$vectors, slope) / pmax(abs(e$values), 1e-8)))
 }
 
 # Whether the likelihood is a number at the start, and is one.
@@ -288,7 +307,7 @@ check_likelihood <- function(block, y, w) {
   use <- !is.na(y) & w > 0
   if (sum(use) > 10000) use[which(use)[-round(seq(1, sum(use), length.out = 10000))]] <- FALSE
   y <- y[use]
-  x <- constant_model(custom, y, w[use])
+  x <- constant_models(custom, matrix(y), w[use])[, 1]
   at <- function(y) by_column(x, matrix(0, length(y), length(x)))
   density <- function(y) exp(-run_program(custom$nll, cbind(y, at(y)))$value)
   nll <- -log(density(y))
