@@ -104,7 +104,7 @@ family_label <- function(block) if (is_custom(block)) block$custom$name else blo
 custom_scalars <- function(custom, eta, free) {
   k <- ncol(eta) / length(custom$eta)
   of_eta <- lapply(seq_along(custom$eta), function(e) eta[, (e - 1) * k + seq_len(k), drop = FALSE])
-  if (!is.matrix(free)) free <- matrix(free, length(custom$free))
+  if (!is.matrix(free)) free <- matrix(if (length(custom$free)) free else numeric(), length(custom$free))
   of_free <- lapply(seq_along(custom$free), function(m) by_column(free[m, ], of_eta[[1]]))
   stats::setNames(c(of_eta, of_free), c(custom$eta, custom$free))
 }
@@ -228,7 +228,7 @@ custom_information <- function(custom, part, scalars) {
 # Where the likelihood of constant outputs and free scalars is greatest, or as the family says: list(eta, free), of each
 # response, as theta has them. Of many columns some rows are enough.
 custom_start <- function(custom, y, w) {
-  most <- max(500, round(20000 / ncol(y)))
+  most <- max(200, round(20000 / ncol(y)))
   if (ncol(y) > 1 && nrow(y) > most) {
     rows <- round(seq(1, nrow(y), length.out = most))
     y <- y[rows, , drop = FALSE]
