@@ -28,6 +28,7 @@
 #                the link by the first, and 0 by the others
 #   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
 #                w being their weights or NULL, by default that of the mean over means
+#   [tau]        of the asymmetric Laplace distribution: the output is this quantile of y; NULL of others
 #   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
 #   [parts]      what the outputs for a response are: "mean" first, then others; "log_sd" is the log of the standard
 #                deviation of normal noise
@@ -142,6 +143,7 @@ family_slots <- list(
   mean = function(x, f) takes("eta")(x) || of_eta(x),
   cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
   over = or_null(takes("eta", "w")), slope = or_null(takes("eta")), joins = is_switch,
+  tau = or_null(function(x, f) every(is.numeric(x), length(x) == 1, x > 0, x < 1)),
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
   free = or_null(function(x, f) takes("block")(x) || are_names(x)), start_free = or_null(takes("y", "w")),
   with = or_null(function(x, f) {
@@ -153,7 +155,7 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, parts = "mean", free = NULL,
+  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL, parts = "mean", free = NULL,
   start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
 )
@@ -346,6 +348,47 @@ other_families <- list(
     nll = function(y, eta, free) -stats::dnbinom(y, size = per_column(exp(free), eta), mu = exp(eta), log = TRUE)
   )
 )
+
+# ---- quantiles
+
+# The asymmetric Laplace distribution, whose tau quantile is eta.
+quantile_family <- function(tau = 0.5, ...) {
+  rho <- function(e) e * (tau - (e < 0))
+  scale <- function(eta, free) per_column(exp(free), eta)
+  new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity", tau = tau,
+    free = "scale", noise = "shared", for_columns = FALSE,
+    variance = function(eta, free) by_column((1 - 2 * tau + 2 * tau^2) / (tau * (1 - tau))^2 * exp(2 * free), eta),
+    draw = function(eta, free) {
+      e <- stats::rexp(length(eta), tau) - stats::rexp(length(eta), 1 - tau)
+      eta + scale(eta, free) * like_matrix(e, eta)
+    },
+    cdf = function(q, eta, free) {
+      e <- (q - eta) / scale(eta, free)
+      like_matrix(ifelse(e < 0, tau * exp((1 - tau) * pmin(e, 0)), 1 - (1 - tau) * exp(-tau * pmax(e, 0))), eta)
+    },
+    quantile = function(p, eta, free) {
+      e <- ifelse(p < tau, log(pmin(p / tau, 1)) / (1 - tau), -log(pmin((1 - p) / (1 - tau), 1)) / tau)
+      like_matrix(eta + scale(eta, free) * e, eta)
+    },
+    start = function(y, w) apply(y, 2, quantile_of, w, tau),
+    deviance = function(y, eta, free) 2 * rho((y - eta) / scale(eta, free)),
+    information = function(part, i, j) {
+      if (i == j) tau * (1 - tau) * exp(-2 * part$free[min(i, length(part$free))])
+    },
+    nll = function(y, eta, free) {
+      s <- by_column(free, eta)
+      rho((y - eta) / exp(s)) + s - log(tau * (1 - tau))
+    }, ...
+  )
+}
+
+check_tau <- function(tau) {
+  if (is.null(tau)) return(0.5)
+  check_number(tau, "tau", 0, 1, above = TRUE, below = TRUE)
+}
+
+quantile_families <- list(quantile = quantile_family(with = function(tau = NULL) quantile_family(check_tau(tau))))
 
 # ---- levels that have an order
 
@@ -646,7 +689,7 @@ inflated_families <- list(
 inflated_families$zero_inflated_poisson$aliases <- "zip"
 inflated_families$zero_inflated_negative_binomial$aliases <- "zinb"
 
-family_table <- c(number_families, other_families, ordered_families, time_families,
+family_table <- c(number_families, quantile_families, other_families, ordered_families, time_families,
                   list(student_t = student_t_family()), positive_families, inflated_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.

@@ -41,7 +41,7 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
 
 # What is done to a fit after its training, as far as nobody interrupts it.
 finished <- function(fit, data, train, remembers) {
-  closed <- unless_interrupted(close_noise(fit, data), fit)
+  closed <- unless_interrupted(close_noise(at_vertex(fit, data), data), fit)
   if (all(is.finite(closed$theta))) fit <- closed
   if (remembers) unless_interrupted(remember(fit, train), fit) else fit
 }
@@ -66,7 +66,9 @@ remember.varnn <- function(fit, train) {
 
 # What summary(), residuals() and their like ask of the training data is kept in the fit: its outputs, or the data,
 # where these are what is described, or the outputs are draws, or are not cheap.
-needs_data <- function(fit) fit$design$kind == "columns" || averages_levels(fit) || !is_cheap_to_run(fit)
+needs_data <- function(fit) {
+  fit$design$kind == "columns" || any(vapply(fit$blocks, is_kind, NA, "ordered")) || !is_cheap_to_run(fit)
+}
 
 # Outputs are computed unless they are draws, or the pass over the data would cost a tenth of the training, and be felt.
 is_cheap_to_run <- function(fit) {

@@ -142,6 +142,7 @@
 #'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
+#' @param tau of the family `"quantile"`: the quantile of the response, a number between 0 and 1; `NULL`: 0.5, the median.
 #'
 #' @section Mixtures:
 #' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K
@@ -202,12 +203,12 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
                                  posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                  mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                  control = nn_control(), keep_data = NULL, ...,
-                                 members = "auto", combine = "auto", df = NULL) {
+                                 members = "auto", combine = "auto", df = NULL, tau = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
-  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df), prior, posterior, rank, estimator, kl,
+  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df, tau = tau), prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
@@ -221,12 +222,12 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
                                     posterior = "auto", rank = 5, estimator = "auto", kl = "exact",
                                     mc_samples = 1, sigma = "auto", standardize = TRUE, rotate = "auto",
                                     control = nn_control(), keep_data = NULL, ...,
-                                    members = "auto", combine = "auto", df = NULL) {
+                                    members = "auto", combine = "auto", df = NULL, tau = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
-  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df), prior, posterior, rank, estimator, kl,
+  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df, tau = tau), prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")

@@ -15,14 +15,20 @@
 #'
 #' @section Families:
 #' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors
-#' `"bernoulli"` (logit; the second level is the success, as in [glm()]); other factors and characters `"categorical"`
-#' (softmax); `survival::Surv(time, status)`, right censored, `"weibull"`. On request: `"lognormal"` and
+#' `"bernoulli"` (logit; the second level is the success, as in [glm()]); ordered factors of more levels `"ordinal"`
+#' (cumulative logits, as [MASS::polr()] has them: without hidden layers its coefficients, the intercept being minus its
+#' first threshold); other factors and characters `"categorical"` (softmax); `survival::Surv(time, status)`, right censored, `"weibull"`. On request: `"lognormal"` and
 #' `"loglogistic"` for survival times, as `survival::survreg()` has them (of times that are plain numbers all are
 #' events), `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
 #' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
 #' on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond 1.345 times a scale that is
 #' learned: a robust regression). A response that is a matrix or a data frame has a family for each column; a named
 #' `family` sets some. For their formulas see [families()].
+#'
+#' `"quantile"` is the quantile `tau` of the response, by default its median. Without hidden layers the coefficients are
+#' those of the linear program of quantile regression (Koenker and Bassett 1978): training ends in an exchange of rows
+#' that finds its optimum. Standard errors, intervals and the posterior of [fit_bayes_nn()] take the noise as asymmetric
+#' Laplace, which it seldom is.
 #'
 #' The scale of `"huber"` is estimated by maximum likelihood, together with the network. Gross outliers therefore widen
 #' it, and with it the part in which residuals count as those of a normal distribution: it is less robust than
@@ -87,6 +93,7 @@
 #' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
+#' @param tau of the family `"quantile"`: the quantile of the response, a number between 0 and 1; `NULL`: 0.5, the median.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
@@ -115,6 +122,7 @@
 #'   1929-1958. Lakshminarayanan, Pritzel and Blundell (2017) deep ensembles, \doi{10.48550/arXiv.1612.01474}. Wolpert
 #'   (1992) stacking, \doi{10.1016/S0893-6080(05)80023-1}. Yao, Vehtari, Simpson and Gelman (2018) stacking of
 #'   distributions, \doi{10.1214/17-BA1091}. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}.
+#'   Koenker and Bassett (1978) regression quantiles, \doi{10.2307/1913643}.
 #'   Ba, Kiros and Hinton (2016) layer normalisation, \doi{10.48550/arXiv.1607.06450}.
 #' @seealso [fit_bayes_nn()] for predictions that know how sure they are; [nn_control()], [predict.varnn_nn()],
 #'   [summary.varnn_nn()], [plot.varnn()], [continue()], [calibration()], [check_gradients()]; the vignettes `varnn`
@@ -164,12 +172,12 @@ fit_nn.default <- function(x, ...) {
 fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                            activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
                            standardize = TRUE, control = nn_control(), keep_data = NULL, ...,
-                           members = 1, combine = "auto", df = NULL) {
+                           members = 1, combine = "auto", df = NULL, tau = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
-  model <- c(nn_arguments(hidden, activation, family_with(family, df = df), penalty, dropout, layer_norm, standardize),
+  model <- c(nn_arguments(hidden, activation, family_with(family, df = df, tau = tau), penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   nn_train(train, model, control, says_how, call, keep_data)
@@ -180,12 +188,12 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                               family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
                               control = nn_control(), keep_data = NULL, ...,
-                              members = 1, combine = "auto", df = NULL) {
+                              members = 1, combine = "auto", df = NULL, tau = NULL) {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
-  model <- c(nn_arguments(hidden, activation, family_with(family, df = df), penalty, dropout, layer_norm, standardize),
+  model <- c(nn_arguments(hidden, activation, family_with(family, df = df, tau = tau), penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)

@@ -154,6 +154,26 @@ static void huber(const nn_nll *b) {
   }
 }
 
+/* The asymmetric Laplace density of the tau quantile eta: rho(e) + log s - log(tau (1 - tau)), e = (y - eta) / s, rho(e) = tau e
+ * above 0 and (tau - 1) e below; with psi = rho', slope -psi / s; and 1 - rho for log s. At e = 0, psi is between the two. */
+static void quantile(const nn_nll *b) {
+  const real tau = b->n_constants ? (real)b->constants[0] : (real)0.5;
+  const real log_mass = vmath_log(tau) + vmath_log(1 - tau);
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, 1, i);
+    real nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      int own = b->n_free > 1 ? j : 0, missing = c.y[j] != c.y[j];
+      real precision = vmath_exp(-b->free[own]), e = missing ? 0 : (c.y[j] - c.eta[j]) * precision;
+      real psi = missing ? 0 : e > 0 ? tau : e < 0 ? tau - 1 : tau - (real)0.5;
+      c.slope[j] = -psi * precision;
+      nll += missing ? 0 : psi * e + b->free[own] - log_mass;
+      if (b->n_free) c.free_slope[own] += missing ? 0 : 1 - psi * e;
+    }
+    b->nll[i] = nll;
+  }
+}
+
 /* log(1 + e^eta) - y eta; slope p - y, p = 1 / (1 + e^-eta) */
 static void bernoulli(const nn_nll *b) {
   for (int i = 0; i < b->n_obs; i++) {
@@ -607,6 +627,7 @@ static const nn_family nn_families[] = {
     {"gaussian", 1, 1, 1, 1, 0, gaussian, gaussian_expected},
     {"gaussian_hetero", 2, 1, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
     {"huber", 1, 1, 1, 1, 0, huber, NULL},
+    {"quantile", 1, 1, 1, 1, 1, quantile, NULL},
     {"bernoulli", 1, 1, 0, 0, 0, bernoulli, NULL},
     {"binomial", 1, 2, 0, 0, 0, binomial, NULL},
     {"categorical", 1, 1, 0, 0, 0, categorical, NULL},

@@ -30,8 +30,9 @@ has_free <- function(family) registry()$family_max_free[match(family, registry()
 
 # `fixed` is the log of the family's first free scalar where that is not learned; a second one is more by 2.
 a_block <- function(family, n_responses = if (family == "categorical") 3 else 2, noise = "each", fixed = 0) {
-  list(family = family, n_responses = n_responses, noise = if (has_free(family)) noise else "fixed",
-       fixed = fixed + if (family == "student_t") c(0, 2) else 0)
+  if (family == "ordinal") n_responses <- 1
+  list(family = family, n_responses = n_responses, levels = if (family == "ordinal") c("a", "b", "c"),
+       noise = if (has_free(family)) noise else "fixed", fixed = fixed + if (family == "student_t") c(0, 2) else 0)
 }
 
 blocks_eta_rows <- function(blocks) sum(vapply(blocks, eta_rows, 0))
@@ -40,12 +41,13 @@ blocks_eta_rows <- function(blocks) sum(vapply(blocks, eta_rows, 0))
 a_response <- function(block, n) {
   k <- block$n_responses
   y <- switch(block$family,
-              gaussian = , gaussian_hetero = , huber = , student_t = stats::rnorm(n * k),
+              gaussian = , gaussian_hetero = , huber = , student_t = , quantile = stats::rnorm(n * k),
               gamma = , inverse_gaussian = stats::rgamma(n * k, 2), beta = stats::rbeta(n * k, 2, 2),
               zero_inflated_poisson = , zero_inflated_negative_binomial =
                 stats::rpois(n * k, 3) * stats::rbinom(n * k, 1, 0.6),
               bernoulli = stats::rbinom(n * k, 1, 0.5),
               binomial = c(stats::rbinom(n * k, 6, 0.5), 6 + stats::rpois(n * k, 1)),
+              ordinal = sample(rep(0:2, length.out = n)),
               categorical = t(stats::rmultinom(n, 1, rep(1, k))),
               weibull = , lognormal = , loglogistic = c(stats::rexp(n * k, 0.3), stats::rbinom(n * k, 1, 0.6)),
               stats::rpois(n * y_rows(block), 3))
@@ -184,6 +186,11 @@ slow_nll <- list(
   zero_inflated_negative_binomial = function(eta, y, j, k, free) {
     p <- stats::plogis(eta[k + j])
     -log(p * (y[j] == 0) + (1 - p) * stats::dnbinom(y[j], size = exp(free[j]), mu = exp(eta[j])))
+  },
+  quantile = function(eta, y, j, k, free) abs(y[j] - eta[j]) / exp(free[j]) / 2 + free[j] + log(4),
+  ordinal = function(eta, y, j, k, free) {
+    cut <- c(-Inf, 0, exp(free[j]), Inf)
+    -log(stats::plogis(cut[y[j] + 2] - eta[j]) - stats::plogis(cut[y[j] + 1] - eta[j]))
   },
   weibull = function(eta, y, j, k, free) {
     slow_time(y[j], y[k + j], stats::dweibull, stats::pweibull, exp(-free[j]), exp(eta[j]))

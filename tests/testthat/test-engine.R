@@ -141,6 +141,11 @@ stable_nll <- list(
   poisson = function(eta, y) exp(eta) - y * eta + lgamma(y + 1),
   # size 1: geometric
   negative_binomial = function(eta, y) -(stats::plogis(-eta, log.p = TRUE) + y * stats::plogis(eta, log.p = TRUE)),
+  quantile = function(eta, y) abs(y - eta) / 2 + log(4),
+  ordinal = function(eta, y) {
+    p <- function(x) stats::plogis(x, log.p = TRUE)
+    cbind(ifelse(y == 0, -p(-eta), ifelse(y == 2, -p(eta - 1), -p(1 - eta) - p(eta) - log(-expm1(-1)))))
+  },
   # scale 1
   student_t = function(eta, y) -stats::dt(y - eta, 0.5 + 1 / (exp(-2) + 1e-6), log = TRUE),
   # shape 1: exponential

@@ -13,7 +13,7 @@ test_that("names come from the engine's registry alone", {
   promised <- list(
     activation = c("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus"),
     family = c("gaussian", "gaussian_hetero", "huber", "bernoulli", "binomial", "categorical", "poisson",
-               "negative_binomial", "weibull", "lognormal", "loglogistic"),
+               "negative_binomial", "ordinal", "quantile", "weibull", "lognormal", "loglogistic"),
     optimizer = c("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs"),
     schedule = c("constant", "step", "exponential", "cosine", "plateau"),
     posterior = c("point", "laplace", "meanfield", "last_layer", "full", "lowrank"),
