@@ -6,12 +6,12 @@ t_degrees <- function(free) {
   0.5 + r / (1 + r / 1e6)
 }
 
-weighted_quantile <- function(y, w, p) {
+quantile_of <- function(y, w, p) {
   by <- order(y, na.last = NA)
   share <- cumsum(w[by]) / sum(w[by])
   y[by][which(share >= p)[1]]
 }
-weighted_median <- function(y, w) weighted_quantile(y, w, 0.5)
+weighted_median <- function(y, w) quantile_of(y, w, 0.5)
 
 # The log of a robust standard deviation of each column, as it is of a normal distribution.
 robust_log_sd <- function(y, w) {
