@@ -22,8 +22,10 @@ check_finite_output <- function(x) {
 #'   not use are ignored. Without it, the predictions for the training data.
 #' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
-#'   level; `"survival"`: of survival times the probability of surviving each of `times`. The default is `"class"` for a
+#'   level; `"survival"`: of survival times the probability of surviving each of `times`; `"quantile"`: the quantiles of
+#'   probabilities `probs` of the response's distribution. The default is `"class"` for a
 #'   factor response, else `"response"` (of a [glm()] it is the link).
+#' @param probs for `type = "quantile"`: probabilities between 0 and 1.
 #' @param times for `type = "survival"`: the times at which to give the probability of surviving them.
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
@@ -38,7 +40,8 @@ check_finite_output <- function(x) {
 #'   many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
 #'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels
 #'   of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a
-#'   column per level; `"survival"` a matrix with a column per time. For `family = "gaussian_hetero"`, `"response"` is the
+#'   column per level; `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per probability,
+#'   named as "5%", of several responses a list of these. For `family = "gaussian_hetero"`, `"response"` is the
 #'   mean; of survival times it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the time that 63.2%
 #'   do not survive. Several responses of which some are
 #'   factors give a data frame. A missing column or a new factor level in `newdata` is an error that names it.
@@ -52,16 +55,17 @@ check_finite_output <- function(x) {
 #' @export
 predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
                              na.action = stats::na.pass, new_levels = object$control$new_levels, times = NULL,
-                             ...) {
+                             probs = c(0.05, 0.5, 0.95), ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels",
-                                          "times"))
+                                          "times", "probs"))
   object <- with_predict_levels(object, new_levels)
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   se.fit <- check_flag(se.fit, "se.fit")
   action <- na_name(na.action)
   type <- predict_type(object, type)
   times <- times_for(type, times)
+  probs <- probs_for(object, type, probs)
   if (missing(newdata) || is.null(newdata)) {
     rows <- if (se.fit) training_data(object, NULL, parent.frame())
     rows <- c(list(x = rows$x), training_eta(object, NULL))
@@ -71,6 +75,8 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
     rows$eta <- model_eta(object, rows, threads = threads)
     in_place <- function(x) with_rows(spread(x, rows$ok), rows$rows)
   }
+  if (type == "quantile" && !se.fit) return(each_response(object, quantiles_of(object, rows$eta, rows$offset, probs),
+                                                                   in_place))
   out <- if (type == "survival") survivor_function(object$blocks[[1]], rows$eta, block_free(object)[[1]], times)
   else predicted(object, rows$eta, rows$offset, type)
   if (!se.fit) return(in_place(out))
@@ -89,7 +95,36 @@ by_na_action <- function(rows, action) {
   rows
 }
 
-predict_types <- c("response", "link", "class", "prob", "survival")
+predict_types <- c("response", "link", "class", "prob", "survival", "quantile")
+
+# The probabilities of quantiles, checked, where `type` asks for them of a fit whose responses have quantiles: those of
+# a mixture are found without the family's own.
+probs_for <- function(fit, type, probs, of_mixture = FALSE) {
+  if (type != "quantile") return(NULL)
+  p <- plain_numbers(probs)
+  if (!every(length(p) >= 1, length(p) <= 1e4, all(p > 0 & p < 1)))
+    stop_user("`probs` must be probabilities above 0 and below 1, such as c(0.05, 0.95), not %s.", shown(probs))
+  has <- function(b) if (of_mixture) has_interval(b, "prediction") else !is.null(record_of(b)$quantile)
+  for (b in fit$blocks) if (!has(b))
+    stop_user("`type` = \"quantile\" does not apply to the response `%s`: the family %s has no quantiles.", b$columns,
+              b$family)
+  stats::setNames(as.double(p), paste0(format(100 * p, digits = 7, trim = TRUE, drop0trailing = TRUE), "%"))
+}
+
+# Of each response a matrix with a column for each probability.
+quantiles_of <- function(fit, eta, offset, probs) {
+  of_block <- function(block, at, free) {
+    q <- lapply(probs, function(p) as_observed(block, record_of(block)$quantile(p, eta[, at, drop = FALSE], free), offset))
+    named_columns(do.call(cbind, unname(q)), names(probs))
+  }
+  Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), simulation_free(fit))
+}
+
+# What f makes of each response's matrix: of several a list, by name.
+each_response <- function(fit, parts, f = identity) {
+  parts <- lapply(parts, f)
+  if (length(parts) == 1) parts[[1]] else stats::setNames(parts, names(fit$family))
+}
 
 predict_type <- function(fit, type) {
   is_class <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)

@@ -15,6 +15,8 @@
 #' @param level of the interval.
 #' @param draws number of draws from the posterior, of a mixture from that of each member.
 #' @param times as in [predict.varnn_nn()]; the probabilities are averaged over the posterior.
+#' @param probs for `type = "quantile"`: probabilities between 0 and 1. The quantiles are those of the predictive
+#'   distribution, as the bounds of `interval = "prediction"` are.
 #' @param na.action,new_levels,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
@@ -35,10 +37,10 @@
 #' @export
 predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
                                    na.action = stats::na.pass, new_levels = object$control$new_levels,
-                                   times = NULL, ...) {
+                                   times = NULL, probs = c(0.05, 0.5, 0.95), ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
-                                             "new_levels", "times"))
+                                             "new_levels", "times", "probs"))
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
@@ -46,14 +48,18 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
-  has_eta <- every(!is_new, !averages_levels(object), interval == "none", !any(type %in% c("draws", "survival")),
-                   !is.null(object$eta))
+  has_eta <- every(!is_new, !averages_levels(object), interval == "none",
+                   !any(type %in% c("draws", "survival", "quantile")), !is.null(object$eta))
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   times <- times_for(type, times)
+  probs <- probs_for(object, type, probs, of_mixture = TRUE)
   if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
+  in_place <- function(x) if (is_new) with_rows(x, rows$rows) else as_trained(object, x)
+  if (type == "quantile") return(each_response(object, bounds_of(object, rows, "prediction", probs, draws),
+                                                   in_place))
   if (type == "survival") {
     out <- mean_survivor_function(object, rows, times, draws)
   } else {
@@ -73,7 +79,7 @@ check_type <- function(type, interval) {
 }
 
 checked_interval <- function(object, rows, type, interval, level, draws, is_new) {
-  if (type %in% c("link", "class", "prob", "survival") && !is_default_class(object))
+  if (type %in% c("link", "class", "prob", "survival", "quantile") && !is_default_class(object))
     stop_user("`interval` is of the response: leave `type` out.")
   check_interval(object, interval)
   out <- interval_of(object, rows, interval, level, draws)
@@ -354,9 +360,16 @@ as_response <- function(block, y) {
 
 # A list of matrices, or one; a block without such an interval has missing values.
 interval_of <- function(fit, rows, interval, level, draws) {
-  probs <- c((1 - level) / 2, (1 + level) / 2)
+  probs <- c(lwr = (1 - level) / 2, upr = (1 + level) / 2)
+  each_response(fit, bounds_of(fit, rows, interval, probs, draws, has_fit = TRUE))
+}
+
+# Of each block a matrix with a column for each of these quantiles of the mean or, for `interval` = "prediction", of the
+# response; with `has_fit` the mean first.
+bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
   n <- length(rows$ok)
-  out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, 3, dimnames = list(rows$rows, c("fit", "lwr", "upr"))))
+  columns_of <- c(if (has_fit) "fit", names(probs))
+  out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, length(columns_of), dimnames = list(rows$rows, columns_of)))
   place <- which(rows$ok)
   columns <- block_slices(fit$blocks, eta_rows)
   is_known <- interval == "confidence" || all(vapply(fit$blocks, has_normal_noise, NA))
@@ -375,10 +388,10 @@ interval_of <- function(fit, rows, interval, level, draws) {
       else if (is.null(components[[1]]$nodes))
         row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
       else mean_quantiles(block, components, i, rows$offset[at], probs)
-      out[[i]][place[at], ] <<- cbind(known, bounds)
+      out[[i]][place[at], ] <<- cbind(if (has_fit) known, bounds)
     }
   })
-  if (length(out) == 1) out[[1]] else stats::setNames(out, names(fit$family))
+  out
 }
 
 # Quantiles of the mean of the response, a function of eta that grows, where eta's first column is normal.

@@ -147,3 +147,40 @@ test_that("the new families are finite far out, in both precisions", {
     }
   }
 })
+
+test_that("type = \"quantile\" gives the quantiles of the fitted distribution, on the response's scale", {
+  p <- c(0.05, 0.5, 0.975)
+  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
+  truth <- outer(fitted(fit), stats::qnorm(p) * sigma(fit), `+`)
+  found <- predict(fit, mtcars, type = "quantile", probs = p)
+  expect_equal(found, truth, tolerance = 1e-10, ignore_attr = TRUE)
+  expect_identical(dimnames(found), list(rownames(mtcars), c("5%", "50%", "97.5%")))
+  expect_equal(predict(fit, type = "quantile", probs = p), found, tolerance = 1e-10)
+  counts <- fit_nn(carb ~ wt, mtcars, hidden = 0, family = "poisson")
+  expect_equal(predict(counts, type = "quantile", probs = 0.9)[, 1], stats::qpois(0.9, fitted(counts)), ignore_attr = TRUE)
+  two <- fit_nn(cbind(mpg, qsec) ~ wt, mtcars, hidden = 0)
+  expect_identical(names(predict(two, type = "quantile")), c("mpg", "qsec"))
+  with_na <- predict(fit, rbind(mtcars[1:2, ], replace(mtcars[3, ], "wt", NA)), type = "quantile")
+  expect_identical(is.na(with_na[, 2]), c(FALSE, FALSE, TRUE), ignore_attr = TRUE)
+  classes <- fit_nn(am ~ wt, transform(mtcars, am = am == 1), hidden = 0)
+  expect_error(predict(classes, type = "quantile"), "has no quantiles", class = "varnn_error")
+  for (p in list(0, 1, NA, "a", numeric()))
+    expect_error(predict(fit, type = "quantile", probs = p), "`probs`", class = "varnn_error")
+})
+
+test_that("quantiles of a Bayesian network are the bounds of its prediction interval", {
+  for (posterior in c("laplace", "meanfield", "point")) for (family in c("gaussian", "gamma")) {
+    set.seed(46)
+    fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = posterior, family = family, epochs = 20,
+                        sigma = "learned", members = 1)
+    set.seed(1)
+    bounds <- predict(fit, mtcars[1:4, ], interval = "prediction", level = 0.8, draws = 200)
+    set.seed(1)
+    found <- predict(fit, mtcars[1:4, ], type = "quantile", probs = c(0.1, 0.9), draws = 200)
+    expect_identical(colnames(found), c("10%", "90%"))
+    expect_equal(found, bounds[, 2:3], ignore_attr = TRUE)
+  }
+  set.seed(1)
+  both <- fit_nn(mpg ~ wt, mtcars, hidden = 2, members = 2, epochs = 20)
+  expect_true(all(diff(t(predict(both, type = "quantile"))) > 0))
+})
