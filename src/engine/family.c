@@ -416,15 +416,26 @@ static size_t count_missing(size_t n, const real *y) {
   return missing;
 }
 
+/* Adds the values to those of the observations, run by run of an observation's responses. */
+static void add_values(const nn_chunk *c, const real *value) {
+  const size_t m = (size_t)c->b->n_responses;
+  real *nll = c->b->nll + c->first / m;
+  size_t k = 0, end = m - c->first % m;
+  for (; k < c->n; nll++, end += m) {
+    const size_t to = end < c->n ? end : c->n;
+    real sum = 0;
+    NN_SIMD_SUM(sum)
+    for (size_t l = k; l < to; l++) sum += value[l];
+    *nll += sum, k = to;
+  }
+}
+
 /* Gives the chunk's values and slopes to the block. */
 static void give_chunk(const nn_chunk *c, const real *value, const nn_argument *eta, int n_eta,
                        const nn_argument *free) {
   const nn_nll *b = c->b;
   const size_t rows = (size_t)b->n_responses * (size_t)n_eta, step = (size_t)b->free_step;
-  EACH_OF_CHUNK(c, {
-    b->nll[i] += value[k];
-    (void)j;
-  });
+  add_values(c, value);
   for (int e = 0; e < n_eta && n_eta > 1; e++) {
     real *to = b->slope + (size_t)e * (size_t)b->n_responses;
     EACH_OF_CHUNK(c, to[i * rows + j] = eta[e].slope[k]);
