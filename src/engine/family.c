@@ -410,10 +410,11 @@ static void no_slopes_where_missing(size_t n, const real *y, real *slope) {
   for (size_t k = 0; k < n; k++) slope[k] = vmath_if_missing(y[k], 0, slope[k]);
 }
 
-static size_t count_missing(size_t n, const real *y) {
-  size_t missing = 0;
-  for (size_t k = 0; k < n; k++) missing += y[k] != y[k];
-  return missing;
+static int any_missing(size_t n, const real *y) {
+  real missing = 0;
+  NN_SIMD_SUM(missing)
+  for (size_t k = 0; k < n; k++) missing += vmath_if_missing(y[k], 1, 0);
+  return missing > 0;
 }
 
 /* Adds the values to those of the observations, run by run of an observation's responses. */
@@ -463,7 +464,7 @@ static void custom_chunk(const nn_chunk *c) {
         free_argument(c, k - n_eta - 1, custom_buffer(b, 2 * k), custom_buffer(b, 2 * k + 1));
   const nn_program_run r = {b->program, c->n, argument, b->work};
   program_value_slopes(&r, value);
-  if (count_missing(c->n, argument[0].at)) {
+  if (any_missing(c->n, argument[0].at)) {
     no_slopes_where_missing(c->n, argument[0].at, value);
     for (int k = 1; k < n_arguments; k++)
       if (argument[k].slope) no_slopes_where_missing(c->n, argument[0].at, argument[k].slope);
