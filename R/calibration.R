@@ -22,10 +22,10 @@
 #'   are right. The central interval of a level covers the observations whose transform is within level / 2 of one half.
 #'   The log score is the mean log predictive density; the continuous ranked probability score is \eqn{E|Y - y| - E|Y -
 #'   Y'| / 2}{E|Y - y| - E|Y - Y'| / 2} (Gneiting and Raftery 2007), in the response's unit, less is better. Of a
-#'   survival time that is censored at c the transform is drawn uniformly between \eqn{P(Y < c)}{P(Y < c)} and 1, the log
-#'   score has \eqn{\log P(Y > c)}{log P(Y > c)}, and the ranked probability score has the smaller of Y and c in the place
-#'   of Y (Avati et al. 2019). The Brier
-#'   score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the observed class, averaged over rows.
+#'   survival time that is censored at c the transform is drawn uniformly between \eqn{P(Y < c)}{P(Y < c)} and 1, the
+#'   log score has \eqn{\log P(Y > c)}{log P(Y > c)}, and the ranked probability score has the smaller of Y and c in the
+#'   place of Y (Avati et al. 2019). The Brier score is \eqn{\sum_k (p_k - o_k)^2}{sum_k (p_k - o_k)^2}, o 1 for the
+#'   observed class, averaged over rows.
 #'
 #'   `plot()` draws the histogram of the transform, with a grey band in which 95% of the bars of a right prediction are;
 #'   or for classes the observed shares against the predicted probabilities, with grey bars that hold 95% of the shares

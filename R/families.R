@@ -4,10 +4,10 @@
 # for each response or one for all; of a family with several a matrix with such numbers in the row of each scalar, by
 # name.
 #   kind         of the response: "number", "positive" (numbers above 0), "share" (numbers between 0 and 1), "count"
-#                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y for
-#                each), "ordered" (levels of an ordered factor: y is 0, 1, ..., and the mean has a column for each),
-#                "trials" (successes and failures: y has successes, then trials) or "time" (right censored: y has
-#                times, then 1 for events and 0 for censored times)
+#                (whole numbers), "binary" (y is 0 or 1, or a share), "levels" (of a factor: a column of eta and of y
+#                for each), "ordered" (levels of an ordered factor: y is 0, 1, ..., and the mean has a column for
+#                each), "trials" (successes and failures: y has successes, then trials) or "time" (right censored: y
+#                has times, then 1 for events and 0 for censored times)
 #   accepts, what  y -> whether a response, as the user has it, is right; and in words what it must be
 #   link         a row of `links`. Of a number with the link "identity" eta has the unit: it is standardised
 #   start        y, w -> the eta at which training starts, w being the rows' weights
@@ -17,11 +17,11 @@
 #   deviance     y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit; with the free
 #                scalar "sigma" as if sigma were 1
 #   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
-#                j of the block (expected Fisher information; of times, which may be censored, and of ordered levels as observed), NULL where
-#                it is 0; with "sigma" as if sigma were 1
+#                j of the block (expected Fisher information; of times, which may be censored, and of ordered levels as
+#                observed), NULL where it is 0; with "sigma" as if sigma were 1
 #   nll          y, eta, free -> minus the log-likelihood of each entry (of levels: of each observation)
-#   [mean]       eta, or eta, free -> the mean of y (of levels: probabilities; of times exp(eta), the median or another quantile), by
-#                default that of the link
+#   [mean]       eta, or eta, free -> the mean of y (of levels: probabilities; of times exp(eta), the median or another
+#                quantile), by default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
 #   [slope]      eta -> derivatives of the mean of each response by its outputs, in the shape of eta; by default that of
@@ -155,8 +155,8 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL, parts = "mean", free = NULL,
-  start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
+  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
+  parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
 )
 
@@ -291,26 +291,6 @@ other_families <- list(
       -lchoose(t, s) - s * stats::plogis(eta, log.p = TRUE) - (t - s) * stats::plogis(-eta, log.p = TRUE)
     }
   ),
-  categorical = new_family(
-    kind = "levels", link = "softmax", accepts = function(y) is.factor(y), what = "a factor",
-    auto = function(y) is.factor(y) && nlevels(y) != 2 && !has_order(y), aliases = c("multinomial", "softmax"), binary = "bernoulli",
-    separates = TRUE,
-    variance = function(eta, free) p_variance(softmax(eta)),
-    draw = function(eta, free) {
-      p <- softmax(eta)
-      diag(ncol(p))[drawn_level(p), , drop = FALSE]
-    },
-    start = function(y, w) {
-      p <- pmax(weighted_means(y, w), 0.005)
-      log(p) - mean(log(p))
-    },
-    deviance = function(y, eta, free) 2 * matrix(-log(rowSums(y * softmax(eta)))),
-    information = function(part, i, j) {
-      p <- softmax(part$eta)
-      p[, i] * ((i == j) - p[, j])
-    },
-    nll = function(y, eta, free) matrix(-log(rowSums(y * softmax(eta))))
-  ),
   poisson = new_family(
     kind = "count", accepts = function(y) is.numeric(y) && is_count(y), what = count_words, link = "log",
     stats = stats::poisson, separates = TRUE, linearises = TRUE,
@@ -390,7 +370,7 @@ check_tau <- function(tau) {
 
 quantile_families <- list(quantile = quantile_family(with = function(tau = NULL) quantile_family(check_tau(tau))))
 
-# ---- levels that have an order
+# ---- levels
 
 # Two levels have one, too: that of any factor.
 has_order <- function(y) is.ordered(y) && nlevels(y) > 2
@@ -422,7 +402,28 @@ drawn_level <- function(p) {
   1L + rowSums(stats::runif(nrow(p)) > t(apply(p, 1, cumsum))[, -ncol(p), drop = FALSE])
 }
 
-ordered_families <- list(
+level_families <- list(
+  categorical = new_family(
+    kind = "levels", link = "softmax", accepts = function(y) is.factor(y), what = "a factor",
+    auto = function(y) is.factor(y) && nlevels(y) != 2 && !has_order(y),
+    aliases = c("multinomial", "softmax"), binary = "bernoulli",
+    separates = TRUE,
+    variance = function(eta, free) p_variance(softmax(eta)),
+    draw = function(eta, free) {
+      p <- softmax(eta)
+      diag(ncol(p))[drawn_level(p), , drop = FALSE]
+    },
+    start = function(y, w) {
+      p <- pmax(weighted_means(y, w), 0.005)
+      log(p) - mean(log(p))
+    },
+    deviance = function(y, eta, free) 2 * matrix(-log(rowSums(y * softmax(eta)))),
+    information = function(part, i, j) {
+      p <- softmax(part$eta)
+      p[, i] * ((i == j) - p[, j])
+    },
+    nll = function(y, eta, free) matrix(-log(rowSums(y * softmax(eta))))
+  ),
   ordinal = new_family(
     kind = "ordered", link = "logit", what = "an ordered factor, or a factor, of three or more levels",
     accepts = function(y) is.factor(y) && nlevels(y) > 2, auto = has_order, aliases = c("ordered", "cumulative"),
@@ -462,7 +463,7 @@ time_family <- function(draw, cdf, log_tail, at, density, curvature, start, auto
     of_event - (1 - events) * log_tail(w)
   }
   new_family(
-    kind = "time", link = "log", free = "scale", noise = "shared", for_columns = FALSE, joins = TRUE,
+    kind = "time", link = "log", free = "scale", noise = "shared", for_columns = FALSE, joins = TRUE, linearises = TRUE,
     accepts = function(y) is.numeric(y), auto = auto,
     what = "times above 0, as numbers or by survival::Surv(time, status),",
     draw = function(eta, free) like_matrix(exp(eta + per_column(exp(free), eta) * draw(length(eta))), eta),
@@ -689,7 +690,7 @@ inflated_families <- list(
 inflated_families$zero_inflated_poisson$aliases <- "zip"
 inflated_families$zero_inflated_negative_binomial$aliases <- "zinb"
 
-family_table <- c(number_families, quantile_families, other_families, ordered_families, time_families,
+family_table <- c(number_families, quantile_families, other_families, level_families, time_families,
                   list(student_t = student_t_family()), positive_families, inflated_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.

@@ -125,7 +125,8 @@ linear_information <- function(fit, train, kept) {
       out[at[i], , at[j], ] <- s
       out[at[j], , at[i], ] <- t(s)
     }
-    if (record_of(fit$blocks[[b]])$joins) out[at, , at, ] <- out[at, , at, , drop = FALSE] - of_free_scalars(parts[[b]], z, w)
+    if (record_of(fit$blocks[[b]])$joins)
+      out[at, , at, ] <- out[at, , at, , drop = FALSE] - of_free_scalars(parts[[b]], z, w)
   }
   matrix(out, n_eta * ncol(z))
 }

@@ -2,7 +2,8 @@
 
 training_predictions <- function(fit, envir, type = "response") {
   found <- training_eta(fit, envir)
-  predicted(fit, found$eta, found$offset, type, if (averages_levels(fit)) averaged_levels(fit, found_rows(fit, NULL, envir)))
+  averaged <- if (averages_levels(fit)) averaged_levels(fit, found_rows(fit, NULL, envir))
+  predicted(fit, found$eta, found$offset, type, averaged)
 }
 
 # What residuals, deviance and likelihood share: per block its y, eta, free scalars, and the case weights.
@@ -68,7 +69,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
     stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
   is_time <- vapply(object$blocks, is_kind, NA, "time")
   if (type == "pearson" && any(is_time))
-    stop_user("`type` = \"pearson\" does not apply to survival times, whose variance may not be finite: use \"deviance\".")
+    stop_user("`type` = \"pearson\" does not apply to survival times, whose variance may be infinite: use \"deviance\".")
   if (type == "cox_snell" && !all(is_time)) stop_user("`type` = \"cox_snell\" is for survival times.")
   several <- length(object$blocks) > 1
   parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)

@@ -436,7 +436,8 @@ plot_fit <- function(fit, dots, envir) {
     eta <- found$eta[, columns[[i]], drop = FALSE]
     y <- observed[[i]]
     if (length(levels <- class_levels(block, y))) {
-      plot_confusion(confusion(y, predicted_level(block, eta, levels, free[[i]]), levels, fit$weights), block, dots, n > 1)
+      predicted <- predicted_level(block, eta, levels, free[[i]])
+      plot_confusion(confusion(y, predicted, levels, fit$weights), block, dots, n > 1)
       next
     }
     fitted <- as.vector(block_mean(block, eta, found$offset))

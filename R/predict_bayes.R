@@ -48,8 +48,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   draws <- check_draws(draws)
   type <- check_type(type, interval)
   is_new <- !missing(newdata) && !is.null(newdata)
-  has_eta <- every(!is_new, !averages_levels(object), interval == "none",
-                   !any(type %in% c("draws", "survival", "quantile")), !is.null(object$eta))
+  has_eta <- !is_new && interval == "none" && uses_eta(object, type)
   rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
   if (is_new) rows <- by_na_action(rows, action)
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
@@ -58,17 +57,23 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   probs <- probs_for(object, type, probs, of_mixture = TRUE)
   if (interval != "none") return(checked_interval(object, rows, type, interval, level, draws, is_new))
   in_place <- function(x) if (is_new) with_rows(x, rows$rows) else as_trained(object, x)
-  if (type == "quantile") return(each_response(object, bounds_of(object, rows, "prediction", probs, draws),
-                                                   in_place))
-  if (type == "survival") {
-    out <- mean_survivor_function(object, rows, times, draws)
-  } else {
-    eta <- if (has_eta) object$eta else posterior_eta(object, row_data(object, rows), draws)
-    if (!any(vapply(object$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
-    out <- predicted(object, eta, rows$offset, type, if (averages_levels(object)) averaged_levels(object, rows, draws))
-  }
+  if (type == "quantile")
+    return(each_response(object, bounds_of(object, rows, "prediction", probs, draws), in_place))
+  out <- if (type == "survival") mean_survivor_function(object, rows, times, draws)
+  else averaged_prediction(object, rows, type, draws, if (has_eta) object$eta)
   if (is_new) with_rows(spread(out, rows$ok), rows$rows)
   else as_trained(object, out)
+}
+
+# Whether what is predicted of the training data comes from the outputs that the fit has kept.
+uses_eta <- function(fit, type) {
+  !averages_levels(fit) && !any(type %in% c("draws", "survival", "quantile")) && !is.null(fit$eta)
+}
+
+averaged_prediction <- function(fit, rows, type, draws, eta) {
+  if (is.null(eta)) eta <- posterior_eta(fit, row_data(fit, rows), draws)
+  if (!any(vapply(fit$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
+  predicted(fit, eta, rows$offset, type, if (averages_levels(fit)) averaged_levels(fit, rows, draws))
 }
 
 check_type <- function(type, interval) {

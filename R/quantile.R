@@ -1,5 +1,5 @@
-# Quantile regression without hidden layers is a linear program: training ends near its optimum, which is a plane through as
-# many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973).
+# Quantile regression without hidden layers is a linear program: training ends near its optimum, which is a plane
+# through as many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973).
 
 has_tau <- function(block) !is.null(record_of(block)$tau)
 
@@ -27,8 +27,8 @@ at_vertex <- function(fit, data) {
   fit
 }
 
-# list(coef, loss): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least, near `coef`. NULL
-# where there are too few rows, or too many steps.
+# list(coef, loss): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least, near
+# `coef`. NULL where there are too few rows, or too many steps.
 least_check_loss <- function(z, y, w, tau, coef, most_steps = 1000) {
   own <- qr(z)
   kept <- own$pivot[seq_len(own$rank)]
@@ -53,8 +53,9 @@ least_check_loss <- function(z, y, w, tau, coef, most_steps = 1000) {
   NULL
 }
 
-# Of the rows h that the plane goes through, the one to let go and the one to take in its place: along the edge on which the
-# loss falls most, where it begins to rise. NULL at the optimum. z: the change of each row's fit by that of each row of h.
+# Of the rows h that the plane goes through, the one to let go and the one to take in its place: along the edge on which
+# the loss falls most, where it begins to rise. NULL at the optimum. z: the change of each row's fit by that of each row
+# of h.
 exchange <- function(z, r, w, tau, h) {
   pull <- function(z) colSums(w * (r == 0) * z * (1 - tau - (z < 0)) - w * (r != 0) * (tau - (r < 0)) * z)
   along <- c(pull(z), pull(-z))

@@ -1,6 +1,6 @@
 # The response as blocks: each has a family, the columns it models, how these become the engine's y, and the way back.
-#   family, columns, type ("numeric", "logical", "factor", "counts", "time"), levels, n_responses (rows of eta / rows per
-#   response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (the free scalars where they
+#   family, columns, type ("numeric", "logical", "factor", "counts", "time"), levels, n_responses (rows of eta / rows
+#   per response), center, scale (one per column), noise ("fixed", "shared", "each"), fixed (the free scalars where they
 #   are fixed), constants (the family's, by name)
 
 response_blocks <- function(train, family, standardize) {
@@ -123,7 +123,8 @@ check_response <- function(y, name) {
 }
 
 block_type <- function(y, kind) {
-  if (kind == "time") "time" else if (kind == "trials") "counts" else if (is.factor(y)) "factor" else if (is.logical(y)) "logical" else "numeric"
+  if (kind == "time") "time" else if (kind == "trials") "counts" else if (is.factor(y)) "factor"
+  else if (is.logical(y)) "logical" else "numeric"
 }
 
 # The engine's y of a block [n, rows of y], from the response as the user has it. The offset of a number that is

@@ -151,9 +151,10 @@ result_line.varnn <- function(fit, digits) {
 #'   it is; others are an error.
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `responses` (for each response a list of `measures`, named numbers: error and R-squared, or accuracy
-#'   and log loss, or of survival times the number of events, the scale and the concordance of at most 5,000 rows; and of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance`
-#'   and, with `hidden = 0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where
-#'   [vcov.varnn_nn()] does not apply.
+#'   and log loss, or of survival times the number of events, the scale and the concordance of at most 5,000 rows; and
+#'   of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance` and, with `hidden =
+#'   0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where [vcov.varnn_nn()] does
+#'   not apply.
 #' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
 #' @examples
 #' set.seed(1)
