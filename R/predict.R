@@ -114,7 +114,8 @@ probs_for <- function(fit, type, probs, of_mixture = FALSE) {
 # Of each response a matrix with a column for each probability.
 quantiles_of <- function(fit, eta, offset, probs) {
   of_block <- function(block, at, free) {
-    q <- lapply(probs, function(p) as_observed(block, record_of(block)$quantile(p, eta[, at, drop = FALSE], free), offset))
+    at_p <- function(p) as_observed(block, record_of(block)$quantile(p, eta[, at, drop = FALSE], free), offset)
+    q <- lapply(probs, at_p)
     named_columns(do.call(cbind, unname(q)), names(probs))
   }
   Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), simulation_free(fit))

@@ -60,6 +60,19 @@ row_property <- function(table, rows, property) {
 #' * `"poisson"`: \eqn{e^\eta - y \eta + \log y!}{exp(eta) - y eta + log y!}
 #' * `"negative_binomial"`: of the distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance \eqn{\mu +
 #'   \mu^2 / r}{mu + mu^2 / r}; r is learned
+#' * `"student_t"`: \eqn{(\nu + 1) / 2 \log(1 + (y - \eta)^2 / \nu s^2) + \log s}{(nu + 1) / 2 log(1 + (y - eta)^2 /
+#'   (nu s^2)) + log s} and a term in \eqn{\nu}{nu}; s is learned, and so are the degrees of freedom \eqn{\nu}{nu},
+#'   between 1/2 and 1e6, unless `df` gives them. Up to 1 of them there is no mean, and the response is predicted by
+#'   \eqn{\eta}{eta}
+#' * `"gamma"`: of the gamma distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance \eqn{\mu^2 /
+#'   a}{mu^2 / a}; a is learned
+#' * `"inverse_gaussian"`: of the inverse gaussian distribution with mean \eqn{\mu = e^\eta}{mu = exp(eta)} and variance
+#'   \eqn{\mu^3 / \lambda}{mu^3 / lambda}; \eqn{\lambda}{lambda} is learned
+#' * `"beta"`, of proportions within 0 and 1: of the beta distribution with mean \eqn{m = 1 / (1 + e^{-\eta})}{m = 1 /
+#'   (1 + exp(-eta))} and variance \eqn{m (1 - m) / (1 + \phi)}{m (1 - m) / (1 + phi)}; the precision
+#'   \eqn{\phi}{phi} is learned
+#' * `"zero_inflated_poisson"`, `"zero_inflated_negative_binomial"`: with the probability \eqn{1 / (1 + e^{-z})}{1 /
+#'   (1 + exp(-z))}, z being a second output, y is 0, and else a count of that family (Lambert 1992)
 #' * `"ordinal"`, of ordered levels 1 to K: minus the log of \eqn{P(y \le k) - P(y \le k - 1)}{P(y <= k) - P(y <= k - 1)}
 #'   with \eqn{P(y \le k) = 1 / (1 + e^{\eta - c_k})}{P(y <= k) = 1 / (1 + exp(eta - c[k]))}, \eqn{c_1 = 0}{c[1] = 0},
 #'   the gaps between the other cuts \eqn{c_k}{c[k]} being learned
@@ -85,7 +98,10 @@ row_property <- function(table, rows, property) {
 #' * `"lbfgs"`: limited memory BFGS on all rows at once, with steps that meet the weak Wolfe conditions
 #'
 #' @return A character vector of names.
-#' @references Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun (2015), \doi{10.1109/ICCV.2015.123}.
+#' @references Lambert (1992) zero-inflated counts, \doi{10.2307/1269547}. Lange, Little and Taylor (1989) the t
+#'   distribution, \doi{10.1080/01621459.1989.10478852}. Ferrari and Cribari-Neto (2004) beta regression,
+#'   \doi{10.1080/0266476042000214501}. Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun
+#'   (2015), \doi{10.1109/ICCV.2015.123}.
 #' @seealso [fit_nn()] for `activation` and `family`, [nn_control()] for `optimizer`, with the references.
 #' @examples
 #' activations()

@@ -288,7 +288,8 @@ expect_draws_of_nll <- function(family, record, eta, y, free) {
     expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, j))
   }
   expect_information(family, record, eta, y, free, nll)
-  for (i in seq_len(NROW(free) * has_free(family) / if (is.matrix(free)) 1 else length(free))) {
+  n_scalars <- if (!has_free(family)) 0 else if (is.matrix(free)) nrow(free) else 1
+  for (i in seq_len(n_scalars)) {
     h <- if (is.matrix(free)) 1e-4 * (row(free) == i) else 1e-4
     slope <- (nll(eta, free + h) - nll(eta, free - h)) / 2e-4
     expect_lt(standard_errors_off(slope, 0), 4, label = paste(family, "free", i))

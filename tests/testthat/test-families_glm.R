@@ -85,7 +85,7 @@ test_that("a proportion has the coefficients of the beta likelihood", {
                class = "varnn_error")
 })
 
-test_that("zero-inflated counts have the coefficients of their likelihood, and the standard errors of its information", {
+test_that("zero-inflated counts have the coefficients of their likelihood, and its standard errors", {
   set.seed(44)
   inflated <- function(density, n) {
     function(p) {
@@ -157,7 +157,8 @@ test_that("type = \"quantile\" gives the quantiles of the fitted distribution, o
   expect_identical(dimnames(found), list(rownames(mtcars), c("5%", "50%", "97.5%")))
   expect_equal(predict(fit, type = "quantile", probs = p), found, tolerance = 1e-10)
   counts <- fit_nn(carb ~ wt, mtcars, hidden = 0, family = "poisson")
-  expect_equal(predict(counts, type = "quantile", probs = 0.9)[, 1], stats::qpois(0.9, fitted(counts)), ignore_attr = TRUE)
+  expect_equal(predict(counts, type = "quantile", probs = 0.9)[, 1], stats::qpois(0.9, fitted(counts)),
+               ignore_attr = TRUE)
   two <- fit_nn(cbind(mpg, qsec) ~ wt, mtcars, hidden = 0)
   expect_identical(names(predict(two, type = "quantile")), c("mpg", "qsec"))
   with_na <- predict(fit, rbind(mtcars[1:2, ], replace(mtcars[3, ], "wt", NA)), type = "quantile")
