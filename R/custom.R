@@ -164,7 +164,8 @@ custom_record <- function(custom) {
 # What a user called that needs a part which the family has not.
 needs_part <- function(custom, part) {
   known <- c(getNamespaceExports("varnn"), "simulate", "residuals", "predict", "summary", "plot", "deviance")
-  called <- vapply(sys.calls(), function(call) sub("\\..*$", "", as.character(call[[1]])[1]), "")
+  head_of <- function(call) if (is.name(call[[1]])) as.character(call[[1]]) else paste(utils::tail(as.character(call[1]), 1))
+  called <- sub("\\..*$", "", sub("^.*::", "", vapply(sys.calls(), head_of, "")))
   called <- called[called %in% known]
   stop_user("%s needs the part `%s` of custom_family(\"%s\").",
             if (length(called)) paste0(called[1], "()") else "This", part, custom$name)

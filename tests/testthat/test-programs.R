@@ -499,3 +499,200 @@ test_that("what is no prior and no penalty is an error that says why", {
   says(fit_nn(mpg ~ wt, mtcars, penalty = ~ abs(w), optimizer = "adamw"), "adamw")
   says(fit_ae(iris[1:4], penalty = ~ besselI(w, 1)), "besselI")
 })
+
+# ---- likelihoods
+
+# Families as users would write them, at the starts of their twins on the engine's y.
+written_families <- function(data) {
+  sd_y <- stats::sd(data$y, na.rm = TRUE)
+  scaled <- (data$y - mean(data$y, na.rm = TRUE)) / sd_y
+  n <- sum(!is.na(scaled))
+  list(
+    gaussian_hetero = custom_family("hetero", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, eta = c("mu", "s"),
+                                    scaled = TRUE, start = c(mu = 0, s = log((n - 1) / n) / 2)),
+    huber = custom_family("robust", ~ {
+      e <- (y - mu) / exp(s)
+      ifelse(abs(e) <= 1.345, e^2 / 2, 1.345 * abs(e) - 1.345^2 / 2) + s + 0.97859819457184116
+    }, free = "s", scaled = TRUE, start = c(mu = weighted_median(scaled, rep(1, length(scaled))), s = 0)),
+    bernoulli = custom_family("success", ~ log1pexp(eta) - y * eta, eta = "eta", mean = ~ plogis(eta)),
+    poisson = custom_family("counts", function(y, eta) exp(eta) - y * eta + lgamma(y + 1), eta = "eta", mean = exp),
+    negative_binomial = custom_family(
+      "counts", ~ (exp(s) + y) * log1pexp(eta - s) - y * (eta - s) - lgamma(y + exp(s)) + lgamma(exp(s)) + lgamma(y + 1),
+      eta = "eta", free = "s", mean = ~ exp(eta), start = c(eta = log(mean(data$n, na.rm = TRUE)), s = 0)
+    )
+  )
+}
+
+custom_data <- function(n = 200) {
+  d <- data.frame(x = stats::rnorm(n), z = stats::rnorm(n))
+  d$n <- stats::rnbinom(n, mu = exp(1 + d$x / 2), size = 3)
+  d$b <- as.double(stats::runif(n) < stats::plogis(d$x))
+  d$y <- 2 * d$x + stats::rt(n, 3)
+  for (v in c("n", "b", "y")) d[[v]][match(v, names(d))] <- NA
+  d
+}
+
+test_that("a likelihood that is written down fits as its twin does, in all models and both precisions", {
+  set.seed(21)
+  data <- custom_data()
+  w <- stats::runif(200, 0.5, 2)
+  own <- written_families(data)
+  response <- c(gaussian_hetero = "y", huber = "y", bernoulli = "b", poisson = "n", negative_binomial = "n")
+  for (name in names(own)) for (precision in c("double", "single")) {
+    formula <- stats::reformulate(c("x", "z"), response[[name]])
+    both <- function(f, ...) {
+      one <- function(family) {
+        set.seed(1)
+        f(formula, data, family = family, precision = precision, na.action = stats::na.pass, ...)
+      }
+      list(ours = one(own[[name]]), theirs = one(name))
+    }
+    same <- function(fits, label) {
+      tolerance <- if (precision == "single") 1e-4 else 1e-8
+      expect_equal(fits$ours$theta, fits$theirs$theta, tolerance = tolerance, label = paste(name, label))
+      expect_equal(c(logLik(fits$ours)), c(logLik(fits$theirs)), tolerance = tolerance, label = paste(name, label))
+      set.seed(5)
+      mean <- predict(fits$ours, data[1:9, ])
+      set.seed(5)
+      expect_equal(mean, predict(fits$theirs, data[1:9, ]), tolerance = tolerance, label = paste(name, label))
+    }
+    same(both(fit_nn, hidden = 3, epochs = 15), "nn")
+    if (precision == "single" || name == "gaussian_hetero") next # which has a start of its own there
+    bayes <- function(posterior, ...) both(fit_bayes_nn, hidden = 3, epochs = 8, members = 1, posterior = posterior, ...)
+    same(bayes("meanfield", estimator = "weight"), "weight")
+    same(bayes("meanfield", estimator = "local"), "local")
+    same(bayes("point"), "point")
+  }
+})
+
+test_that("with observed curvature that is the expected one the linearised posterior is the twin's", {
+  set.seed(22)
+  data <- custom_data()
+  for (name in c("bernoulli", "poisson")) {
+    formula <- stats::reformulate(c("x", "z"), if (name == "poisson") "n" else "b")
+    fit <- function(family) {
+      set.seed(1)
+      fit_bayes_nn(formula, stats::na.omit(data), hidden = 0, members = 1, posterior = "laplace", family = family)
+    }
+    ours <- fit(written_families(data)[[name]])
+    theirs <- fit(name)
+    expect_equal(ours$laplace$evidence, theirs$laplace$evidence, tolerance = 1e-5)
+    expect_equal(vcov(ours), vcov(theirs), tolerance = 1e-3)
+  }
+})
+
+test_that("autoencoders take a written likelihood for their numeric columns", {
+  half_square <- custom_family("normal", ~ (y - mu)^2 / 2 + log(2 * pi) / 2, scaled = TRUE,
+                               deviance = function(y, mu) (y - mu)^2)
+  fit <- function(f, ...) {
+    set.seed(2)
+    f(iris[1:4], hidden = 3, epochs = 10, ...)
+  }
+  for (precision in c("double", "single")) {
+    ours <- fit(fit_ae, family = half_square, precision = precision)
+    theirs <- fit(fit_ae, precision = precision)
+    expect_equal(ours$theta, theirs$theta, tolerance = if (precision == "single") 1e-4 else 1e-9)
+    expect_equal(reconstruct(ours), reconstruct(theirs), tolerance = 1e-4)
+  }
+  mixed <- fit_ae(iris, hidden = 3, epochs = 3, family = half_square)
+  expect_identical(unname(mixed$family[[length(mixed$family)]]), "categorical")
+  expect_error(fit_ae(iris[1:4], family = custom_family("normal", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), epochs = 2),
+               "`deviance` of custom_family\\(\"normal\"\\)", class = "varnn_error")
+})
+
+laplace_family <- function(...) {
+  custom_family("laplace", nll = ~ log(2) + log_scale + abs(y - mu) / exp(log_scale), eta = "mu", free = "log_scale",
+                mean = ~ mu, ...)
+}
+
+test_that("least absolute deviations by hand are those of the best of all lines through points", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0, family = laplace_family(scaled = TRUE))
+  loss <- function(b) mean(abs(mtcars$mpg - b[1] - b[2] * mtcars$wt))
+  pairs <- utils::combn(32, 2)
+  best <- min(apply(pairs, 2, function(i) {
+    b <- diff(mtcars$mpg[i]) / diff(mtcars$wt[i])
+    if (is.finite(b)) loss(c(mtcars$mpg[i[1]] - b * mtcars$wt[i[1]], b)) else Inf
+  }))
+  expect_equal(loss(coef(fit)), best, tolerance = 1e-4)
+  expect_equal(c(logLik(fit)), -32 * (log(2 * best) + 1), tolerance = 1e-4)
+})
+
+test_that("a written family has what its parts say, and asks for those that it has not", {
+  set.seed(23)
+  random <- function(mu, log_scale) mu + exp(log_scale) * (stats::rexp(length(mu)) - stats::rexp(length(mu)))
+  whole <- laplace_family(scaled = TRUE, draw = random, variance = function(mu, log_scale) 2 * exp(2 * log_scale),
+                          deviance = function(y, mu, log_scale) 2 * abs(y - mu) / exp(log_scale))
+  bare <- laplace_family()
+  expect_output(print(bare), "laplace: minus the log-likelihood ~ log(2) + log_scale", fixed = TRUE)
+  for (fitted in list(fit_nn(mpg ~ wt, mtcars, hidden = 2, family = whole, epochs = 20),
+                      fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, family = whole, epochs = 20, members = 1,
+                                   posterior = "meanfield"))) {
+    expect_output(print(fitted), "laplace")
+    for (type in c("response", "pearson", "deviance")) expect_true(all(is.finite(residuals(fitted, type = type))))
+    expect_identical(dim(simulate(fitted, 3)), c(32L, 3L))
+    expect_silent(check_fit(fitted))
+    again <- unserialize(serialize(fitted, NULL))
+    expect_identical({
+      set.seed(1)
+      predict(again, mtcars)
+    }, {
+      set.seed(1)
+      predict(fitted, mtcars)
+    })
+    expect_identical(nrow(continue(again, 2)$history), 22L)
+    threaded <- again
+    threaded$control$threads <- 2
+    expect_identical(nrow(continue(threaded, 2)$history), 22L)
+    expect_identical(fit_nn(mpg ~ wt, mtcars, hidden = 2, family = family(fitted), epochs = 2)$family, "laplace")
+  }
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, family = bare, epochs = 5)
+  expect_error(simulate(fit), "simulate() needs the part `draw` of custom_family(\"laplace\")", fixed = TRUE)
+  expect_error(residuals(fit, type = "deviance"), "residuals() needs the part `deviance`", fixed = TRUE)
+  smooth <- custom_family("normal", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, free = "s")
+  expect_lt(c(check_gradients(fit_nn(mpg ~ wt, mtcars, hidden = 2, family = smooth, epochs = 5))), 1e-6)
+  for (change in list(function(f) replace(f, "nll", list(fit$blocks[[1]]$custom$mean)),
+                      function(f) replace(f, "eta", "zz"), function(f) replace(f, "free", list(character())),
+                      function(f) replace(f, "draw", 3), function(f) NULL)) {
+    damaged <- fit
+    damaged$blocks[[1]]$custom <- change(damaged$blocks[[1]]$custom)
+    expect_error(predict(damaged, mtcars), "damaged")
+  }
+  for (bad in list(0L, 2L, NA_integer_, NULL, 1.5, c(1L, 1L))) {
+    damaged <- fit
+    damaged$spec$nll_program <- bad
+    expect_error(predict(damaged, mtcars), "damaged")
+  }
+})
+
+test_that("offsets and weights of a written family are those of its twin", {
+  set.seed(24)
+  data <- stats::na.omit(custom_data())
+  fit <- function(family) {
+    fit_nn(n ~ x + offset(z / 2), data, weights = b + 1, hidden = 0, family = family)
+  }
+  ours <- fit(written_families(data)$poisson)
+  expect_equal(coef(ours), coef(stats::glm(n ~ x + offset(z / 2), poisson, data, weights = b + 1)), tolerance = 1e-6)
+})
+
+test_that("what is no likelihood is told before training", {
+  says <- function(e, words) expect_error(e, words, class = "varnn_error")
+  says(custom_family("a", ~ nowhere + y - mu), "`nll` = .*: `nowhere` is neither an argument nor a number")
+  says(custom_family("a", ~ gamma(y - mu)), "gamma\\(\\)")
+  says(custom_family("a", ~ y^2), "does not depend on all of `mu`")
+  says(custom_family("a", ~ (y - mu)^2, free = "s"), "does not depend on all of `mu`, `s`")
+  says(custom_family("a", ~ (y - mu)^2, eta = "y"), "`eta` has `y`")
+  says(custom_family("a", ~ (y - mu)^2, mean = ~ s), "`s` is neither")
+  says(custom_family("a", ~ (y - mu)^2, draw = function(x) x), "`draw` must be a function of `mu`")
+  says(custom_family("a", "y"), "`nll` must be a formula")
+  says(custom_family("a", ~ (y - mu)^2, start = c(zz = 1)), "`start`")
+  k <- 1:2
+  says(custom_family("a", ~ k * (y - mu)^2), "`k` has length 2")
+  own <- function(y, mu) own(y, mu) + 1
+  says(custom_family("a", own), "calls itself")
+  fit <- function(...) fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, family = custom_family("a", ...))
+  says(fit(~ log(mu) + y - mu), "`nll` = ~ log\\(mu\\) \\+ y - mu: it is .* at y = 21, mu = 0")
+  expect_warning(fit(~ (y - mu)^2 / 2), "integrates to 2.51", class = "varnn_density")
+  expect_warning(fit_nn(carb ~ wt, mtcars, hidden = 2, epochs = 2, family = custom_family("a", ~ exp(mu) - y * mu)),
+                 "no likelihood", class = "varnn_density")
+  expect_silent(fit(~ (y - mu)^2 / 2 + log(2 * pi) / 2))
+})
