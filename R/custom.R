@@ -13,8 +13,8 @@
 #' @param eta names of the network's outputs for a response, from the first.
 #' @param free names of scalars that are learned and do not depend on x, such as the log of a scale; `NULL` for none.
 #'   They may be any numbers: a scale that must be above 0 is written as `exp(log_scale)`.
-#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs or a function of them; by
-#'   default the first output.
+#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs or a function of them;
+#'   by default the first output.
 #' @param draw,deviance,quantile,cdf,variance functions of vectors, whose arguments have the names of the outputs and
 #'   the free scalars: `draw` of these gives a random y for each, `variance` the variance of y, `deviance` of `y` and
 #'   these twice the log-likelihood lost against a perfect fit, `quantile` of `p` and these, `cdf` of `q` and these.
@@ -30,8 +30,8 @@
 #' log-likelihood and the evidence are made of it. Before training it is evaluated at the start, where it must be a
 #' number for every y, and a warning says so where it is no density, because it does not integrate (or sum) to 1.
 #'
-#' With `posterior = "laplace"` the curvature of the likelihood is that of `nll` in the outputs; its negative parts count
-#' as 0. Missing y add nothing, weights and offsets (of the first output) mean what they mean for other families.
+#' With `posterior = "laplace"` the curvature of the likelihood is that of `nll` in the outputs; its negative parts
+#' count as 0. Missing y add nothing, weights and offsets (of the first output) mean what they mean for other families.
 #' @return A list of class `varnn_family`.
 #' @seealso [families()] for those that are there, [prior_custom()] and `penalty` of [fit_nn()] for other programs.
 #' @examples
@@ -164,7 +164,7 @@ custom_record <- function(custom) {
 # What a user called that needs a part which the family has not.
 needs_part <- function(custom, part) {
   known <- c(getNamespaceExports("varnn"), "simulate", "residuals", "predict", "summary", "plot", "deviance")
-  head_of <- function(call) if (is.name(call[[1]])) as.character(call[[1]]) else paste(utils::tail(as.character(call[1]), 1))
+  head_of <- function(call) utils::tail(as.character(call[1]), 1)
   called <- sub("\\..*$", "", sub("^.*::", "", vapply(sys.calls(), head_of, "")))
   called <- called[called %in% known]
   stop_user("%s needs the part `%s` of custom_family(\"%s\").",

@@ -8,7 +8,9 @@ family_record <- function(family, constants = NULL) {
   if (length(constants)) do.call(record$with, constants, quote = TRUE) else record
 }
 link_of <- function(block) if (is_custom(block)) custom_link(block$custom) else links[[record_of(block)$link]]
-is_kind <- function(block, kinds) if (is_custom(block)) "number" %in% kinds else isTRUE(record_of(block)$kind %in% kinds)
+is_kind <- function(block, kinds) {
+  if (is_custom(block)) "number" %in% kinds else isTRUE(record_of(block)$kind %in% kinds)
+}
 
 # Whether y is standardised, and eta has its unit.
 is_scaled <- function(block) {
@@ -119,8 +121,8 @@ constants_of <- function(family) {
 
 # What a family that a user wrote is made of, or NULL.
 is_custom_family <- function(family) {
-  inherits(family, c("varnn_family", "family")) && identical(family[[if (inherits(family, "family")) "family" else "name"]],
-                                                             "custom") && is_custom_part(family$custom)
+  every(inherits(family, c("varnn_family", "family")),
+        identical(family[[if (inherits(family, "family")) "family" else "name"]], "custom"), is_custom_part(family$custom))
 }
 custom_of <- function(family) if (is_custom_family(family)) family$custom
 

@@ -36,8 +36,8 @@ row_property <- function(table, rows, property) {
 #' with a name, and the fit prints it and can be saved. It may use
 #' * numbers, and variables that are one number where it is written: their values are those at the time of the fit;
 #' * `+ - * / ^`, `exp`, `expm1`, `log`, `log1p`, `sqrt`, `abs`, `sign`, `tanh`, `plogis`, `qlogis`, `log1pexp`
-#'   (\eqn{\log(1 + e^x)}{log(1 + exp(x))}), `sin`, `cos`, `atan`, `pnorm`, `dnorm`, `lgamma`, `digamma`, `trigamma`, `pmin` and
-#'   `pmax`, of numbers alone: `log()` has no base, and `dnorm()` no mean;
+#'   (\eqn{\log(1 + e^x)}{log(1 + exp(x))}), `sin`, `cos`, `atan`, `pnorm`, `dnorm`, `lgamma`, `digamma`,
+#'   `trigamma`, `pmin` and `pmax`, of numbers alone: `log()` has no base, and `dnorm()` no mean;
 #' * `ifelse()`, `< <= > >= == !=`, `& | !`, which are 1 or 0;
 #' * in `{ }`, assignments to names before the value.
 #'

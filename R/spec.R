@@ -10,7 +10,8 @@ activation_layer <- function(activation) {
   else layer("activate", option = activation)
 }
 
-# `penalty` is a number or a program; `posterior`, of the weights, is a row of the engine's table; `prior` is what prior_normal() and its like make.
+# `penalty` is a number or a program; `posterior`, of the weights, is a row of the engine's table; `prior` is what
+# prior_normal() and its like make.
 new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, posterior = "point", prior_sd = 1,
                      prior = list(kind = if (posterior == "point") "flat" else "normal", sd = prior_sd), rank = 1,
                      estimator = "weight", kl = "exact", latent_kl = "exact") {
@@ -21,12 +22,14 @@ new_spec <- function(n_x, layers, blocks, has_offset = FALSE, penalty = 0, poste
     l
   })
   number <- if (is_program(penalty)) 0 else penalty
-  spec <- c(list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
+  spec <- c(
+    list(n_x = as.integer(n_x), has_offset = as.integer(has_offset), posterior = posterior,
          rank = as.integer(rank), estimator = estimator), prior_fields(prior),
     list(kl_mc = as.integer(kl == "mc"), latent_mc = as.integer(latent_kl == "mc"), penalty = as.double(number),
          layer = column(layers, "layer", ""), size = column(layers, "size", 0L), option = column(layers, "option", ""),
          setting = column(layers, "setting", 0)),
-    block_fields(blocks), if (length(programs)) list(programs = programs))
+    block_fields(blocks), if (length(programs)) list(programs = programs)
+  )
   if (is_program(penalty)) spec <- with_program(spec, "penalty_program", penalty)
   with_likelihoods(spec, blocks)
 }
