@@ -428,7 +428,8 @@ test_that("a prior that is written down fits as its twin does", {
   expect_equal(summary(ours)$n_effective, summary(twin)$n_effective, tolerance = 1e-3)
   expect_lt(c(check_gradients(ours)), 1e-6)
   expect_silent(check_fit(ours))
-  by_name <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, prior = prior_custom(laplace), posterior = "meanfield", epochs = 2)
+  by_name <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, prior = prior_custom(laplace),
+                          posterior = "meanfield", epochs = 2)
   expect_identical(update(by_name, epochs = 3)$spec, by_name$spec)
   expect_identical(nrow(continue(ours, 2)$history), 10L)
   for (bad in list(0L, 2L, NA, NULL)) {
