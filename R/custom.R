@@ -43,6 +43,7 @@
 #' @export
 custom_family <- function(name, nll, eta = "mu", free = NULL, mean = NULL, draw = NULL, deviance = NULL,
                           quantile = NULL, cdf = NULL, variance = NULL, start = NULL, scaled = FALSE) {
+  if (missing(name)) name <- NULL
   if (!every(is.character(name), length(name) == 1, !is.na(name), nzchar(name)))
     stop_user("`name` must be what the family is called, a string, not %s.", shown(name))
   if (missing(nll) || !is_program_source(nll))
@@ -122,15 +123,6 @@ custom_record <- function(custom) {
       like_matrix(rep_len(as.double(found), length(at[[1]])), at[[1]])
     }
   }
-  with_first <- function(part, name) {
-    if (is.null(custom[[part]])) return(NULL)
-    f <- function(x, eta, free) {
-      k <- length(custom_scalars(custom, eta, free)[[1]])
-      of_part(part, stats::setNames(list(rep_len(x, k)), name))(eta, free)
-    }
-    stats::setNames(list(f), part)
-  }
-  cache <- new.env(parent = emptyenv())
   parts <- list(
     kind = "number", accepts = function(y) is.numeric(y) || is.logical(y), what = "numeric",
     link = if (custom$is_scaled) "identity" else "own",
@@ -143,14 +135,7 @@ custom_record <- function(custom) {
     },
     nll = function(y, eta, free) like_matrix(custom_nll(custom, y, scalars(eta, free)), y),
     mean = function(eta) custom_mean(custom, eta),
-    information = function(part, i, j) {
-      if (!identical(cache$part, part)) {
-        cache$part <- part
-        cache$value <- custom_information(custom, part, scalars(part$eta, part$free))
-      }
-      k <- ncol(part$eta) / length(custom$eta)
-      if ((i - j) %% k == 0) cache$value[[(i - 1) %% k + 1]][, (i - 1) %/% k + 1, (j - 1) %/% k + 1]
-    },
+    information = remembered_information(custom),
     cdf = if (!is.null(custom$cdf)) function(q, eta, free) of_part("cdf", list(q = q))(eta, free),
     quantile = if (!is.null(custom$quantile)) function(p, eta, free) of_part("quantile", list(p = p))(eta, free),
     over = function(eta, w) custom_over(custom, eta, w),
@@ -206,6 +191,20 @@ custom_over <- function(custom, eta, w) {
     if (all(abs(move) < 1e-13 * (1 + abs(at[, 1])))) break
   }
   out
+}
+
+# The record's `information`; of a part it is found once, and asked for output by output.
+remembered_information <- function(custom) {
+  last <- NULL
+  found <- NULL
+  function(part, i, j) {
+    if (!identical(last, part)) {
+      last <<- part
+      found <<- custom_information(custom, part, custom_scalars(custom, part$eta, part$free))
+    }
+    k <- ncol(part$eta) / length(custom$eta)
+    if ((i - j) %% k == 0) found[[(i - 1) %% k + 1]][, (i - 1) %/% k + 1, (j - 1) %/% k + 1]
+  }
 }
 
 # Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0.

@@ -156,7 +156,8 @@ family_slots <- list(
 )
 family_defaults <- list(
   sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
-  parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL, stats = NULL,
+  parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL,
+  stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
 )
 

@@ -122,7 +122,8 @@ constants_of <- function(family) {
 # What a family that a user wrote is made of, or NULL.
 is_custom_family <- function(family) {
   every(inherits(family, c("varnn_family", "family")),
-        identical(family[[if (inherits(family, "family")) "family" else "name"]], "custom"), is_custom_part(family$custom))
+        identical(family[[if (inherits(family, "family")) "family" else "name"]], "custom"),
+        is_custom_part(family$custom))
 }
 custom_of <- function(family) if (is_custom_family(family)) family$custom
 

@@ -142,7 +142,7 @@
 #'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
-#' @param tau of the family `"quantile"`: the quantile of the response, a number between 0 and 1; `NULL`: 0.5, the median.
+#' @param tau of the family `"quantile"`: the quantile of the response, between 0 and 1; `NULL`: 0.5, the median.
 #'
 #' @section Mixtures:
 #' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K
@@ -208,7 +208,8 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.formula)))
-  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df, tau = tau), prior, posterior, rank, estimator, kl,
+  family <- family_with(family, df = df, tau = tau)
+  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
@@ -227,7 +228,8 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
   call[[1]] <- quote(fit_bayes_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_bayes_nn.data.frame)))
-  model <- c(bayes_arguments(hidden, activation, family_with(family, df = df, tau = tau), prior, posterior, rank, estimator, kl,
+  family <- family_with(family, df = df, tau = tau)
+  model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")

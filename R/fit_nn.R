@@ -17,13 +17,13 @@
 #' `"auto"` takes the family from the response: numeric `"gaussian"` (identity link); logical and two-level factors
 #' `"bernoulli"` (logit; the second level is the success, as in [glm()]); ordered factors of more levels `"ordinal"`
 #' (cumulative logits, as [MASS::polr()] has them: without hidden layers its coefficients, the intercept being minus its
-#' first threshold); other factors and characters `"categorical"` (softmax); `survival::Surv(time, status)`, right censored, `"weibull"`. On request: `"lognormal"` and
-#' `"loglogistic"` for survival times, as `survival::survreg()` has them (of times that are plain numbers all are
-#' events), `"binomial"` with a two-column matrix of successes and failures, `"poisson"` (log),
-#' `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log standard deviation both depend
-#' on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond 1.345 times a scale that is
-#' learned: a robust regression). A response that is a matrix or a data frame has a family for each column; a named
-#' `family` sets some. For their formulas see [families()].
+#' first threshold); other factors and characters `"categorical"` (softmax); `survival::Surv(time, status)`, right
+#' censored, `"weibull"`. On request: `"lognormal"` and `"loglogistic"` for survival times, as `survival::survreg()` has
+#' them (of times that are plain numbers all are events), `"binomial"` with a two-column matrix of successes and
+#' failures, `"poisson"` (log), `"negative_binomial"` (log; its size is learned), `"gaussian_hetero"` (mean and log
+#' standard deviation both depend on x), `"huber"` (Huber's density, normal in the middle with exponential tails beyond
+#' 1.345 times a scale that is learned: a robust regression). A response that is a matrix or a data frame has a family
+#' for each column; a named `family` sets some. For their formulas see [families()].
 #'
 #' `"quantile"` is the quantile `tau` of the response, by default its median. Without hidden layers the coefficients are
 #' those of the linear program of quantile regression (Koenker and Bassett 1978): training ends in an exchange of rows
@@ -93,7 +93,7 @@
 #' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
-#' @param tau of the family `"quantile"`: the quantile of the response, a number between 0 and 1; `NULL`: 0.5, the median.
+#' @param tau of the family `"quantile"`: the quantile of the response, between 0 and 1; `NULL`: 0.5, the median.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
@@ -177,7 +177,8 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.formula)))
-  model <- c(nn_arguments(hidden, activation, family_with(family, df = df, tau = tau), penalty, dropout, layer_norm, standardize),
+  family <- family_with(family, df = df, tau = tau)
+  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
   nn_train(train, model, control, says_how, call, keep_data)
@@ -193,7 +194,8 @@ fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 1
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_nn.data.frame)))
-  model <- c(nn_arguments(hidden, activation, family_with(family, df = df, tau = tau), penalty, dropout, layer_norm, standardize),
+  family <- family_with(family, df = df, tau = tau)
+  model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)

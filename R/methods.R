@@ -69,7 +69,8 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
     stop_user("`type` = \"working\" does not apply to a factor of several levels: a level's mean depends on all.")
   is_time <- vapply(object$blocks, is_kind, NA, "time")
   if (type == "pearson" && any(is_time))
-    stop_user("`type` = \"pearson\" does not apply to survival times, whose variance may be infinite: use \"deviance\".")
+    stop_user(paste("`type` = \"pearson\" does not apply to survival times, whose variance may be infinite: use",
+                    "\"deviance\"."))
   if (type == "cox_snell" && !all(is_time)) stop_user("`type` = \"cox_snell\" is for survival times.")
   several <- length(object$blocks) > 1
   parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)

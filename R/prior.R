@@ -76,9 +76,9 @@ prior_mixture <- function(share = 0.5, sd = c(1, 0.1), fan_in = FALSE) {
 #'   number; what it may use is told in [activations()].
 #' @export
 prior_custom <- function(log_density, fan_in = FALSE) {
-  if (!is_program_source(log_density))
-    stop_user("The log density of a prior must be a formula in w, as ~ -abs(w) - log(2), or a function of it, not %s.",
-              shown(log_density))
+  if (missing(log_density) || !is_program_source(log_density))
+    stop_user("`log_density` must be a formula in w, as ~ -abs(w) - log(2), or a function of it, not %s.",
+              if (missing(log_density)) "missing" else shown(log_density))
   program <- as_program(log_density, "w", "prior")
   check_density(program)
   fan_in <- check_flag(fan_in, "fan_in")

@@ -261,7 +261,8 @@ slope_rules <- list(
   `+` = list(quote(d), quote(d)), `-` = list(quote(d), quote(-d)), `*` = list(quote(d * b), quote(d * a)),
   `/` = list(quote(d / b), quote(-d * y / b)),
   `^` = list(quote(d * b * a^(b - 1)), quote(d * ifelse(a == 0, 0, y * log(a)))),
-  exp = list(quote(d * y)), expm1 = list(quote(d * (y + 1))), log = list(quote(d / a)), log1p = list(quote(d / (1 + a))),
+  exp = list(quote(d * y)), expm1 = list(quote(d * (y + 1))), log = list(quote(d / a)),
+  log1p = list(quote(d / (1 + a))),
   sqrt = list(quote(d * 0.5 / y)), abs = list(quote(d * sign(a))), tanh = list(quote(d * (1 - y * y))),
   plogis = list(quote(d * y * (1 - y))), qlogis = list(quote(d / (a * (1 - a)))), log1pexp = list(quote(d * plogis(a))),
   sin = list(quote(d * cos(a))), cos = list(quote(-d * sin(a))), atan = list(quote(d / (1 + a * a))),
@@ -280,32 +281,46 @@ slope_program <- function(program, k) {
   s <- list2env(list(fail = fail, level = 0L, numbers = baseenv(), source = NULL, locals = list(), key = character(),
                      op = character(), from = list(), number = double()))
   n <- length(program$op)
-  from <- cbind(program$a, program$b, program$c)
+  reads <- instructions_read(program)
   at <- integer(n) # where its instructions are among those of the slope
   depends <- logical(n)
-  reads <- function(i) if (program$op[i] %in% primitives()) from[i, seq_len(arity_of(program$op[i]))]
   for (i in seq_len(n)) {
     is_argument <- program$op[i] == "argument"
-    at[i] <- instruct(s, program$op[i], if (is_argument) from[i, 1] else at[reads(i)], program$number[i])
-    depends[i] <- if (is_argument) from[i, 1] == k else any(depends[reads(i)])
+    at[i] <- instruct(s, program$op[i], if (is_argument) program$a[i] else at[reads[[i]]], program$number[i])
+    depends[i] <- if (is_argument) program$a[i] == k else any(depends[reads[[i]]])
   }
-  slope <- replace(integer(n), n, instruct(s, "number", number = 1))
-  is_chosen <- logical(n)
-  for (i in rev(seq_len(n))[rev(depends)]) {
-    if (!slope[i]) next
-    for (j in seq_along(reads(i))) {
-      to <- reads(i)[j]
-      rule <- if (j <= length(slope_rules[[program$op[i]]])) slope_rules[[program$op[i]]][[j]]
-      if (!depends[to] || is.null(rule)) next
-      s$locals <- c(list(d = slope[i], y = at[i]), stats::setNames(as.list(at[reads(i)]), letters[seq_along(reads(i))]))
-      more <- read_expression(if (is_chosen[i]) call("ifelse", quote(d), rule, 0) else rule, s)
-      slope[to] <- if (slope[to]) operate(s, "+", c(slope[to], more)) else more
-      is_chosen[to] <- is_chosen[to] || is_chosen[i] || program$op[i] %in% choosing
-    }
-  }
+  slope <- slopes_passed(s, program, reads, at, depends)
   own <- slope[program$op == "argument" & program$a == k]
   last <- if (length(own) && own[1]) own[1] else instruct(s, "number")
   program_of(s, last, program$arguments, program$text)
+}
+
+# The instructions that are the slopes in each instruction, 0 where there is none.
+slopes_passed <- function(s, program, reads, at, depends) {
+  n <- length(at)
+  slope <- replace(integer(n), n, instruct(s, "number", number = 1))
+  is_chosen <- logical(n)
+  for (i in rev(which(depends))) for (j in seq_along(reads[[i]])) {
+    to <- reads[[i]][j]
+    rule <- slope_rule(program$op[i], j)
+    if (!slope[i] || !depends[to] || is.null(rule)) next
+    s$locals <- c(list(d = slope[i], y = at[i]),
+                  stats::setNames(as.list(at[reads[[i]]]), letters[seq_along(reads[[i]])]))
+    slope[to] <- added(s, slope[to], read_expression(where_chosen(rule, is_chosen[i]), s))
+    is_chosen[to] <- is_chosen[to] || is_chosen[i] || program$op[i] %in% choosing
+  }
+  slope
+}
+
+where_chosen <- function(rule, is_chosen) if (is_chosen) call("ifelse", quote(d), rule, 0) else rule
+added <- function(s, slope, more) if (slope) operate(s, "+", c(slope, more)) else more
+slope_rule <- function(op, j) if (j <= length(slope_rules[[op]])) slope_rules[[op]][[j]]
+
+# Of each instruction those that it reads.
+instructions_read <- function(program) {
+  from <- cbind(program$a, program$b, program$c)
+  is_primitive <- program$op %in% primitives()
+  lapply(seq_along(program$op), function(i) if (is_primitive[i]) from[i, seq_len(arity_of(program$op[i]))])
 }
 
 # The second slopes of a program in its arguments `k` at the rows of `at`: an array [rows, k, k].

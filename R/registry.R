@@ -73,13 +73,15 @@ row_property <- function(table, rows, property) {
 #'   \eqn{\phi}{phi} is learned
 #' * `"zero_inflated_poisson"`, `"zero_inflated_negative_binomial"`: with the probability \eqn{1 / (1 + e^{-z})}{1 /
 #'   (1 + exp(-z))}, z being a second output, y is 0, and else a count of that family (Lambert 1992)
-#' * `"ordinal"`, of ordered levels 1 to K: minus the log of \eqn{P(y \le k) - P(y \le k - 1)}{P(y <= k) - P(y <= k - 1)}
+#' * `"ordinal"`, of ordered levels 1 to K: minus the log of
+#'   \eqn{P(y \le k) - P(y \le k - 1)}{P(y <= k) - P(y <= k - 1)}
 #'   with \eqn{P(y \le k) = 1 / (1 + e^{\eta - c_k})}{P(y <= k) = 1 / (1 + exp(eta - c[k]))}, \eqn{c_1 = 0}{c[1] = 0},
 #'   the gaps between the other cuts \eqn{c_k}{c[k]} being learned
 #' * `"quantile"`: \eqn{\rho((y - \eta) / s) + \log s - \log \tau (1 - \tau)}{rho((y - eta) / s) + log s - log(tau (1 -
 #'   tau))}, \eqn{\rho(e) = \tau e}{rho(e) = tau e} above 0 and \eqn{(\tau - 1) e}{(tau - 1) e} below: the asymmetric
 #'   Laplace distribution, of which \eqn{\eta}{eta} is the quantile \eqn{\tau}{tau}; s is learned
-#' * `"weibull"`, `"lognormal"`, `"loglogistic"`, of times t above 0: \eqn{\log t = \eta + \sigma w}{log t = eta + sigma w}
+#' * `"weibull"`, `"lognormal"`, `"loglogistic"`, of times t above 0:
+#'   \eqn{\log t = \eta + \sigma w}{log t = eta + sigma w}
 #'   with a w of the extreme value, normal or logistic distribution, and \eqn{\sigma}{sigma} learned: minus the log
 #'   density of t or, where the time is censored, \eqn{-\log P(T > t)}{-log P(T > t)}
 #'

@@ -79,19 +79,13 @@ make_block <- function(piece, standardize, train) {
   if (is.character(y)) y <- factor(y)
   y <- used_levels(y)
   check_response(y, piece$name)
-  family <- family_name(piece$family)
-  constants <- constants_of(piece$family)
-  if (family == "auto") family <- auto_family(y, piece$name)
   custom <- custom_of(piece$family)
-  if (is.null(custom) && family_table[[family]]$kind == "trials" && !is.matrix(y)) family <- family_table[[family]]$binary
+  constants <- constants_of(piece$family)
+  family <- if (is.null(custom)) family_of_response(y, piece) else family_name(piece$family)
   record <- record_of(list(family = family, constants = constants, custom = custom))
   if (record$kind == "time") check_events(y, piece$name, train$weights)
   else if (is_times(y)) stop_user("The response `%s` is a survival time: its family must be one of %s, not \"%s\".",
                                   piece$name, quoted(families_of_kind("time")), family)
-  if (record$kind == "ordered" && nlevels(y) == 2) {
-    family <- record$binary
-    record <- family_record(family)
-  }
   if (record$kind == "levels" && !is.factor(y)) {
     y <- factor(y)
     check_response(y, piece$name)
@@ -109,6 +103,15 @@ make_block <- function(piece, standardize, train) {
     check_likelihood(block, block_y(block, y, train$offset)[, 1], w)
   }
   block
+}
+
+# The name of a family of the package that this response has; of only two levels, or one trial a row, that of these.
+family_of_response <- function(y, piece) {
+  family <- family_name(piece$family)
+  if (family == "auto") family <- auto_family(y, piece$name)
+  record <- family_table[[family]]
+  is_binary <- record$kind == "trials" && !is.matrix(y) || record$kind == "ordered" && nlevels(y) == 2
+  if (is_binary) record$binary else family
 }
 
 check_response <- function(y, name) {

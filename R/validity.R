@@ -293,11 +293,11 @@ is_objective <- function(x, fit) {
   if (is.null(x)) return(!is_bayesian(fit$spec))
   every(is.list(x), all(weighs %in% registry()$term), is_finite_vector(x$coefficient, length(weighs), "names"),
         !is_bayesian(fit$spec) || every("kl_weights" %in% weighs, x$coefficient[["kl_weights"]] > 0),
-        all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_whole, NA)),
+        all(vapply(x[intersect(c("mc_samples", "importance", "kl_warmup"), names(x))], is_whole_number, NA)),
         is.null(x$importance) || is.integer(x$importance))
 }
 
-is_whole <- function(x) every(is_finite_vector(x, 1), x >= 0, x <= 1e6, x == round(x))
+is_whole_number <- function(x) every(is_finite_vector(x, 1), x >= 0, x <= 1e6, x == round(x))
 
 # Training data that are kept in a fit.
 is_training_data <- function(x, fit, layout) {
@@ -335,5 +335,6 @@ is_block <- function(b, spec, i) {
         is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
         is_scaled(b) || all(b$center == 0) && all(b$scale == 1),
         is_one_of(b$type, block_types), is.null(b$levels) || is.character(b$levels) && is_bare(b$levels),
-        b$type != "factor" || length(b$levels) == max(2, b$n_responses) || is_kind(b, "ordered") && length(b$levels) > 2)
+        b$type != "factor" || length(b$levels) == max(2, b$n_responses) ||
+          is_kind(b, "ordered") && length(b$levels) > 2)
 }

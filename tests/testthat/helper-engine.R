@@ -80,6 +80,9 @@ a_case <- function(layers, blocks, n_x = 3, n = 9, posterior = "point", penalty 
 # The specification with this prior; of each weight its own precision, some of them infinite, and its own center.
 with_prior <- function(spec, prior) {
   spec$prior <- prior
+  if (prior == "program") { # Student's t with four degrees of freedom
+    spec <- with_program(spec, "prior_program", as_program(~ log(0.375) - 2.5 * log1p(w^2 / 4), "w", "prior"))
+  }
   if (prior != "by_weight") return(spec)
   n <- weights_and_biases(spec)
   spec$precision <- as.double(ifelse(stats::runif(n) < 0.2, Inf, stats::rexp(n)))

@@ -59,3 +59,9 @@ expect_refused <- function(call, regexp, label = deparse(substitute(call))[1]) {
   }, error = conditionMessage)
   testthat::expect_match(said, regexp, label = paste("the error of", label))
 }
+
+source_root <- function() {
+  root <- normalizePath(file.path("..", ".."))
+  has <- file.exists(file.path(root, c("vignettes/engine.Rmd", "src/engine", "R", "DESCRIPTION")))
+  if (all(has)) root
+}

@@ -37,14 +37,17 @@ working_calls <- list(
   continue = list(epochs = 1), decode = list(z = matrix(0, 2, 1)), calibration = list(draws = 5),
   log_lik = list(draws = 5), elbo = list(draws = 2), posterior_epred = list(draws = 5),
   posterior_predict = list(draws = 5), check_gradients = list(rows = 5, parameters = 2), impute = list(k = 2),
-  summary = list(), as.matrix = list(draws = 5)
+  summary = list(), as.matrix = list(draws = 5),
+  custom_family = list("own", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), nn_family = list("student_t"),
+  prior_custom = list(~ -abs(w) - log(2))
 )
 
 # list(name, f, given): a function or method, and arguments with which it works; a method is called by its generic.
 functions_of <- function(space) {
   f <- lapply(stats::setNames(nm = getNamespaceExports(space)), get, space)
   is_generic <- vapply(f, function(f) any(grepl("UseMethod", deparse(body(f)), fixed = TRUE)), NA)
-  Map(function(name, f) list(name = name, f = f, own = f, given = list()), names(f)[!is_generic], f[!is_generic])
+  call <- function(name, f) list(name = name, f = f, own = f, given = as.list(working_calls[[name]]))
+  Map(call, names(f)[!is_generic], f[!is_generic])
 }
 
 method_calls <- function(generic, class, f) {

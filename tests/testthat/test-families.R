@@ -411,7 +411,8 @@ test_that("of exponential times training starts at the best constant eta", {
 family_data <- function(family, n = 40) {
   data <- data.frame(x = stats::rnorm(n))
   y <- a_response(a_block(family, if (family == "categorical") 3 else 1), n)
-  data$y <- switch(family_table[[family]]$kind, levels = factor(letters[max.col(y)]), ordered = factor(letters[y + 1], ordered = TRUE), binary = y[, 1] == 1,
+  data$y <- switch(family_table[[family]]$kind, levels = factor(letters[max.col(y)]),
+                   ordered = factor(letters[y + 1], ordered = TRUE), binary = y[, 1] == 1,
                    trials = cbind(y[, 1], y[, 2] - y[, 1]), time = survival::Surv(y[, 1], y[, 2]),
                    replace(y[, 1], 5, NA))
   data

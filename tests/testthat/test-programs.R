@@ -518,7 +518,8 @@ written_families <- function(data) {
     bernoulli = custom_family("success", ~ log1pexp(eta) - y * eta, eta = "eta", mean = ~ plogis(eta)),
     poisson = custom_family("counts", function(y, eta) exp(eta) - y * eta + lgamma(y + 1), eta = "eta", mean = exp),
     negative_binomial = custom_family(
-      "counts", ~ (exp(s) + y) * log1pexp(eta - s) - y * (eta - s) - lgamma(y + exp(s)) + lgamma(exp(s)) + lgamma(y + 1),
+      "counts",
+      ~ (exp(s) + y) * log1pexp(eta - s) - y * (eta - s) - lgamma(y + exp(s)) + lgamma(exp(s)) + lgamma(y + 1),
       eta = "eta", free = "s", mean = ~ exp(eta), start = c(eta = log(mean(data$n, na.rm = TRUE)), s = 0)
     )
   )
@@ -559,7 +560,9 @@ test_that("a likelihood that is written down fits as its twin does, in all model
     }
     same(both(fit_nn, hidden = 3, epochs = 15), "nn")
     if (precision == "single" || name == "gaussian_hetero") next # which has a start of its own there
-    bayes <- function(posterior, ...) both(fit_bayes_nn, hidden = 3, epochs = 8, members = 1, posterior = posterior, ...)
+    bayes <- function(posterior, ...) {
+      both(fit_bayes_nn, hidden = 3, epochs = 8, members = 1, posterior = posterior, ...)
+    }
     same(bayes("meanfield", estimator = "weight"), "weight")
     same(bayes("meanfield", estimator = "local"), "local")
     same(bayes("point"), "point")

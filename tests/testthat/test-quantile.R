@@ -28,7 +28,8 @@ test_that("without hidden layers the fit is the optimum of the linear program", 
 test_that("weights are repeated rows, of several columns too", {
   set.seed(2)
   w <- rep(1:3, length.out = 32)
-  of <- function(...) coef(fit_nn(mpg ~ wt + hp + factor(cyl), ..., hidden = 0, family = nn_family("quantile", tau = 0.3)))
+  low <- nn_family("quantile", tau = 0.3)
+  of <- function(...) coef(fit_nn(mpg ~ wt + hp + factor(cyl), ..., hidden = 0, family = low))
   expect_equal(of(mtcars, weights = w), of(mtcars[rep(1:32, w), ]), tolerance = 1e-8)
 })
 

@@ -1,11 +1,5 @@
 # The diffs of the vignette on the engine: applied to a copy of the source, they build a package that has what they add.
 
-source_root <- function() {
-  root <- normalizePath(file.path("..", ".."))
-  has <- file.exists(file.path(root, c("vignettes/engine.Rmd", "src/engine", "R", "DESCRIPTION")))
-  if (all(has)) root
-}
-
 # The lines of the blocks of diffs.
 diffs_of <- function(file) {
   lines <- readLines(file)
