@@ -35,8 +35,8 @@
 #' @return A list of class `varnn_family`.
 #' @seealso [families()] for those that are there, [prior_custom()] and `penalty` of [fit_nn()] for other programs.
 #' @examples
-#' laplace <- custom_family("laplace", nll = ~ log(2) + log_scale + abs(y - mu) / exp(log_scale), eta = "mu",
-#'                          free = "log_scale", scaled = TRUE)
+#' laplace <- custom_family("laplace", nll = ~ log(2) + log_s + abs(y - mu) / exp(log_s),
+#'                          eta = "mu", free = "log_s", scaled = TRUE)
 #' laplace
 #' set.seed(1)
 #' fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, family = laplace, epochs = 50)
