@@ -693,6 +693,8 @@ inflated_families$zero_inflated_negative_binomial$aliases <- "zinb"
 
 family_table <- c(number_families, quantile_families, other_families, level_families, time_families,
                   list(student_t = student_t_family()), positive_families, inflated_families)
+rm(number_families, quantile_families, other_families, level_families, time_families, positive_families,
+   inflated_families)
 
 # The families of the losses of numeric columns that fit_ae() offers.
 loss_families <- c(squared = "gaussian", huber = "huber")
