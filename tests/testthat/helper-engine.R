@@ -5,10 +5,10 @@ is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.get
 is_counted <- function() nzchar(Sys.getenv("VARNN_COVERAGE")) # which lines are run
 repeats <- function(n, watched) if (is_watched()) watched else n
 
-# Every combination of rows of tables; where every instruction is watched, each row once.
+# Every combination of rows of tables; where every instruction is watched, or lines are counted, each row once.
 row_combinations <- function(...) {
   rows <- list(...)
-  if (!is_watched()) return(expand.grid(rows, stringsAsFactors = FALSE))
+  if (!is_watched() && !is_counted()) return(expand.grid(rows, stringsAsFactors = FALSE))
   as.data.frame(lapply(rows, rep_len, max(lengths(rows))), stringsAsFactors = FALSE)
 }
 
