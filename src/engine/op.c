@@ -286,7 +286,6 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
               .constants = block->constants,
               .program = n->program,
               .work = work_of(t, n),
-              .n_constants = block->n_constants,
               .eta = eta->value + n->eta_row,
               .y = t->y + n->y_row,
               .free = free_node ? free_node->value : NULL,
