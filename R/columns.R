@@ -93,12 +93,10 @@ column_values <- function(data, j) {
 add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL) {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names)
-  constants <- if (is_by_name(family)) lapply(names, function(name) constants_of(family_in(family, name)))
-  else list(constants_of(family))
-  custom <- if (is_by_name(family)) lapply(names, function(name) custom_of(family_in(family, name)))
-  else list(custom_of(family))
-  family <- if (is_by_name(family)) vapply(names, function(name) family_name(family_in(family, name)), "")
-  else family_name(family)
+  given <- if (is_by_name(family)) lapply(names, function(name) family_in(family, name)) else list(family)
+  constants <- lapply(given, constants_of)
+  custom <- lapply(given, custom_of)
+  family <- vapply(given, family_name, "")
   if (has_log_sd(list(family = numeric))) family <- with_own_sigma(family)
   columns <- if (fits_as_whole(train$data, family, numeric)) {
     like_columns(names, train$data[0, 1], family, numeric, custom[[1]])

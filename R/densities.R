@@ -6,6 +6,7 @@ t_degrees <- function(free) {
   0.5 + r / (1 + r / 1e6)
 }
 
+# The least y with at least the share p of the weights at it or below.
 quantile_of <- function(y, w, p) {
   by <- order(y, na.last = NA)
   share <- cumsum(w[by]) / sum(w[by])

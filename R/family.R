@@ -74,14 +74,12 @@ column_families <- function() names(Filter(function(r) r$for_columns, family_tab
 #' @return A list of class `varnn_family` with the elements `name` and `constants`.
 #' @seealso [families()] for the numbers that each family has, [fit_nn()] for `family`.
 #' @examples
-#' nn_family("gaussian")
+#' nn_family("student_t", df = 4)
 #' @export
 nn_family <- function(name, ...) {
   name <- tryCatch(family_name(name), error = function(e) stop_user("`name`: %s", conditionMessage(e)))
   constants <- list(...)
-  if (name == "auto")
-    stop_user("`%s` is a number of a family, which has a name of its own: \"auto\" is none.",
-              c(names(constants), "name")[1])
+  if (name == "auto") stop_user("`name` must be the name of a family, and \"auto\" is none.")
   known <- constant_names(name)
   unknown <- if (length(constants)) setdiff(c(names(constants), if (is.null(names(constants))) ""), known)
   if (length(unknown))
@@ -132,7 +130,11 @@ family_with <- function(family, ...) {
   given <- list(...)
   given <- given[!vapply(given, is.null, NA)]
   if (!length(given)) return(family)
-  if (is_custom_family(family)) stop_user("`%s` is a number of no family in `family`.", names(given)[1])
+  refuse <- function() {
+    owners <- Filter(function(f) names(given)[1] %in% constant_names(f), families())
+    stop_user("`%s` is a number of the family %s, which `family` does not name.", names(given)[1], quoted(owners))
+  }
+  if (is_custom_family(family) || identical(family, "auto")) refuse()
   with <- function(f) do.call(nn_family, c(list(f), constants_of(f), given), quote = TRUE)
   if (!is_by_name(family)) return(with(family))
   has <- function(f) {
@@ -140,7 +142,7 @@ family_with <- function(family, ...) {
     name != "auto" && all(names(given) %in% constant_names(name))
   }
   use <- vapply(family, has, NA)
-  if (!any(use)) stop_user("`%s` is a number of no family in `family`.", names(given)[1])
+  if (!any(use)) refuse()
   family <- as.list(family)
   family[use] <- lapply(family[use], with)
   family

@@ -165,9 +165,9 @@ engine_offset <- function(blocks, offset) {
   if (is.null(offset) || all(vapply(blocks, is_scaled, NA))) return(NULL)
   for (b in blocks) if (is_kind(b, "levels"))
     stop_user("An offset has no meaning for the family %s: it would be the same for all levels.", b$family)
-  of_block <- function(b) {
-    out <- matrix(if (is_scaled(b)) 0 else offset, length(offset), eta_rows(b))
-    if (is_custom(b)) out[, -1] <- 0
+  of_block <- function(b) { # of the means, which come first among the outputs
+    out <- matrix(0, length(offset), eta_rows(b))
+    if (!is_scaled(b)) out[, seq_len(b$n_responses)] <- offset
     out
   }
   do.call(cbind, lapply(blocks, of_block))

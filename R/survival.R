@@ -64,7 +64,7 @@ survivor_function <- function(block, eta, free, times) {
   matrix(out, nrow(eta), dimnames = list(NULL, time_labels(times)))
 }
 
-# The same of rows of predictors, averaged over the posterior.
+# P(T > t) [rows, times] of rows of predictors, averaged over the posterior.
 mean_survivor_function <- function(fit, rows, times, draws) {
   block <- fit$blocks[[1]]
   out <- matrix(0, nrow(rows$x), length(times))

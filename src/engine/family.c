@@ -154,26 +154,6 @@ static void huber(const nn_nll *b) {
   }
 }
 
-/* The asymmetric Laplace density of the tau quantile eta: rho(e) + log s - log(tau (1 - tau)), e = (y - eta) / s, rho(e) = tau e
- * above 0 and (tau - 1) e below; with psi = rho', slope -psi / s; and 1 - rho for log s. At e = 0, psi is between the two. */
-static void quantile(const nn_nll *b) {
-  const real tau = b->n_constants ? (real)b->constants[0] : (real)0.5;
-  const real log_mass = vmath_log(tau) + vmath_log(1 - tau);
-  for (int i = 0; i < b->n_obs; i++) {
-    column c = column_of(b, 1, i);
-    real nll = 0;
-    for (int j = 0; j < b->n_responses; j++) {
-      int own = b->n_free > 1 ? j : 0, missing = c.y[j] != c.y[j];
-      real precision = vmath_exp(-b->free[own]), e = missing ? 0 : (c.y[j] - c.eta[j]) * precision;
-      real psi = missing ? 0 : e > 0 ? tau : e < 0 ? tau - 1 : tau - (real)0.5;
-      c.slope[j] = -psi * precision;
-      nll += missing ? 0 : psi * e + b->free[own] - log_mass;
-      if (b->n_free) c.free_slope[own] += missing ? 0 : 1 - psi * e;
-    }
-    b->nll[i] = nll;
-  }
-}
-
 /* log(1 + e^eta) - y eta; slope p - y, p = 1 / (1 + e^-eta) */
 static void bernoulli(const nn_nll *b) {
   for (int i = 0; i < b->n_obs; i++) {
@@ -536,6 +516,20 @@ static inline void student_t_entry(entry *at) {
   at->free_slope[1] = d_n * ((1 / n - d_rising + l - pull * e / n) / 2);
 }
 NN_BY_ENTRY(student_t, 1, student_t_entry)
+
+/* The asymmetric Laplace density of the tau quantile eta: rho(e) + log s - log(tau (1 - tau)), e = (y - eta) / s, rho(e) = tau e
+ * above 0 and (tau - 1) e below; with psi = rho', slope -psi / s; and 1 - rho for log s. At e = 0, psi is between the two. */
+static inline void quantile_entry(entry *at) {
+  const double tau = at->constants ? at->constants[0] : 0.5, s = exp(at->free[0]),
+               e = (at->y - at->eta[0]) / s,
+               psi = e > 0   ? tau
+                     : e < 0 ? tau - 1
+                             : tau - 0.5;
+  at->nll = psi * e + at->free[0] - log(tau * (1 - tau));
+  at->slope[0] = -psi / s;
+  at->free_slope[0] = 1 - psi * e;
+}
+NN_BY_ENTRY(quantile, 1, quantile_entry)
 
 /* log Gamma(a) - a log a + a, and its derivative, without the cancellation of the two at large a. */
 static double gamma_excess(double a, double *slope) {

@@ -61,7 +61,10 @@ test_that("a family without numbers of its own is given none", {
   expect_identical(family_name(nn_family("poisson")), "poisson")
   expect_error(nn_family("gaussian", df = 4), "no number `df`", class = "varnn_error")
   expect_error(nn_family("gaussian", 4), "no number ``", class = "varnn_error")
-  expect_error(nn_family("auto"), "name of its own", class = "varnn_error")
+  expect_error(nn_family("auto"), "\"auto\" is none", class = "varnn_error")
+  for (family in list("auto", c(mpg = "huber"), custom_family("own", nll = ~ (y - mu)^2 / 2 + log(2 * pi) / 2)))
+    expect_error(fit_nn(mpg ~ wt, mtcars, tau = 0.9, family = family),
+                 "`tau` is a number of the family \"quantile\", which `family` does not name", class = "varnn_error")
   expect_error(fit_nn(mpg ~ wt, mtcars, df = 4, family = "gaussian"), "no number `df`", class = "varnn_error")
   of <- function(...) coef(fit_nn(cbind(mpg, hp) ~ wt, mtcars, hidden = 0, ...))
   expect_equal(of(family = list(mpg = nn_family("huber"))), of(family = c(mpg = "huber")))

@@ -131,7 +131,21 @@ test_that("training of zero-inflated counts starts at the best constants", {
   }
 })
 
-test_that("the new families are finite far out, in both precisions", {
+test_that("an offset belongs to the mean of the counts, not to the share of other zeros", {
+  set.seed(46)
+  d <- data.frame(x = stats::rnorm(400), time = stats::runif(400, 1, 5))
+  d$y <- stats::rpois(400, d$time * exp(0.3 + 0.5 * d$x)) * stats::rbinom(400, 1, stats::plogis(1 - 0.7 * d$x))
+  nll <- function(p) {
+    share <- stats::plogis(p[3] + p[4] * d$x)
+    -sum(log(share * (d$y == 0) + (1 - share) * stats::dpois(d$y, d$time * exp(p[1] + p[2] * d$x))))
+  }
+  truth <- stats::optim(numeric(4), nll, method = "BFGS", control = list(reltol = 1e-15))
+  fit <- fit_nn(y ~ x + offset(log(time)), d, hidden = 0, family = "zero_inflated_poisson")
+  expect_equal(as.vector(coef(fit)), truth$par, tolerance = 1e-4)
+  expect_equal(as.numeric(logLik(fit)), -truth$value, tolerance = 1e-8)
+})
+
+test_that("likelihoods are finite far out, in both precisions", {
   far <- c(-30, -5, 0, 5, 30)
   for (family in c("student_t", "gamma", "inverse_gaussian", "beta", inflated_names())) {
     block <- a_block(family, 1, "each")
