@@ -55,3 +55,20 @@ test_that("tau is a number between 0 and 1, of this family alone", {
   expect_identical(coef(fit_nn(mpg ~ wt, mtcars, hidden = 0, family = "quantile")),
                    coef(fit_nn(mpg ~ wt, mtcars, hidden = 0, family = "quantile", tau = 0.5)))
 })
+
+test_that("the exchange of rows comes from anywhere to the best of all vertices", {
+  set.seed(4)
+  for (tau in c(0.1, 0.5, 0.8)) {
+    z <- cbind(stats::rnorm(25), stats::rexp(25), 1)
+    y <- stats::rt(25, 2)
+    w <- stats::runif(25, 0.5, 2)
+    loss <- function(b) {
+      e <- y - drop(z %*% b)
+      sum(w * e * (tau - (e < 0))) / sum(w)
+    }
+    best <- min(utils::combn(25, 3, function(h) loss(solve(z[h, ], y[h]))))
+    found <- least_check_loss(z, y, w, tau, c(5, -5, 5))
+    expect_equal(found$loss, best, tolerance = 1e-10)
+    expect_equal(loss(found$coef), best, tolerance = 1e-10)
+  }
+})
