@@ -126,17 +126,19 @@ laplace_search <- function(state, sets, control, rounds) {
     is_last <- round == rounds
     before <- state
     state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
-    state$curvature <- laplace_curvature(state, sets$train, control$threads)
+    state$curvature <- laplace_curvature(state, sets$train, control$threads, with_root = is_last)
     if (!is_sound(state) && !is.null(before$curvature)) {
       before$history <- state$history
-      before$curvature <- laplace_curvature(before, sets$train, control$threads)
-      return(before)
+      before$curvature <- NULL
+      state <- before
+      break
     }
     if (state$is_over || is_last) break
     found <- hyperparameters(state)
     state <- laplace_update(state, sets$train)
     if (max(abs(hyperparameters(state) - found)) < 1e-8) break
   }
+  if (is.null(state$curvature$root)) state$curvature <- laplace_curvature(state, sets$train, control$threads)
   state
 }
 
@@ -165,8 +167,9 @@ laplace_mode <- function(state, sets, control, share) {
   state
 }
 
-# The posterior's covariance: for each observation and output the seeds are the columns of a root of A.
-laplace_curvature <- function(state, data, threads = 1) {
+# The posterior's covariance: for each observation and output the seeds are the columns of a root of A. Its root may be
+# left out (NULL) where it is not asked for: the variances cost less where there are fewer rows than weights.
+laplace_curvature <- function(state, data, threads = 1, with_root = TRUE) {
   rows <- if (is.null(data$row)) seq_len(data$n) else data$row
   data$row <- as.double(rows)
   eta <- engine_run(laplace_spec(state), state$theta, data)
@@ -174,14 +177,25 @@ laplace_curvature <- function(state, data, threads = 1) {
     information_roots(state, data$y[rows[at], , drop = FALSE], eta[at, , drop = FALSE], data$weight[rows[at]])
   }
   active <- full_weights(state$layout$leaves, state$held)
-  root <- full_root(state, data, active, seeds, threads)
+  alpha <- state$alpha[state$groups$of]
+  shrunk <- numeric(length(state$held)) # 1 - alpha * variance
+  root <- NULL
+  if (with_root || 2 * length(rows) * dim(seeds(1L))[3] > length(active)) {
+    root <- full_root(state, data, active, seeds, threads)
+    shrunk[active] <- 1 - alpha[active] * rowSums(root^2)
+  } else {
+    shrunk[active] <- shrinkage(state, data, active, seeds, threads)
+  }
+  variance <- (1 - shrunk) / alpha
   layers <- layer_posteriors(state, data, seeds, active, threads)
-  variance <- numeric(length(state$held))
-  variance[active] <- rowSums(root^2)
-  for (leaf in layers) variance[leaf_index(state$layout$leaves[leaf$row, ])] <- leaf_variances(leaf)
-  effective <- group_sums(state, ifelse(state$held, 0, 1 - state$alpha[state$groups$of] * variance))
-  list(root = root, active = active, layers = layers, variance = variance, effective = pmax(effective, 0), eta = eta,
-       rows = rows)
+  for (leaf in layers) {
+    at <- leaf_index(state$layout$leaves[leaf$row, ])
+    variance[at] <- leaf_variances(leaf)
+    shrunk[at] <- 1 - alpha[at] * variance[at]
+  }
+  variance[state$held] <- shrunk[state$held] <- 0
+  list(root = root, active = active, layers = layers, variance = variance,
+       effective = pmax(group_sums(state, shrunk), 0), eta = eta, rows = rows)
 }
 
 # The root of the covariance of the `active` weights, given the others.
@@ -193,6 +207,17 @@ full_root <- function(state, data, active, seeds, threads) {
                                     threads = threads)
   })
   engine_root(gram, state$alpha[state$groups$of][active], threads)
+}
+
+# 1 - alpha * variance of the `active` weights without their covariance (Woodbury): with K = R J diag(alpha)^-1/2, J
+# being the slopes and R the seeds, the diagonal of K' (I + K K')^-1 K.
+shrinkage <- function(state, data, active, seeds, threads) {
+  scale <- diag(1 / sqrt(state$alpha[state$groups$of][active]), length(active))
+  slopes <- engine_jacobian(laplace_spec(state), state$theta, data, active, "images",
+                            seed = seeds(seq_along(data$row)), by = scale, threads = threads)
+  slopes <- matrix(slopes, ncol = length(active))
+  root <- chol(diag(nrow(slopes)) + tcrossprod(slopes))
+  colSums(backsolve(root, slopes, transpose = TRUE)^2)
 }
 
 # Calls visit(part, at) for chunks of the data's rows, `at` among those that count.

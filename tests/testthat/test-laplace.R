@@ -138,6 +138,23 @@ test_that("the leverages add up to the effective number of parameters", {
   expect_equal(sum(moments$cov) / exp(2 * fit$blocks[[1]]$fixed), sum(fit$laplace$effective), tolerance = 1e-8)
 })
 
+test_that("with fewer rows than weights the variances are those of the whole covariance", {
+  set.seed(11)
+  d <- data.frame(x = rnorm(9), z = rnorm(9), y = rnorm(9))
+  d$w <- rep(c(1, 2, 3), 3)
+  fit <- fit_bayes_nn(y ~ x + z, d, weights = w, hidden = 12, posterior = "laplace", members = 1, prior = prior_normal(),
+                      sigma = 0.5)
+  state <- varnn:::laplace_state(fit, varnn:::engine_layout(fit$spec))
+  state$layout <- list(leaves = fit$layout)
+  state$alpha <- state$alpha * c(0.5, 1, 2, 4)
+  data <- varnn:::engine_data(matrix(rnorm(18), 9), matrix(d$y, 9), weights = d$w)
+  few <- varnn:::laplace_curvature(state, data, with_root = FALSE)
+  all <- varnn:::laplace_curvature(state, data)
+  expect_null(few$root)
+  expect_equal(few$variance, all$variance, tolerance = 1e-9)
+  expect_equal(few$effective, all$effective, tolerance = 1e-8)
+})
+
 test_that("leaving a row out is leaving it out where the model is linear and gaussian", {
   prior <- prior_normal(0, 1)
   fit <- fit_bayes_nn(fixture$x, fixture$y, hidden = 0, posterior = "laplace", prior = prior, sigma = 0.5,
