@@ -30,22 +30,24 @@ test_that("every family of the engine has a record that agrees with it and with 
 })
 
 test_that("a record with a slot too few, too many, or of another kind is refused", {
+  words <- function(record) { # of the error, without a backtrace: they are thousands
+    tryCatch({
+      do.call(new_family, record, quote = TRUE)
+      "accepted"
+    }, varnn_error = conditionMessage)
+  }
+  may_lack <- c(names(family_defaults), "mean", "slope")
   for (family in families()) {
     record <- family_table[[family]]
     expect_identical(do.call(new_family, record), record)
-    expect_error(do.call(new_family, c(record, list(size = 1))), "no slot `size`", class = "varnn_error")
+    expect_match(words(c(record, list(size = 1))), "no slot `size`")
     for (slot in names(family_slots)) {
-      may_lack <- c(names(family_defaults), "mean", "slope")
       if (!slot %in% c(may_lack, "link"))
-        expect_error(do.call(new_family, record[names(record) != slot]), slot, class = "varnn_error")
-      nonsense <- c(list(quote(x), 1i, list(), NA, function(x) x), if (!slot %in% may_lack) list(NULL))
-      for (one in nonsense) {
-        if (slot == "stats" && is.function(one)) next
-        record[slot] <- list(one)
-        expect_error(do.call(new_family, record, quote = TRUE), slot, class = "varnn_error",
-                     label = paste(family, slot))
-        record[slot] <- family_table[[family]][slot]
-      }
+        expect_match(words(record[names(record) != slot]), slot)
+      nonsense <- c(list(quote(x), 1i, list(), NA), if (slot != "stats") function(x) x,
+                    if (!slot %in% may_lack) list(NULL))
+      said <- vapply(nonsense, function(one) words(replace(record, slot, list(one))), "")
+      expect_match(said, slot, info = paste(family, slot))
     }
   }
   several <- utils::modifyList(family_table$poisson, list(parts = c("mean", "log_sd")))
@@ -127,12 +129,13 @@ test_that("quantiles invert the distribution function, which is the density's in
 })
 
 # The names, strings and names of arguments in code or in data.
+no_value <- quote(expr = )
 words_in <- function(x) {
   if (is.function(x)) return(c(words_in(as.list(formals(x))), words_in(body(x))))
   if (is.character(x)) return(c(x, names(x)))
   if (!is.call(x) && !is.list(x) && !is.expression(x)) return(names(x))
   of_dollar <- if (is.call(x) && identical(x[[1]], quote(`$`)) && is.name(x[[3]])) as.character(x[[3]])
-  parts <- lapply(as.list(x), function(part) if (!identical(part, formals(function(x) NULL)$x)) words_in(part))
+  parts <- lapply(as.list(x), function(part) if (!identical(part, no_value)) words_in(part))
   c(names(x), of_dollar, unlist(parts, use.names = FALSE))
 }
 
@@ -141,11 +144,10 @@ test_that("no code but the records names a family", {
   package <- asNamespace("varnn")
   of_users <- "noise_kinds" # the argument `noise` of fit_ae(), whose gaussian noise is on the input
   records <- c("family_table", "student_t_family", "zero_inflated", grep("_families$", ls(package), value = TRUE))
-  for (name in setdiff(ls(package, all.names = TRUE), c(records, of_users))) {
-    known <- setdiff(families(), c("beta", "quantile")) # also an argument, a slot and a type of predictions
-    named <- known[known %in% words_in(get(name, package))]
-    expect_identical(named, character(), label = sprintf("families that %s names", name))
-  }
+  known <- setdiff(families(), c("beta", "quantile")) # also an argument, a slot and a type of predictions
+  others <- setdiff(ls(package, all.names = TRUE), c(records, of_users))
+  naming <- Filter(function(name) any(known %in% words_in(get(name, package))), others)
+  expect_identical(naming, character(), label = "functions that name a family")
 })
 
 test_that("links lead back, and have the slope of their mean", {

@@ -80,7 +80,7 @@ test_that("mean-field intervals cover by the known amount: too little for correl
   n <- 30
   x <- matrix(stats::rnorm(2 * n), n)
   x[, 2] <- 0.9 * x[, 1] + sqrt(0.19) * x[, 2]
-  hits <- replicate(repeats(600, 20), {
+  hits <- replicate(repeats(if (is_counted()) 50 else 600, 20), {
     w <- stats::rnorm(2)
     y <- drop(x %*% w) + stats::rnorm(n, 0, 0.5)
     fit <- fit_bayes_nn(y ~ x - 1, hidden = 0, prior = prior_normal(0, 1), sigma = 0.5, standardize = FALSE,
@@ -1162,6 +1162,7 @@ test_that("without hidden layers the posterior of a gaussian response is exact b
 })
 
 test_that("intervals of coefficients cover as they say, those of a factor too", {
+  skip_on_cran() # it takes long
   set.seed(31)
   truth <- c(1, 2, 0.5, -1)
   hits <- replicate(repeats(if (is_counted()) 50 else 2000, 50), {
