@@ -65,7 +65,7 @@ test_that("predictors that are none", {
 })
 
 test_that("rows that are held out and are not like the others", {
-  like <- function(...) fit_nn(mpg ~ wt + factor(cyl), mtcars, hidden = 2, epochs = 2, validation = transform(mtcars, ...))
+  like <- function(...) fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, validation = transform(mtcars, ...))
   expect_refused(like(mpg = "a"), "must be numeric as in training")
   expect_refused(like(mpg = Inf), "has infinite values")
   expect_refused(fit_nn(mpg ~ wt, mtcars, hidden = 2, validation = mtcars["wt"]), "The response is not in")
@@ -105,7 +105,7 @@ test_that("what a conditional model is given", {
   expect_refused(compare_pca(fit), "does not apply to a conditional model")
   expect_refused(fit_vae(. ~ Sepal.Length + Sepal.Width, iris[1:2]), "all columns are on the right")
   with_gap <- replace(iris, cbind(3, 1), NA)
-  expect_refused(fit_vae(. ~ Species, with_gap, na.action = na.fail), "missing values in 1 rows, and `na.action` is na.fail")
+  expect_refused(fit_vae(. ~ Species, with_gap, na.action = na.fail), "in 1 rows, and `na.action` is na.fail")
   expect_refused(fit_vae(. ~ Species, transform(iris, Species = NA_character_)), "missing value|no value")
   dropped <- fit_vae(. ~ Species, with_gap, latent = 1, hidden = 2, epochs = 2, na.action = na.omit)
   expect_equal(nobs(dropped), 149)
@@ -117,7 +117,7 @@ test_that("what a conditional model is given", {
 test_that("methods of Bayesian networks", {
   set.seed(1)
   fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "meanfield", epochs = 5)
-  expect_refused(predict(fit, type = "draws", interval = "confidence"), "`interval` does not apply to `type` = \"draws\"")
+  expect_refused(predict(fit, type = "draws", interval = "confidence"), "does not apply to `type` = \"draws\"")
   expect_refused(predict(fit, type = "link", interval = "confidence"), "`interval` is of the response")
   of_matrix <- fit_bayes_nn(as.matrix(mtcars["wt"]), mtcars$mpg, hidden = 2, posterior = "meanfield", epochs = 5)
   expect_refused(elbo(of_matrix, as.matrix(mtcars["wt"])), "`y` is missing")
