@@ -25,7 +25,9 @@ sensible <- list(
   k = list(2),
   newdata = list(cars), data = list(cars), y = list(cars$mpg), z = list(matrix(0, 2, 2)), weights = list(rep(1, 9)),
   batch_size = list(4), validation = list(0.3), starts = list(2), sigma = list(2), prior = list("auto"),
-  family = list("gaussian"),
+  family = list("gaussian", "gamma", "quantile", "weibull", own_family, nn_family("student_t", df = 4)),
+  nll = list(~ (y - mu)^2 / 2 + log(2 * pi) / 2), eta = list("mu"), name = list("own"), log_density = list(~ -abs(w)),
+  new_levels = list("mean", "na"), times = list(1:3), probs = list(c(0.1, 0.9)), penalty = list(0.1, ~ abs(w)),
   rank = list(1), control = list(list(epochs = 1)), threads = list(1), parameters = list(2), sd = list(1),
   members = list(2),
   share = list(0.5),
@@ -45,7 +47,8 @@ first_argument <- function(target, objects) {
   name <- setdiff(target$arguments, "...")[1]
   if (target$class == "" || is.na(name)) return(structure(list(), of = ""))
   if (is_maker(target)) {
-    value <- switch(target$class, formula = one_of(list(mpg ~ wt, mpg ~ ., ~ wt + hp)), matrix = numbers, cars)
+    formulas <- list(mpg ~ wt, mpg ~ ., ~ wt + hp, survival::Surv(mpg, manual) ~ wt)
+    value <- switch(target$class, formula = one_of(formulas), matrix = numbers, cars)
     return(structure(stats::setNames(list(value), name), of = ""))
   }
   fitting <- Filter(function(o) inherits(o, target$class), objects)

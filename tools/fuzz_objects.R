@@ -8,6 +8,10 @@ counts <- data.frame(n = c(0, 3, 1, 4, 0, 2, 9, 5, 1), good = c(1, 0, 2, 3, 1, 0
                                                                                                     0, 1, 0),
                      x = seq_len(9) / 9, z = rep_len(c("u", "v"), 9), stringsAsFactors = TRUE)
 gaps <- datasets::airquality[1:9, 1:4]
+lasting <- data.frame(time = c(5, 3, 9, 1, 4, 7, 2, 8, 6), died = c(1, 0, 1, 1, 1, 0, 1, 1, 0), x = seq_len(9) / 9,
+                      pain = factor(rep_len(c("none", "some", "much"), 9), c("none", "some", "much"), ordered = TRUE))
+own_family <- custom_family("own", nll = ~ (y - mu)^2 / exp(s) / 2 + s / 2 + log(2 * pi) / 2, free = "s",
+                            draw = function(mu, s) stats::rnorm(length(mu), mu, exp(s / 2)))
 numbers <- as.matrix(cars[c("wt", "hp")])
 
 # A function that calls one of the package as a user types it, with more arguments.
@@ -31,6 +35,12 @@ networks <- function() {
     nn_several = fit(cbind(mpg, hp) ~ wt, cars, hidden = 2, precision = "single", optimizer = "momentum"),
     nn_matrix = fit(numbers, cars$mpg, hidden = 2, keep_data = TRUE, rng = "fast"),
     nn_frame = fit(cars[-1], cars$mpg, hidden = 1, optimizer = "adagrad", batch_size = 4),
+    nn_time = fit(survival::Surv(time, died) ~ x, lasting, hidden = 2),
+    nn_ordered = fit(pain ~ x, lasting, hidden = 2, new_levels = "mean"),
+    nn_quantile = fit(mpg ~ cyl, cars, hidden = 0, family = nn_family("quantile", tau = 0.9), new_levels = "na"),
+    nn_inflated = fit(n ~ x + z, counts, hidden = 2, family = "zero_inflated_negative_binomial"),
+    nn_own = fit(mpg ~ wt, cars, hidden = 2, family = own_family, penalty = ~ abs(w)),
+    nn_weighted = fit(Species ~ ., flowers, hidden = 2, weights = "balanced"),
     nn_mixture = fit(mpg ~ wt + hp, cars, hidden = 2, members = 2)
   )
 }
@@ -48,6 +58,11 @@ bayes_networks <- function() {
     bayes_classes = fit(Species ~ Sepal.Width, flowers, hidden = 2, prior = prior_laplace()),
     bayes_linear = fit_bayes_nn(numbers, cars$mpg, hidden = 0, posterior = "full", epochs = 2, sigma = 2),
     bayes_rotated = fit(mpg ~ wt + hp, cars, hidden = 0, rotate = TRUE, prior = prior_normal(sd = 2)),
+    bayes_time = fit(survival::Surv(time, died) ~ x, lasting, hidden = 2, family = "lognormal", members = 1),
+    bayes_ordered = fit(pain ~ x, lasting, hidden = 2),
+    bayes_student = fit(mpg ~ wt, cars, hidden = 2, family = nn_family("student_t", df = 4)),
+    bayes_gamma = fit(mpg ~ wt, cars, hidden = 2, family = "gamma", posterior = "laplace", members = 1),
+    bayes_own = fit(mpg ~ wt, cars, hidden = 2, family = own_family, prior = prior_custom(~ -abs(w) - log(2))),
     bayes_mixture = fit(Species ~ ., flowers, hidden = 2, members = 2, combine = "evidence")
   )
 }
@@ -84,7 +99,8 @@ fuzz_fits <- function() {
 # Data that suit a fit of this name.
 data_of <- function(name) {
   switch(sub("^[^_]*_?", "", name), classes = flowers, poisson = , binomial = , counts = , importance = counts,
-         matrix = , tied = , hetero = numbers, contractive = flowers, gaps = , each = gaps,
+         matrix = , tied = , hetero = numbers, contractive = , weighted = flowers, gaps = , each = gaps,
+         time = , ordered = lasting, inflated = counts,
          linear = if (startsWith(name, "nn")) cars else numbers,
          mixture = if (startsWith(name, "bayes")) flowers else cars, cars)
 }
