@@ -569,6 +569,67 @@ test_that("a likelihood that is written down fits as its twin does, in all model
   }
 })
 
+# Densities of the built-in families as users would write them, with free scalars that are logs as those are.
+written_densities <- list(
+  gaussian = custom_family("own", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, free = "s"),
+  student_t = custom_family("own", ~ {
+    df <- exp(d)
+    lgamma(df / 2) - lgamma((df + 1) / 2) + log(df * pi) / 2 + s + (df + 1) / 2 * log1p(((y - mu) / exp(s))^2 / df)
+  }, free = c("s", "d")),
+  gamma = custom_family("own", ~ lgamma(exp(a)) - exp(a) * (a - eta - y * exp(-eta)) - (exp(a) - 1) * log(y),
+                        eta = "eta", free = "a", mean = exp),
+  inverse_gaussian = custom_family(
+    "own", ~ (log(2 * pi) + 3 * log(y) - l + exp(l) * (y - exp(eta))^2 / (exp(2 * eta) * y)) / 2, eta = "eta",
+    free = "l", mean = exp
+  ),
+  beta = custom_family("own", ~ {
+    a <- plogis(eta) * exp(f)
+    b <- plogis(-eta) * exp(f)
+    lgamma(a) + lgamma(b) - lgamma(exp(f)) - (a - 1) * log(y) - (b - 1) * log1p(-y)
+  }, eta = "eta", free = "f", mean = plogis),
+  zero_inflated_poisson = custom_family(
+    "own", ~ log1pexp(z) + ifelse(y == 0, -log(exp(z) + exp(-exp(eta))), exp(eta) - y * eta + lgamma(y + 1)),
+    eta = c("eta", "z"), mean = ~ exp(eta) * plogis(-z)
+  ),
+  zero_inflated_negative_binomial = custom_family("own", ~ {
+    rest <- (exp(r) + y) * log1pexp(eta - r) - y * (eta - r) - lgamma(y + exp(r)) + lgamma(exp(r)) + lgamma(y + 1)
+    log1pexp(z) + ifelse(y == 0, -log(exp(z) + exp(-rest)), rest)
+  }, eta = c("eta", "z"), free = "r", mean = ~ exp(eta) * plogis(-z)),
+  quantile = custom_family("own", ~ {
+    e <- (y - mu) / exp(s)
+    e * (0.5 - (e < 0)) + s - log(0.25)
+  }, free = "s")
+)
+
+test_that("every family of one number, written down, has the values of the built-in and its fit", {
+  known <- c(names(written_densities), "gaussian_hetero", "huber", "bernoulli", "poisson", "negative_binomial")
+  is_other <- function(name) family_table[[name]]$kind %in% c("levels", "ordered", "trials", "time")
+  of_numbers <- Filter(Negate(is_other), families())
+  expect_setequal(known, of_numbers)
+  set.seed(23)
+  x <- cbind(1, stats::rnorm(150)) %*% rbind(c(0.5, -1), c(0.8, 0.6))
+  for (name in names(written_densities)) {
+    own <- written_densities[[name]]$custom
+    case <- family_case(name)
+    free <- if (length(own$free)) matrix(case$free, length(own$free))[, 1] else numeric()
+    if (name == "student_t") free[2] <- log(t_degrees(free[2]))
+    of_response <- function(j) {
+      eta <- case$eta[, seq(j, ncol(case$eta), 2)]
+      run_program(own$nll, cbind(case$y[, j], eta, matrix(free, 40, length(free), byrow = TRUE)))$value
+    }
+    of_engine <- engine_run(eta_is_x(case$block), numeric(), engine_data(case$eta, case$y), "terms")
+    expect_equal(of_response(1) + of_response(2), of_engine[, 1], tolerance = 1e-10, label = name)
+    record <- family_table[[name]]
+    noise <- matrix(c(1, 1.5)[seq_along(record$free)], dimnames = list(record$free, NULL))
+    d <- data.frame(x = x[, 1], y = c(record$draw(x[, seq_along(own$eta), drop = FALSE], noise)))
+    one <- function(family) fit_nn(y ~ x, d, hidden = 0, family = family, standardize = FALSE, epochs = 2000)
+    ours <- one(written_densities[[name]])
+    theirs <- one(name)
+    expect_equal(c(logLik(ours)), c(logLik(theirs)), tolerance = 1e-7, label = name)
+    expect_equal(unname(coef(ours)), unname(coef(theirs)), tolerance = 1e-3, label = name)
+  }
+})
+
 test_that("with observed curvature that is the expected one the linearised posterior is the twin's", {
   set.seed(22)
   data <- custom_data()
