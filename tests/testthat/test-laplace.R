@@ -142,8 +142,8 @@ test_that("with fewer rows than weights the variances are those of the whole cov
   set.seed(11)
   d <- data.frame(x = rnorm(9), z = rnorm(9), y = rnorm(9))
   d$w <- rep(c(1, 2, 3), 3)
-  fit <- fit_bayes_nn(y ~ x + z, d, weights = w, hidden = 12, posterior = "laplace", members = 1, prior = prior_normal(),
-                      sigma = 0.5)
+  fit <- fit_bayes_nn(y ~ x + z, d, weights = w, hidden = 12, posterior = "laplace", members = 1, sigma = 0.5,
+                      prior = prior_normal())
   state <- varnn:::laplace_state(fit, varnn:::engine_layout(fit$spec))
   state$layout <- list(leaves = fit$layout)
   state$alpha <- state$alpha * c(0.5, 1, 2, 4)
