@@ -18,10 +18,10 @@
 #'   \item{`"laplace"`}{all weights and biases have one covariance, that of the network linearised at the mode of the
 #'     weights (MacKay 1992; Immer, Korzepa and Bauer 2021): \eqn{\Sigma = (\sum_i w_i J_i' A_i J_i + P)^{-1}}{Sigma =
 #'     (sum w_i J_i' A_i J_i + P)^-1}, with the slopes \eqn{J_i}{J_i} of the outputs in the weights, the expected
-#'     Fisher information \eqn{A_i}{A_i} of the family and the precisions \eqn{P}{P} a priori. With a constant gaussian
-#'     noise it has the greatest ELBO of the linearised network among all normal distributions; else it is Laplace's
-#'     approximation. Predictions are those of the linearised network, whose outputs are normal: means, intervals and
-#'     densities need no draws. See Evidence.}
+#'     Fisher information \eqn{A_i}{A_i} of the family and the precisions \eqn{P}{P} a priori (of priors that are not
+#'     normal see [prior_normal()]). With a normal prior and a constant gaussian noise it has the greatest ELBO of the
+#'     linearised network among all normal distributions; else it is Laplace's approximation. Predictions are those of
+#'     the linearised network, whose outputs are normal: means, intervals and densities need no draws. See Evidence.}
 #'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
@@ -119,7 +119,7 @@
 #' @param prior of the weights and biases, see [prior_normal()]. `"auto"` is `prior_laplace(0, 1, fan_in = TRUE)`
 #'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`; without
 #'   hidden layers it is `prior_normal(0, 2.5)`, the scale of Gelman et al. (2008). Of `posterior = "laplace"` it is a
-#'   normal prior whose standard deviations are found, see Evidence; one made by `prior_normal()` is possible, too.
+#'   normal prior whose standard deviations are found, see Evidence; the others are possible, too.
 #' @param posterior the distributions among which the one nearest to the posterior is sought, see Posteriors. `"auto"`
 #'   is `"last_layer"` without hidden layers (up to 5 million covariances), else as described in Defaults.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
@@ -309,7 +309,10 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
 
 # The prior of a model, or its default, where it suits the posterior.
 bayes_prior <- function(prior, spec) {
-  if (is_laplace(spec)) return(check_laplace(spec, prior))
+  if (is_laplace(spec)) {
+    check_laplace(spec)
+    return(laplace_prior(prior))
+  }
   if (identical(prior, "auto")) return(default_prior(spec))
   if (is_point(spec) && prior$kind == "empirical")
     stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",

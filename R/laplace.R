@@ -1,10 +1,10 @@
-# The linearised posterior ("laplace"): the mode of the weights under normal priors, the covariance that the network's
-# linearisation there has, and the precisions of the priors and the noise that have the greatest evidence.
+# The linearised posterior ("laplace"): the mode of the weights, the covariance that the network's linearisation there
+# has, and the precisions of normal priors and the noise that have the greatest evidence.
 #
 # With eta(x, w) ~ eta(x, mu) + J(x) (w - mu) and A the curvature of -log p(y | eta) (expected Fisher information) the
-# covariance is Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori, and the evidence log p(y | mu) + log
-# p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of Sigma = T T' is what is kept; laplace_layers.R has what there
-# is in its place where the network is too large.
+# covariance is Sigma = (sum_i w_i J_i' A_i J_i + P)^-1, P the precisions a priori (laplace_prior.R has those of priors
+# that are not normal), and the evidence log p(y | mu) + log p(mu) + d / 2 log 2 pi + 1/2 log |Sigma|. The root T of
+# Sigma = T T' is what is kept; laplace_layers.R has what there is in its place where the network is too large.
 
 # Weights and biases in theta's order: of each its group, which has one precision a priori. A leaf is a group, but
 # outputs that are means and outputs that are logs of a noise are two; without hidden layers the biases belong to the
@@ -56,7 +56,8 @@ laplace_start <- function(spec, layout, blocks, data, control, prior) {
   n_w <- length(groups$of)
   state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL,
                 is_over = FALSE, status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
-                alpha = prior_precisions(groups, prior), updates = finds_precisions(prior))
+                alpha = prior_precisions(groups, prior), way = prior_way(spec, prior))
+  state$precision <- laplace_ways[[state$way]]$first(state)
   for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(first_sigma))
   state
 }
@@ -69,9 +70,11 @@ laplace_state <- function(fit, layout) {
     own <- fit$spec$precision[groups$of == g & !held]
     if (length(own)) own[1] else 1
   }
+  way <- prior_way(fit$spec, fit$arguments$prior)
   list(theta = fit$theta, spec = fit$spec, layout = layout, blocks = fit$blocks, groups = groups, history = NULL,
        is_over = FALSE, status = "finished", center = fit$spec$center, held = held,
-       alpha = vapply(seq_along(groups$names), of_group, 0), updates = finds_precisions(fit$arguments$prior),
+       alpha = vapply(seq_along(groups$names), of_group, 0), way = way,
+       precision = if (way %in% c("bound", "curvature")) replace(fit$spec$precision, held, 1),
        noise_is_free = any(groups$is_log) && !any(held))
 }
 
@@ -126,6 +129,7 @@ laplace_search <- function(state, sets, control, rounds) {
     is_last <- round == rounds
     before <- state
     state <- laplace_mode(state, sets, control, if (is_last) 3L else 1L)
+    state <- laplace_ways[[state$way]]$at_mode(state)
     state$curvature <- laplace_curvature(state, sets$train, control$threads, with_root = is_last)
     if (!is_sound(state) && !is.null(before$curvature)) {
       before$history <- state$history
@@ -148,13 +152,15 @@ is_sound <- function(state) {
   all(is.finite(state$curvature$variance)) && all(log_sd > log(1e-20))
 }
 
-hyperparameters <- function(state) c(log(state$alpha), state$spec$fixed, state$center)
+hyperparameters <- function(state) c(log(weight_precisions(state)), state$spec$fixed, state$center)
+
+# Of each weight, those of a group or its own.
+weight_precisions <- function(state) if (is.null(state$precision)) state$alpha[state$groups$of] else state$precision
 
 laplace_spec <- function(state) {
-  precision <- state$alpha[state$groups$of]
+  precision <- weight_precisions(state)
   precision[state$held] <- Inf
-  utils::modifyList(state$spec, list(prior = "by_weight", precision = as.double(precision),
-                                     center = as.double(state$center)))
+  utils::modifyList(state$spec, list(precision = as.double(precision), center = as.double(state$center)))
 }
 
 laplace_mode <- function(state, sets, control, share) {
@@ -177,25 +183,26 @@ laplace_curvature <- function(state, data, threads = 1, with_root = TRUE) {
     information_roots(state, data$y[rows[at], , drop = FALSE], eta[at, , drop = FALSE], data$weight[rows[at]])
   }
   active <- full_weights(state$layout$leaves, state$held)
-  alpha <- state$alpha[state$groups$of]
-  shrunk <- numeric(length(state$held)) # 1 - alpha * variance
+  precision <- weight_precisions(state)
+  variance <- shrunk <- numeric(length(state$held)) # shrunk: 1 - precision * variance
   root <- NULL
   if (with_root || 2 * length(rows) * dim(seeds(1L))[3] > length(active)) {
     root <- full_root(state, data, active, seeds, threads)
-    shrunk[active] <- 1 - alpha[active] * rowSums(root^2)
+    variance[active] <- rowSums(root^2)
+    shrunk[active] <- 1 - precision[active] * variance[active]
   } else {
     shrunk[active] <- shrinkage(state, data, active, seeds, threads)
+    variance[active] <- (1 - shrunk[active]) / precision[active]
   }
-  variance <- (1 - shrunk) / alpha
   layers <- layer_posteriors(state, data, seeds, active, threads)
   for (leaf in layers) {
     at <- leaf_index(state$layout$leaves[leaf$row, ])
     variance[at] <- leaf_variances(leaf)
-    shrunk[at] <- 1 - alpha[at] * variance[at]
+    shrunk[at] <- 1 - precision[at] * variance[at]
   }
-  variance[state$held] <- shrunk[state$held] <- 0
-  list(root = root, active = active, layers = layers, variance = variance,
-       effective = pmax(group_sums(state, shrunk), 0), eta = eta, rows = rows)
+  effective <- group_sums(state, ifelse(state$held, 0, shrunk))
+  list(root = root, active = active, layers = layers, variance = variance, effective = pmax(effective, 0), eta = eta,
+       rows = rows)
 }
 
 # The root of the covariance of the `active` weights, given the others.
@@ -206,18 +213,19 @@ full_root <- function(state, data, active, seeds, threads) {
     gram <<- gram + engine_jacobian(laplace_spec(state), state$theta, part, active, "gram", seed = seeds(at),
                                     threads = threads)
   })
-  engine_root(gram, state$alpha[state$groups$of][active], threads)
+  engine_root(gram, weight_precisions(state)[active], threads)
 }
 
-# 1 - alpha * variance of the `active` weights without their covariance (Woodbury): with K = R J diag(alpha)^-1/2, J
-# being the slopes and R the seeds, the diagonal of K' (I + K K')^-1 K.
+# 1 - precision * variance of the `active` weights without their covariance (Woodbury): with K = R J P^-1/2, J being the
+# slopes, R the seeds and P the precisions a priori, the diagonal of K' (I + K K')^-1 K.
 shrinkage <- function(state, data, active, seeds, threads) {
-  scale <- diag(1 / sqrt(state$alpha[state$groups$of][active]), length(active))
+  scale <- diag(1 / sqrt(weight_precisions(state)[active]), length(active))
   slopes <- engine_jacobian(laplace_spec(state), state$theta, data, active, "images",
                             seed = seeds(seq_along(data$row)), by = scale, threads = threads)
   slopes <- matrix(slopes, ncol = length(active))
-  root <- chol(diag(nrow(slopes)) + tcrossprod(slopes))
-  colSums(backsolve(root, slopes, transpose = TRUE)^2)
+  gram <- diag(nrow(slopes)) + tcrossprod(slopes)
+  if (!all(is.finite(gram))) return(rep(NaN, length(active)))
+  colSums(backsolve(chol(gram), slopes, transpose = TRUE)^2)
 }
 
 # Calls visit(part, at) for chunks of the data's rows, `at` among those that count.
@@ -296,17 +304,21 @@ information_root <- function(record, part, at) {
   root
 }
 
-# MacKay's updates: alpha = gamma / |w - c|^2 of each group; sigma^2 = SSE / (n - gamma) of a constant noise.
+# What the evidence finds: precisions a priori, and sigma^2 = SSE / (n - gamma) of a constant noise.
 laplace_update <- function(state, data) {
-  if (state$updates) {
-    off <- group_sums(state, ifelse(state$held, 0, (state$theta[seq_along(state$held)] - state$center)^2))
-    use <- state$curvature$effective > 0 | off > 0
-    alpha <- state$curvature$effective / pmax(off, 1e-10)
-    state$alpha[use] <- pmin(pmax(alpha, least_precision(state$groups)), precision_bounds[2])[use]
-  }
+  state <- laplace_ways[[state$way]]$update(state)
   for (i in which(vapply(state$blocks, finds_noise, NA)))
     if (!has_log_sd(state$blocks[[i]]) || !isTRUE(state$noise_is_free))
       state <- with_log_sd(state, i, found_log_sd(state, data, i))
+  state
+}
+
+# MacKay's updates: alpha = gamma / |w - c|^2 of each group.
+mackay_update <- function(state) {
+  off <- group_sums(state, ifelse(state$held, 0, (state$theta[seq_along(state$held)] - state$center)^2))
+  use <- state$curvature$effective > 0 | off > 0
+  alpha <- state$curvature$effective / pmax(off, 1e-10)
+  state$alpha[use] <- pmin(pmax(alpha, least_precision(state$groups)), precision_bounds[2])[use]
   state
 }
 
@@ -324,15 +336,11 @@ found_log_sd <- function(state, data, i) {
 
 # The evidence of the linearised model, in nats, of the response on its own scale.
 laplace_evidence <- function(state, data) {
-  spec_precision <- state$alpha[state$groups$of]
-  active <- !state$held
-  off <- state$theta[seq_along(state$held)] - state$center
   terms <- engine_run(laplace_spec(state), state$theta, data, "terms")
   w <- if (is.null(data$weight)) 1 else data$weight[state$curvature$rows]
   shift <- row_jacobian(list(blocks = state$blocks), data$y[state$curvature$rows, , drop = FALSE])
   shift[is.na(shift)] <- 0 # of rows without a response
-  -sum(w * (rowSums(terms) + shift)) +
-    sum((log(spec_precision) - spec_precision * off^2)[active]) / 2 + log_root_det(state$curvature)
+  -sum(w * (rowSums(terms) + shift)) + laplace_ways[[state$way]]$log_density(state) + log_root_det(state$curvature)
 }
 
 #' Evidence of a Bayesian network
@@ -348,8 +356,8 @@ laplace_evidence <- function(state, data) {
 #'   normal distributions; else it is Laplace's approximation. It is no bound for the network itself. Without hidden
 #'   layers and with a gaussian response it is the log of the marginal likelihood, exactly. Of more than 3,000 weights,
 #'   where not all depend on each other, \eqn{\Sigma}{Sigma} is that of the posterior, and the ELBO is the greatest over
-#'   distributions like it. The density is that of the
-#'   response on its own scale.
+#'   distributions like it. Of [prior_laplace()] \eqn{p(\mu)}{p(mu)} is the normal bound of that prior, and the evidence a
+#'   lower bound. The density is that of the response on its own scale.
 #' @return One number, in nats; of a mixture one for each member.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
 #'   Improving predictions of Bayesian neural nets via local linearization, \doi{10.48550/arXiv.2008.08400}.
@@ -380,19 +388,14 @@ evidence.varnn <- function(object, ...) {
 
 # ---- from arguments to a fit
 
-# The prior of a linearised posterior: normal, of which the precisions are found by evidence or given.
-check_laplace <- function(spec, prior) {
+# Whether the covariance of the weights fits in memory.
+check_laplace <- function(spec) {
   size <- dense_sizes(spec)
   needed <- 8 * (2 * full_count(size)^2 + max(size$rows^2 + size$cols^2 + 4 * size$rows * size$cols))
   if (needed > available_memory())
     stop_user("`posterior` = \"laplace\" of %s weights and biases needs %s GB, more than there is (%s GB): %s.",
               thousands(n_weights(spec)), format(needed / 1e9, digits = 3),
               format(available_memory() / 1e9, digits = 3), "use fewer hidden units, or another `posterior`")
-  if (identical(prior, "auto") || identical(prior$kind, "empirical"))
-    return(new_prior("by_weight", "N(0, sd), sd of each layer by evidence"))
-  if (!identical(prior$kind, "normal"))
-    stop_user("`posterior` = \"laplace\" needs a normal prior: \"auto\", or one made by prior_normal().")
-  new_prior("by_weight", prior$words, given_sd = prior$sd, given_fan_in = isTRUE(prior$fan_in))
 }
 
 # Members and their weights where "auto" leaves them to the posterior.
@@ -428,11 +431,9 @@ with_precisions <- function(spec) {
   utils::modifyList(spec, list(precision = rep(1, n), center = numeric(n)))
 }
 
-finds_precisions <- function(prior) is.null(prior$given_sd)
-
 # The precision of each group a priori, or the one that the search begins with.
 prior_precisions <- function(groups, prior) {
-  if (finds_precisions(prior)) return(ifelse(groups$is_bias, 1, groups$inputs / 2))
+  if (is.null(prior$given_sd)) return(ifelse(groups$is_bias, 1, groups$inputs / 2))
   rep(1 / prior$given_sd^2, length(groups$names)) *
     if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
 }

@@ -58,7 +58,7 @@ layer_posteriors <- function(state, data, seeds, full, threads = 1) {
 layer_posterior <- function(state, i, visit_sides) {
   at <- leaf_index(state$layout$leaves[i, ])
   shape <- c(state$layout$leaves$rows[i], state$layout$leaves$cols[i])
-  prior <- array(state$alpha[state$groups$of[at]], shape)
+  prior <- array(weight_precisions(state)[at], shape)
   held <- array(state$held[at], shape)
   squares <- function(x, dy, out = NULL, `in` = NULL) {
     x <- in_basis(x, `in`)^2
@@ -75,6 +75,7 @@ layer_posterior <- function(state, i, visit_sides) {
   # precisions a priori that differ by output forbid to mix the outputs
   out <- if (all(prior == prior[1]) && !any(held)) vectors(outer)
   `in` <- vectors(inner)
+  if (!is.null(`in`) && any(prior != prior[, 1])) kronecker <- prior %*% `in`^2
   visit_sides(function(x, dy, at) kronecker <<- kronecker + squares(x, dy, out, `in`))
   of_precision <- function(p, ...) list(row = i, ..., sd = ifelse(held, 0, 1 / sqrt(p)))
   if (sum(log(kronecker[!held])) < sum(log(own[!held]))) of_precision(kronecker, out = out, `in` = `in`)

@@ -194,12 +194,13 @@ shifted_eta <- function(fit, data, shifts) {
   out
 }
 
-# KL[N(mu, Sigma) || N(c, P^-1)] of the weights that are not held.
+# KL[N(mu, Sigma) || prior] of the weights that are not held.
 laplace_kl <- function(fit) {
-  active <- which(is.finite(fit$spec$precision))
-  p <- fit$spec$precision[active]
-  off <- fit$theta[active] - fit$spec$center[active]
-  sum(p * (laplace_variances(fit)[active] + off^2) - 1 - log(p)) / 2 -
+  at <- which(is.finite(fit$spec$precision))
+  q <- list(at = at, mean = fit$theta[at], variance = laplace_variances(fit)[at], precision = fit$spec$precision[at],
+            center = fit$spec$center[at])
+  way <- laplace_ways[[prior_way(fit$spec, fit$arguments$prior)]]
+  way$cross_entropy(fit$spec, q, fit$layout) - length(at) / 2 -
     log_root_det(list(root = laplace_root(fit), layers = fit$laplace$layers))
 }
 

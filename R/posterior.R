@@ -284,7 +284,7 @@ posterior_phrase <- function(fit) {
 
 # The groups of weights whose precision fell to its bound, as those of separated classes do.
 wide_words <- function(fit) {
-  if (!is_laplace(fit$spec) || !finds_precisions(fit$arguments$prior)) return(NULL)
+  if (!is_laplace(fit$spec) || prior_way(fit$spec, fit$arguments$prior) != "evidence") return(NULL)
   groups <- weight_groups(fit$layout, fit$blocks)
   wide <- unique(groups$of[fit$spec$precision <= least_precision(groups)[groups$of]])
   if (length(wide)) sprintf("; of %s at its bound, %s", paste(groups$names[wide], collapse = ", "),

@@ -39,9 +39,11 @@ summary.varnn_bayes_nn <- function(object, ...) {
 }
 
 layer_table <- function(fit, q) {
+  is_bound <- is_laplace(fit$spec) && prior_way(fit$spec, fit$arguments$prior) == "bound"
+  kind <- if (is_bound) "laplace" else fit$spec$prior
   rows <- lapply(unique(q$leaf), function(i) {
     at <- q$leaf == i & !is_held(fit$spec, length(q$mean))
-    sd <- leaf_prior_sd(fit$spec, fit$layout[i, ], q$mean[at], q$sd[at])
+    sd <- leaf_prior_sd(fit$spec, fit$layout[i, ], q$mean[at], q$sd[at], kind)
     data.frame(name = fit$layout$name[i], weights = sum(at), prior_sd = sd, rms_mean = sqrt(mean(q$mean[at]^2)),
                rms_sd = sqrt(mean(q$sd[at]^2)), signal_to_noise = stats::median(abs(q$mean[at]) / q$sd[at]),
                effective = sum(pmax(0, 1 - variance_ratio(fit$spec, at, q$sd[at], sd))))
@@ -55,16 +57,16 @@ is_held <- function(spec, n) if (is.null(spec$precision)) logical(n) else is.inf
 # The variances of the weights `at` as shares of those a priori: of the normal distribution nearest to a prior with this
 # sd, or of each weight its own.
 variance_ratio <- function(spec, at, sd, prior_sd) {
-  if (spec$prior == "by_weight") spec$precision[at] * sd^2 else (sd / (prior_sd * nearest_sd(spec)))^2
+  if (!is.null(spec$precision)) spec$precision[at] * sd^2 else (sd / (prior_sd * nearest_sd(spec)))^2
 }
 
 # The standard deviation a priori of a leaf's entries; of a user's density that of the nearest normal distribution.
-leaf_prior_sd <- function(spec, leaf, mean, sd) {
+leaf_prior_sd <- function(spec, leaf, mean, sd, kind = spec$prior) {
   scale <- if (spec$fan_in && leaf$role == "weight") 1 / sqrt(leaf$cols) else 1
-  switch(spec$prior, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)),
+  switch(kind, by_weight = by_weight_sd(spec, leaf), empirical = sqrt(mean(mean^2 + sd^2)),
          normal = spec$prior_sd * scale,
          laplace = sqrt(2) * spec$prior_sd * scale,
-         program = scale * nearest_to_density(spec$programs[[spec$prior_program]]),
+         program = scale * nearest_to_density(prior_program(spec)),
          mixture = scale * sqrt(spec$prior_share * spec$prior_sd^2 + (1 - spec$prior_share) * spec$prior_sd2^2))
 }
 

@@ -187,7 +187,7 @@ is_history_column <- function(v) {
 
 # What laplace_record() makes.
 is_laplace_record <- function(x, fit) {
-  if (!is.list(x)) return(FALSE)
+  if (!is.list(x) || length(fit$spec$precision) != n_weights(fit$spec)) return(FALSE)
   held <- is.infinite(fit$spec$precision)
   active <- x$active
   if (!is.integer(active) || !is_bare(active) || !all(active %in% which(!held))) return(FALSE)
@@ -284,6 +284,7 @@ is_family_argument <- function(x, layout) {
 
 are_bayes_arguments <- function(x) {
   every(is_one_of(x$posterior, registry()$posterior), is_words(x$prior$words, 1),
+        is.null(x$prior$is_bound) || is_flag(x$prior$is_bound),
         is_finite_vector(x$rank, 1))
 }
 

@@ -157,7 +157,9 @@ static nn_spec read_spec(SEXP spec) {
                          .mc = field_int(spec, "kl_mc", 0, 1)},
                .penalty = field_number(spec, "penalty", 0, 1e100),
                .latent_mc = field_int(spec, "latent_mc", 0, 1)};
-  if (s.prior.kind == registry_row("prior", "by_weight")) read_by_weight(spec, &s.prior);
+  if (s.prior.kind == registry_row("prior", "by_weight") ||
+      list_get(spec, "precision") != R_NilValue)
+    read_by_weight(spec, &s.prior);
   s.program = read_programs(list_get(spec, "programs"), &s.n_programs);
   if (s.prior.kind == registry_row("prior", "program"))
     s.prior.program = program_field(spec, "prior_program", &s);

@@ -78,7 +78,8 @@ typedef struct {
   double share, sd2; /* mixture: share of the wide part; standard deviation of the narrow one */
   int fan_in;        /* the sd of a weight matrix is divided by the root of its inputs */
   int mc;            /* its KL by Monte Carlo */
-  /* by_weight: of each weight, in theta's order; an infinite precision keeps a weight where it is */
+  /* Of points, in theta's order, or NULL: a weight with an infinite precision is kept where it is; by_weight has the others,
+   * too */
   const double *precision, *center;
   size_t n_weights;
   const nn_program *program; /* program: the log density of w / sd */

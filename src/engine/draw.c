@@ -94,12 +94,30 @@ static void kl_mc_backward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* -log p(w), summed. aux: its slope in w. */
+/* Of weights those that are not kept where they are; how many. */
+static size_t take_free(size_t n, const double *precision, const real *w, real *to) {
+  size_t m = 0;
+  for (size_t k = 0; k < n; k++)
+    if (isfinite(precision[k])) to[m++] = w[k];
+  return m;
+}
+
+/* Their m slopes, which stand first, to where they belong among n; the others' are 0. */
+static void put_back(size_t n, size_t m, const double *precision, real *slope) {
+  for (size_t k = n; k-- > 0;) slope[k] = isfinite(precision[k]) ? slope[--m] : 0;
+}
+
+/* -log p(w), summed. aux: its slope in w; then, of weights some of which are kept where they are, the others. */
 static void nlp_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
-  const nn_weights v = {size_of(t, w), w->offset, w->value,     n->prior,
-                        n->setting,    n->aux,    work_of(t, n)};
-  n->value[0] = (real)nn_priors[n->prior->kind].nlp(&v);
+  const nn_prior_row *prior = &nn_priors[n->prior->kind];
+  nn_weights v = {size_of(t, w), w->offset, w->value, n->prior, n->setting, n->aux, work_of(t, n)};
+  const size_t size = v.n;
+  const double *precision =
+      n->prior->precision && !prior->is_by_weight ? n->prior->precision + v.first : NULL;
+  if (precision) v.n = take_free(size, precision, v.w, n->aux + size), v.w = n->aux + size;
+  n->value[0] = (real)prior->nlp(&v);
+  if (precision) put_back(size, v.n, precision, n->aux);
 }
 
 /* Of a weight that is kept where it is the slope is 0, whatever the data say: this is the last op to reach it. */

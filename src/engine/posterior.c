@@ -66,7 +66,7 @@ static int push_kl_node(nn_tape *t, const nn_variable *v, nn_node kl, int sigma)
 static nn_value point_draw(nn_tape *t, nn_variable *v) {
   if (v->cols > 0 && nn_priors[v->prior->kind].nlp) {
     nn_node nlp = node_of(OP_NLP, 1, 1, v->part[0], -1, -1);
-    nlp.aux_rows = tape_times(t, v->rows, v->cols);
+    nlp.aux_rows = tape_times(t, tape_times(t, v->rows, v->cols), v->prior->precision ? 2 : 1);
     v->kl[0] = push_kl_node(t, v, nlp, 0);
   }
   return value_of(v->part[0], v->rows, v->cols);

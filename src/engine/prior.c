@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
   const char *name;
   int is_empirical; /* the sd is that of the least KL */
+  int is_by_weight; /* each weight has its own precision */
   /* The KL of gaussians from it, and its slopes times d, added; NULL: by Monte Carlo alone. */
   double (*kl)(const nn_gaussians *q, double sd);
   void (*kl_slope)(const nn_gaussians *q, double sd, real d, real *d_mu, real *d_log_sigma);
@@ -143,13 +144,13 @@ static size_t prior_work(const nn_prior *p) {
 }
 
 static const nn_prior_row nn_priors[] = {
-    {"normal", 0, normal_kl, normal_kl_slope, normal_nlp},
-    {"empirical", 1, normal_kl, normal_kl_slope, normal_nlp},
-    {"laplace", 0, laplace_kl, laplace_kl_slope, laplace_nlp},
-    {"mixture", 0, NULL, NULL, mixture_nlp},
-    {"program", 0, NULL, NULL, program_nlp},
-    {"by_weight", 0, NULL, NULL, by_weight_nlp}, /* of points alone */
-    {"flat", 0, NULL, NULL, NULL},               /* improper: of points alone */
+    {"normal", 0, 0, normal_kl, normal_kl_slope, normal_nlp},
+    {"empirical", 1, 0, normal_kl, normal_kl_slope, normal_nlp},
+    {"laplace", 0, 0, laplace_kl, laplace_kl_slope, laplace_nlp},
+    {"mixture", 0, 0, NULL, NULL, mixture_nlp},
+    {"program", 0, 0, NULL, NULL, program_nlp},
+    {"by_weight", 0, 1, NULL, NULL, by_weight_nlp}, /* of points alone */
+    {"flat", 0, 0, NULL, NULL, NULL},               /* improper: of points alone */
 };
 
 /* Whether a prior that is a program has one. */

@@ -430,7 +430,6 @@ test_that("fits with every covariance answer what others do, and those that do n
   expect_lt(check_gradients(fit), 1e-5)
   classes <- quick_bayes(Species ~ ., iris, posterior = "laplace", members = 2, prior = prior_normal(0, 1))
   expect_true(all(is.finite(predict(classes, iris, type = "prob"))))
-  expect_refused(quick_bayes(Species ~ ., iris, posterior = "laplace", prior = prior_mixture()), "needs a normal prior")
   bad <- function(...) fit_bayes_nn(mpg ~ wt, mtcars, ...)
   expect_refused(bad(posterior = "full", estimator = "exact"), "makes units dependent")
   expect_refused(bad(posterior = "lowrank", estimator = "local"), "makes units dependent")
@@ -477,6 +476,32 @@ test_that("every prior that points can have has the gradient of its density, tha
     expect_equal(alone$loss, -sum(density), tolerance = 1e-13)
     slope <- ifelse(is.finite(a), a * (w - case$spec$center), 0)
     expect_equal(alone$gradient[seq_along(a)], slope, tolerance = 1e-13)
+  }
+})
+
+test_that("weights that are kept where they are add nothing, whatever the prior of the others", {
+  for (prior in setdiff(point_priors(), c("empirical", "by_weight"))) {
+    set.seed(4)
+    layers <- c(hidden_layers(4, "tanh"), list(layer("dense", 2, "bias")))
+    case <- a_case(layers, list(a_block("gaussian", 2)), posterior = "laplace")
+    case$spec <- with_prior(case$spec, prior)
+    held <- held_weights(case$spec)
+    expect_gt(length(held), 0)
+    expect_lt(case_error(case, a_control(4)), 1e-6, label = prior)
+    alone <- function(theta, spec = case$spec) {
+      engine_gradient(spec, theta, case$data, a_control(9), term_alone("kl_weights"))
+    }
+    here <- alone(case$theta)
+    moved <- alone(replace(case$theta, held, rnorm(length(held))))
+    expect_identical(moved$loss, here$loss)
+    expect_identical(here$gradient[held], numeric(length(held)))
+    free <- utils::modifyList(case$spec, list(precision = NULL, center = NULL))
+    whole <- alone(case$theta, free)
+    expect_equal(here$gradient[-held], whole$gradient[-held], tolerance = 1e-14)
+    # what the others add is the density of all at two values of those that are kept, less what these differ by
+    none <- alone(replace(case$theta, held, 0), free)$loss
+    at_zero <- alone(0 * case$theta, free)$loss / weights_and_biases(case$spec)
+    expect_equal(here$loss, none - length(held) * at_zero, tolerance = 1e-12)
   }
 })
 

@@ -258,7 +258,6 @@ test_that("weights are numbers of rows, and rows of weight 0 are absent", {
 })
 
 test_that("what the posterior cannot have is refused in words", {
-  expect_error(linearised(mpg ~ wt, mtcars, prior = prior_laplace(0, 1)), "needs a normal prior")
   expect_error(linearised(mpg ~ wt, mtcars, optimizer = "adam"), "seeks the mode by L-BFGS")
   expect_error(linearised(mpg ~ wt, mtcars, estimator = "local"), "nothing to draw")
   expect_error(linearised(mpg ~ ., mtcars, hidden = c(1e5, 1e5)), "needs .* GB, more than there is")

@@ -492,8 +492,6 @@ test_that("what is no prior and no penalty is an error that says why", {
   expect_warning(prior_custom(~ -abs(w)), "integrates to 2", class = "varnn_density")
   expect_silent(prior_custom(~ -log(pi) - log1p(w^2)))
   expect_silent(prior_custom(~ log(2 * dnorm(w) - dnorm(w))))
-  says(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "laplace", prior = prior_custom(~ -abs(w) - log(2))),
-       "needs a normal prior")
   says(fit_nn(mpg ~ wt, mtcars, penalty = ~ 1 / w), "`penalty` = ~ 1/w: it is Inf at w = 0")
   says(fit_nn(mpg ~ wt, mtcars, penalty = ~ 3), "does not depend on w")
   says(fit_nn(mpg ~ wt, mtcars, penalty = ~ nowhere * w), "nowhere")
