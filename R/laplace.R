@@ -356,8 +356,8 @@ laplace_evidence <- function(state, data) {
 #'   normal distributions; else it is Laplace's approximation. It is no bound for the network itself. Without hidden
 #'   layers and with a gaussian response it is the log of the marginal likelihood, exactly. Of more than 3,000 weights,
 #'   where not all depend on each other, \eqn{\Sigma}{Sigma} is that of the posterior, and the ELBO is the greatest over
-#'   distributions like it. Of [prior_laplace()] \eqn{p(\mu)}{p(mu)} is the normal bound of that prior, and the evidence a
-#'   lower bound. The density is that of the response on its own scale.
+#'   distributions like it. Of [prior_laplace()] \eqn{p(\mu)}{p(mu)} is the normal bound of that prior, and the evidence
+#'   a lower bound. The density is that of the response on its own scale.
 #' @return One number, in nats; of a mixture one for each member.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}. Immer, Korzepa and Bauer (2021)
 #'   Improving predictions of Bayesian neural nets via local linearization, \doi{10.48550/arXiv.2008.08400}.

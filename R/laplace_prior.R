@@ -136,6 +136,6 @@ laplace_ways <- list(
                cross_entropy = normal_cross_entropy),
   bound = list(first = function(state) 1 / bound_scales(state$spec, state$layout$leaves)^2, at_mode = identity,
                update = bound_update, log_density = bound_log_density, cross_entropy = bound_cross_entropy),
-  curvature = list(first = function(state) curvature_at_mode(state)$precision, at_mode = curvature_at_mode, update = identity,
-                   log_density = curvature_log_density, cross_entropy = curvature_cross_entropy)
+  curvature = list(first = function(state) curvature_at_mode(state)$precision, at_mode = curvature_at_mode,
+                   update = identity, log_density = curvature_log_density, cross_entropy = curvature_cross_entropy)
 )

@@ -28,8 +28,8 @@ test_that("a normal prior that is written down has the built-in's posterior", {
 })
 
 # The joint density of one weight w of y = x w + e, e ~ N(0, s^2), and a prior.
-one_weight <- function(x, y, s, log_prior) function(w) {
-  vapply(w, function(v) sum(dnorm(y, x * v, s, log = TRUE)) + log_prior(v), 0)
+one_weight <- function(x, y, s, log_prior) {
+  function(w) vapply(w, function(v) sum(dnorm(y, x * v, s, log = TRUE)) + log_prior(v), 0)
 }
 
 test_that("of one weight the mode and the curvature are those of the joint density", {
@@ -57,7 +57,8 @@ test_that("of one weight the mode and the curvature are those of the joint densi
     expect_lt(bound, exact)
     expect_gt(bound, exact - 0.05)
     q <- function(w) dnorm(w, mode, sqrt(vcov(fit)[[1]]))
-    expect_equal(bound, integrate(function(w) q(w) * (joint(w) - log(q(w))), mode - 4, mode + 4)$value, tolerance = 1e-5)
+    by_q <- integrate(function(w) q(w) * (joint(w) - log(q(w))), mode - 4, mode + 4)$value
+    expect_equal(bound, by_q, tolerance = 1e-5)
   }
 })
 
@@ -176,6 +177,7 @@ test_that("the precision of each weight of a large network is that of the curvat
 })
 
 test_that("a prior without curvature says so", {
-  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "laplace", prior = prior_custom(~ -abs(w) - log(2))),
+  straight <- prior_custom(~ -abs(w) - log(2))
+  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "laplace", prior = straight),
                "log density that is curved downwards somewhere.*prior_laplace", class = "varnn_error")
 })
