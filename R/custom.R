@@ -13,8 +13,9 @@
 #' @param eta names of the network's outputs for a response, from the first.
 #' @param free names of scalars that are learned and do not depend on x, such as the log of a scale; `NULL` for none.
 #'   They may be any numbers: a scale that must be above 0 is written as `exp(log_scale)`.
-#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs or a function of them;
-#'   by default the first output.
+#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs and the free scalars, such
+#'   as `~ exp(mu + exp(2 * log_s) / 2)`, or a function of the outputs, or of these and then the free scalars; by default
+#'   the first output.
 #' @param draw,deviance,quantile,cdf,variance functions of vectors, whose arguments have the names of the outputs and
 #'   the free scalars: `draw` of these gives a random y for each, `variance` the variance of y, `deviance` of `y` and
 #'   these twice the log-likelihood lost against a perfect fit, `quantile` of `p` and these, `cdf` of `q` and these.
@@ -57,7 +58,9 @@ custom_family <- function(name, nll, eta = "mu", free = NULL, mean = NULL, draw 
   nll <- as_program(nll, arguments, "nll")
   if (!all(seq_along(arguments)[-1] %in% nll$a[nll$op == "argument"]))
     stop_user("`nll` = %s: it does not depend on all of %s.", shortened(nll$text), words_of(arguments[-1]))
-  mean <- as_program(if (is.null(mean)) stats::reformulate(eta[1], env = baseenv()) else mean, eta, "mean")
+  if (is.null(mean)) mean <- stats::reformulate(eta[1], env = baseenv())
+  is_of_eta <- is.function(mean) && (is.primitive(mean) || length(formals(mean)) == length(eta))
+  mean <- as_program(mean, if (is_of_eta) eta else c(eta, free), "mean")
   if (!1L %in% mean$a[mean$op == "argument"]) stop_user("`mean` = %s: it does not depend on %s.", shortened(mean$text),
                                                        eta[1])
   parts <- list(draw = draw, deviance = deviance, quantile = quantile, cdf = cdf, variance = variance)
@@ -134,11 +137,12 @@ custom_record <- function(custom) {
       of_part("deviance", list(y = y))(eta, free)
     },
     nll = function(y, eta, free) like_matrix(custom_nll(custom, y, scalars(eta, free)), y),
-    mean = function(eta) custom_mean(custom, eta),
+    mean = function(eta, free) custom_mean(custom, eta, free),
+    slope = function(eta, free) custom_slope(custom, eta, free),
     information = remembered_information(custom),
     cdf = if (!is.null(custom$cdf)) function(q, eta, free) of_part("cdf", list(q = q))(eta, free),
     quantile = if (!is.null(custom$quantile)) function(p, eta, free) of_part("quantile", list(p = p))(eta, free),
-    over = function(eta, w) custom_over(custom, eta, w),
+    over = function(eta, w, free, own) custom_over(custom, eta, w, free, own),
     parts = c("mean", custom$eta[-1]), free = if (length(custom$free)) custom$free,
     noise = if (length(custom$free)) "each" else "fixed"
   )
@@ -161,34 +165,44 @@ custom_nll <- function(custom, y, scalars) {
   run_program(custom$nll, at)$value
 }
 
-custom_mean <- function(custom, eta) {
-  at <- custom_scalars(utils::modifyList(custom, list(free = character())), eta, numeric())
-  like_matrix(run_program(custom$mean, do.call(cbind, lapply(at, as.vector)))$value, at[[1]])
+# The program of the mean at outputs and free scalars, which are a list of matrices.
+run_mean <- function(custom, scalars) {
+  run_program(custom$mean, do.call(cbind, lapply(scalars[custom$mean$arguments], as.vector)))
 }
 
-# The mean and its slope in the first output, for link_of().
-custom_link <- function(custom) {
-  list(mean = function(eta) custom_mean(custom, eta), eta = NULL, slope = function(eta) {
-    at <- matrix(0, length(eta), length(custom$eta)) # the other outputs are not known here
-    at[, 1] <- eta
-    like_matrix(run_program(custom$mean, at)$slope[, 1], eta)
-  })
+custom_mean <- function(custom, eta, free) {
+  at <- custom_scalars(custom, eta, free)
+  like_matrix(run_mean(custom, at)$value, at[[1]])
 }
 
-# The eta whose mean is the mean over draws: of the mean eta the first output is moved, by Newton's method.
-custom_over <- function(custom, eta, w) {
+# The derivatives of each mean by its outputs, in the shape of eta.
+custom_slope <- function(custom, eta, free) {
+  slope <- run_mean(custom, custom_scalars(custom, eta, free))$slope
+  like_matrix(slope[, seq_along(custom$eta)], eta)
+}
+
+# Whether the mean of y at given outputs depends on free scalars.
+mean_needs_free <- function(block) {
+  mean <- block$custom$mean
+  any(mean$a[mean$op == "argument"] > length(block$custom$eta))
+}
+
+# The eta whose mean is the mean over draws, of the free scalars `own` of each draw or of `free`: of the mean eta the
+# first output is moved, by Newton's method.
+custom_over <- function(custom, eta, w, free, own = NULL) {
   d <- dim(eta)
   k <- d[2] / length(custom$eta)
-  mean <- custom_mean(custom, draws_in_rows(eta))
+  mean <- if (is.null(own)) custom_mean(custom, draws_in_rows(eta), free)
+  else do.call(rbind, lapply(seq_len(d[3]), function(j) custom_mean(custom, matrix(eta[, , j], d[1]), own[[j]])))
   target <- means_over(aperm(array(mean, c(d[1], d[3], k)), c(1, 3, 2)), w)
   out <- means_over(eta, w)
   for (step in 1:50) {
-    at <- vapply(seq_along(custom$eta), function(e) as.vector(out[, (e - 1) * k + seq_len(k)]), numeric(d[1] * k))
-    found <- run_program(custom$mean, matrix(at, d[1] * k))
+    found <- run_mean(custom, custom_scalars(custom, out, free))
     move <- (as.vector(target) - found$value) / found$slope[, 1]
     move[!is.finite(move)] <- 0
-    out[, seq_len(k)] <- out[, seq_len(k)] + pmin(pmax(move, -2), 2)
-    if (all(abs(move) < 1e-13 * (1 + abs(at[, 1])))) break
+    before <- out[, seq_len(k)]
+    out[, seq_len(k)] <- before + pmin(pmax(move, -2), 2)
+    if (all(abs(move) < 1e-13 * (1 + abs(before)))) break
   }
   out
 }
@@ -345,7 +359,8 @@ is_custom_part <- function(x) {
   known <- c("name", "nll", "mean", "eta", "free", "start", "is_scaled", names(part_arguments))
   every(is.list(x), is_bare(x, "names"), all(names(x) %in% known), !anyDuplicated(names(x)), is_words(x$name, 1),
         is_sound_program(x$nll), is_sound_program(x$mean), are_words(x$eta), length(x$eta) >= 1, are_words(x$free),
-        identical(x$nll$arguments, c("y", x$eta, x$free)), identical(x$mean$arguments, x$eta), is_flag(x$is_scaled),
+        identical(x$nll$arguments, c("y", x$eta, x$free)), is_flag(x$is_scaled),
+        identical(x$mean$arguments, x$eta) || identical(x$mean$arguments, c(x$eta, x$free)),
         is.null(x$start) || is_finite_vector(x$start, length(x$start), "names"),
         all(names(x$start) %in% c(x$eta, x$free)),
         all(vapply(x[intersect(names(x), names(part_arguments))], is.function, NA)))

@@ -63,11 +63,13 @@ check_draws_memory <- function(numbers, what, argument = "draws") {
               format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3), argument)
 }
 
-# The engine's eta that stands for the mean of the response over draws [rows, columns, draws] of eta; w: their weights,
-# where these are not equal.
-mean_over <- function(block, eta, w = NULL) {
-  over <- record_of(block)$over
-  if (is.null(over)) link_of(block)$eta(means_over(mean_draws(block, eta), w)) else over(eta, w)
+# The engine's eta that stands for the mean of the response over draws [rows, columns, draws] of eta, given the free
+# scalars; w: the draws' weights, where these are not equal; own: a list of the free scalars of each draw, where they
+# differ.
+mean_over <- function(block, eta, free, w = NULL, own = NULL) {
+  record <- record_of(block)
+  if (is.null(record$over)) return(links[[record$link]]$eta(means_over(mean_draws(block, eta, free), w)))
+  if (length(formals(record$over)) > 2) record$over(eta, w, free, own) else record$over(eta, w)
 }
 
 means_over <- function(x, w = NULL) {
@@ -76,7 +78,7 @@ means_over <- function(x, w = NULL) {
 }
 
 # The mean of y [rows, responses or levels, draws] at draws of eta.
-mean_draws <- function(block, eta, free = NULL) {
+mean_draws <- function(block, eta, free) {
   d <- dim(eta)
   mean <- mean_at(block, draws_in_rows(eta), free)
   aperm(array(mean, c(d[1], d[3], ncol(mean))), c(1, 3, 2))
@@ -94,10 +96,11 @@ posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit,
     return(engine_run(spec, fit$theta, data, precision = fit$control$precision))
   }
   columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
   over_chunks(fit, data, draws, "eta", key = key, visit = function(eta, at) {
     for (i in seq_along(columns))
-      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], eta[, columns[[i]], , drop = FALSE])
+      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], eta[, columns[[i]], , drop = FALSE], free[[i]])
   })
   out
 }
@@ -110,7 +113,7 @@ mixture_eta <- function(fit, data, draws) {
   keys <- lapply(members, function(m) if (predicts_by_draws(m)) draws_key(m, draws))
   for (at in row_chunks(data$n, as.double(length(members)) * ncol(out))) {
     part <- part_of_rows(data, at)
-    out[at, ] <- mean_eta(fit$blocks, Map(function(m, key) posterior_eta(m, part, draws, key), members, keys),
+    out[at, ] <- mean_eta(members, Map(function(m, key) posterior_eta(m, part, draws, key), members, keys),
                           fit$member_weights[use])
   }
   out

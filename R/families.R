@@ -24,10 +24,12 @@
 #                quantile), by default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
-#   [slope]      eta -> derivatives of the mean of each response by its outputs, in the shape of eta; by default that of
-#                the link by the first, and 0 by the others
+#   [slope]      eta, or eta, free -> derivatives of the mean of each response by its outputs, in the shape of eta; by
+#                default that of the link by the first, and 0 by the others
 #   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
-#                w being their weights or NULL, by default that of the mean over means
+#                w being their weights or NULL, by default that of the mean over means. Where the mean depends on the
+#                free scalars: eta, w, free, own -> the same, `free` being those at which it stands, and `own` NULL or a
+#                list of those of each draw
 #   [tau]        of the asymmetric Laplace distribution: the output is this quantile of y; NULL of others
 #   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
 #   [parts]      what the outputs for a response are: "mean" first, then others; "log_sd" is the log of the standard

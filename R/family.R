@@ -7,7 +7,6 @@ family_record <- function(family, constants = NULL) {
   record <- family_table[[family]]
   if (length(constants)) do.call(record$with, constants, quote = TRUE) else record
 }
-link_of <- function(block) if (is_custom(block)) custom_link(block$custom) else links[[record_of(block)$link]]
 is_kind <- function(block, kinds) {
   if (is_custom(block)) "number" %in% kinds else isTRUE(record_of(block)$kind %in% kinds)
 }
@@ -23,11 +22,10 @@ has_log_sd <- function(block) !is_custom(block) && "log_sd" %in% record_of(block
 # Whether the response is a factor of which each level has a probability of its own.
 has_levels <- function(block) is_kind(block, c("levels", "ordered"))
 
-# The mean of y at eta: of some families it depends on the free scalars.
-mean_at <- function(block, eta, free) {
-  mean <- record_of(block)$mean
-  if (length(formals(mean)) > 1) mean(eta, free) else mean(eta)
-}
+# The mean of y at eta, and its derivatives by the outputs: of some families they depend on the free scalars.
+mean_at <- function(block, eta, free) at_free(record_of(block)$mean, eta, free)
+slope_at <- function(block, eta, free) at_free(record_of(block)$slope, eta, free)
+at_free <- function(f, eta, free) if (length(formals(f)) > 1) f(eta, free) else f(eta)
 has_normal_noise <- function(block) !is_custom(block) && !is.null(record_of(block)$sd)
 has_sigma <- function(block) !is_custom(block) && identical(record_of(block)$free, "sigma")
 

@@ -25,8 +25,8 @@ codes_eta <- function(fit, z, given = NULL) {
 
 # The means [rows, columns of y] on the user's scale; probabilities of levels.
 eta_means <- function(fit, eta) {
-  with_constants(fit, do.call(cbind, Map(function(b, s) block_mean(b, eta[, s, drop = FALSE]), fit$blocks,
-                                         block_slices(fit$blocks, eta_rows))))
+  of_block <- function(b, s, free) block_mean(b, eta[, s, drop = FALSE], free)
+  with_constants(fit, do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit))))
 }
 
 # A column that was constant in training has no other value, whatever its noise.

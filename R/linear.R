@@ -356,7 +356,7 @@ profile_limits <- function(fit, at, estimate, se, level, envir) {
 
 # The fitted means, within the open range of the family.
 fitted_mean <- function(fit) {
-  mu <- pmax(record_of(fit$blocks[[1]])$mean(fit$eta)[, 1], 1e-10)
+  mu <- pmax(mean_at(fit$blocks[[1]], fit$eta, block_free(fit)[[1]])[, 1], 1e-10)
   if (is_kind(fit$blocks[[1]], "count")) mu else pmin(mu, 1 - 1e-10)
 }
 
@@ -380,8 +380,9 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
   if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
   if (!type %in% c("link", "response", "prob"))
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
-  if (type != "link" && any(vapply(fit$blocks, is_kind, NA, "ordered")))
-    stop_user("`se.fit` = TRUE of an ordered response is for `type` = \"link\", not \"%s\".", type)
+  if (type != "link" && any(vapply(fit$blocks, function(b) is_kind(b, "ordered") || mean_needs_free(b), NA)))
+    stop_user(paste("`se.fit` = TRUE of a mean that depends on free scalars, as of an ordered response, is for `type` =",
+                    "\"link\", not \"%s\"."), type)
   inner <- estimate_covariance(fit, envir)
   z <- standardised(rows$x, fit$scaling)[, fit$kept_columns, drop = FALSE]
   if (fit$design$intercept) z <- cbind(z, rep(1, nrow(z)))
@@ -391,10 +392,10 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     v <- inner[seq(i, nrow(inner), n_eta), seq(j, nrow(inner), n_eta), drop = FALSE]
     rowSums((z %*% v) * z)
   }
-  of_block <- function(block, at) {
-    mean_errors(block, eta[, at, drop = FALSE], type, function(i, j) covariance(at[i], at[j]))
+  of_block <- function(block, at, free) {
+    mean_errors(block, eta[, at, drop = FALSE], free, type, function(i, j) covariance(at[i], at[j]))
   }
-  se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows)))
+  se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
   if (is.matrix(predicted)) dimnames(se) <- list(NULL, colnames(predicted)) else se <- se[, ncol(se)]
   is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
   c(list(fit = predicted, se.fit = se), if (all(is_gaussian)) list(df = stats::df.residual(fit)),
@@ -402,7 +403,7 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
 }
 
 # Standard errors of what is predicted of a block from the covariances of its outputs.
-mean_errors <- function(block, eta, type, covariance) {
+mean_errors <- function(block, eta, free, type, covariance) {
   as_columns <- function(columns) matrix(as.double(unlist(columns)), nrow(eta), length(columns))
   if (is_kind(block, "levels") && type != "link") {
     p <- softmax(eta)
@@ -418,7 +419,7 @@ mean_errors <- function(block, eta, type, covariance) {
     scale <- c(block$scale, rep(1, ncol(eta) - 1))
     return(as_columns(lapply(seq_len(ncol(eta)), function(i) scale[i] * sqrt(covariance(i, i)))))
   }
-  slope <- record_of(block)$slope(eta) * block$scale
+  slope <- slope_at(block, eta, free) * block$scale
   used <- which(colSums(slope != 0) > 0)
   variance <- 0
   for (i in used) for (j in used) variance <- variance + slope[, i] * slope[, j] * covariance(i, j)

@@ -104,9 +104,10 @@ linearised_eta <- function(fit, data) {
   if (all(vapply(fit$blocks, has_sigma, NA))) return(fit_run(fit, data, "eta"))
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
   columns <- block_slices(fit$blocks, eta_rows)
+  free <- block_free(fit)
   over_nodes(fit, data, function(nodes, at) {
     for (i in seq_along(columns))
-      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], nodes[[i]]$eta, nodes[[i]]$weight)
+      out[at, columns[[i]]] <<- mean_over(fit$blocks[[i]], nodes[[i]]$eta, free[[i]], nodes[[i]]$weight)
   })
   out
 }
@@ -118,7 +119,7 @@ node_log_density <- function(block, y, nodes, free, expected = FALSE) {
   record <- record_of(block)
   flat <- draws_in_rows(nodes$eta)
   noise <- matrix(rep_len(record$sd(flat, free), nrow(flat)), nrow(y))
-  mean <- matrix(record$mean(flat), nrow(y))
+  mean <- matrix(mean_at(block, flat, free), nrow(y))
   out <- if (expected) stats::dnorm(y[, 1], mean, noise, log = TRUE) - nodes$variance / (2 * noise^2)
   else stats::dnorm(y[, 1], mean, sqrt(noise^2 + nodes$variance), log = TRUE)
   matrix(ifelse(is.na(out), 0, out), nrow(y))

@@ -102,7 +102,9 @@ block_residuals <- function(part, type, w, several = FALSE) {
 }
 
 # The derivative of the mean by eta.
-mean_slope <- function(part) record_of(part$block)$slope(part$eta)[, seq_len(part$block$n_responses), drop = FALSE]
+mean_slope <- function(part) {
+  slope_at(part$block, part$eta, part$free)[, seq_len(part$block$n_responses), drop = FALSE]
+}
 
 # The observed y on the scale of the mean: a proportion for counts out of n.
 observed_mean <- function(part) {
@@ -439,7 +441,7 @@ simulation_free <- function(fit) {
 
 simulated <- function(block, eta, free, offset, trials) {
   if (is_kind(block, "trials")) {
-    y <- stats::rbinom(nrow(eta), trials, record_of(block)$mean(eta))
+    y <- stats::rbinom(nrow(eta), trials, mean_at(block, eta, free))
     return(cbind(y, trials - y, deparse.level = 0))
   }
   y <- as_observed(block, record_of(block)$draw(eta, free), offset)

@@ -111,7 +111,7 @@ new_mixture <- function(fits, weights) {
   for (k in seq_along(fits)) class(fit$members[[k]]) <- class(fits[[k]])
   class(fit) <- c("varnn_mixture", class(fit))
   if (!any(vapply(fits, function(f) is.null(f$eta), NA)))
-    fit$eta <- mean_eta(fit$blocks, lapply(fits, function(f) f$eta), weights)
+    fit$eta <- mean_eta(fits, lapply(fits, function(f) f$eta), weights)
   fit
 }
 
@@ -293,26 +293,32 @@ check_mixture <- function(fit) {
 
 # ---- averages over members
 
-# The eta that stands for the weighted mean of responses, of the eta of the members.
-mean_eta <- function(blocks, etas, weights) {
+# The eta that stands for the weighted mean of responses, of the eta of the members, at the mean free scalars.
+mean_eta <- function(members, etas, weights) {
   if (!nrow(etas[[1]])) return(etas[[1]])
-  etas <- etas[weights > 0]
-  weights <- weights[weights > 0]
+  use <- weights > 0
+  blocks <- members[[1]]$blocks
   columns <- block_slices(blocks, eta_rows)
-  all <- array(unlist(etas), c(dim(etas[[1]]), length(etas)))
+  free <- averaged_free(members, weights)
+  own <- lapply(members[use], block_free)
+  all <- array(unlist(etas[use]), c(dim(etas[[1]]), sum(use)))
   out <- etas[[1]]
   for (i in seq_along(columns))
-    out[, columns[[i]]] <- mean_over(blocks[[i]], all[, columns[[i]], , drop = FALSE], weights)
+    out[, columns[[i]]] <- mean_over(blocks[[i]], all[, columns[[i]], , drop = FALSE], free[[i]], weights[use],
+                                     lapply(own, `[[`, i))
   out
 }
 
 # The free scalars of each block: of a sigma that of the mean variance, else the mean.
-mean_free <- function(fit) {
-  of_members <- lapply(member_fits(fit), block_free)
-  lapply(seq_along(fit$blocks), function(i) {
+mean_free <- function(fit) averaged_free(member_fits(fit), fit$member_weights)
+
+averaged_free <- function(members, weights) {
+  of_members <- lapply(members, block_free)
+  blocks <- members[[1]]$blocks
+  lapply(seq_along(blocks), function(i) {
     values <- do.call(cbind, lapply(of_members, function(free) c(free[[i]])))
-    if (has_sigma(fit$blocks[[i]])) log(drop(exp(2 * values) %*% fit$member_weights)) / 2
-    else as_free(fit$blocks[[i]], drop(values %*% fit$member_weights))
+    if (has_sigma(blocks[[i]])) log(drop(exp(2 * values) %*% weights)) / 2
+    else as_free(blocks[[i]], drop(values %*% weights))
   })
 }
 

@@ -128,10 +128,10 @@ pca_errors <- function(pca, data) {
 # What the codes decode to on the network's scale; counts again as log(1 + count).
 network_scale <- function(fit, z) {
   eta <- codes_eta(fit, z)
-  do.call(cbind, Map(function(b, s) {
-    mean <- record_of(b)$mean(eta[, s, drop = FALSE])
+  do.call(cbind, Map(function(b, s, free) {
+    mean <- mean_at(b, eta[, s, drop = FALSE], free)
     if (is_kind(b, "count")) log1p(mean) else mean
-  }, fit$blocks, block_slices(fit$blocks, eta_rows)))
+  }, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
 }
 
 # The decoder's Jacobian [columns of y, latent] at the mean code, and the directions that the codes move along most:

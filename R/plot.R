@@ -440,7 +440,7 @@ plot_fit <- function(fit, dots, envir) {
       plot_confusion(confusion(y, predicted, levels, fit$weights), block, dots, n > 1)
       next
     }
-    fitted <- as.vector(block_mean(block, eta, found$offset))
+    fitted <- as.vector(block_mean(block, eta, free[[i]], found$offset))
     if (is.null(bands)) plot_observed(observed_values(y), fitted, block, dots, n > 1)
     else plot_banded(observed_values(y), fitted, bands[[i]], block, dots, n > 1, fit$design$columns)
   }

@@ -157,7 +157,7 @@ predicted <- function(fit, eta, offset, type, averaged = NULL) {
     e <- if (length(columns) < ncol(eta)) eta[, columns, drop = FALSE] else eta
     if (type == "default") type <- if (block$type == "factor") "class" else "response"
     switch(type,
-           response = named_columns(if (has_levels(block)) prob(e) else block_mean(block, e, offset),
+           response = named_columns(if (has_levels(block)) prob(e) else block_mean(block, e, free[[i]], offset),
                                     block_labels(block, several)),
            link = block_link(block, e, offset, several),
            prob = named_columns(prob(e), block$levels),
@@ -175,10 +175,13 @@ predicted <- function(fit, eta, offset, type, averaged = NULL) {
   do.call(cbind, unname(parts))
 }
 
-# eta on the user's scale: of what is standardised the mean and, where it depends on x, log sigma.
+# eta on the user's scale: of what is standardised the first output and, where it depends on x, log sigma.
 block_link <- function(block, eta, offset, several) {
-  if (is_scaled(block))
-    eta <- cbind(block_mean(block, eta, offset), if (has_log_sd(block)) log(block$scale * scales_half(eta)))
+  if (is_scaled(block)) {
+    at <- seq_len(block$n_responses)
+    others <- if (has_log_sd(block)) log(block$scale * scales_half(eta)) else eta[, -at]
+    eta <- cbind(as_observed(block, eta[, at, drop = FALSE], offset), others)
+  }
   named_columns(eta, eta_labels(block, several))
 }
 
@@ -196,7 +199,7 @@ without_dim <- function(x) {
 }
 
 # Probabilities of a block's levels.
-block_prob <- function(block, eta, free = NULL) by_level(mean_at(block, eta, free))
+block_prob <- function(block, eta, free) by_level(mean_at(block, eta, free))
 
 # Whether probabilities are means that no output stands for: those of ordered levels, over random weights or members.
 averages_levels <- function(fit) {

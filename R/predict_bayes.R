@@ -277,7 +277,7 @@ drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
 
 epred_block <- function(block, eta, free, offset) {
   if (has_levels(block)) return(mean_draws(block, eta, free))
-  block_mean(block, draws_in_rows(eta), rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
+  block_mean(block, draws_in_rows(eta), free, rep_offset(offset, dim(eta)[3]), dim(eta)[c(1, 3)])
 }
 
 # One response per row and draw; of a factor the level's number, of successes and failures one trial.
@@ -378,7 +378,8 @@ bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
   place <- which(rows$ok)
   columns <- block_slices(fit$blocks, eta_rows)
   is_known <- interval == "confidence" || all(vapply(fit$blocks, has_normal_noise, NA))
-  from_nodes <- is_laplace(fit$spec) && is_known # whose mean is the mean of the response
+  free <- block_free(fit)
+  from_nodes <- has_closed_means(fit, is_known) # whose mean is the mean of the response
   center <- if (!predicts_by_draws(fit) && !from_nodes) posterior_eta(fit, row_data(fit, rows))
   check_finite_output(center)
   over_components(fit, rows, draws, is_known, function(components, at) {
@@ -387,12 +388,13 @@ bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
       means <- lapply(components, function(c) epred_block(block, c$eta[[i]], c$free[[i]], rows$offset[at]))
       share <- function(c, m) c$weight * if (is.null(c$nodes)) rep(1 / ncol(m), ncol(m)) else c$nodes[[i]]$weight
       weight <- unlist(Map(share, components, means))
-      known <- if (!is.null(center)) block_mean(block, center[at, columns[[i]], drop = FALSE], rows$offset[at])
+      known <- if (!is.null(center))
+        block_mean(block, center[at, columns[[i]], drop = FALSE], free[[i]], rows$offset[at])
       else do.call(cbind, means) %*% weight
       bounds <- if (interval == "prediction") predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
       else if (is.null(components[[1]]$nodes))
         row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
-      else mean_quantiles(block, components, i, rows$offset[at], probs)
+      else mean_quantiles(block, components, i, free[[i]], rows$offset[at], probs)
       out[[i]][place[at], ] <<- cbind(if (has_fit) known, bounds)
     }
   })
@@ -400,12 +402,20 @@ bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
 }
 
 # Quantiles of the mean of the response, a function of eta that grows, where eta's first column is normal.
-mean_quantiles <- function(block, components, i, offset, probs) {
+mean_quantiles <- function(block, components, i, free, offset, probs) {
   of_each <- function(what) do.call(cbind, lapply(components, function(c) c[[what]][[i]]))
   q <- engine_mixture(of_each("mean"), of_each("sd"), probs, vapply(components, function(c) c$weight, 0))
   check_finite_output(q)
-  of_bound <- function(j) block_mean(block, cbind(q[, j], if (has_log_sd(block)) 0, deparse.level = 0), offset)[, 1]
+  of_bound <- function(j) {
+    block_mean(block, cbind(q[, j], if (has_log_sd(block)) 0, deparse.level = 0), free, offset)[, 1]
+  }
   matrix(vapply(seq_along(probs), of_bound, numeric(nrow(q))), nrow(q))
+}
+
+# Whether what is asked for, which needs no draws of the response if `is_known`, is a function of a normal eta, which all
+# members of a mixture share.
+has_closed_means <- function(fit, is_known) {
+  is_known && is_laplace(fit$spec) && !(is_mixture(fit) && any(vapply(fit$blocks, mean_needs_free, NA)))
 }
 
 # Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
@@ -419,7 +429,7 @@ over_components <- function(fit, rows, draws, is_known, visit) {
   weights <- if (is_mixture(fit)) fit$member_weights else 1
   members <- members[weights > 0]
   weights <- weights[weights > 0]
-  has_closed <- is_known && is_laplace(fit$spec) && !predicts_by_draws(fit)
+  has_closed <- has_closed_means(fit, is_known) && !predicts_by_draws(fit)
   n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
   if (has_closed) n_draws[] <- link_nodes
   columns <- block_slices(fit$blocks, eta_rows)
@@ -470,7 +480,7 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   of_each <- function(what) {
     do.call(cbind, lapply(components, function(c) {
       flat <- draws_in_rows(c$eta[[i]])
-      out <- matrix(if (what == "mean") record$mean(flat) else record$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+      out <- matrix(if (what == "mean") mean_at(block, flat, c$free[[i]]) else record$sd(flat, c$free[[i]]), n, nrow(flat) / n)
       left <- c$nodes[[i]]$variance
       if (what == "mean" || is.null(left)) out else sqrt(out^2 + left)
     }))

@@ -208,7 +208,7 @@ eta_labels <- function(block, several = FALSE) {
 }
 
 # The mean of y on the user's scale, from the engine's eta, in an array of dimension `dim`.
-block_mean <- function(block, eta, offset = NULL, dim = NULL, free = NULL) {
+block_mean <- function(block, eta, free, offset = NULL, dim = NULL) {
   mu <- as_observed(block, mean_at(block, eta, free), offset)
   array(mu, if (is.null(dim)) c(nrow(eta), length(block_labels(block))) else dim) # also of no rows
 }

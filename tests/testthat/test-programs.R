@@ -759,3 +759,85 @@ test_that("what is no likelihood is told before training", {
                  "no likelihood", class = "varnn_density")
   expect_silent(fit(~ (y - mu)^2 / 2 + log(2 * pi) / 2))
 })
+
+test_that("the mean of a written family may depend on its free scalars, wherever it is read", {
+  set.seed(31)
+  data <- data.frame(x = rnorm(80))
+  data$y <- exp(0.5 + 0.6 * data$x + rnorm(80, 0, 0.8))
+  lognormal <- function(mean = ~ exp(mu + exp(2 * s) / 2), ...) {
+    custom_family("lognormal", ~ (log(y) - mu)^2 * exp(-2 * s) / 2 + s + log(y) + log(2 * pi) / 2, free = "s", mean = mean,
+                  draw = function(mu, s) exp(mu + exp(s) * rnorm(length(mu))),
+                  variance = function(mu, s) expm1(exp(2 * s)) * exp(2 * mu + exp(2 * s)),
+                  deviance = function(y, mu, s) ((log(y) - mu) / exp(s))^2, ...)
+  }
+  model <- lm(log(y) ~ x, data)
+  sigma <- sqrt(mean(residuals(model)^2))
+  fit <- fit_nn(y ~ x, data, hidden = 0, family = lognormal())
+  truth <- unname(exp(fitted(model) + sigma^2 / 2))
+  expect_equal(unname(predict(fit)), truth, tolerance = 1e-6)
+  expect_equal(unname(fitted(fit)), truth, tolerance = 1e-6)
+  expect_equal(unname(predict(fit, data[3:1, ])), truth[3:1], tolerance = 1e-6)
+  expect_equal(unname(predict(fit, type = "link")), unname(fitted(model)), tolerance = 1e-6)
+  expect_equal(unname(residuals(fit)), data$y - truth, tolerance = 1e-6)
+  expect_equal(unname(residuals(fit, type = "working")), data$y / truth - 1, tolerance = 1e-6)
+  expect_equal(unname(residuals(fit, type = "pearson")), (data$y / truth - 1) / sqrt(expm1(sigma^2)), tolerance = 1e-6)
+  by_function <- fit_nn(y ~ x, data, hidden = 0, family = lognormal(function(mu, s) exp(mu + exp(2 * s) / 2)))
+  expect_identical(predict(by_function), predict(fit))
+  of_eta <- fit_nn(y ~ x, data, hidden = 0, family = lognormal(exp))
+  expect_equal(unname(predict(of_eta)), unname(exp(fitted(model))), tolerance = 1e-6)
+  errors <- predict(fit, data[1:3, ], type = "link", se.fit = TRUE)$se.fit
+  expect_equal(unname(errors), unname(predict(model, data[1:3, ], se.fit = TRUE)$se.fit) * sqrt(78 / 80), tolerance = 1e-5)
+  expect_error(predict(fit, data[1:3, ], se.fit = TRUE), "depends on free scalars", class = "varnn_error")
+  expect_silent(check_fit(unserialize(serialize(fit, NULL))))
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_no_error(plot(fit, "fit"))
+
+  # over a normal eta the mean is exp(m + v / 2 + sigma^2 / 2)
+  bayes <- function(...) {
+    set.seed(1)
+    fit_bayes_nn(y ~ x, data, hidden = 0, family = lognormal(), posterior = "laplace", keep_data = TRUE, ...)
+  }
+  one <- bayes()
+  s2 <- exp(2 * block_free(one)[[1]][1])
+  mean_of <- function(fit, s2) {
+    moments <- eta_moments(fit, row_data(fit, found_rows(fit, data, environment())))
+    exp(moments$mean[, 1] + moments$cov[, 1, 1] / 2 + s2 / 2)
+  }
+  expect_equal(unname(predict(one, data)), mean_of(one, s2), tolerance = 1e-8)
+  moments <- eta_moments(one, row_data(one, found_rows(one, data, environment())))
+  bounds <- exp(moments$mean[, 1] + sqrt(moments$cov[, 1, 1]) %o% qnorm(c(0.05, 0.95)) + s2 / 2)
+  expect_equal(unname(predict(one, data, interval = "confidence", level = 0.9)[, 2:3]), bounds, tolerance = 1e-8)
+  expect_equal(colMeans(posterior_epred(one, data[1:5, , drop = FALSE], draws = 1000)), mean_of(one, s2)[1:5],
+               tolerance = 0.05, ignore_attr = TRUE)
+  # of members that differ in their free scalars: the mean of their means
+  for (posterior in c("laplace", "point")) {
+    set.seed(1)
+    mixed <- fit_bayes_nn(y ~ x, data, hidden = 4, family = lognormal(), posterior = posterior, members = 2, epochs = 9,
+                          combine = "equal")
+    each <- vapply(members(mixed), function(m) predict(m, data), numeric(80))
+    expect_gt(stats::sd(vapply(members(mixed), function(m) block_free(m)[[1]][1], 0)), 0)
+    expect_equal(unname(predict(mixed, data)), unname(rowMeans(each)), tolerance = 1e-10)
+    interval <- predict(mixed, data, interval = "confidence", draws = 200)
+    expect_equal(unname(interval[, "fit"]), unname(rowMeans(each)), tolerance = if (posterior == "point") 1e-10 else 0.05)
+  }
+  # and columns of an autoencoder
+  set.seed(1)
+  both <- data.frame(y = data$y, z = exp(data$x + rnorm(80)))
+  code <- fit_ae(both, hidden = 3, latent = 1, family = lognormal(), epochs = 20)
+  free <- block_free(code)
+  eta <- codes_eta(code, encode(code, both))
+  at <- cumsum(vapply(code$blocks, function(b) b$n_responses, 0))
+  expect_true(all(as.matrix(reconstruct(code, both)) > exp(eta)))
+  expect_equal(unname(as.matrix(reconstruct(code, both))), unname(exp(eta + rep(exp(2 * unlist(free)) / 2, each = 80))),
+               tolerance = 1e-10)
+})
+
+test_that("outputs of a standardised written family are told as they are", {
+  two <- custom_family("hetero", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, eta = c("mu", "s"), scaled = TRUE)
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, family = two, epochs = 20)
+  link <- predict(fit, mtcars, type = "link")
+  expect_identical(colnames(link), c("mpg", "s.mpg"))
+  expect_equal(link[, 1], predict(fit, mtcars), tolerance = 1e-12)
+  expect_equal(unname(link[, 2]), unname(model_eta(fit, design_rows(fit$design, mtcars))[, 2]))
+})
