@@ -30,10 +30,10 @@
 #                w being their weights or NULL, by default that of the mean over means. Where the mean depends on the
 #                free scalars: eta, w, free, own -> the same, `free` being those at which it stands, and `own` NULL or a
 #                list of those of each draw
-#   [tau]        of the asymmetric Laplace distribution: the output is this quantile of y; NULL of others
+#   [tau]        of a family that fits quantiles of y, and no other part of its distribution: their probabilities
 #   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
-#   [parts]      what the outputs for a response are: "mean" first, then others; "log_sd" is the log of the standard
-#                deviation of normal noise
+#   [parts]      what the outputs for a response are: "mean" first, then others; those that begin with "log_" are logs
+#                of numbers in the unit of y, and start constant; "log_sd" is that of the standard deviation of normal noise
 #   [free]       names of the free scalars, or NULL; or a function that gives them for a block, which has `levels`. Each
 #                is the log of what it names. "sigma" is the standard deviation of normal noise, whose optimum is known
 #                where the rest is
@@ -145,7 +145,7 @@ family_slots <- list(
   mean = function(x, f) takes("eta")(x) || of_eta(x),
   cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
   over = or_null(takes("eta", "w")), slope = or_null(takes("eta")), joins = is_switch,
-  tau = or_null(function(x, f) every(is.numeric(x), length(x) == 1, x > 0, x < 1)),
+  tau = or_null(function(x, f) is.numeric(x) && are_tau(x)),
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
   free = or_null(function(x, f) takes("block")(x) || are_names(x)), start_free = or_null(takes("y", "w")),
   with = or_null(function(x, f) {
@@ -192,7 +192,7 @@ slope_of_link <- function(link, n_parts) {
 
 mean_of_link <- function(link, n_parts) {
   force(link)
-  if (n_parts == 1) function(eta) links[[link]]$mean(eta) else function(eta) links[[link]]$mean(means_half(eta))
+  function(eta) links[[link]]$mean(if (n_parts == 1) eta else eta[, seq_len(ncol(eta) %/% n_parts), drop = FALSE])
 }
 
 # ---- the records
@@ -366,12 +366,23 @@ quantile_family <- function(tau = 0.5, ...) {
   )
 }
 
+are_tau <- function(x) every(length(x) >= 1, !anyNA(x), all(x > 0 & x < 1), !is.unsorted(x, strictly = TRUE))
+most_tau <- 100 # the engine's most constants
+
 check_tau <- function(tau) {
   if (is.null(tau)) return(0.5)
-  check_number(tau, "tau", 0, 1, above = TRUE, below = TRUE)
+  if (length(tau) == 1) return(check_number(tau, "tau", 0, 1, above = TRUE, below = TRUE))
+  value <- plain_numbers(tau)
+  if (!are_tau(value) || length(value) > most_tau)
+    stop_user("`tau` must be probabilities above 0 and below 1 that rise, at most %d, as c(0.1, 0.5, 0.9), not %s.",
+              most_tau, shown(tau))
+  value
 }
 
-quantile_families <- list(quantile = quantile_family(with = function(tau = NULL) quantile_family(check_tau(tau))))
+quantile_families <- list(quantile = quantile_family(with = function(tau = NULL) {
+  tau <- check_tau(tau)
+  if (length(tau) == 1) quantile_family(tau) else several_quantiles(tau)
+}))
 
 # ---- levels
 

@@ -16,6 +16,11 @@ is_scaled <- function(block) {
   if (is_custom(block)) block$custom$is_scaled else is_kind(block, "number") && record_of(block)$link == "identity"
 }
 
+# Which outputs of a block are logs of numbers in the unit of y.
+is_log_output <- function(block) {
+  rep(!is_custom(block) & startsWith(record_of(block)$parts, "log_"), each = block$n_responses)
+}
+
 # Families with two outputs for each response: its mean and the log of its standard deviation.
 has_log_sd <- function(block) !is_custom(block) && "log_sd" %in% record_of(block)$parts
 

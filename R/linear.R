@@ -78,6 +78,8 @@ why_no_maximum <- function(fit) {
   if (has_hidden(fit)) return("hidden units can be exchanged, and training stops before the optimum")
   if (!is_linear(fit$spec)) return("the weights have a posterior, not a maximum")
   if (has_penalty(fit$spec)) return("the `penalty` shrinks the coefficients")
+  if (any(vapply(fit$blocks, has_several_tau, NA)))
+    return("what several quantiles of a response are fitted by is no likelihood of it")
   if (length(fit$held_out) || !is.null(fit$history$val_loss))
     return("the coefficients are those that are best on the rows held out (`validation`)")
   if (fit$stop_reason != "converged")

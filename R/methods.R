@@ -351,11 +351,11 @@ linear_coef <- function(fit) {
     leaf <- fit$layout[fit$layout$role == role, ]
     if (nrow(leaf)) leaf_matrix(fit, leaf) else NULL
   }
-  # an output that is the log of a standard deviation has no unit, and the log of the response's scale added
-  others <- function(b, value) rep(value, eta_rows(b) - b$n_responses)
-  log_scale <- function(b) if (has_log_sd(b)) log(b$scale) else 0
+  # an output that is a log has no unit, and the log of the response's scale added
+  others <- function(b, value) rep_len(value, eta_rows(b) - b$n_responses)
+  log_scale <- function(b) (is_log_output(b) * log(b$scale))[-seq_len(b$n_responses)]
   scale <- unlist(lapply(fit$blocks, function(b) c(rep(b$scale, b$n_responses), others(b, 1))))
-  center <- unlist(lapply(fit$blocks, function(b) c(rep(b$center, b$n_responses), others(b, log_scale(b)))))
+  center <- unlist(lapply(fit$blocks, function(b) c(rep(b$center, b$n_responses), log_scale(b))))
   w <- value("weight")
   slopes <- t(w * scale) / fit$scaling$scale
   bias <- value("bias")

@@ -25,7 +25,8 @@ check_finite_output <- function(x) {
 #'   level; `"survival"`: of survival times the probability of surviving each of `times`; `"quantile"`: the quantiles of
 #'   probabilities `probs` of the response's distribution. The default is `"class"` for a
 #'   factor response, else `"response"` (of a [glm()] it is the link).
-#' @param probs for `type = "quantile"`: probabilities between 0 and 1.
+#' @param probs for `type = "quantile"`: probabilities between 0 and 1. By default 0.05, 0.5 and 0.95, of the family
+#'   `"quantile"` its `tau`.
 #' @param times for `type = "survival"`: the times at which to give the probability of surviving them.
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
@@ -55,7 +56,7 @@ check_finite_output <- function(x) {
 #' @export
 predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
                              na.action = stats::na.pass, new_levels = object$control$new_levels, times = NULL,
-                             probs = c(0.05, 0.5, 0.95), ...) {
+                             probs = NULL, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels",
                                           "times", "probs"))
@@ -97,28 +98,33 @@ by_na_action <- function(rows, action) {
 
 predict_types <- c("response", "link", "class", "prob", "survival", "quantile")
 
-# The probabilities of quantiles, checked, where `type` asks for them of a fit whose responses have quantiles: those of
-# a mixture are found without the family's own.
+# The probabilities of quantiles of each response, checked, where `type` asks for them of a fit whose responses have
+# quantiles: those of a mixture are found without the family's own.
 probs_for <- function(fit, type, probs, of_mixture = FALSE) {
   if (type != "quantile") return(NULL)
   p <- plain_numbers(probs)
-  if (!every(length(p) >= 1, length(p) <= 1e4, all(p > 0 & p < 1)))
+  if (!is.null(probs) && !every(length(p) >= 1, length(p) <= 1e4, all(p > 0 & p < 1)))
     stop_user("`probs` must be probabilities above 0 and below 1, such as c(0.05, 0.95), not %s.", shown(probs))
   has <- function(b) if (of_mixture) has_interval(b, "prediction") else !is.null(record_of(b)$quantile)
   for (b in fit$blocks) if (!has(b))
     stop_user("`type` = \"quantile\" does not apply to the response `%s`: the family %s has no quantiles.", b$columns,
               b$family)
-  stats::setNames(as.double(p), paste0(format(100 * p, digits = 7, trim = TRUE, drop0trailing = TRUE), "%"))
+  lapply(fit$blocks, function(b) {
+    p <- if (!is.null(probs)) p else if (is.null(record_of(b)$tau)) default_probs else record_of(b)$tau
+    stats::setNames(as.double(p), percent(p))
+  })
 }
+default_probs <- c(0.05, 0.5, 0.95)
+percent <- function(p) paste0(format(100 * p, digits = 7, trim = TRUE, drop0trailing = TRUE), "%")
 
 # Of each response a matrix with a column for each probability.
 quantiles_of <- function(fit, eta, offset, probs) {
-  of_block <- function(block, at, free) {
+  of_block <- function(block, at, free, probs) {
     at_p <- function(p) as_observed(block, record_of(block)$quantile(p, eta[, at, drop = FALSE], free), offset)
     q <- lapply(probs, at_p)
     named_columns(do.call(cbind, unname(q)), names(probs))
   }
-  Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), simulation_free(fit))
+  Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), simulation_free(fit), probs)
 }
 
 # What f makes of each response's matrix: of several a list, by name.
@@ -175,12 +181,13 @@ predicted <- function(fit, eta, offset, type, averaged = NULL) {
   do.call(cbind, unname(parts))
 }
 
-# eta on the user's scale: of what is standardised the first output and, where it depends on x, log sigma.
+# eta on the user's scale: of what is standardised the first output, and logs of numbers in the unit of y.
 block_link <- function(block, eta, offset, several) {
   if (is_scaled(block)) {
     at <- seq_len(block$n_responses)
-    others <- if (has_log_sd(block)) log(block$scale * scales_half(eta)) else eta[, -at]
-    eta <- cbind(as_observed(block, eta[, at, drop = FALSE], offset), others)
+    is_log <- is_log_output(block)
+    eta[, is_log] <- eta[, is_log] + log(block$scale)
+    eta[, at] <- as_observed(block, eta[, at, drop = FALSE], offset)
   }
   named_columns(eta, eta_labels(block, several))
 }

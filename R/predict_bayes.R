@@ -15,8 +15,8 @@
 #' @param level of the interval.
 #' @param draws number of draws from the posterior, of a mixture from that of each member.
 #' @param times as in [predict.varnn_nn()]; the probabilities are averaged over the posterior.
-#' @param probs for `type = "quantile"`: probabilities between 0 and 1. The quantiles are those of the predictive
-#'   distribution, as the bounds of `interval = "prediction"` are.
+#' @param probs as in [predict.varnn_nn()]. The quantiles are those of the predictive distribution, as the bounds of
+#'   `interval = "prediction"` are.
 #' @param na.action,new_levels,... as in [predict.varnn_nn()].
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
@@ -37,7 +37,7 @@
 #' @export
 predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "none", level = 0.95, draws = 1000,
                                    na.action = stats::na.pass, new_levels = object$control$new_levels,
-                                   times = NULL, probs = c(0.05, 0.5, 0.95), ...) {
+                                   times = NULL, probs = NULL, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
                                              "new_levels", "times", "probs"))
@@ -366,15 +366,17 @@ as_response <- function(block, y) {
 # A list of matrices, or one; a block without such an interval has missing values.
 interval_of <- function(fit, rows, interval, level, draws) {
   probs <- c(lwr = (1 - level) / 2, upr = (1 + level) / 2)
-  each_response(fit, bounds_of(fit, rows, interval, probs, draws, has_fit = TRUE))
+  each_response(fit, bounds_of(fit, rows, interval, rep(list(probs), length(fit$blocks)), draws, has_fit = TRUE))
 }
 
-# Of each block a matrix with a column for each of these quantiles of the mean or, for `interval` = "prediction", of the
-# response; with `has_fit` the mean first.
+# Of each block a matrix with a column for each of its `probs`, the quantiles of the mean or, for `interval` =
+# "prediction", of the response; with `has_fit` the mean first.
 bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
   n <- length(rows$ok)
-  columns_of <- c(if (has_fit) "fit", names(probs))
-  out <- lapply(fit$blocks, function(b) matrix(NA_real_, n, length(columns_of), dimnames = list(rows$rows, columns_of)))
+  out <- lapply(probs, function(p) {
+    of <- c(if (has_fit) "fit", names(p))
+    matrix(NA_real_, n, length(of), dimnames = list(rows$rows, of))
+  })
   place <- which(rows$ok)
   columns <- block_slices(fit$blocks, eta_rows)
   is_known <- interval == "confidence" || all(vapply(fit$blocks, has_normal_noise, NA))
@@ -391,10 +393,11 @@ bounds_of <- function(fit, rows, interval, probs, draws, has_fit = FALSE) {
       known <- if (!is.null(center))
         block_mean(block, center[at, columns[[i]], drop = FALSE], free[[i]], rows$offset[at])
       else do.call(cbind, means) %*% weight
-      bounds <- if (interval == "prediction") predictive_quantiles(block, components, i, rows$offset[at], probs, weight)
+      bounds <- if (interval == "prediction")
+        predictive_quantiles(block, components, i, rows$offset[at], probs[[i]], weight)
       else if (is.null(components[[1]]$nodes))
-        row_quantiles(do.call(cbind, means), probs, weight, is_point(fit$spec))
-      else mean_quantiles(block, components, i, free[[i]], rows$offset[at], probs)
+        row_quantiles(do.call(cbind, means), probs[[i]], weight, is_point(fit$spec))
+      else mean_quantiles(block, components, i, free[[i]], rows$offset[at], probs[[i]])
       out[[i]][place[at], ] <<- cbind(if (has_fit) known, bounds)
     }
   })

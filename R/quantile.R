@@ -1,12 +1,15 @@
 # Quantile regression without hidden layers is a linear program: training ends near its optimum, which is a plane
-# through as many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973).
+# through as many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973). Of several
+# quantiles, whose distances are exponentials, that is done for the planes that are tangents, until these stay.
 
-has_tau <- function(block) !is.null(record_of(block)$tau)
+fits_quantiles <- function(block) !is.null(record_of(block)$tau)
+has_several_tau <- function(block) length(record_of(block)$tau) > 1
 
 at_vertex <- function(fit, data) {
-  is_program <- every(is_linear(fit$spec), length(fit$blocks) == 1, has_tau(fit$blocks[[1]]), fit$spec$penalty == 0,
-                      is.null(fit$history$val_loss), fit$stop_reason %in% c("converged", "finished"),
-                      fit$control$optimizer == "lbfgs", fit$blocks[[1]]$n_responses == 1)
+  is_program <- every(is_linear(fit$spec), length(fit$blocks) == 1, fits_quantiles(fit$blocks[[1]]),
+                      fit$spec$penalty == 0, is.null(fit$history$val_loss),
+                      fit$stop_reason %in% c("converged", "finished"), fit$control$optimizer == "lbfgs",
+                      fit$blocks[[1]]$n_responses == 1)
   if (!is_program) return(fit)
   rows <- if (is.null(data$row)) seq_len(nrow(data$y)) else data$row
   w <- if (is.null(data$weight)) rep(1, nrow(data$y)) else data$weight
@@ -17,18 +20,58 @@ at_vertex <- function(fit, data) {
   y <- data$y[rows, 1] - if (is.null(data$offset)) 0 else data$offset[rows, 1]
   at <- c(leaf_index(fit$layout[fit$layout$role == "weight", ]),
           if (fit$design$intercept) leaf_index(fit$layout[fit$layout$role == "bias", ]))
-  found <- least_check_loss(z, y, w[rows], record_of(fit$blocks[[1]])$tau, fit$theta[at])
+  found <- best_quantiles(z, y, w[rows], record_of(fit$blocks[[1]])$tau, fit$theta[at])
   if (is.null(found)) return(fit)
   fit$theta[at] <- found$coef
   leaf <- noise_leaf(fit$layout, 1)
   if (nrow(leaf) && found$loss > 0) fit$theta[leaf_index(leaf)] <- log(found$loss)
-  fit$stop_reason <- "converged"
-  fit$converged <- TRUE
+  if (found$is_best) {
+    fit$stop_reason <- "converged"
+    fit$converged <- TRUE
+  }
   fit
 }
 
-# list(coef, loss): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least, near
-# `coef`. NULL where there are too few rows, or too many steps.
+# From these coefficients [outputs * columns of z] the next where the mean check loss is least: list(coef, loss,
+# is_best), is_best telling whether the search came to its end. NULL where it would take too long.
+best_quantiles <- function(z, y, w, tau, coef, rounds = 30) {
+  if (length(tau) == 1) return(least_check_loss(z, y, w, tau, coef))
+  if (length(y) * length(tau) * as.double(length(coef))^2 > most_of_tangents) return(NULL)
+  here <- tangent(z, y, w, tau, coef)
+  for (round in seq_len(rounds)) {
+    to <- least_check_loss(here$z, here$y, rep(w, length(tau)), rep(tau, each = length(y)), coef)
+    if (is.null(to)) break
+    for (share in 2^-(0:20)) {
+      there <- tangent(z, y, w, tau, coef + share * (to$coef - coef))
+      if (is.finite(there$loss) && there$loss < here$loss - 1e-4 * share * (here$loss - to$loss)) break
+    }
+    gain <- here$loss - there$loss
+    if (isTRUE(gain > 0)) {
+      coef <- coef + share * (to$coef - coef)
+      here <- there
+    }
+    if (!isTRUE(gain > 1e-7 * here$loss)) return(list(coef = coef, loss = here$loss, is_best = TRUE))
+  }
+  list(coef = coef, loss = here$loss, is_best = FALSE)
+}
+most_of_tangents <- 2e7
+
+# The quantiles' tangents at these coefficients, as a linear model with a row for each y and tau: list(z, y, loss).
+tangent <- function(z, y, w, tau, coef) {
+  n <- length(tau)
+  eta <- tcrossprod(z, matrix(coef, n))
+  moved <- moved_by_outputs(tau)
+  size <- cbind(1, exp(eta[, -1, drop = FALSE]))
+  e <- y - matrix(quantiles_at(eta, tau), ncol = n)
+  slopes <- matrix(0, length(e), length(coef))
+  for (o in seq_len(n))
+    slopes[, seq(o, length(coef), n)] <- kronecker(moved[, o], size[, o] * z)
+  list(z = slopes, y = c(e) + drop(slopes %*% coef), loss = sum(w * e * (rep(tau, each = length(y)) - (e < 0))) /
+         (sum(w) * n))
+}
+
+# list(coef, loss, is_best): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least, near
+# `coef`; `tau` is one number or one for each row. NULL where there are too few rows, or too many steps.
 least_check_loss <- function(z, y, w, tau, coef, most_steps = 1000) {
   own <- qr(z)
   kept <- own$pivot[seq_len(own$rank)]
@@ -46,7 +89,7 @@ least_check_loss <- function(z, y, w, tau, coef, most_steps = 1000) {
     if (is.null(move)) {
       coef[] <- 0
       coef[kept] <- b
-      return(list(coef = coef, loss = sum(w * r * (tau - (r < 0))) / sum(w)))
+      return(list(coef = coef, loss = sum(w * r * (tau - (r < 0))) / sum(w), is_best = TRUE))
     }
     h[move$out] <- move$into
   }
@@ -68,4 +111,135 @@ exchange <- function(z, r, w, tau, h) {
   by <- order(t, na.last = NA)
   into <- by[which(along[j] + cumsum(w[by] * abs(d[by])) >= 0)[1]]
   if (is.na(into)) NULL else list(out = out, into = into)
+}
+
+# ---- several quantiles of a response
+
+# The first output is the quantile whose tau is nearest to 1/2, the middle one; the others, in the order of tau, are logs
+# of the distance to the next quantile on the way to it. So they never cross. The engine has the same order.
+middle_of <- function(tau) which.min(abs(tau - 0.5))
+output_of_tau <- function(tau) {
+  k <- seq_along(tau)
+  m <- middle_of(tau)
+  ifelse(k == m, 1, k + (k < m))
+}
+
+# The quantiles [rows, responses, tau] at the outputs eta [rows, responses * tau].
+quantiles_at <- function(eta, tau) {
+  n <- length(tau)
+  m <- middle_of(tau)
+  q <- array(eta, c(nrow(eta), ncol(eta) %/% n, n))[, , output_of_tau(tau), drop = FALSE]
+  for (k in seq_len(n)[-seq_len(m)]) q[, , k] <- q[, , k - 1] + exp(q[, , k])
+  for (k in rev(seq_len(m - 1))) q[, , k] <- q[, , k + 1] - exp(q[, , k])
+  q
+}
+
+# The outputs of constant quantiles [responses, tau], the distances being at least `least` of a response.
+outputs_at <- function(q, tau, least) {
+  m <- middle_of(tau)
+  gap <- log(pmax(q[, -1, drop = FALSE] - q[, -length(tau), drop = FALSE], least))
+  cbind(q[, m], gap)
+}
+
+# Beside the mean of the nll of the asymmetric Laplace distributions of these tau, in which the rest is at its best
+# where the quantiles are, a distribution that has these quantiles: of P(Y <= q) the log odds are a line between two of
+# them, and beyond the outermost ones the line goes on.
+several_quantiles <- function(tau) {
+  n <- length(tau)
+  losses <- function(y, eta, free) {
+    q <- quantiles_at(eta, tau)
+    s <- per_column(exp(free), y)
+    rho <- function(e, tau) e * (tau - (e < 0))
+    Reduce(`+`, lapply(seq_len(n), function(k) rho((y - q[, , k]) / s, tau[k]))) / n
+  }
+  new_family(
+    kind = "number", accepts = function(y) is.numeric(y), what = "numeric", link = "identity", tau = tau,
+    parts = c("mean", paste0("log_gap_", percent(tau[-middle_of(tau)]))),
+    free = "scale", noise = "shared", for_columns = FALSE,
+    variance = function(eta, free) {
+      q <- quantiles_at(eta, tau)
+      moments <- line_moments(stats::qlogis(tau))
+      from_middle <- matrix(q - c(q[, , middle_of(tau)]), ncol = n)
+      v <- rowSums((from_middle %*% moments$second) * from_middle) - drop(from_middle %*% moments$first)^2
+      array(pmax(v, 0), dim(q)[1:2])
+    },
+    draw = function(eta, free) {
+      array(line_quantile(stats::runif(length(eta) / n), quantiles_at(eta, tau), tau), c(nrow(eta), ncol(eta) %/% n))
+    },
+    cdf = function(q, eta, free) array(line_cdf(q, quantiles_at(eta, tau), tau), c(nrow(eta), ncol(eta) %/% n)),
+    quantile = function(p, eta, free) {
+      array(line_quantile(p, quantiles_at(eta, tau), tau), c(nrow(eta), ncol(eta) %/% n))
+    },
+    over = function(eta, w) {
+      first <- seq_len(dim(eta)[2] %/% n)
+      cbind(means_over(eta[, first, , drop = FALSE], w), log(means_over(exp(eta[, -first, , drop = FALSE]), w)))
+    },
+    start = function(y, w) {
+      q <- t(apply(y, 2, function(y) vapply(tau, function(p) quantile_of(y, w, p), 0)))
+      spread <- sqrt(weighted_means((y - by_column(weighted_means(y, w), y))^2, w))
+      c(outputs_at(q, tau, 0.01 * ifelse(spread > 0, spread, 1)))
+    },
+    deviance = function(y, eta, free) 2 * losses(y, eta, free),
+    information = function(part, i, j) {
+      k <- ncol(part$eta) %/% n
+      if ((i - j) %% k != 0) return(NULL)
+      outputs <- (c(i, j) - 1) %/% k + 1
+      moved <- moved_by_outputs(tau)[, outputs]
+      known <- sum(tau * (1 - tau) * moved[, 1] * moved[, 2]) / n
+      if (known == 0) return(NULL)
+      size <- function(i, output) if (output == 1) 1 else exp(part$eta[, i])
+      known * size(i, outputs[1]) * size(j, outputs[2]) * exp(-2 * part$free[min((i - 1) %% k + 1, length(part$free))])
+    },
+    nll = function(y, eta, free) losses(y, eta, free) + by_column(free, y) - mean(log(tau * (1 - tau)))
+  )
+}
+
+# How many distances of each output [tau, outputs] a quantile is from zero: -1, 0 or 1 of them.
+moved_by_outputs <- function(tau) {
+  k <- seq_along(tau)
+  m <- middle_of(tau)
+  by_tau <- (col(diag(k)) > m & row(diag(k)) >= col(diag(k))) - (col(diag(k)) < m & row(diag(k)) <= col(diag(k)))
+  by_tau[, m] <- 1
+  by_tau[, order(output_of_tau(tau))]
+}
+
+# The place of each value among rising knots: of the line that it is on.
+line_at <- function(above, n) pmin(pmax(above, 1), n - 1)
+
+# Of numbers p, one or one for each of the quantiles q [rows, responses, tau], the quantiles at p; and the other way.
+line_quantile <- function(p, q, tau) {
+  q <- matrix(q, ncol = length(tau))
+  odds <- stats::qlogis(tau)
+  p <- rep_len(p, nrow(q))
+  at <- line_at(findInterval(p, tau), length(tau))
+  low <- q[cbind(seq_along(at), at)]
+  low + (stats::qlogis(p) - odds[at]) / diff(odds)[at] * (q[cbind(seq_along(at), at + 1)] - low)
+}
+line_cdf <- function(x, q, tau) {
+  q <- matrix(q, ncol = length(tau))
+  odds <- stats::qlogis(tau)
+  x <- rep_len(x, nrow(q))
+  at <- line_at(rowSums(q <= x), length(tau))
+  low <- q[cbind(seq_along(at), at)]
+  width <- pmax(q[cbind(seq_along(at), at + 1)] - low, .Machine$double.xmin)
+  stats::plogis(odds[at] + (x - low) / width * diff(odds)[at])
+}
+
+# The function that is line by line between knots, of a logistic variable t, is sum(value at knot * h(t)): the means of
+# the h, and of their products.
+line_moments <- function(knots) {
+  n <- length(knots)
+  first <- numeric(n)
+  second <- matrix(0, n, n)
+  for (j in seq_len(n - 1)) {
+    from <- if (j == 1) -Inf else knots[j]
+    to <- if (j == n - 1) Inf else knots[j + 1]
+    moment <- function(r) stats::integrate(function(t) t^r * stats::dlogis(t), from, to, rel.tol = 1e-9)$value
+    lines <- rbind(c(knots[j + 1], -1), c(-knots[j], 1)) / (knots[j + 1] - knots[j])
+    m <- c(moment(0), moment(1), moment(2))
+    at <- c(j, j + 1)
+    first[at] <- first[at] + lines %*% m[1:2]
+    second[at, at] <- second[at, at] + lines %*% matrix(m[c(1, 2, 2, 3)], 2) %*% t(lines)
+  }
+  list(first = first, second = second)
 }

@@ -173,9 +173,7 @@ engine_offset <- function(blocks, offset) {
   do.call(cbind, lapply(blocks, of_block))
 }
 
-eta_rows <- function(block) {
-  block$n_responses * if (is_custom(block)) length(block$custom$eta) else family_property(block$family, "family_eta")
-}
+eta_rows <- function(block) block$n_responses * length(record_of(block)$parts)
 y_rows <- function(block) block$n_responses * if (is_custom(block)) 1 else family_property(block$family, "family_y")
 family_property <- function(family, property) {
   r <- registry()
@@ -188,7 +186,8 @@ block_slices <- function(blocks, rows) {
   Map(function(last, k) seq.int(last - k + 1, last), cumsum(n), n)
 }
 
-# The columns of eta that are such logs.
+# The columns of eta that are logs, and those that are logs of a standard deviation.
+log_columns <- function(blocks) unlist(Map(function(b, s) s[is_log_output(b)], blocks, block_slices(blocks, eta_rows)))
 log_sd_columns <- function(blocks) {
   unlist(Map(function(b, s) if (has_log_sd(b)) utils::tail(s, b$n_responses), blocks, block_slices(blocks, eta_rows)))
 }

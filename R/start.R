@@ -9,7 +9,7 @@ start_of <- function(spec, layout, blocks, data, control) {
   of_block <- function(s) if (length(s) < ncol(y)) y[, s, drop = FALSE] else y
   eta <- unlist(Map(function(b, s) record_of(b)$start(of_block(s), w), blocks, slices))
   if (!is.null(data$offset)) eta <- eta - weighted_means(data$offset[rows, , drop = FALSE], w)
-  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_sd_columns(blocks),
+  theta <- start_theta(layout, eta, constant_x = which(data$is_constant), scale_rows = log_columns(blocks),
                        log_sigma = random_log_sigma, random = !(is_linear(spec) && control$optimizer == "lbfgs"))
   theta <- start_free(theta, layout, blocks, y, w)
   if ("latent" %in% spec$layer) return(coder_start(theta, layout$leaves))

@@ -116,7 +116,7 @@ static const nn_block_spec *read_blocks(SEXP spec, const nn_spec *s, int *n_bloc
     block[i].n_free = INTEGER(n_free)[i], block[i].n_constants = INTEGER(n_constants)[i];
     block[i].fixed = fixed, block[i].constants = constants;
     fixed += block[i].n_free, constants += block[i].n_constants;
-    total += block[i].n_responses;
+    total += (double)block[i].n_responses * (block[i].n_constants > 1 ? block[i].n_constants : 1);
     total_free += (double)block[i].n_free * block[i].n_responses;
   }
   SEXP custom = list_get(spec, "nll_program");

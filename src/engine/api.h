@@ -57,7 +57,7 @@ typedef struct {
   double setting; /* a rate, a standard deviation, a coefficient */
 } nn_layer_spec;
 
-enum { NN_CUSTOM = -1, NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 16 };
+enum { NN_CUSTOM = -1, NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 100 };
 typedef struct {
   int family;      /* row of the family table; NN_CUSTOM: its likelihood is a program */
   int n_responses; /* categorical: levels */

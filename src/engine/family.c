@@ -5,7 +5,7 @@
 #include "vmath.h"
 
 /* One block of responses over n_obs observations. A block's rows are a slice of the columns of eta and y, whose strides
- * are the numbers of their rows. With two rows of eta per response, the first n_responses rows are the means. */
+ * are the numbers of their rows. With several rows of eta per response, the first n_responses rows are the means. */
 typedef struct {
   int n_obs, n_responses, eta_stride, y_stride;
   /* The free scalars of a response; the distance of those of the next, 0 where all have the same; how many are learned. */
@@ -28,7 +28,8 @@ typedef struct {
 typedef struct {
   const char *name;
   int eta_per_response, y_per_response, min_free, max_free, max_constants;
-  void (*nll)(const nn_nll *b);      /* a missing (NaN) y adds nothing */
+  int by_constant;              /* it has so many rows of eta for each constant that is given */
+  void (*nll)(const nn_nll *b); /* a missing (NaN) y adds nothing */
   void (*expected)(const nn_nll *b); /* of random eta, where that has a closed form */
 } nn_family;
 
@@ -461,7 +462,7 @@ static void custom(const nn_nll *b) {
   }
 }
 
-static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, custom, NULL};
+static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, 0, custom, NULL};
 
 /* One response of one observation, in double in every build: its eta and free scalars, the first of each, and the slopes. */
 enum { NN_ENTRY = 2 };
@@ -517,19 +518,82 @@ static inline void student_t_entry(entry *at) {
 }
 NN_BY_ENTRY(student_t, 1, student_t_entry)
 
-/* The asymmetric Laplace density of the tau quantile eta: rho(e) + log s - log(tau (1 - tau)), e = (y - eta) / s, rho(e) = tau e
- * above 0 and (tau - 1) e below; with psi = rho', slope -psi / s; and 1 - rho for log s. At e = 0, psi is between the two. */
-static inline void quantile_entry(entry *at) {
-  const double tau = at->constants ? at->constants[0] : 0.5, s = exp(at->free[0]),
-               e = (at->y - at->eta[0]) / s,
-               psi = e > 0   ? tau
-                     : e < 0 ? tau - 1
-                             : tau - 0.5;
-  at->nll = psi * e + at->free[0] - log(tau * (1 - tau));
-  at->slope[0] = -psi / s;
-  at->free_slope[0] = 1 - psi * e;
+/* Quantiles q_k of y for probabilities tau_k that rise. The first output is the quantile whose tau is nearest to 1/2, the middle
+ * one; the others, in the order of tau, are logs of the distance to the next quantile on the way to it. */
+typedef struct {
+  int n, middle;
+  const double *tau;
+} quantile_set;
+
+static const double only_median[] = {0.5};
+
+static quantile_set quantile_set_of(const nn_nll *b) {
+  quantile_set s = {1, 0, only_median};
+  if (b->n_constants) s.n = b->n_constants, s.tau = b->constants;
+  for (int k = 1; k < s.n; k++)
+    if (fabs(s.tau[k] - 0.5) < fabs(s.tau[s.middle] - 0.5)) s.middle = k;
+  return s;
 }
-NN_BY_ENTRY(quantile, 1, quantile_entry)
+
+static size_t quantile_output(const quantile_set *s, int k) {
+  return (size_t)(k == s->middle ? 0 : k < s->middle ? k + 1 : k);
+}
+
+/* rho(e) = tau e above 0 and (tau - 1) e below, and psi = rho'; at 0 that is between the two. */
+static inline double check_loss(double e, double tau, double *psi) {
+  *psi = e > 0 ? tau : e < 0 ? tau - 1 : tau - 0.5;
+  return *psi * e;
+}
+
+/* The sum of rho(e_k), e_k = (y - q_k) / s, of one y, and the slopes of its mean over k: an output moves all quantiles beyond it, so
+ * that its slope is minus the sum of their psi / s, a distance's times the distance. The outputs are `step` apart. */
+static double quantile_losses(const quantile_set *set, double y, double s, const real *eta,
+                              real *slope, size_t step) {
+  double psi[NN_MAX_CONSTANTS], gap[NN_MAX_CONSTANTS];
+  double loss = check_loss((y - eta[0]) / s, set->tau[set->middle], &psi[set->middle]);
+  double pull = psi[set->middle];
+  for (int d = -1; d <= 1; d += 2) {
+    double q = eta[0], beyond = 0;
+    int k = set->middle;
+    while (k + d >= 0 && k + d < set->n) {
+      k += d;
+      gap[k] = exp((double)eta[step * quantile_output(set, k)]);
+      q += d * gap[k];
+      loss += check_loss((y - q) / s, set->tau[k], &psi[k]);
+    }
+    for (; k != set->middle; k -= d) {
+      beyond += psi[k];
+      slope[step * quantile_output(set, k)] = (real)(-d * beyond * gap[k] / s / set->n);
+    }
+    pull += beyond;
+  }
+  slope[0] = (real)(-pull / s / set->n);
+  return loss;
+}
+
+/* The mean over k of the asymmetric Laplace density's nll: rho(e_k) + log s - log(tau_k (1 - tau_k)); and 1 - mean of rho(e_k) for
+ * log s. */
+static void quantile(const nn_nll *b) {
+  const quantile_set set = quantile_set_of(b);
+  const size_t step = (size_t)b->n_responses;
+  double log_density = 0;
+  for (int k = 0; k < set.n; k++) log_density += log(set.tau[k] * (1 - set.tau[k]));
+  log_density /= set.n;
+  for (int i = 0; i < b->n_obs; i++) {
+    column c = column_of(b, set.n, i);
+    double nll = 0;
+    for (int j = 0; j < b->n_responses; j++) {
+      const size_t own = (size_t)j * (size_t)b->free_step;
+      const double free = b->free[own], y = c.y[j];
+      for (int k = 0; k < set.n; k++) c.slope[(size_t)k * step + (size_t)j] = 0;
+      if (y != y) continue;
+      const double loss = quantile_losses(&set, y, exp(free), c.eta + j, c.slope + j, step) / set.n;
+      nll += loss + free - log_density;
+      if (b->n_free) c.free_slope[own] += (real)(1 - loss);
+    }
+    b->nll[i] = (real)nll;
+  }
+}
 
 /* log Gamma(a) - a log a + a, and its derivative, without the cancellation of the two at large a. */
 static double gamma_excess(double a, double *slope) {
@@ -629,26 +693,27 @@ NN_BY_ENTRY(zero_inflated_negative_binomial, 2, zero_inflated_negative_binomial_
 
 /* clang-format off */
 static const nn_family nn_families[] = {
-    /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
-    {"gaussian", 1, 1, 1, 1, 0, gaussian, gaussian_expected},
-    {"gaussian_hetero", 2, 1, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
-    {"huber", 1, 1, 1, 1, 0, huber, NULL},
-    {"quantile", 1, 1, 1, 1, 1, quantile, NULL},
-    {"bernoulli", 1, 1, 0, 0, 0, bernoulli, NULL},
-    {"binomial", 1, 2, 0, 0, 0, binomial, NULL},
-    {"categorical", 1, 1, 0, 0, 0, categorical, NULL},
-    {"poisson", 1, 1, 0, 0, 0, poisson, NULL},
-    {"negative_binomial", 1, 1, 1, 1, 0, negative_binomial, NULL},
-    {"student_t", 1, 1, 1, 2, 1, student_t, NULL},
-    {"gamma", 1, 1, 1, 1, 0, gamma_nll, NULL},
-    {"inverse_gaussian", 1, 1, 1, 1, 0, inverse_gaussian, NULL},
-    {"beta", 1, 1, 1, 1, 0, beta_nll, NULL},
-    {"zero_inflated_poisson", 2, 1, 0, 0, 0, zero_inflated_poisson, NULL},
-    {"zero_inflated_negative_binomial", 2, 1, 1, 1, 0, zero_inflated_negative_binomial, NULL},
-    {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, ordinal, NULL},
-    {"weibull", 1, 2, 1, 1, 0, weibull, NULL},
-    {"lognormal", 1, 2, 1, 1, 0, lognormal, NULL},
-    {"loglogistic", 1, 2, 1, 1, 0, loglogistic, NULL},
+    /* name            eta, y rows per response, least and most free scalars, most constants, by_constant, nll, its expectation over
+     * eta */
+    {"gaussian", 1, 1, 1, 1, 0, 0, gaussian, gaussian_expected},
+    {"gaussian_hetero", 2, 1, 0, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
+    {"huber", 1, 1, 1, 1, 0, 0, huber, NULL},
+    {"quantile", 1, 1, 1, 1, NN_MAX_CONSTANTS, 1, quantile, NULL},
+    {"bernoulli", 1, 1, 0, 0, 0, 0, bernoulli, NULL},
+    {"binomial", 1, 2, 0, 0, 0, 0, binomial, NULL},
+    {"categorical", 1, 1, 0, 0, 0, 0, categorical, NULL},
+    {"poisson", 1, 1, 0, 0, 0, 0, poisson, NULL},
+    {"negative_binomial", 1, 1, 1, 1, 0, 0, negative_binomial, NULL},
+    {"student_t", 1, 1, 1, 2, 1, 0, student_t, NULL},
+    {"gamma", 1, 1, 1, 1, 0, 0, gamma_nll, NULL},
+    {"inverse_gaussian", 1, 1, 1, 1, 0, 0, inverse_gaussian, NULL},
+    {"beta", 1, 1, 1, 1, 0, 0, beta_nll, NULL},
+    {"zero_inflated_poisson", 2, 1, 0, 0, 0, 0, zero_inflated_poisson, NULL},
+    {"zero_inflated_negative_binomial", 2, 1, 1, 1, 0, 0, zero_inflated_negative_binomial, NULL},
+    {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, 0, ordinal, NULL},
+    {"weibull", 1, 2, 1, 1, 0, 0, weibull, NULL},
+    {"lognormal", 1, 2, 1, 1, 0, 0, lognormal, NULL},
+    {"loglogistic", 1, 2, 1, 1, 0, 0, loglogistic, NULL},
 };
 /* clang-format on */
 
@@ -658,6 +723,7 @@ static const nn_family *family_row(int row) {
 
 /* Rows of eta of a response; of a custom family what its program reads. */
 static int eta_per_response(const nn_block_spec *b) {
-  if (b->family != NN_CUSTOM) return nn_families[b->family].eta_per_response;
-  return b->program ? b->program->n_arguments - 1 - b->n_free : 0;
+  if (b->family == NN_CUSTOM) return b->program ? b->program->n_arguments - 1 - b->n_free : 0;
+  const nn_family *f = &nn_families[b->family];
+  return f->eta_per_response * (f->by_constant && b->n_constants ? b->n_constants : 1);
 }
