@@ -329,19 +329,14 @@ chosen_parameters <- function(parm, name) {
 profile_limits <- function(fit, at, estimate, se, level, envir) {
   train <- training_data(fit, NULL, envir)
   if (is.null(fit$eta)) fit$eta <- model_eta(fit, train)
-  family <- record_of(fit$blocks[[1]])$stats()
+  p <- glm_parts(fit)
   x <- if (fit$design$intercept) cbind(1, train$x) else train$x
   keep <- !aliased_coefs(fit)
-  y <- block_y(fit$blocks[[1]], train$response)
-  trials <- if (ncol(y) == 2) y[, 2] else 1
-  w <- case_weights(fit) * trials
-  share <- ifelse(w > 0, y[, 1] / pmax(trials, 1), 0)
-  offset <- if (is.null(train$offset)) numeric(nrow(x)) else train$offset
-  start <- family$linkfun(fitted_mean(fit))
+  start <- p$family$linkfun(fitted_mean(fit))
   deviance_at <- function(j, value) {
     others <- setdiff(which(keep), j)
-    suppressWarnings(stats::glm.fit(x[, others, drop = FALSE], share, w, offset = offset + value * x[, j],
-                                    family = family, etastart = start, intercept = FALSE,
+    suppressWarnings(stats::glm.fit(x[, others, drop = FALSE], p$y, p$w, offset = p$offset + value * x[, j],
+                                    family = p$family, etastart = start, intercept = FALSE,
                                     control = list(epsilon = 1e-12, maxit = 100))$deviance)
   }
   least <- stats::deviance(fit)
@@ -354,6 +349,15 @@ profile_limits <- function(fit, at, estimate, se, level, envir) {
   }
   out <- vapply(at, function(j) if (keep[j]) c(limit(j, -1), limit(j, 1)) else c(NA_real_, NA_real_), numeric(2))
   t(out)
+}
+
+# What glm.fit() takes beside the columns: proportions, and weights that count their trials.
+glm_parts <- function(fit) {
+  y <- block_y(fit$blocks[[1]], fit$response)
+  trials <- if (ncol(y) == 2) y[, 2] else 1
+  w <- case_weights(fit) * trials
+  list(family = record_of(fit$blocks[[1]])$stats(), y = ifelse(w > 0, y[, 1] / pmax(trials, 1), 0), w = w,
+       offset = if (is.null(fit$offset)) numeric(nrow(y)) else fit$offset)
 }
 
 # The fitted means, within the open range of the family.
@@ -427,6 +431,42 @@ mean_errors <- function(block, eta, free, type, covariance) {
   for (i in used) for (j in used) variance <- variance + slope[, i] * slope[, j] * covariance(i, j)
   out <- as_columns(list(sqrt(pmax(variance, 0))))
   if (type == "prob") cbind(out, out) else out
+}
+
+# The kind of interval that is asked for, where such a fit has one.
+check_wald <- function(fit, interval, level, type) {
+  interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
+  check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  if (interval == "none") return(interval)
+  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, sprintf("`interval` = \"%s\"", interval))
+  if (!is.null(type) && !identical(type, "response")) stop_user("`interval` is of the response: leave `type` out.")
+  check_interval(fit, interval)
+  for (b in fit$blocks) {
+    if (interval == "prediction" && !has_sigma(b))
+      stop_user(paste("A prediction interval needs a gaussian response; the family of `%s` is %s. fit_bayes_nn() has",
+                      "one."), b$columns, quoted(b$family))
+    if (length(formals(record_of(b)$mean)) > 1 || eta_rows(b) > b$n_responses && !has_log_sd(b))
+      stop_user("`interval` does not apply to the response `%s`: its mean depends on several outputs.", b$columns)
+  }
+  interval
+}
+
+# Of each response a matrix with columns fit, lwr and upr: intervals of the link, which the mean follows.
+wald_bounds <- function(fit, rows, interval, level, envir) {
+  link <- prediction_errors(fit, rows, "link", predicted(fit, rows$eta, rows$offset, "link"), envir)
+  q <- stats::qt((1 + level) / 2, if (is.null(link$df)) Inf else link$df)
+  center <- as.matrix(link$fit)
+  se <- as.matrix(link$se.fit)
+  first <- vapply(block_slices(fit$blocks, eta_rows), `[`, 0, 1)
+  of_block <- function(i) {
+    block <- fit$blocks[[i]]
+    s <- se[, first[i]]
+    if (interval == "prediction") s <- sqrt(s^2 + sigma.varnn(fit)[i]^2)
+    bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q, upr = q)
+    if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), dim = dim(bound))
+    bound
+  }
+  lapply(seq_along(fit$blocks), of_block)
 }
 
 # ---- information criteria

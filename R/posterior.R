@@ -220,20 +220,23 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_standard("confint", ..., known = c("parm", "level"))
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   check_has_spread(object$spec)
-  q <- weight_posterior(object)
-  if (has_hidden(object)) {
-    q$mean <- of_columns(cbind(q$mean), object)[, 1]
-    turn <- object$scaling$rotation
-    q$sd <- sqrt(of_columns(cbind(q$sd^2), object, if (!is.null(turn)) turn^2)[, 1])
-  } else {
-    by <- coef_matrix(object)
-    center <- coef.varnn_bayes_nn(object)
-    q <- list(mean = as.vector(center), sd = sqrt(diag(vcov.varnn_bayes_nn(object))), name = rownames(by))
-  }
+  q <- marginal_posterior(object)
   tail <- (1 - level) / 2
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
   dimnames(out) <- list(q$name, paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
   if (missing(parm)) out else out[chosen_parameters(parm, q$name), , drop = FALSE]
+}
+
+# Mean, sd and name of each weight and bias, those of inputs as weights of the columns of x, or of each coefficient.
+marginal_posterior <- function(fit) {
+  if (!has_hidden(fit)) {
+    v <- vcov.varnn_bayes_nn(fit)
+    return(list(mean = as.vector(coef.varnn_bayes_nn(fit)), sd = sqrt(diag(v)), name = rownames(v)))
+  }
+  q <- weight_posterior(fit)
+  turn <- fit$scaling$rotation
+  list(mean = of_columns(cbind(q$mean), fit)[, 1], name = q$name,
+       sd = sqrt(of_columns(cbind(q$sd^2), fit, if (!is.null(turn)) turn^2)[, 1]))
 }
 
 check_has_spread <- function(spec) {

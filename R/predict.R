@@ -31,21 +31,25 @@ check_finite_output <- function(x) {
 #' @param threads threads to use at most; see [nn_control()].
 #' @param se.fit also give standard errors, as [predict.glm()] does? They exist with `hidden = 0`; see
 #'   [vcov.varnn_nn()]. Those of a response or a probability are by the delta method.
+#' @param interval,level with `hidden = 0`, as [predict.lm()] has them: `"confidence"` for an interval of the mean, of
+#'   other responses than gaussian ones that of the link by the normal distribution; `"prediction"` for one of a
+#'   gaussian response. A network with hidden layers has none, see [predict.varnn_bayes_nn()].
 #' @param na.action what to do with rows of `newdata` that have missing values: [na.pass()] predicts `NA`, [na.omit()]
 #'   leaves them out, [na.fail()] is an error.
 #' @param new_levels what is done with levels that the training data had not, see [nn_control()]: `"error"`, `"na"` or
 #'   `"mean"`; by default what the fit's control says.
 #' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
 #'   as they are; others are an error.
-#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. Else as
-#'   many values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
-#'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the levels
-#'   of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix with a
-#'   column per level; `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per
-#'   probability, named as "5%", of several responses a list of these. For `family = "gaussian_hetero"`, `"response"` is
-#'   the mean; of survival times it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the time that
-#'   63.2% do not survive. Several responses of which some are factors give a data frame. A missing column or a new
-#'   factor level in `newdata` is an error that names it.
+#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. With
+#'   `interval` a matrix with columns `fit`, `lwr` and `upr`, of several responses a list of these. Else as many
+#'   values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
+#'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
+#'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
+#'   with a column per level; `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per
+#'   probability, named as "5%", of several responses a list of these. For `family = "gaussian_hetero"`, `"response"`
+#'   is the mean; of survival times it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the
+#'   time that 63.2% do not survive. Several responses of which some are factors give a data frame. A missing column
+#'   or a new factor level in `newdata` is an error that names it.
 #' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws,
 #'   [calibration()] for how good the predicted distributions are.
 #' @examples
@@ -56,19 +60,20 @@ check_finite_output <- function(x) {
 #' @export
 predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$control$threads, se.fit = FALSE,
                              na.action = stats::na.pass, new_levels = object$control$new_levels, times = NULL,
-                             probs = NULL, ...) {
+                             probs = NULL, interval = "none", level = 0.95, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels",
-                                          "times", "probs"))
+                                          "times", "probs", "interval", "level"))
   object <- with_predict_levels(object, new_levels)
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   se.fit <- check_flag(se.fit, "se.fit")
+  interval <- check_wald(object, interval, level, type)
   action <- na_name(na.action)
   type <- predict_type(object, type)
   times <- times_for(type, times)
   probs <- probs_for(object, type, probs)
   if (missing(newdata) || is.null(newdata)) {
-    rows <- if (se.fit) training_data(object, NULL, parent.frame())
+    rows <- if (se.fit || interval != "none") training_data(object, NULL, parent.frame())
     rows <- c(list(x = rows$x), training_eta(object, NULL))
     in_place <- function(x) as_trained(object, x)
   } else {
@@ -80,10 +85,13 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
                                                                    in_place))
   out <- if (type == "survival") survivor_function(object$blocks[[1]], rows$eta, block_free(object)[[1]], times)
   else predicted(object, rows$eta, rows$offset, type)
-  if (!se.fit) return(in_place(out))
-  out <- prediction_errors(object, rows, type, out, parent.frame())
-  out[c("fit", "se.fit")] <- lapply(out[c("fit", "se.fit")], in_place)
-  out
+  errors <- if (se.fit) prediction_errors(object, rows, type, out, parent.frame())
+  out <- if (interval == "none") in_place(out)
+  else each_response(object, wald_bounds(object, rows, interval, level, parent.frame()), in_place)
+  if (!se.fit) return(out)
+  errors$fit <- out
+  errors$se.fit <- in_place(errors$se.fit)
+  errors
 }
 
 # Rows of new data as `action` has them; without those with missing values, or an error when there are some.

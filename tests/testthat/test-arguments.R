@@ -37,7 +37,7 @@ working_calls <- list(
   continue = list(epochs = 1), decode = list(z = matrix(0, 2, 1)), calibration = list(draws = 5),
   log_lik = list(draws = 5), elbo = list(draws = 2), posterior_epred = list(draws = 5),
   posterior_predict = list(draws = 5), check_gradients = list(rows = 5, parameters = 2), impute = list(k = 2),
-  summary = list(), as.matrix = list(draws = 5),
+  summary = list(), as.matrix = list(draws = 5), augment = list(newdata = small_cars, draws = 5),
   custom_family = list("own", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), nn_family = list("student_t"),
   prior_custom = list(~ -abs(w) - log(2))
 )
@@ -52,13 +52,15 @@ functions_of <- function(space) {
 
 method_calls <- function(generic, class, f) {
   call <- function(name, given) {
-    list(name = name, f = get(generic, asNamespace("varnn")), own = f, given = given)
+    list(name = name, f = get0(generic, asNamespace("varnn"), ifnotfound = f), own = f, given = given)
   }
   name <- paste(generic, class, sep = ".")
   if (grepl("^fit_", generic)) return(if (class != "default") list(call(name, working_calls[[name]])))
   if (class == "default") return(list(call(name, list(3))))
   kinds <- names(Filter(function(fit) inherits(fit, class), kind_of_fit))
+  is_known <- exists(generic, asNamespace("varnn")) # generics of other packages may not be there
   is_own <- vapply(kinds, function(kind) {
+    if (!is_known) return(TRUE)
     of_kind <- utils::getS3method(generic, kind, optional = TRUE)
     is.null(of_kind) || identical(of_kind, f)
   }, NA)

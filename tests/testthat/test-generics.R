@@ -114,7 +114,7 @@ test_that("an argument that no one documents is an error which names the closest
 test_that("what cannot be done says so", {
   expect_refused(predict(asked$network, se.fit = TRUE), "^`se.fit` = TRUE does not apply")
   expect_refused(predict(asked$bayes, se.fit = TRUE), "^`se.fit`.*interval")
-  expect_refused(predict(asked$linear, interval = "prediction"), "^`interval`")
+  expect_refused(predict(asked$network, interval = "prediction"), "^`interval` = \"prediction\" does not apply")
   expect_refused(predict(asked$linear, terms = "wt"), "^`terms`")
   expect_refused(summary(asked$linear, correlation = TRUE), "^`correlation`")
   expect_refused(logLik(asked$linear, REML = TRUE), "^`REML`")
