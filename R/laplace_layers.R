@@ -110,6 +110,14 @@ leaf_draws <- function(leaf, normals) {
   apply(normals, 2, function(z) from_basis(leaf, leaf$sd * array(z, shape)))
 }
 
+# The standard normal numbers that these are draws of [weights, draws], 0 of weights that are held.
+leaf_normals <- function(leaf, draws) {
+  sd <- as.vector(leaf$sd)
+  back <- list(out = if (!is.null(leaf$out)) t(leaf$out), `in` = if (!is.null(leaf$`in`)) t(leaf$`in`))
+  turned <- apply(draws, 2, function(e) from_basis(back, array(e, dim(leaf$sd))))
+  matrix(turned, length(sd)) / ifelse(sd > 0, sd, Inf)
+}
+
 # The covariances [rows, seeds, seeds] of combinations of eta, with what the layers' posteriors add to them.
 add_leaf_covariances <- function(cov, fit, data, seeds) {
   for (leaf in fit$laplace$layers) {

@@ -313,15 +313,15 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
 }
 
 # Numbers of the parameters that `parm` names.
-chosen_parameters <- function(parm, name) {
+chosen_parameters <- function(parm, name, argument = "parm") {
   given <- parm
   parm <- if (is.character(parm)) plain(parm) else plain_numbers(parm)
-  if (is.null(parm)) stop_user("`parm` must be names or numbers of parameters, not %s.", shown(given))
+  if (is.null(parm)) stop_user("`%s` must be names or numbers of parameters, not %s.", argument, shown(given))
   if (length(parm) > length(name))
-    stop_user("`parm` names %d parameters, and there are %d.", length(parm), length(name))
+    stop_user("`%s` names %d parameters, and there are %d.", argument, length(parm), length(name))
   if (is.numeric(parm) && length(parm) && all(parm %in% -seq_along(name))) parm <- seq_along(name)[parm]
   unknown <- setdiff(parm, if (is.character(parm)) name else seq_along(name))
-  if (length(unknown)) stop_user("`parm` has %s, which is no parameter.", shown(unknown[1]))
+  if (length(unknown)) stop_user("`%s` has %s, which is no parameter.", argument, shown(unknown[1]))
   if (is.character(parm)) match(parm, name) else as.integer(parm)
 }
 

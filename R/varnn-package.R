@@ -23,6 +23,8 @@
 #'   predicted distributions are right.
 #' * Between data and codes: [encode()], [decode()], [reconstruct()]; [compare_pca()], [anomaly()].
 #' * Of a distribution: [simulate()][simulate.varnn_vae], [impute()], [elbo()].
+#' * By other packages' generics: [tidy()][tidy.varnn], `glance()` and `augment()` of broom, [loo()][loo.varnn] and
+#'   `waic()`, [predictive_interval()][predictive_interval.varnn], `bayes_R2()`, `pp_check()` and `as_draws_df()`.
 #' * Train: [nn_control()], [continue()], [check_gradients()].
 #' * Names to choose from: [activations()], [families()], [optimizers()]; priors: [prior_normal()].
 #'
