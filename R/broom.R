@@ -144,7 +144,7 @@ maximum_measures <- function(fit) {
 # The F test of all columns, as that of summary.lm().
 gaussian_measures <- function(fit) {
   w <- case_weights(fit)
-  fitted <- block_mean(fit$blocks[[1]], fit$eta)[, 1]
+  fitted <- block_mean(fit$blocks[[1]], fit$eta, NULL)[, 1]
   has_intercept <- fit$design$intercept
   explained <- sum(w * (fitted - if (has_intercept) stats::weighted.mean(fitted, w) else 0)^2)
   rss <- stats::deviance(fit)

@@ -93,13 +93,17 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
     stop_user("The fit has not kept its training data, which this needs: fit with `keep_data = TRUE`.")
   if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
   if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
-  same <- nrow(train$x) == fit$n_obs && ncol(train$x) == length(fit$scaling$order) &&
-    isTRUE(all.equal(column_moments(train$x)$order, fit$scaling$order, tolerance = 1e-8)) &&
+  same <- nrow(train$x) == fit$n_obs && has_training_columns(fit, train$x) &&
     isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE)) &&
     (is.null(train$y) || !any(abs(train$y) > 1e100, na.rm = TRUE))
   if (!same)
     stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train
+}
+
+has_training_columns <- function(fit, x) {
+  ncol(x) == length(fit$scaling$order) &&
+    isTRUE(all.equal(column_moments(x)$order, fit$scaling$order, tolerance = 1e-8))
 }
 
 check_given_data <- function(fit, data) {

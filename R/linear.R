@@ -463,7 +463,7 @@ wald_bounds <- function(fit, rows, interval, level, envir) {
     s <- se[, first[i]]
     if (interval == "prediction") s <- sqrt(s^2 + sigma.varnn(fit)[i]^2)
     bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q, upr = q)
-    if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), dim = dim(bound))
+    if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), NULL, dim = dim(bound))
     bound
   }
   lapply(seq_along(fit$blocks), of_block)

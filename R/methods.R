@@ -213,10 +213,14 @@ block_log_lik <- function(part, w) {
 sigma.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("sigma", ...)
-  parts <- Filter(function(p) has_sigma(p$block), training_blocks(object, NULL))
-  if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(object$family))
-  w <- case_weights(object)
-  lost <- if (is.null(object$rank)) 0 else object$rank
+  residual_sigma(object)
+}
+
+residual_sigma <- function(fit) {
+  parts <- Filter(function(p) has_sigma(p$block), training_blocks(fit, NULL))
+  if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(fit$family))
+  w <- case_weights(fit)
+  lost <- if (is.null(fit$rank)) 0 else fit$rank
   out <- vapply(parts, function(p) {
     p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / unbiased_total(w[!is.na(p$y[, 1])], lost))
   }, 0)
@@ -431,7 +435,7 @@ simulation_free <- function(fit) {
   free <- block_free(fit)
   profiled <- vapply(fit$blocks, has_profiled_sigma, NA)
   if (any(profiled)) {
-    s <- sigma.varnn(fit)
+    s <- residual_sigma(fit)
     if (!all(is.finite(s)))
       stop_user("The noise is not known: there are no more rows than coefficients, or no response is there.")
     free[profiled] <- Map(function(b, s) log(s / b$scale), fit$blocks[profiled], s)

@@ -36,3 +36,5 @@ log_lik.default <- verb_default(log_lik, "log_lik", "fit_bayes_nn()")
 continue.default <- verb_default(continue, "continue", "one of the fit_ functions of varnn")
 #' @export
 check_gradients.default <- verb_default(check_gradients, "check_gradients", "one of the fit_ functions of varnn")
+#' @export
+importance.default <- verb_default(importance, "importance", "fit_nn() or fit_bayes_nn()")

@@ -15,3 +15,8 @@ drawn_by <- function(expr, name, width = 7, height = 5) {
   calls <- lapply(grDevices::recordPlot()[[1]], function(call) as.list(call[[2]]))
   lapply(Filter(function(call) identical(call[[1]]$name, name), calls), `[`, -1)
 }
+
+# The graphical parameters that a picture has to leave as they are.
+settings_of <- function() {
+  graphics::par("mar", "mai", "oma", "mfrow", "xpd", "mgp", "las", "cex", "pty", "new", "ann", "bg")
+}
