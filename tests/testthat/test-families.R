@@ -129,13 +129,12 @@ test_that("quantiles invert the distribution function, which is the density's in
 })
 
 # The names, strings and names of arguments in code or in data.
-no_value <- quote(expr = )
 words_in <- function(x) {
   if (is.function(x)) return(c(words_in(as.list(formals(x))), words_in(body(x))))
   if (is.character(x)) return(c(x, names(x)))
   if (!is.call(x) && !is.list(x) && !is.expression(x)) return(names(x))
   of_dollar <- if (is.call(x) && identical(x[[1]], quote(`$`)) && is.name(x[[3]])) as.character(x[[3]])
-  parts <- lapply(as.list(x), function(part) if (!identical(part, no_value)) words_in(part))
+  parts <- lapply(as.list(x), function(part) if (!identical(part, quote(expr = ))) words_in(part))
   c(names(x), of_dollar, unlist(parts, use.names = FALSE))
 }
 
