@@ -58,7 +58,8 @@ importance.varnn <- function(object, newdata = NULL, y = NULL, variables = NULL,
   groups <- permuted_groups(variables, found$names)
   w <- if (is.null(newdata)) case_weights(object) else rep(1, nrow(rows$y))
   use <- which(w > 0 & rowSums(!is.na(rows$y)) > 0)
-  if (length(use) < 2) stop_user("importance() needs two or more rows with a response and no missing value.")
+  if (length(use) < 2) stop_user("%s must have two or more rows with a response and no missing value.",
+                                 if (is.null(newdata)) "The training data" else "`newdata`")
   scored <- list(frame = found$frame[use, , drop = FALSE], y = rows$y[use, , drop = FALSE], w = w[use])
   seed <- use_seed(NULL)$seed
   one <- function(frame) {
