@@ -21,6 +21,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     formula <- eval(frame_call$formula, envir)
     if (is.character(formula) && length(formula) != 1)
       stop_user("`formula` must be a formula, not %s.", shown(formula))
+    check_environment(formula)
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     class_weights <- given_class_weights(frame_call, formula, envir)
     if (!is.null(class_weights)) frame_call$weights <- NULL
@@ -34,6 +35,12 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   structure(plain_frame(frame, "the data"), class_weights = class_weights)
+}
+
+# A formula may be made by hand, or read from a file.
+check_environment <- function(formula) {
+  if (inherits(formula, "formula") && !is.environment(environment(formula)))
+    stop_user("`formula` has no environment to find its variables in: write it anew.")
 }
 
 frame_data <- function(data) {

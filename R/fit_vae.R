@@ -221,6 +221,7 @@ conditional_data <- function(call, envir, contrasts) {
   if (!inherits(formula, "formula")) stop_user("`formula` must be a formula, not %s.", shown(formula))
   if (length(formula) == 2) return(columns_from_frame(columns_frame_call(call, envir)))
   left <- left_names(formula, call, envir)
+  check_environment(formula)
   side <- function(expression) {
     call$formula <- stats::as.formula(call("~", expression), environment(formula))
     call_frame(call, envir, quote(stats::na.pass))

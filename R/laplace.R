@@ -411,11 +411,13 @@ laplace_members <- function(spec, counts, sigma) {
   if (identical(sigma, "auto")) 2 * starts else starts
 }
 
-# Multiplications of one start: the search, and the sums of squares and roots of all rounds.
+# Multiplications of one start: the search, and the sums of squares and roots of all rounds, or what the time for each
+# layer is worth.
 laplace_work <- function(size, rows) {
   full <- full_count(size)
+  of_layers <- if (full < sum(size$rows * size$cols)) 6e7 * length(size$rows) else 0
   1e4 * rows * sum(size$rows * size$cols) +
-    (laplace_rounds + constant_rounds) * (rows * utils::tail(size$rows, 1) * full^2 + full^3)
+    (laplace_rounds + constant_rounds) * (rows * utils::tail(size$rows, 1) * full^2 + full^3 + of_layers)
 }
 much_work <- 2.5e12
 

@@ -31,12 +31,20 @@ layered_leaves <- function(layout, held, full) {
 
 # Calls visit(x, dy, at) for chunks of rows, `at` being their places: of a leaf of weights x are the layer's inputs
 # [rows, inputs], of biases a column of ones; dy are the slopes in its outputs, for each seed a matrix [rows, outputs].
-# seeds(at): the seeds of these rows.
-over_sides <- function(spec, theta, data, layout, i, seeds, visit, threads = 1) {
-  leaf <- layout[layout$layer == layout$layer[i] & layout$role == "weight" & layout$part == 0, ]
+# seeds(at): the seeds of these rows. `kept`, an environment, has what the engine gave of all rows at once, of the last
+# layer that was asked for: its weights and biases are asked for one after the other.
+over_sides <- function(spec, theta, data, layout, i, seeds, visit, threads = 1, kept = new.env()) {
+  layer <- layout$layer[i]
+  leaf <- layout[layout$layer == layer & layout$role == "weight" & layout$part == 0, ]
   n_seeds <- dim(seeds(1L))[3]
+  n_rows <- if (is.null(data$row)) data$n else length(data$row)
   over_rows(data, leaf$cols + n_seeds * leaf$rows, function(part, at) {
-    sides <- engine_jacobian(spec, theta, part, leaf$offset + 1, "sides", seed = seeds(at), threads = threads)
+    if (!identical(kept$layer, layer)) {
+      sides <- engine_jacobian(spec, theta, part, leaf$offset + 1, "sides", seed = seeds(at), threads = threads)
+      if (length(at) == n_rows) list2env(list(layer = layer, sides = sides), kept)
+    } else {
+      sides <- kept$sides
+    }
     x <- if (layout$role[i] == "weight") sides[, seq_len(leaf$cols), drop = FALSE] else matrix(1, length(at), 1)
     visit(x, lapply(seq_len(n_seeds), function(s) {
       sides[, leaf$cols + (s - 1) * leaf$rows + seq_len(leaf$rows), drop = FALSE]
@@ -46,9 +54,11 @@ over_sides <- function(spec, theta, data, layout, i, seeds, visit, threads = 1) 
 
 # The posterior of each leaf that is in no full covariance.
 layer_posteriors <- function(state, data, seeds, full, threads = 1) {
+  spec <- laplace_spec(state)
+  kept <- new.env()
   lapply(layered_leaves(state$layout$leaves, state$held, full), function(i) {
     layer_posterior(state, i, function(visit) {
-      over_sides(laplace_spec(state), state$theta, data, state$layout$leaves, i, seeds, visit, threads)
+      over_sides(spec, state$theta, data, state$layout$leaves, i, seeds, visit, threads, kept)
     })
   })
 }
@@ -120,6 +130,7 @@ leaf_normals <- function(leaf, draws) {
 
 # The covariances [rows, seeds, seeds] of combinations of eta, with what the layers' posteriors add to them.
 add_leaf_covariances <- function(cov, fit, data, seeds) {
+  kept <- new.env()
   for (leaf in fit$laplace$layers) {
     over_sides(fit$spec, fit$theta, data, fit$layout, leaf$row, function(at) seeds, function(x, dy, at) {
       spread <- tcrossprod(in_basis(x, leaf$`in`)^2, leaf$sd^2)
@@ -128,7 +139,7 @@ add_leaf_covariances <- function(cov, fit, data, seeds) {
         cov[at, a, b] <<- cov[at, a, b] + rowSums(spread * dy[[a]] * dy[[b]])
         cov[at, b, a] <<- cov[at, a, b]
       }
-    }, fit$control$threads)
+    }, fit$control$threads, kept)
   }
   cov
 }

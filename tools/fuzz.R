@@ -47,6 +47,9 @@ is_own <- function(condition, class) {
   inherits(condition, class) && !runs_code || of_caller(condition)
 }
 
+# Whether a function is running that formulas have: its warnings are the user's.
+in_formula <- function() any(vapply(sys.calls(), function(call) identical(call[[1]], quote(survival::Surv)), NA))
+
 # One line for all conditions of one cause.
 key_of <- function(condition, what, f) {
   words <- iconv(substr(conditionMessage(condition), 1, 300), sub = "?")
@@ -63,7 +66,7 @@ observe <- function(run, shows) {
   found <- character()
   note <- function(what, class, condition) {
     f <- package_function()
-    if (!is.null(f) && !is_own(condition, class)) found <<- c(found, key_of(condition, what, f))
+    if (!is.null(f) && !is_own(condition, class) && !in_formula()) found <<- c(found, key_of(condition, what, f))
     if (shows) {
       frames <- vapply(sys.calls(), function(call) substr(deparse(call)[1], 1, 100), "")
       said <- c(frames, sprintf("%s: %s", what, conditionMessage(condition)))

@@ -64,6 +64,14 @@ test_that("predictors that are none", {
   expect_refused(fit_nn(matrix(1e200 * 1:32), mtcars$mpg), "values too large.*change its unit")
 })
 
+test_that("a formula without an environment", {
+  for (formula in list(mpg ~ wt, ~ wt)) for (without in list(NULL, integer())) {
+    attr(formula, ".Environment") <- without
+    for (f in if (length(formula) == 3) list(fit_nn, fit_bayes_nn, fit_vae) else list(fit_ae, fit_vae))
+      expect_refused(f(formula, mtcars), "`formula` has no environment")
+  }
+})
+
 test_that("rows that are held out and are not like the others", {
   like <- function(...) fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, validation = transform(mtcars, ...))
   expect_refused(like(mpg = "a"), "must be numeric as in training")
