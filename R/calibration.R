@@ -116,7 +116,9 @@ class_values <- function(block, eta, free, offset) {
 # Log of the mean over draws of the density of y, on the response's scale.
 predictive_density <- function(block, y, eta, free) {
   draws <- dim(eta)[3]
-  log_mean_exp(-draw_nll(block, y, eta, free), rep(1 / draws, draws)) - log(block$scale)
+  record <- record_of(block)
+  nll <- if (is.null(record$density)) record$nll else function(y, eta, free) -record$density(y, eta, free)
+  log_mean_exp(-draw_nll(block, y, eta, free, nll), rep(1 / draws, draws)) - log(block$scale)
 }
 
 observed_values_of <- function(block, rows) {

@@ -24,6 +24,8 @@
 #                quantile), by default that of the link
 #   [cdf]        q, eta, free -> P(Y <= q), q being one number or one for each mean; NULL where there is none
 #   [quantile]   p, eta, free -> the least q with P(Y <= q) >= p, in the same way; NULL where there is none
+#   [density]    y, eta, free -> the log density of the distribution that draw, cdf and quantile have, where nll is not
+#                minus this; NULL where it is
 #   [slope]      eta, or eta, free -> derivatives of the mean of each response by its outputs, in the shape of eta; by
 #                default that of the link by the first, and 0 by the others
 #   [over]       eta [rows, columns, draws], w -> the eta that stands for the mean of the distributions at these draws,
@@ -33,7 +35,7 @@
 #   [tau]        of a family that fits quantiles of y, and no other part of its distribution: their probabilities
 #   [joins]      whether standard errors of the outputs depend on how well the free scalars are known
 #   [parts]      what the outputs for a response are: "mean" first, then others; those that begin with "log_" are logs
-#                of numbers in the unit of y, and start constant; "log_sd" is that of the standard deviation of normal noise
+#                of numbers in the unit of y, and start constant, "log_sd" of the standard deviation of normal noise
 #   [free]       names of the free scalars, or NULL; or a function that gives them for a block, which has `levels`. Each
 #                is the log of what it names. "sigma" is the standard deviation of normal noise, whose optimum is known
 #                where the rest is
@@ -143,7 +145,7 @@ family_slots <- list(
   variance = function(x, f) if (is.null(f$sd) && !identical(f$kind, "time")) of_eta(x) else is.null(x),
   deviance = of_y, information = takes("part", "i", "j"), nll = of_y,
   mean = function(x, f) takes("eta")(x) || of_eta(x),
-  cdf = or_null(takes("q", "eta", "free")), quantile = or_null(takes("p", "eta", "free")),
+  cdf = or_null(takes("q", "eta", "free")), density = or_null(of_y), quantile = or_null(takes("p", "eta", "free")),
   over = or_null(takes("eta", "w")), slope = or_null(takes("eta")), joins = is_switch,
   tau = or_null(function(x, f) is.numeric(x) && are_tau(x)),
   parts = function(x, f) are_names(x) && x[1] == "mean" && (!is.null(f$sd) || !"log_sd" %in% x),
@@ -157,7 +159,7 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, cdf = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
+  sd = NULL, variance = NULL, cdf = NULL, density = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
   parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL,
   stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE

@@ -78,6 +78,7 @@ column_families <- function() names(Filter(function(r) r$for_columns, family_tab
 #' @seealso [families()] for the numbers that each family has, [fit_nn()] for `family`.
 #' @examples
 #' nn_family("student_t", df = 4)
+#' nn_family("quantile", tau = c(0.1, 0.5, 0.9))
 #' @export
 nn_family <- function(name, ...) {
   name <- tryCatch(family_name(name), error = function(e) stop_user("`name`: %s", conditionMessage(e)))
@@ -103,10 +104,17 @@ print.varnn_family <- function(x, ...) {
     cat(x$custom$name, ": minus the log-likelihood ", x$custom$nll$text, "\n", sep = "")
     return(invisible(x))
   }
-  numbers <- vapply(x$constants, function(v) paste(format(v, trim = TRUE), collapse = ", "), "")
-  words <- paste(names(numbers), "=", numbers, collapse = ", ", recycle0 = TRUE)
+  words <- constant_words(x$constants)
   cat(x$name, if (nzchar(words)) sprintf("(%s)", words), "\n", sep = "")
   invisible(x)
+}
+
+constant_words <- function(constants) {
+  of_one <- function(v) {
+    v <- vapply(v, format, "", digits = 7)
+    paste(if (length(v) > 7) c(v[1:3], "...", v[length(v)]) else v, collapse = ", ")
+  }
+  paste(names(constants), "=", vapply(constants, of_one, ""), collapse = ", ", recycle0 = TRUE)
 }
 
 constant_names <- function(family) {

@@ -142,7 +142,8 @@
 #'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
-#' @param tau of the family `"quantile"`: the quantile of the response, between 0 and 1; `NULL`: 0.5, the median.
+#' @param tau of the family `"quantile"`: which quantile of the response, a probability between 0 and 1, or several that
+#'   rise, at most 100 (see Families of [fit_nn()]); `NULL`: 0.5, the median.
 #'
 #' @section Mixtures:
 #' The posterior of a network has many modes, and a normal distribution has one. With `members` = K, training from K

@@ -30,6 +30,18 @@
 #' that finds its optimum. Standard errors, intervals and the posterior of [fit_bayes_nn()] take the noise as asymmetric
 #' Laplace, which it seldom is.
 #'
+#' Several `tau`, as `c(0.1, 0.5, 0.9)`, are fitted together, and their quantiles never cross, of new data neither. The
+#' middle quantile, whose `tau` is nearest to 0.5 (of two the lower), is an output of the network. Each other quantile
+#' has an output that is the log of its distance to the next one on the way to the middle. What is minimised is the mean
+#' of the check losses of all `tau`. So without hidden layers the middle quantile is linear in the predictors, and the
+#' distances are log-linear: where the coefficient of a predictor is b, a unit of it multiplies the distance by
+#' \eqn{e^b}{exp(b)}. The other quantiles are linear only as far as the distances are constant, and differ from those of
+#' fits of one `tau` each. [predict()][predict.varnn_nn] gives the middle quantile, and with `type = "quantile"` all of
+#' them. For draws, other probabilities, prediction intervals and [calibration()] the log odds of \eqn{P(Y \le q)}{P(Y
+#' <= q)} are a straight line between neighbouring quantiles, which goes on beyond the outermost two: exact where the
+#' response is logistic, and there an extrapolation. The log-likelihood is the mean of those of the asymmetric Laplace
+#' distributions, which compares fits with the same `tau` alone, and there are no standard errors.
+#'
 #' The scale of `"huber"` is estimated by maximum likelihood, together with the network. Gross outliers therefore widen
 #' it, and with it the part in which residuals count as those of a normal distribution: it is less robust than
 #' [MASS::rlm()], which takes the scale from the median absolute residual.
@@ -93,7 +105,8 @@
 #' @param combine weights of the members: `"equal"` (which is `"auto"`) or `"stack"`, see Ensembles.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
-#' @param tau of the family `"quantile"`: the quantile of the response, between 0 and 1; `NULL`: 0.5, the median.
+#' @param tau of the family `"quantile"`: which quantile of the response, a probability between 0 and 1, or several that
+#'   rise, at most 100 (see Families); `NULL`: 0.5, the median.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted

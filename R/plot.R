@@ -319,8 +319,8 @@ layer_caption <- function(spec, layer, following, units) {
 output_names <- function(block, several = FALSE) {
   names <- if (is_kind(block, "ordered")) block$columns else block_labels(block, several)
   parts <- record_of(block)$parts[-1]
-  c(names, paste(rep(ifelse(parts == "log_sd", "log sd", parts), each = length(names)), "of", rep(names, length(parts)),
-                 recycle0 = TRUE))
+  if (!is_custom(block)) parts <- gsub("_", " ", parts)
+  c(names, paste(rep(parts, each = length(names)), "of", rep(names, length(parts)), recycle0 = TRUE))
 }
 
 # The units of a layer that are drawn when there is room for `most`; NA is an ellipsis.

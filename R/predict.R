@@ -47,9 +47,10 @@ check_finite_output <- function(x) {
 #'   levels of a categorical response); `"class"` a factor with all levels of the training data; `"prob"` a matrix
 #'   with a column per level; `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per
 #'   probability, named as "5%", of several responses a list of these. For `family = "gaussian_hetero"`, `"response"`
-#'   is the mean; of survival times it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the
-#'   time that 63.2% do not survive. Several responses of which some are factors give a data frame. A missing column
-#'   or a new factor level in `newdata` is an error that names it.
+#'   is the mean; of the family `"quantile"` it is the quantile, of several `tau` that nearest to 0.5; of survival times
+#'   it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the time that 63.2% do not survive.
+#'   Several responses of which some are factors give a data frame. A missing column or a new factor level in `newdata`
+#'   is an error that names it.
 #' @seealso [vcov.varnn_nn()], [predict.varnn_bayes_nn()] for intervals, [simulate()][simulate.varnn_nn] for draws,
 #'   [calibration()] for how good the predicted distributions are.
 #' @examples

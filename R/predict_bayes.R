@@ -22,9 +22,10 @@
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
 #'
-#' The predictive distribution of a gaussian response is the mixture of the normal distributions that the draws give
-#' it, and the bounds of a prediction interval are its quantiles; of other responses they are quantiles of one response
-#' per draw. Classes have no prediction interval, and those with more than two levels none of their mean.
+#' The predictive distribution of a gaussian response is the mixture of the normal distributions that the draws give it,
+#' and the bounds of a prediction interval are its quantiles; of other responses they are quantiles of one response per
+#' draw, of the family `"quantile"` at probabilities that are spread evenly over the draws. Classes have no prediction
+#' interval, and those with more than two levels none of their mean.
 #' @return As [predict.varnn_nn()]; with `interval` a matrix with columns `fit`, `lwr` and `upr`, or with several
 #'   responses a list of these.
 #' @seealso [posterior_epred()] and [posterior_predict()] for the draws themselves, [calibration()] for how often the
@@ -212,10 +213,10 @@ drawn_eta_log_lik <- function(fit, y, eta) {
 
 # Negative log-likelihoods [rows, draws] of the rows of y, on the engine's scale, at the draws [rows, columns, draws] of
 # eta; 0 of a response that is missing.
-draw_nll <- function(block, y, eta, free) {
+draw_nll <- function(block, y, eta, free, nll = record_of(block)$nll) {
   draws <- dim(eta)[3]
-  nll <- record_of(block)$nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
-  matrix(rowSums(nll, na.rm = TRUE), nrow(y))
+  of_draws <- nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
+  matrix(rowSums(of_draws, na.rm = TRUE), nrow(y))
 }
 
 # Predictors of newdata or of the training: list(x, offset, ok, rows).
@@ -286,6 +287,15 @@ predict_block <- function(block, eta, free, offset) {
   check_finite_output(y)
   y <- if (has_levels(block)) drawn_number(block, y) else as_observed(block, y, rep_offset(offset, dim(eta)[3]))
   matrix(y, dim(eta)[1])
+}
+
+# The same of a number with quantiles, a row's at probabilities that are spread evenly, in random order.
+spread_block <- function(block, eta, free, offset) {
+  d <- dim(eta)
+  p <- (vapply(seq_len(d[1]), function(i) sample.int(d[3]), integer(d[3])) - 0.5) / d[3]
+  y <- record_of(block)$quantile(c(t(matrix(p, d[3]))), draws_in_rows(eta), free)
+  check_finite_output(y)
+  matrix(as_observed(block, y, rep_offset(offset, d[3])), d[1])
 }
 
 # An array [rows, columns, draws] as a matrix [rows * draws, columns].
@@ -472,12 +482,14 @@ check_interval <- function(fit, interval) {
 }
 
 # Quantiles of the predictive distribution: where the family is normal, of the mixture of its distributions over the
-# draws, which have these weights; of other families, of a draw from each.
+# draws, which have these weights; of other families, of a draw from each, which of families of quantiles are spread
+# evenly over the probabilities.
 predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   record <- record_of(block)
   n <- dim(components[[1]]$eta[[i]])[1]
   if (!has_normal_noise(block)) {
-    y <- lapply(components, function(c) predict_block(block, c$eta[[i]], c$free[[i]], offset))
+    draw <- if (is.null(record$tau)) predict_block else spread_block
+    y <- lapply(components, function(c) draw(block, c$eta[[i]], c$free[[i]], offset))
     return(row_quantiles(do.call(cbind, y), probs, weight, is_kind(block, "count")))
   }
   of_each <- function(what) {

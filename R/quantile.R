@@ -1,35 +1,43 @@
 # Quantile regression without hidden layers is a linear program: training ends near its optimum, which is a plane
-# through as many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973). Of several
-# quantiles, whose distances are exponentials, that is done for the planes that are tangents, until these stay.
+# through as many rows as there are coefficients, and finds it by exchanging rows (Barrodale and Roberts 1973). Of
+# several quantiles, whose distances are exponentials, that is done for the planes that are tangents, until these stay.
 
 fits_quantiles <- function(block) !is.null(record_of(block)$tau)
 has_several_tau <- function(block) length(record_of(block)$tau) > 1
 
 at_vertex <- function(fit, data) {
-  is_program <- every(is_linear(fit$spec), length(fit$blocks) == 1, fits_quantiles(fit$blocks[[1]]),
-                      fit$spec$penalty == 0, is.null(fit$history$val_loss),
-                      fit$stop_reason %in% c("converged", "finished"), fit$control$optimizer == "lbfgs",
-                      fit$blocks[[1]]$n_responses == 1)
+  is_program <- every(is_linear(fit$spec), all(vapply(fit$blocks, fits_quantiles, NA)), fit$spec$penalty == 0,
+                      is.null(fit$history$val_loss), fit$stop_reason %in% c("converged", "finished"),
+                      fit$control$optimizer == "lbfgs")
   if (!is_program) return(fit)
-  rows <- if (is.null(data$row)) seq_len(nrow(data$y)) else data$row
-  w <- if (is.null(data$weight)) rep(1, nrow(data$y)) else data$weight
-  rows <- rows[!is.na(data$y[rows, 1]) & w[rows] > 0]
-  x <- data$x[rows, , drop = FALSE]
-  z <- if (is.null(data$center)) x else standardised(x, data)
+  z <- if (is.null(data$center)) data$x else standardised(data$x, data)
   if (fit$design$intercept) z <- cbind(z, 1)
-  y <- data$y[rows, 1] - if (is.null(data$offset)) 0 else data$offset[rows, 1]
-  at <- c(leaf_index(fit$layout[fit$layout$role == "weight", ]),
-          if (fit$design$intercept) leaf_index(fit$layout[fit$layout$role == "bias", ]))
-  found <- best_quantiles(z, y, w[rows], record_of(fit$blocks[[1]])$tau, fit$theta[at])
-  if (is.null(found)) return(fit)
-  fit$theta[at] <- found$coef
-  leaf <- noise_leaf(fit$layout, 1)
-  if (nrow(leaf) && found$loss > 0) fit$theta[leaf_index(leaf)] <- log(found$loss)
-  if (found$is_best) {
+  w <- if (is.null(data$weight)) rep(1, nrow(z)) else data$weight
+  rows <- if (is.null(data$row)) seq_len(nrow(z)) else data$row
+  coef <- matrix(linear_leaves(fit), run_columns(fit$spec, "eta"))
+  is_best <- TRUE
+  for (i in seq_along(fit$blocks)) {
+    at <- coef[block_slices(fit$blocks, eta_rows)[[i]], , drop = FALSE]
+    use <- rows[!is.na(data$y[rows, i]) & w[rows] > 0]
+    found <- best_quantiles(z[use, , drop = FALSE], data$y[use, i], w[use], record_of(fit$blocks[[i]])$tau,
+                            fit$theta[at])
+    is_best <- is_best && isTRUE(found$is_best)
+    if (is.null(found)) next
+    fit$theta[at] <- found$coef
+    leaf <- noise_leaf(fit$layout, i)
+    if (nrow(leaf) && found$loss > 0) fit$theta[leaf_index(leaf)] <- log(found$loss)
+  }
+  if (is_best) {
     fit$stop_reason <- "converged"
     fit$converged <- TRUE
   }
   fit
+}
+
+# The places in theta of the weights and biases of a linear model, those of an output in a row.
+linear_leaves <- function(fit) {
+  of_role <- function(role) leaf_index(fit$layout[fit$layout$role == role, ])
+  c(of_role("weight"), if (fit$design$intercept) of_role("bias"))
 }
 
 # From these coefficients [outputs * columns of z] the next where the mean check loss is least: list(coef, loss,
@@ -70,8 +78,8 @@ tangent <- function(z, y, w, tau, coef) {
          (sum(w) * n))
 }
 
-# list(coef, loss, is_best): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least, near
-# `coef`; `tau` is one number or one for each row. NULL where there are too few rows, or too many steps.
+# list(coef, loss, is_best): of the coefficients where the weighted mean of e (tau - (e < 0)), e = y - z b, is least,
+# near `coef`; `tau` is one number or one for each row. NULL where there are too few rows, or too many steps.
 least_check_loss <- function(z, y, w, tau, coef, most_steps = 1000) {
   own <- qr(z)
   kept <- own$pivot[seq_len(own$rank)]
@@ -115,8 +123,8 @@ exchange <- function(z, r, w, tau, h) {
 
 # ---- several quantiles of a response
 
-# The first output is the quantile whose tau is nearest to 1/2, the middle one; the others, in the order of tau, are logs
-# of the distance to the next quantile on the way to it. So they never cross. The engine has the same order.
+# The first output is the quantile whose tau is nearest to 1/2, the middle one; the others, in the order of tau, are
+# logs of the distance to the next quantile on the way to it. So they never cross. The engine has the same order.
 middle_of <- function(tau) which.min(abs(tau - 0.5))
 output_of_tau <- function(tau) {
   k <- seq_along(tau)
@@ -141,9 +149,9 @@ outputs_at <- function(q, tau, least) {
   cbind(q[, m], gap)
 }
 
-# Beside the mean of the nll of the asymmetric Laplace distributions of these tau, in which the rest is at its best
-# where the quantiles are, a distribution that has these quantiles: of P(Y <= q) the log odds are a line between two of
-# them, and beyond the outermost ones the line goes on.
+# What is minimised is the mean of the nll of asymmetric Laplace distributions, one for each tau. What is drawn is of
+# the distribution that has these quantiles and log odds of P(Y <= q) that are a line between two of them; beyond the
+# outermost ones the line goes on.
 several_quantiles <- function(tau) {
   n <- length(tau)
   losses <- function(y, eta, free) {
@@ -170,6 +178,7 @@ several_quantiles <- function(tau) {
     quantile = function(p, eta, free) {
       array(line_quantile(p, quantiles_at(eta, tau), tau), c(nrow(eta), ncol(eta) %/% n))
     },
+    density = function(y, eta, free) like_matrix(line_density(c(y), quantiles_at(eta, tau), tau), y),
     over = function(eta, w) {
       first <- seq_len(dim(eta)[2] %/% n)
       cbind(means_over(eta[, first, , drop = FALSE], w), log(means_over(exp(eta[, -first, , drop = FALSE]), w)))
@@ -203,26 +212,34 @@ moved_by_outputs <- function(tau) {
   by_tau[, order(output_of_tau(tau))]
 }
 
-# The place of each value among rising knots: of the line that it is on.
-line_at <- function(above, n) pmin(pmax(above, 1), n - 1)
 
-# Of numbers p, one or one for each of the quantiles q [rows, responses, tau], the quantiles at p; and the other way.
+# The lines through quantiles q [rows * responses, tau] and their log odds, of each row that which is number `at`: where
+# it begins, and its slope.
+line_of <- function(q, tau, at) {
+  at <- pmin(pmax(at, 1), length(tau) - 1)
+  odds <- stats::qlogis(tau)
+  low <- q[cbind(seq_along(at), at)]
+  width <- pmax(q[cbind(seq_along(at), at + 1)] - low, 1e-300)
+  list(low = low, odds = odds[at], slope = diff(odds)[at] / width)
+}
+line_from <- function(x, q, tau) {
+  q <- matrix(q, ncol = length(tau))
+  x <- rep_len(x, nrow(q))
+  line <- line_of(q, tau, rowSums(q <= x))
+  list(odds = line$odds + (x - line$low) * line$slope, slope = line$slope)
+}
+
+# Of x or p, one number or one for each of the quantiles q [rows, responses, tau].
+line_cdf <- function(x, q, tau) stats::plogis(line_from(x, q, tau)$odds)
+line_density <- function(x, q, tau) {
+  at <- line_from(x, q, tau)
+  stats::dlogis(at$odds, log = TRUE) + log(at$slope)
+}
 line_quantile <- function(p, q, tau) {
   q <- matrix(q, ncol = length(tau))
-  odds <- stats::qlogis(tau)
   p <- rep_len(p, nrow(q))
-  at <- line_at(findInterval(p, tau), length(tau))
-  low <- q[cbind(seq_along(at), at)]
-  low + (stats::qlogis(p) - odds[at]) / diff(odds)[at] * (q[cbind(seq_along(at), at + 1)] - low)
-}
-line_cdf <- function(x, q, tau) {
-  q <- matrix(q, ncol = length(tau))
-  odds <- stats::qlogis(tau)
-  x <- rep_len(x, nrow(q))
-  at <- line_at(rowSums(q <= x), length(tau))
-  low <- q[cbind(seq_along(at), at)]
-  width <- pmax(q[cbind(seq_along(at), at + 1)] - low, .Machine$double.xmin)
-  stats::plogis(odds[at] + (x - low) / width * diff(odds)[at])
+  line <- line_of(q, tau, findInterval(p, tau))
+  line$low + (stats::qlogis(p) - line$odds) / line$slope
 }
 
 # The function that is line by line between knots, of a logistic variable t, is sum(value at knot * h(t)): the means of

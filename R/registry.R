@@ -79,7 +79,8 @@ row_property <- function(table, rows, property) {
 #'   the gaps between the other cuts \eqn{c_k}{c[k]} being learned
 #' * `"quantile"`: \eqn{\rho((y - \eta) / s) + \log s - \log \tau (1 - \tau)}{rho((y - eta) / s) + log s - log(tau (1 -
 #'   tau))}, \eqn{\rho(e) = \tau e}{rho(e) = tau e} above 0 and \eqn{(\tau - 1) e}{(tau - 1) e} below: the asymmetric
-#'   Laplace distribution, of which \eqn{\eta}{eta} is the quantile \eqn{\tau}{tau}; s is learned
+#'   Laplace distribution, of which \eqn{\eta}{eta} is the quantile \eqn{\tau}{tau}; s is learned. Of several `tau` the
+#'   mean of this, the first output being the middle quantile, the others logs of the distances between the quantiles
 #' * `"weibull"`, `"lognormal"`, `"loglogistic"`, of times t above 0:
 #'   \eqn{\log t = \eta + \sigma w}{log t = eta + sigma w}
 #'   with a w of the extreme value, normal or logistic distribution, and \eqn{\sigma}{sigma} learned: minus the log

@@ -56,7 +56,12 @@ model_title.varnn <- function(fit) {
   classes <- vapply(fit$blocks, function(b) b$type %in% c("factor", "logical"), NA)
   kind <- paste0(if (is_bayesian(fit$spec)) "Bayesian ", if (has_hidden(fit)) "neural" else "linear", " network")
   sprintf("%s%s for %s (%s)", toupper(substr(kind, 1, 1)), substring(kind, 2),
-          if (all(classes)) "classification" else "regression", paste(unique(fit$family), collapse = ", "))
+          if (all(classes)) "classification" else "regression", paste(unique(family_words(fit)), collapse = ", "))
+}
+
+family_words <- function(fit) {
+  vapply(fit$blocks, function(b) paste(c(family_label(b), if (length(b$constants)) constant_words(b$constants)),
+                                       collapse = ", "), "")
 }
 
 network_line <- function(fit) {

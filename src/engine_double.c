@@ -18,7 +18,7 @@ static const struct {
 #define PROPERTIES(ROW) \
   ROW(activation_moments, activation, nn_activations[row].moments != NULL) /* those at a random input are known */ \
   ROW(primitive_arity, primitive, nn_primitives[row].arity) /* numbers that it reads */ \
-  ROW(family_eta, family, nn_families[row].eta_per_response) /* rows of eta per response */ \
+  ROW(family_eta, family, family_eta_rows(row, 0)) /* rows of eta per response, without constants */ \
   ROW(family_y, family, nn_families[row].y_per_response) /* rows of y per response */ \
   ROW(family_min_free, family, nn_families[row].min_free) /* free scalars of a response */ \
   ROW(family_max_free, family, nn_families[row].max_free) \

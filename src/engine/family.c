@@ -25,11 +25,13 @@ typedef struct {
   real *covariance_slope;
 } nn_nll;
 
+/* In the place of rows of eta per response: one for each constant that a block has, and one where it has none. */
+enum { NN_BY_CONSTANT = 0 };
+
 typedef struct {
   const char *name;
   int eta_per_response, y_per_response, min_free, max_free, max_constants;
-  int by_constant;              /* it has so many rows of eta for each constant that is given */
-  void (*nll)(const nn_nll *b); /* a missing (NaN) y adds nothing */
+  void (*nll)(const nn_nll *b);      /* a missing (NaN) y adds nothing */
   void (*expected)(const nn_nll *b); /* of random eta, where that has a closed form */
 } nn_family;
 
@@ -462,7 +464,7 @@ static void custom(const nn_nll *b) {
   }
 }
 
-static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, 0, custom, NULL};
+static const nn_family nn_custom = {"custom", 0, 1, 0, NN_MAX_ARGUMENTS, 0, custom, NULL};
 
 /* One response of one observation, in double in every build: its eta and free scalars, the first of each, and the slopes. */
 enum { NN_ENTRY = 2 };
@@ -693,27 +695,26 @@ NN_BY_ENTRY(zero_inflated_negative_binomial, 2, zero_inflated_negative_binomial_
 
 /* clang-format off */
 static const nn_family nn_families[] = {
-    /* name            eta, y rows per response, least and most free scalars, most constants, by_constant, nll, its expectation over
-     * eta */
-    {"gaussian", 1, 1, 1, 1, 0, 0, gaussian, gaussian_expected},
-    {"gaussian_hetero", 2, 1, 0, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
-    {"huber", 1, 1, 1, 1, 0, 0, huber, NULL},
-    {"quantile", 1, 1, 1, 1, NN_MAX_CONSTANTS, 1, quantile, NULL},
-    {"bernoulli", 1, 1, 0, 0, 0, 0, bernoulli, NULL},
-    {"binomial", 1, 2, 0, 0, 0, 0, binomial, NULL},
-    {"categorical", 1, 1, 0, 0, 0, 0, categorical, NULL},
-    {"poisson", 1, 1, 0, 0, 0, 0, poisson, NULL},
-    {"negative_binomial", 1, 1, 1, 1, 0, 0, negative_binomial, NULL},
-    {"student_t", 1, 1, 1, 2, 1, 0, student_t, NULL},
-    {"gamma", 1, 1, 1, 1, 0, 0, gamma_nll, NULL},
-    {"inverse_gaussian", 1, 1, 1, 1, 0, 0, inverse_gaussian, NULL},
-    {"beta", 1, 1, 1, 1, 0, 0, beta_nll, NULL},
-    {"zero_inflated_poisson", 2, 1, 0, 0, 0, 0, zero_inflated_poisson, NULL},
-    {"zero_inflated_negative_binomial", 2, 1, 1, 1, 0, 0, zero_inflated_negative_binomial, NULL},
-    {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, 0, ordinal, NULL},
-    {"weibull", 1, 2, 1, 1, 0, 0, weibull, NULL},
-    {"lognormal", 1, 2, 1, 1, 0, 0, lognormal, NULL},
-    {"loglogistic", 1, 2, 1, 1, 0, 0, loglogistic, NULL},
+    /* name            eta, y rows per response, least and most free scalars, most constants, nll, its expectation over eta */
+    {"gaussian", 1, 1, 1, 1, 0, gaussian, gaussian_expected},
+    {"gaussian_hetero", 2, 1, 0, 0, 0, gaussian_hetero, gaussian_hetero_expected},
+    {"huber", 1, 1, 1, 1, 0, huber, NULL},
+    {"quantile", NN_BY_CONSTANT, 1, 1, 1, NN_MAX_CONSTANTS, quantile, NULL},
+    {"bernoulli", 1, 1, 0, 0, 0, bernoulli, NULL},
+    {"binomial", 1, 2, 0, 0, 0, binomial, NULL},
+    {"categorical", 1, 1, 0, 0, 0, categorical, NULL},
+    {"poisson", 1, 1, 0, 0, 0, poisson, NULL},
+    {"negative_binomial", 1, 1, 1, 1, 0, negative_binomial, NULL},
+    {"student_t", 1, 1, 1, 2, 1, student_t, NULL},
+    {"gamma", 1, 1, 1, 1, 0, gamma_nll, NULL},
+    {"inverse_gaussian", 1, 1, 1, 1, 0, inverse_gaussian, NULL},
+    {"beta", 1, 1, 1, 1, 0, beta_nll, NULL},
+    {"zero_inflated_poisson", 2, 1, 0, 0, 0, zero_inflated_poisson, NULL},
+    {"zero_inflated_negative_binomial", 2, 1, 1, 1, 0, zero_inflated_negative_binomial, NULL},
+    {"ordinal", 1, 1, 1, NN_MAX_FREE, 0, ordinal, NULL},
+    {"weibull", 1, 2, 1, 1, 0, weibull, NULL},
+    {"lognormal", 1, 2, 1, 1, 0, lognormal, NULL},
+    {"loglogistic", 1, 2, 1, 1, 0, loglogistic, NULL},
 };
 /* clang-format on */
 
@@ -721,9 +722,14 @@ static const nn_family *family_row(int row) {
   return row == NN_CUSTOM ? &nn_custom : &nn_families[row];
 }
 
-/* Rows of eta of a response; of a custom family what its program reads. */
+/* Rows of eta of a response. */
+static int family_eta_rows(int row, int n_constants) {
+  const int n = nn_families[row].eta_per_response;
+  return n == NN_BY_CONSTANT ? (n_constants ? n_constants : 1) : n;
+}
+
+/* The same of a block; of a custom family what its program reads. */
 static int eta_per_response(const nn_block_spec *b) {
-  if (b->family == NN_CUSTOM) return b->program ? b->program->n_arguments - 1 - b->n_free : 0;
-  const nn_family *f = &nn_families[b->family];
-  return f->eta_per_response * (f->by_constant && b->n_constants ? b->n_constants : 1);
+  if (b->family != NN_CUSTOM) return family_eta_rows(b->family, b->n_constants);
+  return b->program ? b->program->n_arguments - 1 - b->n_free : 0;
 }
