@@ -44,7 +44,7 @@ linear_leaves <- function(fit) {
 # is_best), is_best telling whether the search came to its end. NULL where it would take too long.
 best_quantiles <- function(z, y, w, tau, coef, rounds = 30) {
   if (length(tau) == 1) return(least_check_loss(z, y, w, tau, coef))
-  if (length(y) * length(tau) * as.double(length(coef))^2 > most_of_tangents) return(NULL)
+  if (as.double(length(y)) * length(tau) * length(coef)^2 > most_of_tangents) return(NULL)
   here <- tangent(z, y, w, tau, coef)
   for (round in seq_len(rounds)) {
     to <- least_check_loss(here$z, here$y, rep(w, length(tau)), rep(tau, each = length(y)), coef)

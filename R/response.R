@@ -173,7 +173,7 @@ engine_offset <- function(blocks, offset) {
   do.call(cbind, lapply(blocks, of_block))
 }
 
-eta_rows <- function(block) block$n_responses * length(record_of(block)$parts)
+eta_rows <- function(block) as.double(block$n_responses) * length(record_of(block)$parts)
 y_rows <- function(block) block$n_responses * if (is_custom(block)) 1 else family_property(block$family, "family_y")
 family_property <- function(family, property) {
   r <- registry()

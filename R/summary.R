@@ -60,8 +60,8 @@ model_title.varnn <- function(fit) {
 }
 
 family_words <- function(fit) {
-  vapply(fit$blocks, function(b) paste(c(family_label(b), if (length(b$constants)) constant_words(b$constants)),
-                                       collapse = ", "), "")
+  of_block <- function(b) paste(c(family_label(b), if (length(b$constants)) constant_words(b$constants)), collapse = ", ")
+  vapply(fit$blocks, of_block, "")
 }
 
 network_line <- function(fit) {

@@ -96,15 +96,17 @@ test_that("several quantiles of groups are those of each group", {
                losses_of(d$y[rep(seq_along(w), w)], again(d[rep(seq_along(w), w), ])[rep(seq_along(w), w), ], tau),
                tolerance = 1e-8)
   skip_if_not_installed("quantreg")
+  rq <- getExportedValue("quantreg", "rq")
   for (k in seq_along(tau))
-    expect_equal(found[, k], coef(quantreg::rq(y ~ g - 1, tau[k], d)), tolerance = 1e-6, ignore_attr = TRUE)
+    expect_equal(found[, k], coef(rq(y ~ g - 1, tau[k], d)), tolerance = 1e-6, ignore_attr = TRUE)
 })
 
 test_that("one quantile is that of quantreg", {
   skip_if_not_installed("quantreg")
+  rq <- getExportedValue("quantreg", "rq")
   for (tau in c(0.1, 0.5, 0.85))
     expect_equal(coef(fit_nn(mpg ~ wt + qsec, mtcars, hidden = 0, family = "quantile", tau = tau)),
-                 coef(quantreg::rq(mpg ~ wt + qsec, tau, mtcars)), tolerance = 1e-6)
+                 coef(rq(mpg ~ wt + qsec, tau, mtcars)), tolerance = 1e-6)
 })
 
 test_that("without hidden layers several quantiles are as good as each alone, and at an optimum", {
