@@ -107,7 +107,8 @@ family_label <- function(block) if (is_custom(block)) block$custom$name else blo
 # A matrix for each output and free scalar, from those of a block; like the first.
 custom_scalars <- function(custom, eta, free) {
   k <- ncol(eta) / length(custom$eta)
-  of_eta <- lapply(seq_along(custom$eta), function(e) eta[, (e - 1) * k + seq_len(k), drop = FALSE])
+  of_eta <- if (k == ncol(eta)) list(eta)
+  else lapply(seq_along(custom$eta), function(e) eta[, (e - 1) * k + seq_len(k), drop = FALSE])
   if (!is.matrix(free)) free <- matrix(if (length(custom$free)) free else numeric(), length(custom$free))
   of_free <- lapply(seq_along(custom$free), function(m) by_column(free[m, ], of_eta[[1]]))
   stats::setNames(c(of_eta, of_free), c(custom$eta, custom$free))
@@ -123,7 +124,10 @@ custom_record <- function(custom) {
       if (!is.numeric(found) || !length(found) %in% c(1, length(at[[1]])))
         stop_user("`%s` of custom_family(\"%s\") must give a number for each row, not %s.", part, custom$name,
                   shown(found))
-      like_matrix(rep_len(as.double(found), length(at[[1]])), at[[1]])
+      found <- as.double(found)
+      if (length(found) < length(at[[1]])) found <- rep(found, length(at[[1]]))
+      dim(found) <- dim(at[[1]]) # without a copy
+      found
     }
   }
   parts <- list(

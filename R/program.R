@@ -81,12 +81,17 @@ instruct <- function(s, op, from = integer(), number = 0) {
 operate <- function(s, op, from) {
   force(from) # which may add instructions
   if (op == "*") for (k in 1:2) if (is_one(s, from[k])) return(from[3 - k])
+  if (op == "/" && is_power_of_two(s, from[2]))
+    return(operate(s, "*", c(from[1], instruct(s, "number", number = 1 / s$number[from[2]]))))
   if (!all(s$op[from] == "number")) return(instruct(s, op, from))
   value <- suppressWarnings(as.double(do.call(r_function(op), as.list(s$number[from]))))
   number_instruction(s, value, sprintf("a result of `%s` in it", op))
 }
 
 is_one <- function(s, at) s$op[at] == "number" && s$number[at] == 1
+
+# By such a number a quotient is a product, to the last bit.
+is_power_of_two <- function(s, at) s$op[at] == "number" && abs(s$number[at]) %in% 2^(-20:20)
 
 number_instruction <- function(s, value, what) {
   if (!is.finite(value)) s$fail("%s is %s.", what, format(value))

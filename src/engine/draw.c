@@ -71,7 +71,7 @@ static void kl_mc_forward(nn_tape *t, nn_node *n) {
   for (size_t i = 0; i < n_values; i++) {
     nn_gaussians q = gaussians_of(t, n, i);
     const real *w = input_of(t, n, 2)->value + i * q.n, *eps = q.sigma + size;
-    const nn_weights v = {q.n, 0, w, n->prior, prior_sd(n, &q), n->aux + i * q.n, work_of(t, n)};
+    const nn_weights v = {q.n, 0, w, n->prior, prior_sd(n, &q), n->aux + i * q.n, work_of(t, n, 0)};
     double sum = nn_priors[n->prior->kind].nlp(&v);
     for (size_t k = 0; k < q.n; k++) sum -= (double)(q.log_sigma[k] + eps[k] * eps[k] / 2);
     n->value[i] = (real)(sum - (double)q.n * NN_LOG_2PI / 2);
@@ -111,7 +111,8 @@ static void put_back(size_t n, size_t m, const double *precision, real *slope) {
 static void nlp_forward(nn_tape *t, nn_node *n) {
   const nn_node *w = input_of(t, n, 0);
   const nn_prior_row *prior = &nn_priors[n->prior->kind];
-  nn_weights v = {size_of(t, w), w->offset, w->value, n->prior, n->setting, n->aux, work_of(t, n)};
+  nn_weights v = {size_of(t, w), w->offset, w->value,        n->prior,
+                  n->setting,    n->aux,    work_of(t, n, 0)};
   const size_t size = v.n;
   const double *precision =
       n->prior->precision && !prior->is_by_weight ? n->prior->precision + v.first : NULL;

@@ -455,12 +455,18 @@ static void custom_chunk(const nn_chunk *c) {
   give_chunk(c, value, argument + 1, n_eta, argument + n_eta + 1);
 }
 
+/* A chunk begins at an observation, or so many whole chunks behind: what an observation adds up to does not depend on which
+ * others there are. */
 static void custom(const nn_nll *b) {
-  const size_t n = (size_t)b->n_obs * (size_t)b->n_responses;
+  const size_t m = (size_t)b->n_responses, n = (size_t)b->n_obs * m,
+               whole = m < CUSTOM_CHUNK ? CUSTOM_CHUNK / m * m : m;
   memset(b->nll, 0, (size_t)b->n_obs * sizeof(real));
-  for (nn_chunk c = {b, 0, 0}; c.first < n; c.first += CUSTOM_CHUNK) {
-    c.n = n - c.first < CUSTOM_CHUNK ? n - c.first : CUSTOM_CHUNK;
-    custom_chunk(&c);
+  for (size_t first = 0; first < n; first += whole) {
+    const size_t end = n - first < whole ? n : first + whole;
+    for (nn_chunk c = {b, first, 0}; c.first < end; c.first += CUSTOM_CHUNK) {
+      c.n = end - c.first < CUSTOM_CHUNK ? end - c.first : CUSTOM_CHUNK;
+      custom_chunk(&c);
+    }
   }
 }
 

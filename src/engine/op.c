@@ -69,24 +69,33 @@ static void activate_backward(nn_tape *t, nn_node *n) {
                                        is_fresh(t, n, 0), dx);
 }
 
-/* y = f(x), element by element, f a program */
-static nn_program_run program_run_of(nn_tape *t, nn_node *n, const nn_argument *x) {
-  return (nn_program_run){n->program, size_of(t, n), x, n->aux};
+/* y = f(x), element by element, f a program; of one thread its share of the numbers. */
+static void program_share(nn_tape *t, nn_node *n, int thread, int threads, int backward) {
+  const size_t size = size_of(t, n), first = part_begin(thread, threads, size, PROGRAM_BLOCK),
+               end = part_begin(thread + 1, threads, size, PROGRAM_BLOCK);
+  nn_argument x = {.at = input_of(t, n, 0)->value + first};
+  if (backward) x.slope = grad_of(t, n, 0) + first, x.is_fresh = is_fresh(t, n, 0);
+  const nn_program_run r = {n->program, end - first, &x, work_of(t, n, thread)};
+  if (!r.n) return;
+  if (backward)
+    program_backward(&r, n->value + first, n->grad + first);
+  else
+    program_forward(&r, n->value + first);
 }
 
-static void program_op_forward(nn_tape *t, nn_node *n) {
-  const nn_argument x = {.at = input_of(t, n, 0)->value};
-  const nn_program_run r = program_run_of(t, n, &x);
-  program_forward(&r, n->value);
+static void program_shares(nn_tape *t, nn_node *n, int backward) {
+  const int threads = tape_threads(t, size_of(t, n));
+  if (threads == 1) {
+    program_share(t, n, 0, 1, backward);
+    return;
+  }
+  NN_PARALLEL(threads)
+  for (int i = 0; i < threads; i++) program_share(t, n, i, threads, backward);
 }
 
+static void program_op_forward(nn_tape *t, nn_node *n) { program_shares(t, n, 0); }
 static void program_op_backward(nn_tape *t, nn_node *n) {
-  const nn_argument x = {input_of(t, n, 0)->value, grad_of(t, n, 0), 0, 0};
-  if (!x.slope) return;
-  nn_argument asked = x;
-  asked.is_fresh = is_fresh(t, n, 0);
-  const nn_program_run r = program_run_of(t, n, &asked);
-  program_backward(&r, n->value, n->grad);
+  if (grad_of(t, n, 0)) program_shares(t, n, 1);
 }
 
 /* y = x m, m = 1 / (1 - rate) with probability 1 - rate, else 0; in the mean y = x. Srivastava et al. (2014). As a mask
@@ -167,7 +176,7 @@ static void penalty_forward(nn_tape *t, nn_node *n) {
   double sum = 0;
   for (size_t i = 0; i < size; i++) sum += (double)w->value[i] * (double)w->value[i];
   sum *= n->setting / 2;
-  if (n->program) sum += program_sum(n->program, size, w->value, 1, n->aux, work_of(t, n));
+  if (n->program) sum += program_sum(n->program, size, w->value, 1, n->aux, work_of(t, n, 0));
   n->value[0] = (real)sum;
 }
 
@@ -285,7 +294,7 @@ static nn_nll nll_of(nn_tape *t, nn_node *n) {
               .n_constants = block->n_constants,
               .constants = block->constants,
               .program = n->program,
-              .work = work_of(t, n),
+              .work = work_of(t, n, 0),
               .eta = eta->value + n->eta_row,
               .y = t->y + n->y_row,
               .free = free_node ? free_node->value : NULL,
@@ -319,7 +328,7 @@ static void nll_forward(nn_tape *t, nn_node *n) {
     return;
   }
   size_t n_obs = (size_t)t->n_obs;
-  const int threads = b.program ? 1 : tape_threads(t, n_obs * b.n_responses);
+  const int threads = tape_threads(t, n_obs * b.n_responses);
   if (threads == 1) {
     f->nll(&b);
     return;
@@ -328,6 +337,7 @@ static void nll_forward(nn_tape *t, nn_node *n) {
   for (int i = 0; i < threads; i++) {
     nn_nll part = nll_part(b, eta_per_response(n->block), part_begin(i, threads, n_obs, 1),
                            part_begin(i + 1, threads, n_obs, 1));
+    part.work = work_of(t, n, i);
     f->nll(&part);
   }
 }

@@ -5,21 +5,23 @@
 #include "arena.h"
 #include "vmath.h"
 
-enum { PROGRAM_BLOCK = 256 };
+enum { PROGRAM_BLOCK = 2048 / sizeof(real) };
 
-/* The numbers that a primitive reads, a, b and c (those that it has not: a again), and its value y at them. */
+/* Where the numbers stand that a primitive reads, a, b and c (those that it has not: a again), and its value y at them. */
 typedef struct {
-  size_t n;
-  const real *from[NN_MAX_ARITY];
-  const real *y;
+  const real *const *from[NN_MAX_ARITY];
+  const real *const *y;
 } nn_operands;
+
+typedef void (*nn_value_kernel)(const nn_operands *o, size_t n, real *y);
+/* d = dy times the slope of y in one of a, b, c: 0 where dy is 0, whatever the slope is */
+typedef void (*nn_slope_kernel)(const nn_operands *o, size_t n, const real *dy, real *d);
 
 typedef struct {
   const char *name;
   int arity;
-  void (*value)(const nn_operands *o, real *y);
-  /* d = dy times the slope of y in one of a, b, c: 0 where dy is 0, whatever the slope is; NULL: the slope is 0 */
-  void (*slope[NN_MAX_ARITY])(const nn_operands *o, const real *dy, real *d);
+  nn_value_kernel value;
+  nn_slope_kernel slope[NN_MAX_ARITY]; /* NULL: the slope is 0; the_same(): it is 1 */
 } nn_primitive;
 
 NN_INLINE real if_so(int x) { return (real)(x != 0); }
@@ -35,8 +37,8 @@ NN_INLINE real normal_density(real x) {
 #define PRIMITIVES(FLAT, ONE, TWO, OWN) \
   FLAT(number, "number", 0, 0) \
   FLAT(argument, "argument", 0, 0) \
-  TWO(add, "+", a + b, (real)1, (real)1) \
-  TWO(subtract, "-", a - b, (real)1, (real)-1) \
+  OWN(add, "+", 2, the_same, the_same, NULL) \
+  OWN(subtract, "-", 2, the_same, negative, NULL) \
   TWO(multiply, "*", a * b, b, a) \
   TWO(divide, "/", a / b, 1 / b, -y / b) \
   TWO(power, "^", vmath_pow(a, b), b * vmath_pow(a, b - 1), vmath_if_zero(a, 0, y * vmath_log(a))) \
@@ -74,8 +76,7 @@ NN_INLINE real normal_density(real x) {
 // clang-format on
 
 #define EACH(to, what)                                                                             \
-  const real *as = o->from[0], *bs = o->from[1], *cs = o->from[2], *ys = o->y;                     \
-  const size_t n = o->n;                                                                           \
+  const real *as = *o->from[0], *bs = *o->from[1], *cs = *o->from[2], *ys = *o->y;                 \
   (void)ys;                                                                                        \
   NN_SIMD                                                                                          \
   for (size_t i = 0; i < n; i++) {                                                                 \
@@ -84,13 +85,13 @@ NN_INLINE real normal_density(real x) {
     to[i] = what;                                                                                  \
   }
 #define VALUE(id, what)                                                                            \
-  static void id##_value(const nn_operands *o, real *to) { EACH(to, what) }
+  static void id##_value(const nn_operands *o, size_t n, real *to) { EACH(to, what) }
 #define SLOPE(name, what)                                                                          \
   NN_INLINE real name##_at(real a, real b, real c, real y) {                                       \
     (void)a, (void)b, (void)c, (void)y;                                                            \
     return what;                                                                                   \
   }                                                                                                \
-  static void name(const nn_operands *o, const real *dy, real *d) {                                \
+  static void name(const nn_operands *o, size_t n, const real *dy, real *d) {                      \
     EACH(d, vmath_if_zero(dy[i], 0, dy[i] * name##_at(a, b, c, ys[i])))                            \
   }
 
@@ -99,18 +100,25 @@ static void times_block(size_t n, const real *dy, real *d) {
   NN_SIMD
   for (size_t i = 0; i < n; i++) d[i] = vmath_if_zero(dy[i], 0, dy[i] * d[i]);
 }
-static void sqrt_value(const nn_operands *o, real *y) { vmath_sqrt(o->n, o->from[0], y); }
-static void sin_value(const nn_operands *o, real *y) { vmath_sin(o->n, o->from[0], y); }
-static void cos_value(const nn_operands *o, real *y) { vmath_cos(o->n, o->from[0], y); }
-static void sin_slope(const nn_operands *o, const real *dy, real *d) {
-  vmath_cos(o->n, o->from[0], d);
-  times_block(o->n, dy, d);
+static void sqrt_value(const nn_operands *o, size_t n, real *y) { vmath_sqrt(n, *o->from[0], y); }
+static void sin_value(const nn_operands *o, size_t n, real *y) { vmath_sin(n, *o->from[0], y); }
+static void cos_value(const nn_operands *o, size_t n, real *y) { vmath_cos(n, *o->from[0], y); }
+static void sin_slope(const nn_operands *o, size_t n, const real *dy, real *d) {
+  vmath_cos(n, *o->from[0], d);
+  times_block(n, dy, d);
 }
-static void cos_slope(const nn_operands *o, const real *dy, real *d) {
-  vmath_sin(o->n, o->from[0], d);
-  for (size_t i = 0; i < o->n; i++) d[i] = -d[i];
-  times_block(o->n, dy, d);
+static void cos_slope(const nn_operands *o, size_t n, const real *dy, real *d) {
+  vmath_sin(n, *o->from[0], d);
+  for (size_t i = 0; i < n; i++) d[i] = -d[i];
+  times_block(n, dy, d);
 }
+static void the_same(const nn_operands *o, size_t n, const real *dy, real *d) {
+  (void)o;
+  memcpy(d, dy, n * sizeof(real));
+}
+VALUE(add, a + b)
+VALUE(subtract, a - b)
+SLOPE(negative, (real)-1)
 SLOPE(sqrt_slope, (real)0.5 / y)
 VALUE(ifelse, vmath_if_zero(a, c, b))
 SLOPE(yes_slope, if_so(a != 0))
@@ -173,24 +181,47 @@ typedef struct {
   real *work; /* program_work() numbers */
 } nn_program_run;
 
-/* A register of values and one of slopes for each instruction, and one more. */
-static size_t program_work(const nn_program *p) { return (2 * (size_t)p->n + 1) * PROGRAM_BLOCK; }
+/* What a run knows of an instruction: where its value of this block stands, and its slope; an argument's, and those of the
+ * last instruction, may be the caller's. */
+typedef struct nn_register nn_register;
+struct nn_register {
+  const real *value, *slope;
+  const real *const
+      *slope_at;         /* its own slope, or that of another instruction, which is the same */
+  real *own_value, *sum; /* where its value is made; where its slope is */
+  nn_operands operands;  /* what it reads */
+  nn_value_kernel make;
+  nn_register *next;           /* of those that are made for each block, or of the arguments */
+  const nn_argument *argument; /* NULL: it is none */
+  char has_slope;              /* one is wanted */
+  char is_constant;            /* the value is one number for all */
+  char is_reached;             /* it has one */
+  char is_direct;              /* an argument's slopes are made where the caller wants them */
+};
 
-/* Where the registers of a block are: an argument's, and that of the value, may be the caller's. */
+/* The slope of an instruction, passed on to one that it reads: sum = plus + kernel(dy). */
+typedef struct {
+  nn_slope_kernel kernel; /* NULL: dy itself */
+  const nn_operands *operands;
+  const real *const *dy, *const *plus; /* plus NULL: 0 */
+  nn_register *to;
+} nn_slope_step;
+
+/* A run as the steps that each block takes. */
 typedef struct {
   const nn_program_run *run;
-  const real *value[NN_MAX_INSTRUCTIONS], *slope[NN_MAX_INSTRUCTIONS];
-  char has_slope[NN_MAX_INSTRUCTIONS]; /* one is wanted */
-  char is_reached[NN_MAX_INSTRUCTIONS];
-  char is_constant[NN_MAX_INSTRUCTIONS]; /* the value is one number for all */
-  char is_given[NN_MAX_ARGUMENTS];       /* the argument's slopes of this block are there */
-} nn_registers;
+  nn_register *at, *made, *arguments;
+  const nn_register *direct[NN_MAX_ARGUMENTS];
+  nn_slope_step *step;
+  int n_steps;
+  real *spare;
+} nn_plan;
 
-static real *value_register(const nn_program_run *r, int i) {
-  return r->work + (size_t)i * PROGRAM_BLOCK;
-}
-static real *slope_register(const nn_program_run *r, int i) {
-  return value_register(r, r->program->n + i);
+/* Blocks of values and of slopes for each instruction, and one more; then the plan. */
+static size_t blocks_work(const nn_program *p) { return (2 * (size_t)p->n + 1) * PROGRAM_BLOCK; }
+static size_t program_work(const nn_program *p) {
+  const size_t each = sizeof(nn_register) + NN_MAX_ARITY * sizeof(nn_slope_step);
+  return blocks_work(p) + (NN_ALIGN + (size_t)p->n * each) / sizeof(real) + 1;
 }
 
 static void put_all(size_t n, real x, real *to) {
@@ -200,167 +231,194 @@ static void add_block(size_t n, const real *from, real *to) {
   NN_SIMD
   for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
-
-static const nn_argument *argument_of(const nn_program_run *r, int i) {
-  const nn_instruction *at = &r->program->instruction[i];
-  return at->primitive == PRIMITIVE_ARGUMENT ? &r->argument[at->from[0]] : NULL;
-}
-
-static nn_operands operands_of(const nn_registers *g, int i, size_t n) {
-  const nn_instruction *at = &g->run->program->instruction[i];
-  const int arity = nn_primitives[at->primitive].arity;
-  nn_operands o = {.n = n, .y = g->value[i]};
-  for (int k = 0; k < NN_MAX_ARITY; k++) o.from[k] = g->value[at->from[k < arity ? k : 0]];
-  return o;
+static void put_sum(size_t n, const real *a, const real *b, real *to) {
+  NN_SIMD
+  for (size_t i = 0; i < n; i++) to[i] = a[i] + b[i];
 }
 
 /* The value of an instruction that is one number for all of a block of n. */
-static void put_constant(nn_registers *g, int i, size_t n) {
-  const nn_instruction *at = &g->run->program->instruction[i];
-  const nn_argument *argument = argument_of(g->run, i);
-  real *to = value_register(g->run, i);
-  if (argument) {
-    *to = *argument->at;
-  } else if (at->primitive == PRIMITIVE_NUMBER) {
-    *to = (real)at->number;
-  } else {
-    const nn_operands o = operands_of(g, i, 1);
-    nn_primitives[at->primitive].value(&o, to);
-  }
-  put_all(n, *to, to);
-}
-
-/* What all blocks share: values that are one number, and which instructions have slopes that are wanted. */
-static void registers_begin(nn_registers *g, const nn_program_run *r) {
-  const nn_program *p = r->program;
-  const size_t block = r->n < PROGRAM_BLOCK ? r->n : PROGRAM_BLOCK;
-  g->run = r;
-  for (int i = 0; i < p->n; i++) {
-    const nn_instruction *at = &p->instruction[i];
-    const nn_argument *argument = argument_of(r, i);
-    g->value[i] = value_register(r, i);
-    g->has_slope[i] = argument && argument->slope;
-    g->is_constant[i] = !argument || argument->is_one;
-    for (int k = 0; k < nn_primitives[at->primitive].arity; k++) {
-      g->has_slope[i] |= g->has_slope[at->from[k]];
-      g->is_constant[i] &= g->is_constant[at->from[k]];
-    }
-    if (g->is_constant[i]) put_constant(g, i, block);
-  }
-}
-
-/* The values of the numbers from `first` on, of all instructions but the last. */
-static void block_forward(nn_registers *g, size_t first, size_t n) {
-  const nn_program_run *r = g->run;
-  for (int i = 0; i < r->program->n; i++) {
-    const nn_primitive *p = &nn_primitives[r->program->instruction[i].primitive];
-    const nn_argument *argument = argument_of(r, i);
-    if (argument && !argument->is_one) g->value[i] = argument->at + first;
-    if (g->is_constant[i] || !p->arity || i == r->program->n - 1) continue;
-    const nn_operands o = operands_of(g, i, n);
-    p->value(&o, value_register(r, i));
-  }
-}
-
-/* Those of the last one. */
-static void block_last(nn_registers *g, size_t n, real *y) {
-  const int last = g->run->program->n - 1;
-  const nn_primitive *p = &nn_primitives[g->run->program->instruction[last].primitive];
-  const nn_operands o = operands_of(g, last, n);
-  if (p->arity)
-    p->value(&o, y);
+static void put_constant(const nn_register *g, const nn_instruction *at, size_t n) {
+  if (g->argument)
+    *g->own_value = *g->argument->at;
+  else if (at->primitive == PRIMITIVE_NUMBER)
+    *g->own_value = (real)at->number;
   else
-    memcpy(y, g->value[last], n * sizeof(real));
+    g->make(&g->operands, 1, g->own_value);
+  put_all(n, *g->own_value, g->own_value);
+}
+
+/* What instruction i reads; whether it is a constant, and has a slope that is wanted. */
+static void register_begin(nn_plan *plan, int i) {
+  const nn_program_run *r = plan->run;
+  const nn_instruction *at = &r->program->instruction[i];
+  const nn_primitive *p = &nn_primitives[at->primitive];
+  nn_register *g = &plan->at[i];
+  *g = (nn_register){.own_value = r->work + (size_t)i * PROGRAM_BLOCK,
+                     .sum = r->work + (size_t)(r->program->n + i) * PROGRAM_BLOCK,
+                     .make = p->value};
+  g->value = g->own_value, g->slope = g->sum, g->slope_at = &g->slope, g->operands.y = &g->value;
+  if (at->primitive == PRIMITIVE_ARGUMENT) g->argument = &r->argument[at->from[0]];
+  g->has_slope = g->argument && g->argument->slope;
+  g->is_constant = !g->argument || g->argument->is_one;
+  for (int k = 0; k < NN_MAX_ARITY; k++) {
+    const nn_register *from = p->arity ? &plan->at[at->from[k < p->arity ? k : 0]] : g;
+    g->operands.from[k] = &from->value;
+    if (k >= p->arity) continue;
+    g->has_slope |= from->has_slope;
+    g->is_constant &= from->is_constant;
+  }
+}
+
+/* The arguments, of which the first that is one has the caller's place for slopes that are written there; and what is
+ * made of them, but for the last instruction. */
+static void plan_values(nn_plan *plan) {
+  const nn_program_run *r = plan->run;
+  const size_t block = r->n < PROGRAM_BLOCK ? r->n : PROGRAM_BLOCK;
+  nn_register **last_made = &plan->made;
+  for (int i = 0; i < r->program->n; i++) {
+    nn_register *g = &plan->at[i];
+    register_begin(plan, i);
+    if (g->argument) {
+      const int k = r->program->instruction[i].from[0];
+      g->next = plan->arguments, plan->arguments = g;
+      g->is_direct =
+          g->has_slope && g->argument->is_fresh && i < r->program->n - 1 && !plan->direct[k];
+      if (g->is_direct) plan->direct[k] = g;
+    }
+    if (g->is_constant) {
+      put_constant(g, &r->program->instruction[i], block);
+    } else if (!g->argument && i < r->program->n - 1) {
+      *last_made = g, last_made = &g->next;
+    }
+  }
+}
+
+/* The first slope that reaches an instruction begins its sum; one that is the same as another needs no place of its own. */
+static void plan_step(nn_plan *plan, nn_register *g, nn_slope_kernel kernel, nn_register *to) {
+  const int is_same = kernel == the_same;
+  if (is_same && !to->is_reached && !to->argument) {
+    to->slope_at = g->slope_at;
+  } else {
+    const real *const *plus = to->is_reached ? to->slope_at : NULL;
+    plan->step[plan->n_steps++] =
+        (nn_slope_step){is_same && plus ? NULL : kernel, &g->operands, g->slope_at, plus, to};
+    to->slope_at = &to->slope;
+  }
+  to->is_reached = 1;
+}
+
+/* From the last instruction down. */
+static void plan_slopes(nn_plan *plan) {
+  const nn_program *program = plan->run->program;
+  plan->at[program->n - 1].is_reached = 1;
+  for (int i = program->n - 1; i >= 0; i--) {
+    nn_register *g = &plan->at[i];
+    const nn_instruction *at = &program->instruction[i];
+    const nn_primitive *p = &nn_primitives[at->primitive];
+    if (!g->is_reached || !g->has_slope) continue;
+    for (int k = 0; k < p->arity; k++) {
+      nn_register *to = &plan->at[at->from[k]];
+      if (to->has_slope && p->slope[k]) plan_step(plan, g, p->slope[k], to);
+    }
+  }
+}
+
+static nn_plan plan_of(const nn_program_run *r, int with_slopes) {
+  const size_t n = (size_t)r->program->n;
+  char *memory = (char *)(r->work + blocks_work(r->program));
+  memory += (NN_ALIGN - (uintptr_t)memory % NN_ALIGN) % NN_ALIGN;
+  nn_plan plan = {.run = r,
+                  .at = (nn_register *)memory,
+                  .step = (nn_slope_step *)(memory + n * sizeof(nn_register)),
+                  .spare = r->work + 2 * n * PROGRAM_BLOCK};
+  plan_values(&plan);
+  if (with_slopes) plan_slopes(&plan);
+  return plan;
 }
 
 static size_t block_size(const nn_program_run *r, size_t first) {
   return r->n - first < PROGRAM_BLOCK ? r->n - first : PROGRAM_BLOCK;
 }
 
+static nn_register *last_of(const nn_plan *plan) { return &plan->at[plan->run->program->n - 1]; }
+
+/* The values of the n numbers from `first` on, of all instructions but the last. */
+static void block_forward(nn_plan *plan, size_t first, size_t n) {
+  for (nn_register *g = plan->arguments; g; g = g->next) {
+    if (!g->argument->is_one) g->value = g->argument->at + first;
+    if (g->is_direct) g->slope = g->sum = g->argument->slope + first;
+  }
+  for (const nn_register *g = plan->made; g; g = g->next) g->make(&g->operands, n, g->own_value);
+}
+
+/* Those of the last one. */
+static void block_last(nn_plan *plan, size_t n, real *y) {
+  nn_register *g = last_of(plan);
+  if (g->argument || g->is_constant)
+    memcpy(y, g->value, n * sizeof(real));
+  else
+    g->make(&g->operands, n, y);
+}
+
 /* y: the value at each of the n numbers */
 static void program_forward(const nn_program_run *r, real *y) {
-  nn_registers g;
-  registers_begin(&g, r);
+  nn_plan plan = plan_of(r, 0);
   for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
     const size_t n = block_size(r, first);
-    block_forward(&g, first, n);
-    block_last(&g, n, y + first);
+    block_forward(&plan, first, n);
+    block_last(&plan, n, y + first);
   }
 }
 
-/* Passes the slopes of the value in an argument on to the caller. */
-static void give_slopes(nn_registers *g, int i, size_t first, size_t n) {
-  const int k = g->run->program->instruction[i].from[0];
-  const nn_argument *argument = &g->run->argument[k];
-  if (argument->is_fresh && !g->is_given[k])
-    memcpy(argument->slope + first, g->slope[i], n * sizeof(real));
-  else
-    add_block(n, g->slope[i], argument->slope + first);
-  g->is_given[k] = 1;
-}
-
-/* Passes the slopes of the value in instruction i on to those that it reads: the first to reach one begins its slopes. */
-static void pass_slopes(nn_registers *g, int i, size_t n) {
-  const nn_instruction *at = &g->run->program->instruction[i];
-  const nn_primitive *p = &nn_primitives[at->primitive];
-  const nn_operands o = operands_of(g, i, n);
-  real *spare = slope_register(g->run, g->run->program->n);
-  for (int k = 0; k < p->arity; k++) {
-    const int from = at->from[k];
-    if (!g->has_slope[from] || !p->slope[k]) continue;
-    real *to = slope_register(g->run, from);
-    p->slope[k](&o, g->slope[i], g->is_reached[from] ? spare : to);
-    if (g->is_reached[from]) add_block(n, spare, to);
-    g->slope[from] = to, g->is_reached[from] = 1;
-  }
-}
-
-/* The slopes of the block from `first` on, from the last instruction down. */
-static void block_backward(nn_registers *g, size_t first, size_t n, const real *dy) {
-  const nn_program_run *r = g->run;
-  const int last = r->program->n - 1;
-  memset(g->is_reached, 0, (size_t)r->program->n);
-  memset(g->is_given, 0, sizeof g->is_given);
-  g->slope[last] = dy, g->is_reached[last] = 1;
-  for (int i = last; i >= 0; i--) {
-    if (!g->is_reached[i] || !g->has_slope[i]) continue;
-    if (argument_of(r, i))
-      give_slopes(g, i, first, n);
-    else
-      pass_slopes(g, i, n);
-  }
+/* Passes the slopes in arguments on to the caller that are not yet where they are wanted. */
+static void give_slopes(const nn_plan *plan, size_t first, size_t n) {
+  const nn_program_run *r = plan->run;
   for (int k = 0; k < r->program->n_arguments; k++) {
     const nn_argument *argument = &r->argument[k];
-    if (argument->slope && argument->is_fresh && !g->is_given[k])
+    const int is_there = plan->direct[k] && plan->direct[k]->is_reached;
+    if (argument->slope && argument->is_fresh && !is_there)
       memset(argument->slope + first, 0, n * sizeof(real));
   }
+  for (const nn_register *g = plan->arguments; g; g = g->next)
+    if (g->has_slope && g->is_reached && !g->is_direct)
+      add_block(n, *g->slope_at, g->argument->slope + first);
+}
+
+/* The slopes of the block from `first` on, from those of its values. */
+static void block_backward(const nn_plan *plan, size_t first, size_t n, const real *dy) {
+  last_of(plan)->slope = dy;
+  for (const nn_slope_step *s = plan->step; s < plan->step + plan->n_steps; s++) {
+    real *to = s->to->sum, *put = s->plus ? plan->spare : to;
+    const real *more = *s->dy;
+    if (s->kernel) s->kernel(s->operands, n, more, put), more = put;
+    if (s->plus) put_sum(n, *s->plus, more, to);
+  }
+  give_slopes(plan, first, n);
 }
 
 /* The slopes in the arguments that ask for them of sum(dy y), where y are the values that program_forward() found. */
 static void program_backward(const nn_program_run *r, const real *y, const real *dy) {
-  const int last = r->program->n - 1;
-  nn_registers g;
-  registers_begin(&g, r);
+  nn_plan plan = plan_of(r, 1);
   for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
     const size_t n = block_size(r, first);
-    block_forward(&g, first, n);
-    g.value[last] = y + first;
-    block_backward(&g, first, n, dy + first);
+    block_forward(&plan, first, n);
+    last_of(&plan)->value = y + first;
+    block_backward(&plan, first, n, dy + first);
   }
 }
 
 /* The values y, and the slopes of sum(y), in one pass. */
 static void program_value_slopes(const nn_program_run *r, real *y) {
-  const int last = r->program->n - 1;
-  nn_registers g;
-  registers_begin(&g, r);
-  put_all(PROGRAM_BLOCK, 1, slope_register(r, last));
+  nn_plan plan = plan_of(r, 1);
+  nn_register *last = last_of(&plan);
+  const int is_made = !last->argument && !last->is_constant;
+  put_all(PROGRAM_BLOCK, 1, last->sum);
   for (size_t first = 0; first < r->n; first += PROGRAM_BLOCK) {
     const size_t n = block_size(r, first);
-    block_forward(&g, first, n);
-    block_last(&g, n, y + first);
-    if (nn_primitives[r->program->instruction[last].primitive].arity) g.value[last] = y + first;
-    block_backward(&g, first, n, slope_register(r, last));
+    block_forward(&plan, first, n);
+    block_last(&plan, n, y + first);
+    if (is_made) last->value = y + first;
+    block_backward(&plan, first, n, last->sum);
   }
 }
 

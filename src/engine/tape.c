@@ -192,9 +192,9 @@ static size_t size_of(const nn_tape *t, const nn_node *n) {
   return (size_t)n->rows * columns_of(t, n);
 }
 
-/* Work space beside that of columns. */
-static real *work_of(const nn_tape *t, const nn_node *n) {
-  return n->aux + (size_t)n->aux_rows * columns_of(t, n);
+/* Work space beside that of columns, of each thread its own. */
+static real *work_of(const nn_tape *t, const nn_node *n, int thread) {
+  return n->aux + (size_t)n->aux_rows * columns_of(t, n) + (size_t)thread * n->work;
 }
 
 /* How many threads share work on so many numbers of a chunk. */
@@ -300,7 +300,7 @@ static void place_node(nn_tape *t, nn_node *n, nn_arena *a, int with_grad, real 
               : is_parameter ? (grad ? grad + n->offset : NULL)
                              : arena_reals(a, size);
   }
-  size = (size_t)n->aux_rows * columns_of(t, n) + n->work;
+  size = (size_t)n->aux_rows * columns_of(t, n) + n->work * (size_t)t->linalg.wish.threads;
   n->aux = size ? arena_reals(a, size) : NULL;
 }
 

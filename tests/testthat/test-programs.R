@@ -164,6 +164,22 @@ test_that("a program of several arguments, arrays or not, has the slopes in each
   expect_equal(found$slope, cbind(s, -s, 1 - s * (at[, 1] - at[, 2])), tolerance = 1e-13, ignore_attr = TRUE)
 })
 
+test_that("slopes meet in every way, over more numbers than a block has", {
+  set.seed(6)
+  at <- cbind(a = stats::rnorm(1300), b = stats::rnorm(1300))
+  for (e in list(quote(a + b), quote(a - b), quote(a + a), quote((a + b) + (a + b) * a), quote((a - b) * (a - b) + (a - b)),
+                 quote((a + b) - exp(a + b)), quote(exp(a) + (exp(a) + b)), quote((a + 1) * (b - 2) + (a + 1)),
+                 quote(a / 4 + b / 3), quote(sin(a) * 2 - (sin(a) - b)), quote(b))) {
+    formula <- stats::as.formula(call("~", e))
+    found <- run_program(as_program(formula, c("a", "b"), "nll"), at)
+    data <- as.data.frame(at)
+    truth <- function(e) rep_len(eval(e, data), 1300)
+    expect_equal(found$value, truth(e), tolerance = 1e-13, label = deparse(e))
+    for (k in 1:2)
+      expect_equal(found$slope[, k], truth(stats::D(e, c("a", "b")[k])), tolerance = 1e-13, label = deparse(e))
+  }
+})
+
 test_that("what is not chosen does not count, even where it is infinite", {
   program <- program_of_x(quote(ifelse(x > 0, x, exp(-x^3))))
   found <- run_program(program, c(-1, 30, 200))

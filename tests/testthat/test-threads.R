@@ -94,6 +94,23 @@ test_that("linearised posteriors and what they predict are the same bits with tw
   expect_identical(predict(two, x, interval = "prediction"), predict(one, x, interval = "prediction"))
 })
 
+test_that("functions that are written down are the same bits with two threads", {
+  set.seed(9)
+  x <- matrix(stats::rnorm(700 * 40), 700)
+  x[3, 5] <- NA
+  own <- custom_family("own", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, free = "s", scaled = TRUE,
+                       deviance = function(y, mu, s) (y - mu)^2)
+  for (precision in c("double", "single")) {
+    fit <- function(threads) {
+      set.seed(10)
+      out <- fit_ae(x, latent = 2, hidden = 40, activation = ~ x * plogis(x), family = own, epochs = 3, batch_size = 600,
+                    precision = precision, threads = threads)
+      out[c("theta", "history", "errors")]
+    }
+    expect_identical(fit(2), fit(1))
+  }
+})
+
 test_that("a fork of a process that has used threads does not hang", {
   skip_on_os("windows")
   out <- run_script(
