@@ -48,9 +48,10 @@ plain_table <- function(columns) {
 #' mean something, at the maximum of the likelihood.
 #'
 #' `augment()`: the data with `.fitted`, `.lower`, `.upper`, `.se.fit` and, where the data have the response,
-#' `.resid`. Factors also have the probability of each level, as `.pred_setosa`. Of several responses the columns
-#' have the names of these, as `.fitted.mpg`. Of autoencoders: the codes `.z1`, `.z2`, ... and the reconstruction
-#' error `.error`. Row names become a column `.rownames`.
+#' `.resid`, and of training data without hidden layers `.hat`, `.sigma`, `.cooksd` and `.std.resid`, see
+#' [hatvalues.varnn()]. Factors also have the probability of each level, as `.pred_setosa`. Of several responses the
+#' columns have the names of these, as `.fitted.mpg`. Of autoencoders: the codes `.z1`, `.z2`, ... and the
+#' reconstruction error `.error`. Row names become a column `.rownames`.
 #' @seealso [coef.varnn()], [summary.varnn_nn()], [predict.varnn_nn()].
 #' @examples
 #' if (requireNamespace("generics", quietly = TRUE)) {
@@ -229,7 +230,22 @@ augment.varnn <- function(x, data = NULL, newdata = NULL, type.predict = NULL, t
   out <- c(rows$frame, in_place(fitted_columns(x, rows, type.predict, draws)))
   if (interval != "none") out <- c(out, interval_columns(x, rows, newdata, interval, conf.level, draws))
   if (se_fit) out <- c(out, error_columns(x, rows, newdata, draws))
-  plain_table(c(out, in_place(residual_columns(x, rows, type.residuals))))
+  residuals <- in_place(residual_columns(x, rows, type.residuals))
+  plain_table(c(out, residuals, if (isTRUE(rows$is_training)) influence_columns(x, type.residuals, parent.frame())))
+}
+
+# Where a fit is that of lm() or glm() its training rows have a leverage, and an influence.
+influence_columns <- function(fit, type, envir) {
+  if (!is.null(why_no_maximum(fit))) return(NULL)
+  as <- tryCatch(as_glm(fit, "augment()", envir), varnn_error = function(e) NULL)
+  if (is.null(as)) return(NULL)
+  as$na.action <- NULL
+  found <- stats::influence(as, do.coef = FALSE)
+  kinds <- intersect(type, c("deviance", "pearson"))
+  std <- if (inherits(as, "glm") && length(kinds)) stats::rstandard(as, infl = found, type = kinds)
+  else stats::rstandard(as, infl = found)
+  lapply(list(.hat = found$hat, .sigma = found$sigma, .cooksd = stats::cooks.distance(as, infl = found),
+              .std.resid = std), unname)
 }
 
 described_data <- function(data, what) {

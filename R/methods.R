@@ -451,13 +451,3 @@ simulated <- function(block, eta, free, offset, trials) {
   y <- as_observed(block, record_of(block)$draw(eta, free), offset)
   as_response(block, if (has_levels(block)) drawn_number(block, y) else y[, 1])
 }
-
-#' @export
-anova.varnn <- function(object, ...) {
-  check_fit(object)
-  if (has_hidden(object))
-    stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
-              "held-out loss")
-  stop_user("anova() is not there for these fits: compare deviance() and df.residual() of nested models, or use %s.",
-            "drop1()")
-}

@@ -23,9 +23,9 @@ test_that("without hidden layers the tables are those of broom for lm()", {
   expect_table(generics::glance(fit), broom::glance(lm))
   without <- fit_nn(mpg ~ 0 + wt + hp, cars, hidden = 0)
   expect_table(generics::glance(without), broom::glance(lm(mpg ~ 0 + wt + hp, cars)))
-  mine <- c(".rownames", "mpg", "wt", "hp", "cyl", ".fitted", ".resid")
-  expect_table(generics::augment(fit), broom::augment(lm), mine)
-  expect_table(broom::augment(fit), broom::augment(lm), mine) # by broom's own name
+  expect_setequal(names(generics::augment(fit)), names(broom::augment(lm)))
+  expect_table(generics::augment(fit), broom::augment(lm))
+  expect_table(broom::augment(fit), broom::augment(lm)) # by broom's own name
   for (interval in c("confidence", "prediction")) {
     theirs <- broom::augment(lm, newdata = cars[c(3, 1), ], interval = interval, se_fit = TRUE)
     ours <- generics::augment(fit, newdata = cars[c(3, 1), ], interval = interval, se_fit = TRUE)
@@ -52,7 +52,8 @@ test_that("without hidden layers the tables are those of broom for glm()", {
     for (type in c("link", "response")) for (residuals in c("deviance", "pearson")) {
       theirs <- broom::augment(glm, type.predict = type, type.residuals = residuals)
       ours <- generics::augment(fit, type.predict = type, type.residuals = residuals)
-      expect_table(ours, theirs, c(".fitted", ".resid"), tolerance = 1e-4)
+      theirs$.std.resid <- rstandard(glm, type = residuals) # broom 1.0.3 has that of the deviance always
+      expect_table(ours, theirs, setdiff(names(theirs), names(model.frame(glm))), tolerance = 1e-4)
     }
     expect_table(generics::augment(fit, se_fit = TRUE),
                  broom::augment(glm, type.predict = "response", se_fit = TRUE), ".se.fit", tolerance = 1e-4)
@@ -177,7 +178,8 @@ test_that("rows: one, none, with missing values, of other columns and other orde
   expect_equal(generics::augment(excluded, interval = "confidence", se_fit = TRUE),
                generics::augment(air, interval = "confidence", se_fit = TRUE))
   by_xy <- fit_nn(as.matrix(mtcars[c("wt", "hp")]), mtcars$mpg, hidden = 0)
-  expect_named(generics::augment(by_xy), c(".rownames", "wt", "hp", "y", ".fitted", ".resid"))
+  expect_named(generics::augment(by_xy), c(".rownames", "wt", "hp", "y", ".fitted", ".resid", ".hat", ".sigma", ".cooksd",
+                                           ".std.resid"))
   expect_named(generics::augment(by_xy, newdata = as.matrix(mtcars[1:2, c("hp", "wt")])),
                c(".rownames", "hp", "wt", ".fitted"))
 })

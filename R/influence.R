@@ -1,0 +1,124 @@
+# Leverages, influence and analyses of variance of networks without hidden layers: at the maximum of the likelihood such
+# a network is the model of lm() or glm(), whose methods then say them.
+
+# The fit as lm() or glm() would give it, for `what`.
+as_glm <- function(fit, what, envir) {
+  check_fit(fit)
+  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, what)
+  block <- fit$blocks[[1]]
+  if (length(fit$blocks) > 1) stop_user("%s is for a model with one response; this one has %d.", what,
+                                        length(fit$blocks))
+  if (is.null(record_of(block)$stats))
+    stop_user("%s is for the families of glm(); this fit's family is %s.", what, quoted(block$family))
+  if (any(!case_weights(fit) %in% c(0, 1)))
+    stop_user("%s is for rows of weight 1: a row of weight w counts as w rows here, and as one row there.", what)
+  frame <- glm_frame(fit, envir)
+  p <- glm_parts(fit)
+  made <- if (has_sigma(block)) lm_of_parts(fit, frame$x, p) else glm_of_parts(fit, frame$x, p)
+  structure(c(made, list(call = fit$call, terms = frame$terms, model = frame$frame, na.action = fit$na.action,
+                         offset = if (!is.null(fit$offset)) p$offset)),
+            class = if (has_sigma(block)) "lm" else c("glm", "lm"))
+}
+
+lm_of_parts <- function(fit, x, p) {
+  y <- stats::setNames(as.double(fit$response), rownames(x))
+  made <- if (is.null(fit$weights)) stats::lm.fit(x, y, offset = p$offset)
+  else stats::lm.wfit(x, y, p$w, offset = p$offset)
+  c(made, list(assign = attr(x, "assign")))
+}
+
+glm_of_parts <- function(fit, x, p) {
+  control <- list(epsilon = 1e-14, maxit = 100)
+  made <- suppressWarnings(stats::glm.fit(x, stats::setNames(p$y, rownames(x)), p$w, offset = p$offset,
+                                          family = p$family, intercept = fit$design$intercept, control = control))
+  made$null.deviance <- null_measures(fit)$null.deviance
+  c(made, list(method = "glm.fit", control = control))
+}
+
+# The model frame, its terms and matrix; of a fit to x and y those of y ~ . with the columns that the network reads.
+glm_frame <- function(fit, envir) {
+  if (!is.null(fit$terms))
+    return(list(frame = stats::model.frame(fit), terms = fit$terms, x = model.matrix.varnn(fit)))
+  frame <- xy_frame(fit, training_data(fit, NULL, envir)$x)
+  terms <- stats::terms(y ~ ., data = frame)
+  list(frame = frame, terms = terms, x = stats::model.matrix(terms, frame))
+}
+
+# A method by that of lm() or glm() for a fit as these give it: it takes the arguments that they have.
+by_glm <- function(generic, name) {
+  force(generic)
+  own <- unique(unlist(lapply(c("lm", "glm"), function(class) {
+    names(formals(utils::getS3method(name, class, optional = TRUE)))
+  })))
+  function(model, ...) {
+    as <- as_glm(model, paste0(name, "()"), parent.frame())
+    check_dots_empty(..., known = setdiff(own, c("model", "...")))
+    generic(as, ...)
+  }
+}
+
+#' Leverages, influence and analysis of variance without hidden layers
+#'
+#' By default a network without hidden layers ends training at the maximum of the likelihood, where it is the model of
+#' [lm()] or [glm()]: these are the methods that such a model has.
+#'
+#' @param model,object a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged, with one
+#'   response of the families gaussian, bernoulli, binomial or poisson, and rows of weight 1.
+#' @param ... as of the methods of [lm()] and [glm()]: `type` of `rstandard()`; `test`, `dispersion` and other fits,
+#'   also by these functions, of `anova()`.
+#' @return As of a fit by [lm()] or [glm()]. Of a network with hidden layers they are an error that says why.
+#' @seealso [vcov.varnn_nn()], [tidy.varnn()], [residuals.varnn()].
+#' @examples
+#' fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
+#' anova(fit)
+#' head(cooks.distance(fit))
+#' @importFrom stats hatvalues rstandard rstudent cooks.distance influence dfbeta dfbetas
+#' @export
+hatvalues.varnn <- by_glm(stats::hatvalues, "hatvalues")
+
+#' @rdname hatvalues.varnn
+#' @export
+rstandard.varnn <- by_glm(stats::rstandard, "rstandard")
+
+#' @rdname hatvalues.varnn
+#' @export
+rstudent.varnn <- by_glm(stats::rstudent, "rstudent")
+
+#' @rdname hatvalues.varnn
+#' @export
+cooks.distance.varnn <- by_glm(stats::cooks.distance, "cooks.distance")
+
+#' @rdname hatvalues.varnn
+#' @export
+influence.varnn <- by_glm(stats::influence, "influence")
+
+#' @rdname hatvalues.varnn
+#' @export
+dfbeta.varnn <- by_glm(stats::dfbeta, "dfbeta")
+
+#' @rdname hatvalues.varnn
+#' @export
+dfbetas.varnn <- by_glm(stats::dfbetas, "dfbetas")
+
+#' @rdname hatvalues.varnn
+#' @export
+anova.varnn <- function(object, ...) {
+  check_fit(object)
+  if (has_hidden(object))
+    stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
+              "held-out loss")
+  envir <- parent.frame()
+  first <- as_glm(object, "anova()", envir)
+  others <- lapply(list(...), function(v) if (inherits(v, "varnn")) as_glm(v, "anova()", envir) else v)
+  is_fit <- vapply(others, inherits, NA, "lm")
+  named <- if (is.null(names(others))) rep(FALSE, length(others)) else nzchar(names(others))
+  check_known(others[!is_fit | named], c("dispersion", "test", "scale"))
+  named <- named & !vapply(others, is.null, NA)
+  # of one fit by lm() there is the F test alone
+  if (!inherits(first, "glm") && !any(is_fit)) {
+    if (any(named) && !identical(others[named], list(test = "F")))
+      stop_user("`%s` does not apply to anova() of one gaussian model, which has F tests.", names(others)[named][1])
+    named[] <- FALSE
+  }
+  do.call(stats::anova, c(list(first), unname(others[is_fit & !named]), others[named]), quote = TRUE)
+}
