@@ -173,32 +173,39 @@ drawn_parameters <- function(fit, draws) {
   out
 }
 
-#' @rdname predictive_interval.varnn
-#' @exportS3Method posterior::as_draws_matrix
-as_draws_matrix.varnn <- function(x, draws = 1000, ...) {
-  check_dots_empty(..., known = "draws")
-  posterior::as_draws_matrix(drawn_parameters(x, draws))
+# The fit is looked at before the package is.
+draws_as <- function(kind) {
+  force(kind)
+  function(x, draws = 1000, ...) {
+    check_dots_empty(..., known = "draws")
+    drawn <- drawn_parameters(x, draws)
+    getExportedValue("posterior", kind)(posterior::as_draws_matrix(drawn))
+  }
 }
 
 #' @rdname predictive_interval.varnn
+#' @exportS3Method posterior::as_draws_matrix
+as_draws_matrix.varnn <- draws_as("as_draws_matrix")
+
+#' @rdname predictive_interval.varnn
 #' @exportS3Method posterior::as_draws
-as_draws.varnn <- as_draws_matrix.varnn
+as_draws.varnn <- draws_as("as_draws_matrix")
 
 #' @rdname predictive_interval.varnn
 #' @exportS3Method posterior::as_draws_df
-as_draws_df.varnn <- function(x, draws = 1000, ...) posterior::as_draws_df(as_draws_matrix.varnn(x, draws, ...))
+as_draws_df.varnn <- draws_as("as_draws_df")
 
 #' @rdname predictive_interval.varnn
 #' @exportS3Method posterior::as_draws_array
-as_draws_array.varnn <- function(x, draws = 1000, ...) posterior::as_draws_array(as_draws_matrix.varnn(x, draws, ...))
+as_draws_array.varnn <- draws_as("as_draws_array")
 
 #' @rdname predictive_interval.varnn
 #' @exportS3Method posterior::as_draws_list
-as_draws_list.varnn <- function(x, draws = 1000, ...) posterior::as_draws_list(as_draws_matrix.varnn(x, draws, ...))
+as_draws_list.varnn <- draws_as("as_draws_list")
 
 #' @rdname predictive_interval.varnn
 #' @exportS3Method posterior::as_draws_rvars
-as_draws_rvars.varnn <- function(x, draws = 1000, ...) posterior::as_draws_rvars(as_draws_matrix.varnn(x, draws, ...))
+as_draws_rvars.varnn <- draws_as("as_draws_rvars")
 
 # ---- bayesplot
 

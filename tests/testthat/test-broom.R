@@ -81,27 +81,6 @@ test_that("levels, several responses, aliased columns and a penalty", {
   expect_identical(is.na(generics::tidy(twice)$std.error), c(FALSE, FALSE, TRUE))
 })
 
-test_that("predict() has the intervals of predict.lm(), and of the link of other families", {
-  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
-  lm <- lm(mpg ~ wt + hp, mtcars)
-  new <- mtcars[c(4, 2), ]
-  for (interval in c("confidence", "prediction")) {
-    expect_equal(predict(fit, new, interval = interval, level = 0.8),
-                 predict(lm, new, interval = interval, level = 0.8), tolerance = 1e-6)
-    expect_equal(predict(fit, interval = interval), suppressWarnings(predict(lm, interval = interval)),
-                 tolerance = 1e-6)
-  }
-  expect_equal(predict(fit, new, interval = "confidence", se.fit = TRUE),
-               predict(lm, new, interval = "confidence", se.fit = TRUE), tolerance = 1e-6, ignore_attr = TRUE)
-  counts <- fit_nn(carb ~ wt, mtcars, hidden = 0, family = "poisson")
-  link <- predict(glm(carb ~ wt, poisson, mtcars, epsilon = 1e-14), new, se.fit = TRUE)
-  expect_equal(predict(counts, new, interval = "confidence"),
-               exp(link$fit + link$se.fit %o% c(fit = 0, lwr = -1, upr = 1) * qnorm(0.975)), tolerance = 1e-5)
-  expect_refused(predict(counts, new, interval = "prediction"), "needs a gaussian response")
-  expect_refused(predict(quick(mpg ~ wt, mtcars), new, interval = "confidence"), "fit_bayes_nn")
-  expect_identical(dim(predict(fit, new[0, ], interval = "confidence")), c(0L, 3L))
-})
-
 test_that("networks, Bayesian networks and mixtures", {
   set.seed(1)
   network <- quick(mpg ~ wt + hp, mtcars)
