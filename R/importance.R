@@ -11,9 +11,9 @@
 #' @param y for a fit to `x` and `y`: the response of `newdata`.
 #' @param variables names of the predictors to look at, by default all; or a list of such names, the predictors of an
 #'   element being permuted together, as in `list("wt", engine = c("hp", "disp"))`.
-#' @param score `"log"`: minus the log of the predictive density of the response, in nats, averaged over the posterior of
-#'   a Bayesian fit and added up over several responses; `"deviance"`: the family's deviance at the predicted mean, for a
-#'   gaussian response the squared error.
+#' @param score `"log"`: minus the log of the predictive density of the response, in nats, averaged over the posterior
+#'   of a Bayesian fit and added up over several responses; `"deviance"`: the family's deviance at the predicted mean,
+#'   for a gaussian response the squared error.
 #' @param permutations how many permutations of each predictor are averaged.
 #' @param draws from the posterior of a Bayesian fit, where the score has no closed form; the same for all permutations.
 #' @param x what `importance()` gives.
@@ -30,8 +30,9 @@
 #'   `importance`, the mean increase of the score per row, and `se`, its Monte Carlo standard error: how much it changes
 #'   with other permutations, not with other data. The attributes `"score"` and `"base"` have the score's name and value
 #'   for the data as they are.
-#' @references Breiman (2001) Random forests, \doi{10.1023/A:1010933404324}. Fisher, Rudin and Dominici (2019) All models
-#'   are wrong, but many are useful, \doi{10.48550/arXiv.1801.01489}.
+#' @references Breiman (2001) Random forests, \doi{10.1023/A:1010933404324}.
+#'
+#' Fisher, Rudin and Dominici (2019) All models are wrong, but many are useful, \doi{10.48550/arXiv.1801.01489}.
 #' @seealso [effects()][effects.varnn] for how a predictor acts, [calibration()].
 #' @examples
 #' set.seed(1)

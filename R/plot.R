@@ -29,6 +29,8 @@ most_points <- 5000L # points in one panel
 #'     class. A panel for each of the first nine responses. These are the data of the training, rows held out by
 #'     `validation` included. Of a Bayesian fit with 95% intervals of the mean and of observations, as bands around the
 #'     fitted curve where there is one predictor, else as lines;
+#'   * `"effects"` (supervised models): the accumulated local effects of the predictors, or of `variables`, on the
+#'     prediction, of Bayesian fits with their bands: see [effects()][effects.varnn];
 #'   * `"weights"` (Bayesian fits): how many standard deviations the mean of each weight and bias is from 0;
 #'   * `"reconstruction"` (autoencoders): the same for the columns of the training data and what is made of their
 #'     codes, at most nine, those with the largest error (see [predict.varnn_ae()]) first. Or, with `dim`, some rows
@@ -61,7 +63,9 @@ most_points <- 5000L # points in one panel
 #' @param rows with `dim`: the rows to draw, numbers or names of training rows; by default twelve, for `"simulation"`
 #'   twenty, evenly spread.
 #' @param dims for `"grid"`: the numbers of one or two latent units.
-#' @param newdata for `"grid"` of a conditional model: a data frame of one row, what all codes are decoded given.
+#' @param newdata for `"grid"` of a conditional model: a data frame of one row, what all codes are decoded given. For
+#'   `"effects"`: the data whose predictors are used.
+#' @param variables for `"effects"`: names of predictors, or of two as in `"a:b"`.
 #' @details With the codes of a variational autoencoder (their means) there is a circle within which are 95% of the
 #'   prior, of one unit lines or the prior's curve.
 #'
@@ -84,6 +88,7 @@ most_points <- 5000L # points in one panel
 #' plot(fit)
 #' plot(fit, which = "network")
 #' plot(fit, which = "fit")
+#' plot(fit, which = "effects")
 #'
 #' irises <- fit_nn(Species ~ ., iris, hidden = 4, epochs = 30)
 #' plot(irises, which = "fit")
@@ -100,15 +105,15 @@ most_points <- 5000L # points in one panel
 #' plot(irises, which = "grid")
 #' plot(irises, which = "simulation")
 #' @export
-plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "weights", "reconstruction", "grid",
-                                    "simulation"), ..., group = NULL, dim = NULL, rows = NULL, dims = NULL,
-                       newdata = NULL) {
+plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "effects", "weights", "reconstruction",
+                                    "grid", "simulation"), ..., group = NULL, dim = NULL, rows = NULL, dims = NULL,
+                       newdata = NULL, variables = NULL) {
   check_fit(x)
   dots <- list(...)
-  check_known(dots, c(plot_arguments, "group", "dim", "rows", "dims", "newdata"))
+  check_known(dots, c(plot_arguments, "group", "dim", "rows", "dims", "newdata", "variables"))
   envir <- parent.frame()
   own <- list(group = group, group_label = group_label(substitute(group)), dim = dim, rows = rows, dims = dims,
-              newdata = newdata)
+              newdata = newdata, variables = variables)
   draw_pictures(x, if (!missing(which)) which, dots, envir, own, plot_table)
   invisible(x)
 }

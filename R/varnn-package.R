@@ -21,6 +21,7 @@
 #' * Predict: [predict()][predict.varnn_nn], with intervals of a [Bayesian network][predict.varnn_bayes_nn];
 #'   [posterior_epred()], [posterior_predict()], [log_lik()] draw from its posterior, [calibration()] says whether the
 #'   predicted distributions are right.
+#' * Explain: [importance()] of the predictors, their [effects()][effects.varnn].
 #' * Between data and codes: [encode()], [decode()], [reconstruct()]; [compare_pca()], [anomaly()].
 #' * Of a distribution: [simulate()][simulate.varnn_vae], [impute()], [elbo()].
 #' * By other packages' generics: [tidy()][tidy.varnn], `glance()` and `augment()` of broom, [loo()][loo.varnn] and

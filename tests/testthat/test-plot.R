@@ -1,15 +1,19 @@
 # Pictures: that each is drawn for each kind of fit, what they compute, and that nothing is left changed.
 
 hush <- function(expr) suppressWarnings(expr, classes = c("varnn_no_progress", "varnn_diverged"))
+# A call, so that its data are found again.
 quick <- function(...) {
+  call <- match.call()
+  call[[1]] <- quote(fit_nn)
+  call$epochs <- 6
   set.seed(1)
-  hush(fit_nn(..., epochs = 6))
+  hush(eval(call, parent.frame()))
 }
+y3 <- as.matrix(mtcars)
 
 counts_data <- function() data.frame(x = 1:40, n = rep(c(0, 1, 3, 5), 10))
 
 kinds_of_fit <- function() {
-  y3 <- as.matrix(mtcars)
   is_four <- data.frame(four = mtcars$cyl == 4, zero_one = mtcars$am, wt = mtcars$wt, hp = mtcars$hp)
   list(
     gaussian = quick(mpg ~ wt + hp, mtcars), linear = quick(mpg ~ ., mtcars, hidden = 0),

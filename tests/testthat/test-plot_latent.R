@@ -45,7 +45,7 @@ test_that("every picture of every kind of autoencoder is drawn, at three sizes, 
 test_that("the codes come first, for supervised fits the history", {
   fit <- quick_ae(iris)
   expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction", "simulation"))
-  expect_identical(pictures_of(fit_nn(mpg ~ wt, mtcars, epochs = 2)), c("history", "network", "fit"))
+  expect_identical(pictures_of(fit_nn(mpg ~ wt, mtcars, epochs = 2)), c("history", "network", "fit", "effects"))
   expect_identical(drawn(plot(fit)), fit)
   expect_invisible(drawn(plot(fit)))
 })
