@@ -54,7 +54,10 @@ did_you_mean <- function(name, known) {
 }
 
 # An atomic vector without a class, dimensions and names.
-plain <- function(x) if (is.null(attributes(x))) x else as.vector(unclass(x))
+plain <- function(x) {
+  # as.vector() would copy the attributes first, however large
+  if (is.null(attributes(x))) x else if (is.list(x)) as.vector(unclass(x)) else `attributes<-`(x, NULL)
+}
 
 # Numbers as plain ones; NULL of what are none, or mean something else.
 plain_numbers <- function(x) if (every(is.numeric(x), is_plain_vector(x))) plain(x)

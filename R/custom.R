@@ -59,6 +59,7 @@ custom_family <- function(name, nll, eta = "mu", free = NULL, mean = NULL, draw 
   if (!all(seq_along(arguments)[-1] %in% nll$a[nll$op == "argument"]))
     stop_user("`nll` = %s: it does not depend on all of %s.", shortened(nll$text), words_of(arguments[-1]))
   if (is.null(mean)) mean <- stats::reformulate(eta[1], env = baseenv())
+  if (!is_program_source(mean)) stop_user("`mean` must be a formula or a function, not %s.", shown(mean))
   is_of_eta <- is.function(mean) && length(formals(mean)) != length(eta) + length(free)
   mean <- as_program(mean, if (is_of_eta) eta else c(eta, free), "mean")
   if (!1L %in% mean$a[mean$op == "argument"]) stop_user("`mean` = %s: it does not depend on %s.", shortened(mean$text),

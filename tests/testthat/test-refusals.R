@@ -11,6 +11,7 @@ test_that("a family of one's own that is not one", {
   expect_refused(own(nll = nll, eta = letters[1:8]), "9 arguments, and a program has 8 at most")
   expect_refused(own(nll = nll, free = "s"), "does not depend on all of")
   expect_refused(own(nll = nll, mean = ~ 3), "does not depend on mu")
+  expect_refused(own(nll = nll, mean = 3), "`mean` must be a formula or a function, not 3")
   of_length <- own(nll = nll, draw = function(mu) 1:3)
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0, family = of_length)
   expect_refused(simulate(fit), "`draw` of custom_family\\(\"own\"\\) must give a number for each row")
