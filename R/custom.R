@@ -13,9 +13,9 @@
 #' @param eta names of the network's outputs for a response, from the first.
 #' @param free names of scalars that are learned and do not depend on x, such as the log of a scale; `NULL` for none.
 #'   They may be any numbers: a scale that must be above 0 is written as `exp(log_scale)`.
-#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs and the free scalars, such
-#'   as `~ exp(mu + exp(2 * log_s) / 2)`, or a function of the outputs, or of these and then the free scalars; by default
-#'   the first output.
+#' @param mean the mean of y (or what else [predict()] is to give), as a formula in the outputs and the free scalars,
+#'   such as `~ exp(mu + exp(2 * log_s) / 2)`, or a function of the outputs, or of these and then the free scalars; by
+#'   default the first output.
 #' @param draw,deviance,quantile,cdf,variance functions of vectors, whose arguments have the names of the outputs and
 #'   the free scalars: `draw` of these gives a random y for each, `variance` the variance of y, `deviance` of `y` and
 #'   these twice the log-likelihood lost against a perfect fit, `quantile` of `p` and these, `cdf` of `q` and these.

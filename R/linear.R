@@ -387,8 +387,8 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
   if (!type %in% c("link", "response", "prob"))
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
   if (type != "link" && any(vapply(fit$blocks, function(b) is_kind(b, "ordered") || mean_needs_free(b), NA)))
-    stop_user(paste("`se.fit` = TRUE of a mean that depends on free scalars, as of an ordered response, is for `type` =",
-                    "\"link\", not \"%s\"."), type)
+    stop_user(paste("`se.fit` = TRUE of a mean that depends on free scalars, as of an ordered response, is for",
+                    "`type` = \"link\", not \"%s\"."), type)
   inner <- estimate_covariance(fit, envir)
   z <- standardised(rows$x, fit$scaling)[, fit$kept_columns, drop = FALSE]
   if (fit$design$intercept) z <- cbind(z, rep(1, nrow(z)))
@@ -445,8 +445,9 @@ check_wald <- function(fit, interval, level, type) {
     if (interval == "prediction" && !has_sigma(b))
       stop_user(paste("A prediction interval needs a gaussian response; the family of `%s` is %s. fit_bayes_nn() has",
                       "one."), b$columns, quoted(b$family))
-    if (length(formals(record_of(b)$mean)) > 1 || eta_rows(b) > b$n_responses && !has_log_sd(b))
-      stop_user("`interval` does not apply to the response `%s`: its mean depends on several outputs.", b$columns)
+    if (is_kind(b, "ordered") || mean_needs_free(b) || eta_rows(b) > b$n_responses && !has_log_sd(b))
+      stop_user("`interval` does not apply to the response `%s`: its mean depends on several outputs or free scalars.",
+                b$columns)
   }
   interval
 }
@@ -458,12 +459,13 @@ wald_bounds <- function(fit, rows, interval, level, envir) {
   center <- as.matrix(link$fit)
   se <- as.matrix(link$se.fit)
   first <- vapply(block_slices(fit$blocks, eta_rows), `[`, 0, 1)
+  free <- block_free(fit)
   of_block <- function(i) {
     block <- fit$blocks[[i]]
     s <- se[, first[i]]
     if (interval == "prediction") s <- sqrt(s^2 + sigma.varnn(fit)[i]^2)
     bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q, upr = q)
-    if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), NULL, dim = dim(bound))
+    if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), free[[i]], dim = dim(bound))
     bound
   }
   lapply(seq_along(fit$blocks), of_block)

@@ -425,7 +425,7 @@ mean_quantiles <- function(block, components, i, free, offset, probs) {
   matrix(vapply(seq_along(probs), of_bound, numeric(nrow(q))), nrow(q))
 }
 
-# Whether what is asked for, which needs no draws of the response if `is_known`, is a function of a normal eta, which all
+# Whether what is asked for, which needs no draws of the response if `is_known`, is a function of a normal eta that all
 # members of a mixture share.
 has_closed_means <- function(fit, is_known) {
   is_known && is_laplace(fit$spec) && !(is_mixture(fit) && any(vapply(fit$blocks, mean_needs_free, NA)))
@@ -495,7 +495,8 @@ predictive_quantiles <- function(block, components, i, offset, probs, weight) {
   of_each <- function(what) {
     do.call(cbind, lapply(components, function(c) {
       flat <- draws_in_rows(c$eta[[i]])
-      out <- matrix(if (what == "mean") mean_at(block, flat, c$free[[i]]) else record$sd(flat, c$free[[i]]), n, nrow(flat) / n)
+      value <- if (what == "mean") mean_at(block, flat, c$free[[i]]) else record$sd(flat, c$free[[i]])
+      out <- matrix(value, n, nrow(flat) / n)
       left <- c$nodes[[i]]$variance
       if (what == "mean" || is.null(left)) out else sqrt(out^2 + left)
     }))

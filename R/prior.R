@@ -32,9 +32,9 @@
 #' heavy tails it is negative: then, and where it is less, 0.001 takes its place, the least that the evidence finds, too
 #' (of outputs that are the log of a noise, 0.1). Laplace's density has no curvature, but every s > 0 gives it a normal
 #' bound, \eqn{|w| \le w^2 / 2s + s / 2}{|w| <= w^2 / 2s + s / 2}, of precision \eqn{1 / bs}{1 / bs}. Rounds of the
-#' search for the mode under the bounds alternate with \eqn{s^2 = \mathrm{E} w^2}{s^2 = E w^2}, for each weight the s with
-#' the greatest evidence (Girolami 2001): the posterior is the best normal one under such bounds, the evidence a lower
-#' bound, and no weight is 0. The scales of these priors are as given; a constant noise is found by evidence.
+#' search for the mode under the bounds alternate with \eqn{s^2 = \mathrm{E} w^2}{s^2 = E w^2}, for each weight the s
+#' with the greatest evidence (Girolami 2001): the posterior is the best normal one under such bounds, the evidence a
+#' lower bound, and no weight is 0. The scales of these priors are as given; a constant noise is found by evidence.
 #' @return A list of class `varnn_prior`.
 #' @references Neal (1996) Bayesian Learning for Neural Networks, \doi{10.1007/978-1-4612-0745-0}. Wu et al. (2019)
 #'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}. Blundell

@@ -167,8 +167,9 @@ test_that("a program of several arguments, arrays or not, has the slopes in each
 test_that("slopes meet in every way, over more numbers than a block has", {
   set.seed(6)
   at <- cbind(a = stats::rnorm(1300), b = stats::rnorm(1300))
-  for (e in list(quote(a + b), quote(a - b), quote(a + a), quote((a + b) + (a + b) * a), quote((a - b) * (a - b) + (a - b)),
-                 quote((a + b) - exp(a + b)), quote(exp(a) + (exp(a) + b)), quote((a + 1) * (b - 2) + (a + 1)),
+  for (e in list(quote(a + b), quote(a - b), quote(a + a), quote((a + b) + (a + b) * a),
+                 quote((a - b) * (a - b) + (a - b)), quote((a + b) - exp(a + b)),
+                 quote(exp(a) + (exp(a) + b)), quote((a + 1) * (b - 2) + (a + 1)),
                  quote(a / 4 + b / 3), quote(sin(a) * 2 - (sin(a) - b)), quote(b))) {
     formula <- stats::as.formula(call("~", e))
     found <- run_program(as_program(formula, c("a", "b"), "nll"), at)
@@ -790,8 +791,8 @@ test_that("the mean of a written family may depend on its free scalars, wherever
   data <- data.frame(x = rnorm(80))
   data$y <- exp(0.5 + 0.6 * data$x + rnorm(80, 0, 0.8))
   lognormal <- function(mean = ~ exp(mu + exp(2 * s) / 2), ...) {
-    custom_family("lognormal", ~ (log(y) - mu)^2 * exp(-2 * s) / 2 + s + log(y) + log(2 * pi) / 2, free = "s", mean = mean,
-                  draw = function(mu, s) exp(mu + exp(s) * rnorm(length(mu))),
+    custom_family("lognormal", ~ (log(y) - mu)^2 * exp(-2 * s) / 2 + s + log(y) + log(2 * pi) / 2, free = "s",
+                  mean = mean, draw = function(mu, s) exp(mu + exp(s) * rnorm(length(mu))),
                   variance = function(mu, s) expm1(exp(2 * s)) * exp(2 * mu + exp(2 * s)),
                   deviance = function(y, mu, s) ((log(y) - mu) / exp(s))^2, ...)
   }
@@ -811,7 +812,11 @@ test_that("the mean of a written family may depend on its free scalars, wherever
   of_eta <- fit_nn(y ~ x, data, hidden = 0, family = lognormal(exp))
   expect_equal(unname(predict(of_eta)), unname(exp(fitted(model))), tolerance = 1e-6)
   errors <- predict(fit, data[1:3, ], type = "link", se.fit = TRUE)$se.fit
-  expect_equal(unname(errors), unname(predict(model, data[1:3, ], se.fit = TRUE)$se.fit) * sqrt(78 / 80), tolerance = 1e-5)
+  by_lm <- unname(predict(model, data[1:3, ], se.fit = TRUE)$se.fit) * sqrt(78 / 80)
+  expect_equal(unname(errors), by_lm, tolerance = 1e-5)
+  bounds <- predict(of_eta, data[1:3, ], interval = "confidence")
+  expect_equal(unname(bounds[, "upr"]), unname(exp(fitted(model)[1:3] + qnorm(0.975) * by_lm)), tolerance = 1e-5)
+  expect_error(predict(fit, data[1:3, ], interval = "confidence"), "free scalars", class = "varnn_error")
   expect_error(predict(fit, data[1:3, ], se.fit = TRUE), "depends on free scalars", class = "varnn_error")
   expect_silent(check_fit(unserialize(serialize(fit, NULL))))
   grDevices::pdf(NULL)
@@ -844,7 +849,8 @@ test_that("the mean of a written family may depend on its free scalars, wherever
     expect_gt(stats::sd(vapply(members(mixed), function(m) block_free(m)[[1]][1], 0)), 0)
     expect_equal(unname(predict(mixed, data)), unname(rowMeans(each)), tolerance = 1e-10)
     interval <- predict(mixed, data, interval = "confidence", draws = 200)
-    expect_equal(unname(interval[, "fit"]), unname(rowMeans(each)), tolerance = if (posterior == "point") 1e-10 else 0.05)
+    expect_equal(unname(interval[, "fit"]), unname(rowMeans(each)),
+                 tolerance = if (posterior == "point") 1e-10 else 0.05)
   }
   # and columns of an autoencoder
   set.seed(1)
@@ -859,7 +865,8 @@ test_that("the mean of a written family may depend on its free scalars, wherever
 })
 
 test_that("outputs of a standardised written family are told as they are", {
-  two <- custom_family("hetero", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, eta = c("mu", "s"), scaled = TRUE)
+  two <- custom_family("hetero", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, eta = c("mu", "s"),
+                       scaled = TRUE)
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, family = two, epochs = 20)
   link <- predict(fit, mtcars, type = "link")
   expect_identical(colnames(link), c("mpg", "s.mpg"))

@@ -103,8 +103,8 @@ test_that("functions that are written down are the same bits with two threads", 
   for (precision in c("double", "single")) {
     fit <- function(threads) {
       set.seed(10)
-      out <- fit_ae(x, latent = 2, hidden = 40, activation = ~ x * plogis(x), family = own, epochs = 3, batch_size = 600,
-                    precision = precision, threads = threads)
+      out <- fit_ae(x, latent = 2, hidden = 40, activation = ~ x * plogis(x), family = own, epochs = 3,
+                    batch_size = 600, precision = precision, threads = threads)
       out[c("theta", "history", "errors")]
     }
     expect_identical(fit(2), fit(1))
