@@ -697,15 +697,6 @@ test_that("least absolute deviations by hand are those of the best of all lines 
   expect_equal(c(logLik(fit)), -32 * (log(2 * best) + 1), tolerance = 1e-4)
 })
 
-test_that("the outputs of a standardised response by hand are the first in its unit, and the others as they are", {
-  two <- custom_family("laplace", ~ log(2) + log_s + abs(y - mu) / exp(log_s), eta = c("mu", "log_s"), scaled = TRUE)
-  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, family = two, epochs = 5)
-  link <- predict(fit, mtcars, type = "link")
-  expect_identical(colnames(link), c("mpg", "log_s.mpg"))
-  expect_equal(link[, 1], predict(fit, mtcars))
-  expect_equal(unname(link[, 2]), fit$eta[, 2])
-})
-
 test_that("a written family has what its parts say, and asks for those that it has not", {
   set.seed(23)
   random <- function(mu, log_scale) mu + exp(log_scale) * (stats::rexp(length(mu)) - stats::rexp(length(mu)))
