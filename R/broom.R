@@ -255,7 +255,8 @@ described_data <- function(data, what) {
 # A data frame or matrix with its row names, where it has some, as a column.
 with_rownames <- function(frame, columns = NULL) {
   if (is.matrix(frame) && is.null(colnames(frame)) && !is.null(columns)) colnames(frame) <- columns
-  names <- if (is.data.frame(frame) && .row_names_info(frame) < 0) NULL else rownames(frame)
+  names <- rownames(frame)
+  if (identical(names, as.character(seq_len(nrow(frame))))) names <- NULL
   frame <- as.data.frame(frame, stringsAsFactors = FALSE)
   c(if (!is.null(names)) list(.rownames = names), as.list(frame))
 }

@@ -26,6 +26,8 @@ test_that("without hidden layers the tables are those of broom for lm()", {
   expect_setequal(names(generics::augment(fit)), names(broom::augment(lm)))
   expect_table(generics::augment(fit), broom::augment(lm))
   expect_table(broom::augment(fit), broom::augment(lm)) # by broom's own name
+  numbered <- generics::augment(fit_nn(Sepal.Length ~ ., iris, hidden = 0))
+  expect_setequal(names(numbered), names(broom::augment(lm(Sepal.Length ~ ., iris))))
   for (interval in c("confidence", "prediction")) {
     theirs <- broom::augment(lm, newdata = cars[c(3, 1), ], interval = interval, se_fit = TRUE)
     ours <- generics::augment(fit, newdata = cars[c(3, 1), ], interval = interval, se_fit = TRUE)
@@ -140,7 +142,7 @@ test_that("rows: one, none, with missing values, of other columns and other orde
     expect_equal(out$.fitted, unname(predict(fit, new)), tolerance = 0.05)
     expect_equal(out$.resid, new$mpg - out$.fitted)
     expect_identical(nrow(generics::augment(fit, newdata = new[1, ])), 1L)
-    expect_named(generics::augment(fit, newdata = new[0, ]), c(".rownames", names(new), ".fitted", ".resid"))
+    expect_named(generics::augment(fit, newdata = new[0, ]), c(names(new), ".fitted", ".resid"))
     expect_named(generics::augment(fit, newdata = new[c("wt", "hp")]), c(".rownames", "wt", "hp", ".fitted"))
     new$wt[2] <- NA
     new$mpg[3] <- NA
