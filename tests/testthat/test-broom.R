@@ -159,8 +159,8 @@ test_that("rows: one, none, with missing values, of other columns and other orde
   expect_equal(generics::augment(excluded, interval = "confidence", se_fit = TRUE),
                generics::augment(air, interval = "confidence", se_fit = TRUE))
   by_xy <- fit_nn(as.matrix(mtcars[c("wt", "hp")]), mtcars$mpg, hidden = 0)
-  expect_named(generics::augment(by_xy), c(".rownames", "wt", "hp", "y", ".fitted", ".resid", ".hat", ".sigma", ".cooksd",
-                                           ".std.resid"))
+  expect_named(generics::augment(by_xy), c(".rownames", "wt", "hp", "y", ".fitted", ".resid", ".hat", ".sigma",
+                                           ".cooksd", ".std.resid"))
   expect_named(generics::augment(by_xy, newdata = as.matrix(mtcars[1:2, c("hp", "wt")])),
                c(".rownames", "hp", "wt", ".fitted"))
 })
