@@ -56,7 +56,7 @@ laplace_start <- function(spec, layout, blocks, data, control, prior) {
   n_w <- length(groups$of)
   state <- list(theta = theta, spec = spec, layout = layout, blocks = blocks, groups = groups, history = NULL,
                 is_over = FALSE, status = "finished", center = numeric(n_w), held = groups$is_log[groups$of],
-                alpha = prior_precisions(groups, prior), way = prior_way(spec, prior))
+                alpha = ifelse(groups$is_bias, 1, groups$inputs / 2), way = prior_way(spec, prior), prior = prior)
   state$precision <- laplace_ways[[state$way]]$first(state)
   for (i in which(vapply(blocks, finds_noise, NA))) state <- with_log_sd(state, i, log(first_sigma))
   state
@@ -74,7 +74,7 @@ laplace_state <- function(fit, layout) {
   list(theta = fit$theta, spec = fit$spec, layout = layout, blocks = fit$blocks, groups = groups, history = NULL,
        is_over = FALSE, status = "finished", center = fit$spec$center, held = held,
        alpha = vapply(seq_along(groups$names), of_group, 0), way = way,
-       precision = if (way %in% c("bound", "curvature")) replace(fit$spec$precision, held, 1),
+       precision = if (way != "evidence") replace(fit$spec$precision, held, 1),
        noise_is_free = any(groups$is_log) && !any(held))
 }
 
@@ -431,13 +431,6 @@ n_weights <- function(spec) sum(dense_sizes(spec)$rows * dense_sizes(spec)$cols)
 with_precisions <- function(spec) {
   n <- n_weights(spec)
   utils::modifyList(spec, list(precision = rep(1, n), center = numeric(n)))
-}
-
-# The precision of each group a priori, or the one that the search begins with.
-prior_precisions <- function(groups, prior) {
-  if (is.null(prior$given_sd)) return(ifelse(groups$is_bias, 1, groups$inputs / 2))
-  rep(1 / prior$given_sd^2, length(groups$names)) *
-    if (prior$given_fan_in) ifelse(groups$is_bias, 1, groups$inputs) else 1
 }
 
 # The mode is sought by L-BFGS; `epochs` is its number of steps in the rounds of one kind of noise.

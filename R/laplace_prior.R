@@ -67,6 +67,12 @@ normal_log_density <- function(state) {
   sum((log(precision) - precision * off^2)[!state$held]) / 2
 }
 
+# Those that the user gave.
+given_precisions <- function(state) {
+  prior <- state$prior
+  1 / (prior$given_sd * prior_units(list(fan_in = prior$given_fan_in), state$layout$leaves))^2
+}
+
 normal_cross_entropy <- function(spec, q, leaves) {
   sum(q$precision * (q$variance + (q$mean - q$center)^2) - log(q$precision)) / 2
 }
@@ -132,7 +138,7 @@ curvature_cross_entropy <- function(spec, q, leaves) {
 laplace_ways <- list(
   evidence = list(first = function(state) NULL, at_mode = identity, update = mackay_update,
                   log_density = normal_log_density, cross_entropy = normal_cross_entropy),
-  given = list(first = function(state) NULL, at_mode = identity, update = identity, log_density = normal_log_density,
+  given = list(first = given_precisions, at_mode = identity, update = identity, log_density = normal_log_density,
                cross_entropy = normal_cross_entropy),
   bound = list(first = function(state) 1 / bound_scales(state$spec, state$layout$leaves)^2, at_mode = identity,
                update = bound_update, log_density = bound_log_density, cross_entropy = bound_cross_entropy),

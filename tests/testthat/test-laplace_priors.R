@@ -182,3 +182,13 @@ test_that("a prior without curvature says so", {
   expect_error(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, posterior = "laplace", prior = straight),
                "log density that is curved downwards somewhere.*prior_laplace", class = "varnn_error")
 })
+
+test_that("a given normal prior is that of each weight and bias, whatever the noise", {
+  set.seed(1)
+  prior <- prior_normal(0, 2, fan_in = TRUE)
+  linear <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, posterior = "laplace", prior = prior, sigma = 0.4)
+  expect_equal(linear$spec$precision, c(2, 2, 1) / 4)
+  network <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 3, posterior = "laplace", prior = prior, sigma = "hetero",
+                          members = 1)
+  expect_equal(network$spec$precision, rep(c(1, 1, 3, 1) / 4, c(3, 3, 6, 2)))
+})
