@@ -232,7 +232,7 @@ test_that("dimensions with names or a class, and numbers near the largest, are r
   expect_silent(fit_ae(x, hidden = 2, latent = 1, epochs = 1))
   expect_error(fit_vae(data.frame(a = 1:9 * 1e299, b = 1:9)), "`a`")
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 1)
-  expect_error(predict(fit, mtcars, interval = quote(x)), "`interval` must be \"none\"")
+  expect_error(predict(fit, mtcars, interval = quote(x)), "`interval` must be one of")
 })
 
 test_that("values that are not what their class says, or are huge, are refused in words", {
