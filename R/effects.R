@@ -100,15 +100,16 @@ asked_effects <- function(variables, known) {
   if (!is.character(variables) || !length(variables) || anyNA(variables))
     stop_user("`variables` must be names of predictors, or of two as \"a:b\", not %s.", shown(variables))
   variables <- unique(plain(variables))
-  out <- lapply(variables, function(name) {
-    if (name %in% known) return(name)
-    for (a in known) for (b in known) if (a != b && name == paste0(a, ":", b)) return(c(a, b))
-    parts <- strsplit(name, ":", fixed = TRUE)[[1]]
-    if (length(parts) > 2) stop_user("`variables` may join two predictors, as \"a:b\", not \"%s\".", name)
-    for (part in if (length(parts)) parts else name) check_choice(part, known, "variables")
-    stop_user("`variables` joins \"%s\" with itself.", parts[1])
-  })
-  stats::setNames(out, variables)
+  stats::setNames(lapply(variables, asked_effect, known), variables)
+}
+
+asked_effect <- function(name, known) {
+  if (name %in% known) return(name)
+  for (a in known) for (b in known) if (a != b && name == paste0(a, ":", b)) return(c(a, b))
+  parts <- strsplit(name, ":", fixed = TRUE)[[1]]
+  if (length(parts) > 2) stop_user("`variables` may join two predictors, as \"a:b\", not \"%s\".", name)
+  for (part in if (length(parts)) parts else name) check_choice(part, known, "variables")
+  stop_user("`variables` joins \"%s\" with itself.", parts[1])
 }
 
 check_effect_type <- function(fit, type) {
@@ -151,7 +152,7 @@ like_vector <- function(v, z) {
 # [rows, outputs, draws], all rows with the same draws), `labels` of the outputs.
 effect_model <- function(fit, type, draws) {
   several <- length(fit$blocks) > 1
-  has_spread <- is_mixture(fit) || is_bayesian(fit$spec) && !is_point(fit$spec)
+  has_spread <- draws_posterior(fit)
   seed <- use_seed(NULL)$seed
   labels <- unlist(lapply(fit$blocks, function(b) if (type == "link") b$columns else block_labels(b, several)))
   first <- unlist(Map(function(b, at) at[seq_along(block_labels(b))], fit$blocks,

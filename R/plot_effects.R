@@ -22,19 +22,20 @@ draw_effects <- function(x, dots, envir = NULL) {
   if (several) local_par(panel_look)
   limits <- unlist(lapply(shown, `[[`, "limits"))
   limits <- if (length(limits)) range(limits)
-  has_band <- any(vapply(shown, function(panel) panel$kind == "line" && !is.null(panel$frame$lower), NA))
   for (panel in shown) {
-    key <- !is.null(panel$levels)
-    if (key && several)
+    if (several && !is.null(panel$levels))
       graphics::par(mar = panel_look$mar + c(0, 0, key_inches / line_inches(), 0))
     effect_drawers[[panel$kind]](panel, limits, dots, several, x)
   }
-  notes <- c(if (length(shown) < length(panels)) sprintf("the first %d of %d", length(shown), length(panels)),
-             effect_words[[x$method]], if (x$type == "link") "on the scale of the link",
-             if (has_band) sprintf("%g%% credible intervals", 100 * x$level),
-             if (length(x$individual)) "grey: single rows")
-  if (own_grid) margin_note(notes, outer = TRUE)
-  else if (!several && has_margin() && is.null(shown[[1]]$levels)) margin_note(notes)
+  if (own_grid) margin_note(effect_notes(x, shown, length(panels)), outer = TRUE)
+  else if (!several && has_margin() && is.null(shown[[1]]$levels)) margin_note(effect_notes(x, shown, 1))
+}
+
+effect_notes <- function(x, shown, n) {
+  has_band <- any(vapply(shown, function(panel) panel$kind == "line" && !is.null(panel$frame$lower), NA))
+  c(if (length(shown) < n) sprintf("the first %d of %d", length(shown), n), effect_words[[x$method]],
+    if (x$type == "link") "on the scale of the link",
+    if (has_band) sprintf("%g%% credible intervals", 100 * x$level), if (length(x$individual)) "grey: single rows")
 }
 
 # list(kind, name, frame, levels, rug, curves): a line for each level of a second factor or of the response, or a map of
@@ -59,14 +60,15 @@ effect_panels <- function(x) {
 
 line_panel <- function(title, frame, at, by, x) {
   name <- names(frame)[at]
-  list(kind = "line", name = title, along = name, frame = frame, by = by, levels = if (!is.null(by)) levels(frame[[by]]),
-       rug = x$rugs[[name]], curves = x$individual[[title]],
+  list(kind = "line", name = title, along = name, frame = frame, by = by,
+       levels = if (!is.null(by)) levels(frame[[by]]), rug = x$rugs[[name]], curves = x$individual[[title]],
        limits = range(unlist(c(frame[intersect(c("effect", "lower", "upper"), names(frame))],
                                x$individual[[title]]["effect"])), finite = TRUE))
 }
 
 effect_label <- function(x, in_panel) {
-  what <- if (x$method == "ale") c("effect", "on") else c(if (x$type == "link") "mean link" else "mean prediction", "of")
+  what <- if (x$method == "ale") c("effect", "on")
+  else c(if (x$type == "link") "mean link" else "mean prediction", "of")
   if (in_panel || length(x$labels) > 1) what[1] else paste(c(what, x$labels), collapse = " ")
 }
 

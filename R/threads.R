@@ -5,6 +5,7 @@
 own_process <- new.env(parent = emptyenv())
 .onLoad <- function(libname, pkgname) { # nolint: object_name_linter.
   if (!is_fork()) own_process$id <- Sys.getpid()
+  on_marginaleffects()
 }
 
 # Whether this process is a fork that runs no other program: Linux has it in the flags of the process.

@@ -1,0 +1,143 @@
+# What the packages insight, performance and parameters ask of a model. Their own methods take the classes that they
+# know, so what these would compute is given here.
+
+#' @exportS3Method insight::model_info
+model_info.varnn <- function(x, verbose = TRUE, ...) {
+  check_fit(x)
+  if (!has_response(x)) return(NULL)
+  block <- x$blocks[[1]]
+  record <- record_of(block)
+  is_binary <- is_kind(block, c("binary", "trials"))
+  has_family <- function(...) block$family %in% c(...)
+  levels <- is_kind(block, "levels")
+  list(is_binomial = is_binary, is_bernoulli = is_kind(block, "binary"), is_count = is_kind(block, "count"),
+       is_poisson = has_family("poisson", "zero_inflated_poisson"), is_negbin = grepl("negative_binomial", block$family),
+       is_beta = has_family("beta"), is_betabinomial = FALSE, is_orderedbeta = FALSE, is_dirichlet = FALSE,
+       is_exponential = has_family("gamma"), is_logit = identical(record$link, "logit"), is_probit = FALSE,
+       is_censored = is_kind(block, "time"), is_truncated = FALSE, is_survival = is_kind(block, "time"),
+       is_linear = is_kind(block, "number") && !has_hidden(x), is_tweedie = FALSE,
+       is_zeroinf = grepl("^zero_inflated", block$family), is_zero_inflated = grepl("^zero_inflated", block$family),
+       is_dispersion = has_log_sd(block), is_hurdle = FALSE, is_ordinal = is_kind(block, "ordered"), is_cumulative =
+         is_kind(block, "ordered"), is_multinomial = levels, is_categorical = levels, is_mixed = FALSE,
+       is_multivariate = length(x$blocks) > 1, is_trial = is_kind(block, "trials"), is_bayesian = is_bayesian(x$spec),
+       is_gam = FALSE, is_anova = FALSE, is_timeseries = FALSE, is_ttest = FALSE, is_correlation = FALSE,
+       is_onewaytest = FALSE, is_chi2test = FALSE, is_ranktest = FALSE, is_levenetest = FALSE, is_variancetest = FALSE,
+       is_xtab = FALSE, is_proptest = FALSE, is_binomtest = FALSE, is_ftest = FALSE, is_meta = FALSE, is_wiener = FALSE,
+       is_rtchoice = FALSE, is_mixture = is_mixture(x), link_function = record$link, family = family_label(block),
+       n_obs = x$n_obs, n_grouplevels = NULL)
+}
+
+# Coefficients of a linear model, or draws of them from a posterior.
+#' @exportS3Method insight::get_parameters
+get_parameters.varnn <- function(x, draws = default_draws, ...) {
+  check_fit(x)
+  if (!has_response(x) || has_hidden(x))
+    stop_user("The weights of a network are no parameters to read: see importance(), effects() or coef().")
+  estimate <- get_coef.varnn(x)
+  if (!draws_posterior(x) || is_mixture(x))
+    return(data.frame(Parameter = names(estimate), Estimate = unname(estimate)))
+  drawn <- repeatable(draw_weights(weight_posterior(x), check_draws(draws)))
+  by <- coef_matrix(x)
+  mean <- weight_posterior(x)$mean
+  out <- sweep(tcrossprod(sweep(drawn, 2, mean), unname(by)), 2, estimate, `+`)
+  colnames(out) <- names(estimate)
+  as.data.frame(out, check.names = FALSE)
+}
+
+#' @exportS3Method insight::get_statistic
+get_statistic.varnn <- function(x, ...) {
+  check_fit(x)
+  table <- if (has_response(x)) coefficient_table(x, parent.frame())
+  if (is.null(table)) return(NULL)
+  structure(data.frame(Parameter = rownames(table), Statistic = unname(table[, 3])),
+            statistic = paste0(substr(colnames(table)[3], 1, 1), "-statistic"))
+}
+
+#' @exportS3Method insight::get_predicted
+get_predicted.varnn <- function(x, data = NULL, predict = "expectation", ci = NULL, ...) {
+  check_fit(x)
+  kinds <- c(expectation = "response", response = "response", link = "link", classification = "class",
+             prediction = "response")
+  predict <- check_choice(if (is.null(predict)) "expectation" else predict, names(kinds), "predict")
+  out <- if (is.null(data)) stats::predict(x, type = kinds[[predict]])
+  else stats::predict(x, data, type = kinds[[predict]])
+  if (is.null(ci) || !is.null(dim(out)) || is.factor(out)) return(out)
+  level <- check_number(ci, "ci", 0, 1, above = TRUE, below = TRUE)
+  limits <- predicted_limits(x, data, predict, level)
+  structure(unname(out), ci_data = limits, ci = level, class = c("get_predicted", "numeric"))
+}
+
+# As confidence intervals, or of `predict` = "prediction" those of a response.
+predicted_limits <- function(fit, data, predict, level) {
+  given <- list(fit, if (is.null(data)) NULL else data)
+  if (draws_posterior(fit)) {
+    found <- do.call(stats::predict, c(given, list(
+      interval = if (predict == "prediction") "prediction" else "confidence", level = level)), quote = TRUE)
+    return(data.frame(CI_low = unname(found[, "lwr"]), CI_high = unname(found[, "upr"])))
+  }
+  found <- do.call(stats::predict, c(given, list(type = if (predict == "link") "link" else "response",
+                                                 se.fit = TRUE)), quote = TRUE)
+  se <- found$se.fit
+  if (predict == "prediction") se <- sqrt(se^2 + found$residual.scale^2)
+  q <- stats::qt((1 + level) / 2, if (is.null(found$df)) Inf else found$df)
+  data.frame(SE = unname(found$se.fit), CI_low = unname(found$fit - q * se), CI_high = unname(found$fit + q * se))
+}
+
+# The numbers of the training data that mean something for the model at hand: criteria where the parameters are those of
+# the maximum of the likelihood, errors of numbers, probabilities of levels.
+#' @exportS3Method performance::model_performance
+model_performance.varnn <- function(model, metrics = "all", verbose = TRUE, ...) {
+  check_fit(model)
+  if (!has_response(model)) stop_user("model_performance() is for models with a response: see summary().")
+  envir <- parent.frame()
+  out <- list()
+  if (is.null(why_no_maximum(model)))
+    out <- list(AIC = stats::AIC(model), BIC = stats::BIC(model))
+  if (length(model$blocks) == 1) out <- c(out, error_measures(model, envir))
+  rows <- rows_with_response(model, NULL, NULL, envir)
+  w <- case_weights(model)
+  out$Score_log <- stats::weighted.mean(keep_random(row_log_density(model, rows)), w)
+  if (!identical(metrics, "all")) {
+    known <- names(out)
+    for (name in metrics) check_choice(name, c("all", known), "metrics")
+    out <- out[metrics]
+  }
+  structure(as.data.frame(out), class = c("performance_model", "data.frame"))
+}
+
+error_measures <- function(fit, envir) {
+  part <- training_blocks(fit, envir)[[1]]
+  if (has_levels(part$block) || is_kind(part$block, c("time", "trials"))) return(NULL)
+  raw <- (observed_mean(part) - mean_at(part$block, part$eta, part$free)) * part$block$scale
+  w <- case_weights(fit)
+  y <- observed_mean(part) * part$block$scale
+  squares <- sum(w * raw^2, na.rm = TRUE)
+  total <- sum(w * (y - stats::weighted.mean(y, w, na.rm = TRUE))^2, na.rm = TRUE)
+  has_number <- !is_kind(part$block, "binary")
+  c(list(R2 = 1 - squares / total)[has_number], list(RMSE = sqrt(squares / sum(w[!is.na(raw)]))),
+    list(Sigma = if (has_sigma(part$block)) stats::sigma(fit))[has_sigma(part$block)])
+}
+
+#' @exportS3Method parameters::model_parameters
+model_parameters.varnn <- function(model, ci = 0.95, ...) {
+  check_fit(model)
+  ci <- check_number(ci, "ci", 0, 1, above = TRUE, below = TRUE)
+  if (!has_response(model) || has_hidden(model))
+    stop_user("model_parameters() is for models without hidden layers: see importance() and effects() of others.")
+  table <- if (!draws_posterior(model)) coefficient_table(model, parent.frame())
+  if (!draws_posterior(model) && is.null(table)) stop_no_errors(model, "model_parameters()")
+  limits <- stats::confint(model, level = ci)
+  out <- data.frame(Parameter = rownames(limits), Coefficient = unname(get_coef.varnn(model)),
+                    SE = sqrt(diag(as.matrix(stats::vcov(model)))), CI = ci, CI_low = limits[, 1],
+                    CI_high = limits[, 2], row.names = NULL)
+  if (!is.null(table)) {
+    at <- match(out$Parameter, rownames(table))
+    by_t <- startsWith(colnames(table)[3], "t")
+    out[[if (by_t) "t" else "z"]] <- unname(table[at, 3])
+    out$df_error <- if (by_t) stats::df.residual(model) else Inf
+    out$p <- unname(table[at, 4])
+  } else {
+    out$pd <- stats::pnorm(abs(out$Coefficient) / out$SE)
+  }
+  structure(out, ci = ci, class = c("parameters_model", "see_parameters_model", "data.frame"))
+}
