@@ -105,7 +105,9 @@ asked_effects <- function(variables, known) {
 
 asked_effect <- function(name, known) {
   if (name %in% known) return(name)
-  for (a in known) for (b in known) if (a != b && name == paste0(a, ":", b)) return(c(a, b))
+  pairs <- expand.grid(a = known, b = known, stringsAsFactors = FALSE)
+  pairs <- pairs[pairs$a != pairs$b & paste0(pairs$a, ":", pairs$b) == name, ]
+  if (nrow(pairs)) return(c(pairs$a[1], pairs$b[1]))
   parts <- strsplit(name, ":", fixed = TRUE)[[1]]
   if (length(parts) > 2) stop_user("`variables` may join two predictors, as \"a:b\", not \"%s\".", name)
   for (part in if (length(parts)) parts else name) check_choice(part, known, "variables")

@@ -184,7 +184,7 @@ laplace_curvature <- function(state, data, threads = 1, with_root = TRUE) {
   }
   active <- full_weights(state$layout$leaves, state$held)
   precision <- weight_precisions(state)
-  variance <- shrunk <- numeric(length(state$held)) # shrunk: 1 - precision * variance
+  variance <- shrunk <- numeric(length(state$held)) # the latter is one less the precision times the former
   root <- NULL
   if (with_root || 2 * length(rows) * dim(seeds(1L))[3] > length(active)) {
     root <- full_root(state, data, active, seeds, threads)

@@ -441,15 +441,17 @@ check_wald <- function(fit, interval, level, type) {
   if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, sprintf("`interval` = \"%s\"", interval))
   if (!is.null(type) && !identical(type, "response")) stop_user("`interval` is of the response: leave `type` out.")
   check_interval(fit, interval)
-  for (b in fit$blocks) {
-    if (interval == "prediction" && !has_sigma(b))
-      stop_user(paste("A prediction interval needs a gaussian response; the family of `%s` is %s. fit_bayes_nn() has",
-                      "one."), b$columns, quoted(b$family))
-    if (is_kind(b, "ordered") || mean_needs_free(b) || eta_rows(b) > b$n_responses && !has_log_sd(b))
-      stop_user("`interval` does not apply to the response `%s`: its mean depends on several outputs or free scalars.",
-                b$columns)
-  }
+  for (block in fit$blocks) check_wald_block(block, interval)
   interval
+}
+
+check_wald_block <- function(block, interval) {
+  if (interval == "prediction" && !has_sigma(block))
+    stop_user(paste("A prediction interval needs a gaussian response; the family of `%s` is %s. fit_bayes_nn() has",
+                    "one."), block$columns, quoted(block$family))
+  if (is_kind(block, "ordered") || mean_needs_free(block) || eta_rows(block) > block$n_responses && !has_log_sd(block))
+    stop_user("`interval` does not apply to the response `%s`: its mean depends on several outputs or free scalars.",
+              block$columns)
 }
 
 # Of each response a matrix with columns fit, lwr and upr: intervals of the link, which the mean follows.

@@ -60,7 +60,9 @@ model_title.varnn <- function(fit) {
 }
 
 family_words <- function(fit) {
-  of_block <- function(b) paste(c(family_label(b), if (length(b$constants)) constant_words(b$constants)), collapse = ", ")
+  of_block <- function(b) {
+    paste(c(family_label(b), if (length(b$constants)) constant_words(b$constants)), collapse = ", ")
+  }
   vapply(fit$blocks, of_block, "")
 }
 

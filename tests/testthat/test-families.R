@@ -134,7 +134,7 @@ words_in <- function(x) {
   if (is.character(x)) return(c(x, names(x)))
   if (!is.call(x) && !is.list(x) && !is.expression(x)) return(names(x))
   of_dollar <- if (is.call(x) && identical(x[[1]], quote(`$`)) && is.name(x[[3]])) as.character(x[[3]])
-  parts <- lapply(as.list(x), function(part) if (!identical(part, quote(expr = ))) words_in(part))
+  parts <- lapply(as.list(x), function(part) if (!identical(part, formals(function(x) NULL)$x)) words_in(part))
   c(names(x), of_dollar, unlist(parts, use.names = FALSE))
 }
 
