@@ -92,7 +92,7 @@ column_values <- function(data, j) {
 # name.
 add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL) {
   names <- column_names(train$data)
-  if (is_by_name(family)) check_columns_known(names(family), names)
+  if (is_by_name(family)) check_columns_known(names(family), names, "family")
   given <- if (is_by_name(family)) lapply(names, function(name) family_in(family, name)) else list(family)
   constants <- lapply(given, constants_of)
   custom <- lapply(given, custom_of)
@@ -141,9 +141,9 @@ like_columns <- function(names, v, family, numeric, custom) {
 # The column names of a matrix, where they tell its columns apart.
 matrix_names <- function(data, names) if (is.matrix(data) && identical(names, colnames(data))) names
 
-check_columns_known <- function(given, known) {
+check_columns_known <- function(given, known, argument) {
   new <- setdiff(given, known)
-  if (length(new)) stop_user("There is no column `%s`%s", new[1],
+  if (length(new)) stop_user("`%s` names `%s`, and there is no column `%s`%s", argument, new[1], new[1],
                              if (nzchar(hint <- did_you_mean(new[1], known))) hint else ".")
 }
 

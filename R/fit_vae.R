@@ -189,7 +189,7 @@ check_sigma_columns <- function(sigma, columns) {
   if (identical(sigma, "learned")) return(invisible())
   of_numbers <- Filter(has_normal_noise, columns)
   if (!length(of_numbers)) stop_user("`sigma` is given, but no column is gaussian.")
-  if (!is.null(names(sigma))) check_columns_known(names(sigma), vapply(of_numbers, function(c) c$name, ""))
+  if (!is.null(names(sigma))) check_columns_known(names(sigma), vapply(of_numbers, function(c) c$name, ""), "sigma")
 }
 
 # A gaussian column without spread has no noise to learn: its density would grow without bound.

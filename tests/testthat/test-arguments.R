@@ -113,7 +113,7 @@ about <- list(
   data = paste0(of_data, "|^The data found"), y = of_data, newdata = of_data, subset = of_data,
   object = "first argument", weights = of_data,
   family = "^The response|^Column|^The family", contrasts = "^The predictors", na.action = "missing values",
-  hidden = "parameters", z = "codes", control = "^There is no argument", sigma = "^There is no column",
+  hidden = "parameters", z = "codes", control = "^There is no argument",
   validation = "^The response"
 )
 
