@@ -8,17 +8,17 @@ model_info.varnn <- function(x, verbose = TRUE, ...) {
   block <- x$blocks[[1]]
   record <- record_of(block)
   is_binary <- is_kind(block, c("binary", "trials"))
-  has_family <- function(...) block$family %in% c(...)
   levels <- is_kind(block, "levels")
   list(is_binomial = is_binary, is_bernoulli = is_kind(block, "binary"), is_count = is_kind(block, "count"),
-       is_poisson = has_family("poisson", "zero_inflated_poisson"), is_negbin = grepl("negative_binomial", block$family),
-       is_beta = has_family("beta"), is_betabinomial = FALSE, is_orderedbeta = FALSE, is_dirichlet = FALSE,
-       is_exponential = has_family("gamma"), is_logit = identical(record$link, "logit"), is_probit = FALSE,
+       is_poisson = grepl("poisson$", block$family),
+       is_negbin = grepl("negative_binomial", block$family), is_beta = identical(block$family, "beta"), is_betabinomial = FALSE,
+       is_orderedbeta = FALSE, is_dirichlet = FALSE,
+       is_exponential = grepl("^gamma", block$family), is_logit = identical(record$link, "logit"), is_probit = FALSE,
        is_censored = is_kind(block, "time"), is_truncated = FALSE, is_survival = is_kind(block, "time"),
        is_linear = is_kind(block, "number") && !has_hidden(x), is_tweedie = FALSE,
        is_zeroinf = grepl("^zero_inflated", block$family), is_zero_inflated = grepl("^zero_inflated", block$family),
-       is_dispersion = has_log_sd(block), is_hurdle = FALSE, is_ordinal = is_kind(block, "ordered"), is_cumulative =
-         is_kind(block, "ordered"), is_multinomial = levels, is_categorical = levels, is_mixed = FALSE,
+       is_dispersion = has_log_sd(block), is_hurdle = FALSE, is_ordinal = is_kind(block, "ordered"),
+       is_cumulative = is_kind(block, "ordered"), is_multinomial = levels, is_categorical = levels, is_mixed = FALSE,
        is_multivariate = length(x$blocks) > 1, is_trial = is_kind(block, "trials"), is_bayesian = is_bayesian(x$spec),
        is_gam = FALSE, is_anova = FALSE, is_timeseries = FALSE, is_ttest = FALSE, is_correlation = FALSE,
        is_onewaytest = FALSE, is_chi2test = FALSE, is_ranktest = FALSE, is_levenetest = FALSE, is_variancetest = FALSE,

@@ -14,8 +14,8 @@
 #'   A plain network with hidden layers has no standard errors: marginaleffects gives estimates alone, with a warning
 #'   but for `vcov = FALSE`, and emmeans refuses it. Of classes marginaleffects has the probability of each level.
 #'
-#'   marginaleffects takes models whose class is in its option `marginaleffects_model_classes`. This package adds its own
-#'   there when marginaleffects is loaded.
+#'   marginaleffects takes models whose class is in its option `marginaleffects_model_classes`. This package adds its
+#'   own there when marginaleffects is loaded.
 #' @examplesIf requireNamespace("emmeans", quietly = TRUE)
 #' fit <- fit_nn(mpg ~ wt + factor(cyl), mtcars, hidden = 0)
 #' emmeans::emmeans(fit, "cyl")
@@ -54,9 +54,8 @@ emm_basis.varnn <- function(object, trms, xlev, grid, draws = default_draws, ...
   several <- length(object$blocks) > 1
   if (several) misc$ylevs <- list(rep.meas = names(object$family))
   else misc <- emmeans::.std.link.labels(link_record(object$blocks[[1]]), misc)
-  out <- if (draws_posterior(object)) drawn_basis(object, grid, check_draws(draws)) else {
-    linear_basis(object, trms, xlev, grid)
-  }
+  out <- if (draws_posterior(object)) drawn_basis(object, grid, check_draws(draws))
+  else linear_basis(object, trms, xlev, grid)
   c(out, list(misc = misc))
 }
 
@@ -65,8 +64,8 @@ link_record <- function(block) {
   if (is.null(own$stats)) list(family = family_label(block), link = own$link) else own$stats()
 }
 
-# As of lm() or mlm: the outputs that are means, one after the other. Coefficients that others determine are missing, and
-# what they take part in is not estimable: `nbasis` spans the directions that the columns do not have.
+# As of lm() or mlm: the outputs that are means, one after the other. Coefficients that others determine are missing,
+# and what they take part in is not estimable: `nbasis` spans the directions that the columns do not have.
 linear_basis <- function(fit, trms, xlev, grid) {
   frame <- stats::model.frame(trms, grid, na.action = stats::na.pass, xlev = xlev)
   x <- stats::model.matrix(trms, frame, contrasts.arg = fit$design$contrasts)
