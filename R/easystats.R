@@ -11,8 +11,8 @@ model_info.varnn <- function(x, verbose = TRUE, ...) {
   levels <- is_kind(block, "levels")
   list(is_binomial = is_binary, is_bernoulli = is_kind(block, "binary"), is_count = is_kind(block, "count"),
        is_poisson = grepl("poisson$", block$family),
-       is_negbin = grepl("negative_binomial", block$family), is_beta = identical(block$family, "beta"), is_betabinomial = FALSE,
-       is_orderedbeta = FALSE, is_dirichlet = FALSE,
+       is_negbin = grepl("negative_binomial$", block$family), is_beta = identical(block$family, "beta"),
+       is_betabinomial = FALSE, is_orderedbeta = FALSE, is_dirichlet = FALSE,
        is_exponential = grepl("^gamma", block$family), is_logit = identical(record$link, "logit"), is_probit = FALSE,
        is_censored = is_kind(block, "time"), is_truncated = FALSE, is_survival = is_kind(block, "time"),
        is_linear = is_kind(block, "number") && !has_hidden(x), is_tweedie = FALSE,

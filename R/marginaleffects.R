@@ -39,6 +39,9 @@ get_vcov.varnn <- function(model, vcov = NULL, ...) {
 
 #' @exportS3Method marginaleffects::set_coef
 set_coef.varnn <- function(model, coefs, ...) {
+  check_fit(model)
+  if (!has_response(model) || has_hidden(model)) stop_user("Only fits without hidden layers have coefficients to set.")
+  if (missing(coefs) || !is.numeric(coefs)) stop_user("`coefs` must be the coefficients, as coef() gives them.")
   by <- coef_matrix(model)
   at <- role_places(model$layout)
   base <- get_coef.varnn(with_theta(model, at, 0))
