@@ -7,25 +7,29 @@ model_info.varnn <- function(x, verbose = TRUE, ...) {
   if (!has_response(x)) return(NULL)
   block <- x$blocks[[1]]
   record <- record_of(block)
-  is_binary <- is_kind(block, c("binary", "trials"))
-  levels <- is_kind(block, "levels")
-  list(is_binomial = is_binary, is_bernoulli = is_kind(block, "binary"), is_count = is_kind(block, "count"),
-       is_poisson = grepl("poisson$", block$family),
-       is_negbin = grepl("negative_binomial$", block$family), is_beta = identical(block$family, "beta"),
-       is_betabinomial = FALSE, is_orderedbeta = FALSE, is_dirichlet = FALSE,
-       is_exponential = grepl("^gamma", block$family), is_logit = identical(record$link, "logit"), is_probit = FALSE,
-       is_censored = is_kind(block, "time"), is_truncated = FALSE, is_survival = is_kind(block, "time"),
-       is_linear = is_kind(block, "number") && !has_hidden(x), is_tweedie = FALSE,
-       is_zeroinf = grepl("^zero_inflated", block$family), is_zero_inflated = grepl("^zero_inflated", block$family),
-       is_dispersion = has_log_sd(block), is_hurdle = FALSE, is_ordinal = is_kind(block, "ordered"),
-       is_cumulative = is_kind(block, "ordered"), is_multinomial = levels, is_categorical = levels, is_mixed = FALSE,
-       is_multivariate = length(x$blocks) > 1, is_trial = is_kind(block, "trials"), is_bayesian = is_bayesian(x$spec),
-       is_gam = FALSE, is_anova = FALSE, is_timeseries = FALSE, is_ttest = FALSE, is_correlation = FALSE,
-       is_onewaytest = FALSE, is_chi2test = FALSE, is_ranktest = FALSE, is_levenetest = FALSE, is_variancetest = FALSE,
-       is_xtab = FALSE, is_proptest = FALSE, is_binomtest = FALSE, is_ftest = FALSE, is_meta = FALSE, is_wiener = FALSE,
-       is_rtchoice = FALSE, is_mixture = is_mixture(x), link_function = record$link, family = family_label(block),
-       n_obs = x$n_obs, n_grouplevels = NULL)
+  is_count <- is_kind(block, "count")
+  kinds <- list(
+    is_binomial = is_kind(block, c("binary", "trials")), is_bernoulli = is_kind(block, "binary"), is_count = is_count,
+    is_poisson = is_count && !n_free(block), is_negbin = is_count && n_free(block) > 0,
+    is_beta = is_kind(block, "share"), is_exponential = is_kind(block, "positive"),
+    is_logit = identical(record$link, "logit"), is_censored = is_kind(block, "time"),
+    is_survival = is_kind(block, "time"), is_linear = is_kind(block, "number") && !has_hidden(x),
+    is_zeroinf = "zero" %in% record$parts, is_zero_inflated = "zero" %in% record$parts,
+    is_dispersion = has_log_sd(block), is_ordinal = is_kind(block, "ordered"),
+    is_cumulative = is_kind(block, "ordered"), is_multinomial = is_kind(block, "levels"),
+    is_categorical = is_kind(block, "levels"), is_multivariate = length(x$blocks) > 1,
+    is_trial = is_kind(block, "trials"), is_bayesian = is_bayesian(x$spec), is_mixture = is_mixture(x)
+  )
+  others <- lapply(stats::setNames(nm = no_such_models), function(name) FALSE)
+  c(kinds, others, list(link_function = record$link, family = family_label(block), n_obs = x$n_obs))
 }
+
+# What a model of this package never is.
+no_such_models <- paste0("is_", c(
+  "betabinomial", "orderedbeta", "dirichlet", "probit", "truncated", "tweedie", "hurdle", "mixed", "gam", "anova",
+  "timeseries", "ttest", "correlation", "onewaytest", "chi2test", "ranktest", "levenetest", "variancetest", "xtab",
+  "proptest", "binomtest", "ftest", "meta", "wiener", "rtchoice"
+))
 
 # Coefficients of a linear model, or draws of them from a posterior.
 #' @exportS3Method insight::get_parameters
@@ -56,6 +60,7 @@ get_statistic.varnn <- function(x, ...) {
 #' @exportS3Method insight::get_predicted
 get_predicted.varnn <- function(x, data = NULL, predict = "expectation", ci = NULL, ...) {
   check_fit(x)
+  if (!has_response(x)) stop_user("get_predicted() is for models with a response: see predict().")
   kinds <- c(expectation = "response", response = "response", link = "link", classification = "class",
              prediction = "response")
   predict <- check_choice(if (is.null(predict)) "expectation" else predict, names(kinds), "predict")
@@ -98,9 +103,10 @@ model_performance.varnn <- function(model, metrics = "all", verbose = TRUE, ...)
   w <- case_weights(model)
   out$Score_log <- stats::weighted.mean(keep_random(row_log_density(model, rows)), w)
   if (!identical(metrics, "all")) {
-    known <- names(out)
-    for (name in metrics) check_choice(name, c("all", known), "metrics")
-    out <- out[metrics]
+    if (!is.character(metrics) || !length(metrics) || is.object(metrics))
+      stop_user("`metrics` must be \"all\" or some of %s, not %s.", quoted(names(out)), shown(metrics))
+    for (name in metrics) check_choice(name, names(out), "metrics")
+    out <- out[plain(metrics)]
   }
   structure(as.data.frame(out), class = c("performance_model", "data.frame"))
 }

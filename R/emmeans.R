@@ -14,9 +14,9 @@
 #'   A plain network with hidden layers has no standard errors: marginaleffects gives estimates alone, with a warning
 #'   but for `vcov = FALSE`, and emmeans refuses it. Of classes marginaleffects has the probability of each level.
 #'
-#'   A draw of a linearised posterior (`posterior = "laplace"`) of a network with units that switch, as `"relu"` has, jumps
-#'   where one switches. Slopes are differences over short distances, and their intervals are then far too wide: give
-#'   `eps`, some tenths of the predictor's standard deviation, or ask for `avg_comparisons()`.
+#'   A draw of a linearised posterior (`posterior = "laplace"`) of a network with units that switch, as `"relu"` has,
+#'   jumps where one switches. Slopes are differences over short distances, and their intervals are then far too wide:
+#'   give `eps`, some tenths of the predictor's standard deviation, or ask for `avg_comparisons()`.
 #'
 #'   marginaleffects takes models whose class is in its option `marginaleffects_model_classes`. This package adds its
 #'   own there when marginaleffects is loaded.

@@ -40,13 +40,16 @@ get_vcov.varnn <- function(model, vcov = NULL, ...) {
 #' @exportS3Method marginaleffects::set_coef
 set_coef.varnn <- function(model, coefs, ...) {
   check_fit(model)
-  if (!has_response(model) || has_hidden(model)) stop_user("Only fits without hidden layers have coefficients to set.")
-  if (missing(coefs) || !is.numeric(coefs)) stop_user("`coefs` must be the coefficients, as coef() gives them.")
-  by <- coef_matrix(model)
+  base <- get_coef.varnn(model)
+  if (is.null(base) || is_mixture(model))
+    stop_user("set_coef() does not apply to a model with hidden layers or several members.")
+  values <- plain_numbers(if (is.null(names(coefs))) coefs else coefs[names(base)])
+  if (!every(length(values) == length(base), all(is.finite(values))))
+    stop_user("`coefs` must be %d numbers, the coefficients %s, not %s.", length(base), quoted(names(base)),
+              shown(coefs))
   at <- role_places(model$layout)
   base <- get_coef.varnn(with_theta(model, at, 0))
-  coefs <- if (is.null(names(coefs))) coefs else coefs[names(base)]
-  with_theta(model, at, qr.solve(by, as.vector(coefs) - as.vector(base)))
+  with_theta(model, at, qr.solve(coef_matrix(model), values - as.vector(base)))
 }
 
 # Other weights, and nothing that was kept of those before.

@@ -70,6 +70,9 @@ method_calls <- function(generic, class, f) {
 }
 
 no_verbs <- c("close_noise", "remember", "result_line", "model_title", "print", "plot")
+# What other packages call, with what they have made.
+no_verbs <- c(no_verbs, "recover_data", "emm_basis", "get_coef", "get_vcov", "set_coef", "get_predict", "get_predicted",
+              "get_parameters", "get_statistic", "model_info")
 
 callable <- function() {
   space <- asNamespace("varnn")

@@ -55,5 +55,7 @@ test_that("performance and parameters of a linear network are those of lm() and 
   bayes <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0)
   expect_equal(parameters::model_parameters(bayes)$CI_low, unname(confint(bayes)[, 1]))
   expect_refused(parameters::model_parameters(quick(mpg ~ wt, mtcars)), "without hidden layers")
+  expect_named(performance::model_performance(fit, "RMSE"), "RMSE")
+  expect_refused(performance::model_performance(fit, "AUC"), "`metrics` must be one of")
   expect_refused(performance::model_performance(fit_ae(iris, epochs = 2)), "with a response")
 })
