@@ -117,7 +117,7 @@ about <- list(
   object = "first argument", weights = of_data,
   family = "^The response|^Column|^The family", contrasts = "^The predictors", na.action = "missing values",
   hidden = "parameters", z = "codes", control = "^There is no argument",
-  validation = "^The response"
+  validation = "^The response", eta = "^`nll` = ", free = "^`nll` = ", log_density = "^`prior` = "
 )
 
 # What is wrong of one function's answers to some of the values.
