@@ -312,7 +312,7 @@ interval_columns <- function(fit, rows, newdata, interval, level, draws) {
   parts <- if (is.list(found)) found else list(found)
   name <- if (is.list(found)) paste0(".", names(found)) else ""
   unlist(Map(function(p, name) {
-    p <- described(rows, fit, p)
+    p <- of_training(rows, fit, p)
     stats::setNames(list(unname(p[, "lwr"]), unname(p[, "upr"])), paste0(c(".lower", ".upper"), name))
   }, unname(parts), name), recursive = FALSE)
 }
@@ -321,7 +321,7 @@ error_columns <- function(fit, rows, newdata, draws) {
   if (inherits(fit, "varnn_nn") && !is_mixture(fit)) {
     is_prob <- all(vapply(fit$blocks, has_levels, NA))
     found <- stats::predict(fit, newdata, se.fit = TRUE, type = if (is_prob) "prob" else "response")$se.fit
-    return(as_columns_named(described(rows, fit, found), ".se.fit"))
+    return(as_columns_named(of_training(rows, fit, found), ".se.fit"))
   }
   drawn <- posterior_epred(fit, newdata, draws = draws)
   sd_of <- function(d) {
@@ -336,7 +336,7 @@ error_columns <- function(fit, rows, newdata, draws) {
 without_single <- function(x) if (length(dim(x)) == 1) as.vector(x) else x
 
 # What predict() gives of the training data, without the rows that na.exclude() left out.
-described <- function(rows, fit, x) {
+of_training <- function(rows, fit, x) {
   if (!isTRUE(rows$is_training) || !inherits(fit$na.action, "exclude")) return(x)
   kept <- !is.na(stats::napredict(fit$na.action, seq_len(fit$n_obs)))
   if (is.null(dim(x))) x[kept] else x[kept, , drop = FALSE]
