@@ -40,7 +40,9 @@
 #' them. For draws, other probabilities, prediction intervals and [calibration()] the log odds of \eqn{P(Y \le q)}{P(Y
 #' <= q)} are a straight line between neighbouring quantiles, which goes on beyond the outermost two: exact where the
 #' response is logistic, and there an extrapolation. The log-likelihood is the mean of those of the asymmetric Laplace
-#' distributions, which compares fits with the same `tau` alone, and there are no standard errors.
+#' distributions, which compares fits with the same `tau` alone, and there are no standard errors. With hidden layers
+#' training may end where two neighbouring quantiles nearly meet, and the share of the rows below one of them is then
+#' some percent off its `tau`: look at these shares, and train from several `starts` or fit one `tau` at a time.
 #'
 #' The scale of `"huber"` is estimated by maximum likelihood, together with the network. Gross outliers therefore widen
 #' it, and with it the part in which residuals count as those of a normal distribution: it is less robust than

@@ -90,8 +90,8 @@ why_no_maximum <- function(fit) {
 stop_no_errors <- function(fit, what) {
   why <- why_no_maximum(fit)
   if (!has_hidden(fit)) stop_user("%s does not apply: %s.", what, why)
-  stop_user(paste("%s does not apply: the parameters of a network have no standard errors (%s). fit_bayes_nn() says",
-                  "how sure a network is."), what, why)
+  stop_user("%s does not apply: the parameters of a network have no standard errors (%s).%s", what, why,
+            if (is_bayesian(fit$spec)) "" else " fit_bayes_nn() says how sure a network is.")
 }
 
 # The fit with its information matrix, where it has one; and the warning when it has a direction without information.

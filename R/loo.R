@@ -240,7 +240,8 @@ warn_of_pareto <- function(k, of_members) {
   if (!bad && !length(of_members)) return(invisible())
   warn_user("varnn_pareto", "%s.", paste(c(
     if (length(of_members))
-      said("The fit's posterior is too far from the model's to correct for it (Pareto's k %s): it stands for it",
+      said(paste("The fit's posterior is too far from the model's to be corrected (Pareto's k %s):",
+                 "its draws are taken as they are"),
            paste(unique(format(range(of_members), digits = 2)), collapse = " to ")),
     if (bad) said("Pareto's k is above %s for %d of %d rows, whose leave-one-out is not reliable", most_pareto, bad,
                   length(k)), "See ?loo.varnn"), collapse = ". "))
