@@ -1,4 +1,4 @@
-# How many threads are used.
+# What happens when the package is loaded, and how many threads are used.
 
 # The process that loaded the package, and the threads that it was found to be able to have. A fork must not use
 # threads: those that its parent has started, for whatever package, are gone, and OpenMP would wait for them for ever.
@@ -6,6 +6,13 @@ own_process <- new.env(parent = emptyenv())
 .onLoad <- function(libname, pkgname) { # nolint: object_name_linter.
   if (!is_fork()) own_process$id <- Sys.getpid()
   on_marginaleffects()
+  when_loaded("parsnip", register_parsnip)
+}
+
+# Calls `f` when the package `name` is there: at once, or as soon as it is loaded.
+when_loaded <- function(name, f) {
+  if (isNamespaceLoaded(name)) f()
+  setHook(packageEvent(name, "onLoad"), function(...) f())
 }
 
 # Whether this process is a fork that runs no other program: Linux has it in the flags of the process.
