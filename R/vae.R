@@ -357,7 +357,8 @@ eta_draws <- function(fit, eta) {
 #' @param type `"draw"`: draws, as multiple imputation needs them; `"mean"`: means over all codes by their weights,
 #'   the best single guess (of classes the likeliest one).
 #' @param ... not used.
-#' @return `newdata` with its missing entries filled in, all else as it was; with `m` above 1 a list of m of these.
+#' @return `newdata` with its missing entries filled in, all else as it was; with `m` above 1 a list of m of these,
+#'   which [as_mids()] makes an object of mice.
 #' @references Rubin (1987) The calculation of posterior distributions by data augmentation: comment,
 #'   \doi{10.1080/01621459.1987.10478461}. Mattei and Frellsen (2019) MIWAE, \doi{10.48550/arXiv.1812.02633}.
 #' @seealso [reconstruct()], which fills in one pass, [simulate.varnn_vae()].
@@ -387,12 +388,13 @@ impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "dra
   given <- given_rows(object, NULL, length(part), some$x)
   fill <- function(values) filled(object, newdata, part, some$y, values)
   check_rows_memory(object, m * nrow(rows$x), "m")
-  if (!length(part)) return(if (m == 1) newdata else rep(list(newdata), m))
+  several <- function(out) if (m == 1) out[[1]] else structure(out, class = "varnn_imputations", data = newdata)
+  if (!length(part)) return(several(rep(list(newdata), m)))
   if (type == "mean") return(fill(weighted_fill(object, some, k, given)))
   out <- lapply(resampled_codes(object, some, k, m), function(z) {
     fill(eta_draws(object, codes_eta(object, z, given)))
   })
-  if (m == 1) out[[1]] else out
+  several(out)
 }
 
 # m times one code per row, of the same k, drawn with probability proportional to its weight, in one pass: the next of
