@@ -44,9 +44,12 @@ draw_like <- function(y, draw, block) {
 #' @rdname mice.impute.varnn
 #' @export
 as_mids <- function(object, data = attr(object, "data")) {
-  is_frames <- every(is.list(object), !is.data.frame(object), length(object) > 1)
-  if (!is_frames) stop_user("as_mids() needs what impute() returns with `m` above 1, not %s.", shown(object))
-  if (is.null(data)) stop_user("`data` is missing: give the data with the missing entries.")
+  if (missing(object)) stop_user("`object` is missing: give what impute() returns with `m` above 1.")
+  is_rows <- function(x) is.data.frame(x) || is.matrix(x)
+  if (!every(is.list(object), !is.data.frame(object), length(object) > 1, all(vapply(object, is_rows, NA))))
+    stop_user("`object` must be what impute() returns with `m` above 1, not %s.", shown(object))
+  if (!is_rows(data)) stop_user("`data` must be the data with the missing entries, not %s.", shown(data))
+  if (!requireNamespace("mice", quietly = TRUE)) stop_user("as_mids() needs the package mice.")
   frames <- lapply(c(list(data), object), function(d) {
     d <- as.data.frame(d)
     row.names(d) <- NULL

@@ -66,8 +66,7 @@ step_impute_vae <- function(recipe, ..., role = NA, trained = FALSE, impute_with
 add_varnn_step <- function(recipe, kind, ..., role, trained, latent, hidden, epochs, options, fit, columns,
                            case_weights, skip, id, prefix = NULL, keep_original_cols = NULL, impute_with = NULL,
                            type = NULL, seed = NULL) {
-  if (!is.list(options)) stop_user("`options` must be a list of arguments of %s(), not %s.",
-                                   recipe_steps[[paste0("step_", kind)]]$fit, shown(options))
+  check_step(recipe, kind, role, trained, options, prefix, keep_original_cols, skip, id)
   own <- list(prefix = prefix, keep_original_cols = keep_original_cols, impute_with = impute_with, type = type,
               seed = seed)
   step <- c(list(terms = rlang::enquos(...), role = role, trained = trained, latent = latent, hidden = hidden,
@@ -75,6 +74,21 @@ add_varnn_step <- function(recipe, kind, ..., role, trained, latent, hidden, epo
                  skip = skip, id = id), own[lengths(own) > 0])
   step <- do.call(recipes::step, c(list(subclass = kind), step), quote = TRUE)
   recipes::add_step(recipe, structure(step, class = append(class(step), "step_varnn", 1)))
+}
+
+check_step <- function(recipe, kind, role, trained, options, prefix, keep_original_cols, skip, id) {
+  if (!requireNamespace("recipes", quietly = TRUE)) stop_user("step_%s() needs the package recipes.", kind)
+  if (!inherits(recipe, "recipe")) stop_user("`recipe` must be made by recipes::recipe(), not %s.", shown(recipe))
+  is_word <- function(x) every(is.character(x), is_plain_vector(x), length(x) == 1, !is.na(x))
+  if (!is_word(role) && !is.null(role) && !identical(role, NA))
+    stop_user("`role` must be one word or NA, not %s.", shown(role))
+  check_flag(trained, "trained")
+  check_flag(skip, "skip")
+  if (!is.null(keep_original_cols)) check_flag(keep_original_cols, "keep_original_cols")
+  if (!is.null(prefix) && !is_word(prefix)) stop_user("`prefix` must be one word, not %s.", shown(prefix))
+  if (!is_word(id)) stop_user("`id` must be one word, not %s.", shown(id))
+  if (!is.list(options) || is.object(options))
+    stop_user("`options` must be a list of arguments of fit_%s(), not %s.", sub("impute_", "", kind), shown(options))
 }
 
 # ---- what the steps are, by their class

@@ -1,6 +1,7 @@
 # caret trains a network as it trains its own models.
 
 skip_if_not_installed("caret")
+attached <- search()
 
 test_that("train() takes a network for numbers and classes", {
   set.seed(1)
@@ -32,3 +33,6 @@ test_that("the grids are data frames of the parameters", {
     expect_named(grid, model$parameters$parameter)
   }
 })
+
+# train() attaches packages.
+for (name in setdiff(search(), attached)) detach(name, character.only = TRUE)

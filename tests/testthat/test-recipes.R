@@ -76,6 +76,22 @@ test_that("what a step keeps, selects and is asked", {
                                      prefix = "n"), d), "already exist|collision")
 })
 
+test_that("arguments that are none are refused in words", {
+  recipe <- recipes::recipe(iris)
+  for (value in list(NULL, 1i, mtcars, mean, c("a", "b"), NA_character_, structure(1, class = "zz"))) {
+    wrong <- function(...) expect_error(step_impute_vae(recipe, ...), class = "varnn_error")
+    expect_error(step_ae(value), "`recipe`", class = "varnn_error")
+    wrong(trained = value)
+    wrong(skip = value)
+    wrong(id = value)
+    wrong(type = value)
+    if (!is.null(value)) wrong(options = value)
+    if (!is.null(value)) wrong(role = if (identical(value, NA_character_)) 3 else value)
+    expect_error(recipes::prep(step_ae(recipe, recipes::all_numeric(), hidden = if (is.null(value)) "a" else value),
+                               iris), "hidden")
+  }
+})
+
 test_that("frequency weights are weights", {
   skip_if_not_installed("hardhat")
   d <- iris[1:4]
