@@ -185,7 +185,7 @@ print.varnn_calibration <- function(x, digits = print_digits(), ...) {
 #' @export
 plot.varnn_calibration <- function(x, ...) {
   dots <- list(...)
-  check_known(dots, plot_arguments)
+  check_graphics(dots)
   drawing(if (x$kind == "number") plot_pit(x, dots) else plot_reliability(x, dots))
   invisible(x)
 }

@@ -25,7 +25,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     class_weights <- given_class_weights(frame_call, formula, envir)
     if (!is.null(class_weights)) frame_call$weights <- NULL
-    eval(frame_call, envir)
+    withCallingHandlers(eval(frame_call, envir), warning = function(w) check_row_numbers(frame_call, envir))
   }, error = function(e) {
     if (inherits(e, "varnn_error")) stop(e)
     check_frame_arguments(frame_call, envir)
@@ -33,6 +33,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     stop_user("%s%s", words, frame_hint(e))
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
+  if (!nrow(frame)) check_row_numbers(frame_call, envir)
   if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   structure(plain_frame(frame, "the data"), class_weights = class_weights)
 }
@@ -54,6 +55,13 @@ frame_data <- function(data) {
 frame_hint <- function(e) {
   if (!grepl("invalid type (list)", conditionMessage(e), fixed = TRUE)) return("")
   ": it must be numeric, logical, a factor or character; a POSIXlt becomes a number by as.POSIXct()"
+}
+
+# R warns, in words of its own, of row numbers that no integer holds.
+check_row_numbers <- function(call, envir) {
+  rows <- tryCatch(eval(call$subset, eval(call$data, envir), envir), error = function(e) NULL)
+  at <- if (is.numeric(rows)) which(abs(rows) > .Machine$integer.max)
+  if (length(at)) stop_user("`subset` has the number %s, and there is no such row.", shown(rows[at[1]]))
 }
 
 # model.frame() has failed: which of its arguments cannot be right.

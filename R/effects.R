@@ -108,7 +108,7 @@ asked_effect <- function(name, known) {
   pairs <- expand.grid(a = known, b = known, stringsAsFactors = FALSE)
   pairs <- pairs[pairs$a != pairs$b & paste0(pairs$a, ":", pairs$b) == name, ]
   if (nrow(pairs)) return(c(pairs$a[1], pairs$b[1]))
-  parts <- strsplit(name, ":", fixed = TRUE)[[1]]
+  parts <- strsplit(name, ":", fixed = TRUE, useBytes = TRUE)[[1]]
   if (length(parts) > 2) stop_user("`variables` may join two predictors, as \"a:b\", not \"%s\".", name)
   for (part in if (length(parts)) parts else name) check_choice(part, known, "variables")
   stop_user("`variables` joins \"%s\" with itself.", parts[1])

@@ -163,7 +163,7 @@ is_whole_importance <- function(x) {
 #' @export
 plot.varnn_importance <- function(x, ...) {
   dots <- list(...)
-  check_known(dots, plot_arguments)
+  check_graphics(dots)
   if (!is_whole_importance(x) || !nrow(x)) stop_user("plot() needs what importance() gives, as it was made.")
   drawing(draw_importance(x, dots))
   invisible(x)

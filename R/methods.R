@@ -271,7 +271,7 @@ model.frame.varnn <- function(formula, ...) {
   call$formula <- formula$terms
   values <- given[intersect(names(given), c("data", "subset", "na.action"))]
   call[names(values)] <- values
-  is_other <- any(c("data", "na.action") %in% names(values)) && formula$design$kind != "columns"
+  is_other <- length(values) && formula$design$kind != "columns"
   call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
              if (length(values)) formula$design$xlevels)
 }

@@ -110,7 +110,7 @@ plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "effe
                        newdata = NULL, variables = NULL) {
   check_fit(x)
   dots <- list(...)
-  check_known(dots, c(plot_arguments, "group", "dim", "rows", "dims", "newdata", "variables"))
+  check_graphics(dots, c("group", "dim", "rows", "dims", "newdata", "variables"))
   envir <- parent.frame()
   own <- list(group = group, group_label = group_label(substitute(group)), dim = dim, rows = rows, dims = dims,
               newdata = newdata, variables = variables)
@@ -155,6 +155,16 @@ plot_arguments <- c("main", "sub", "xlab", "ylab", "xlim", "ylim", "log", "col",
 
 # `defaults` with what the user gave instead.
 given_or <- function(given, defaults) utils::modifyList(defaults, given, keep.null = TRUE)
+
+# Graphical arguments that a user gave: names that are known, limits that are two numbers.
+check_graphics <- function(dots, more = character()) {
+  check_known(dots, c(plot_arguments, more))
+  for (name in c("xlim", "ylim")) {
+    limits <- dots[[name]]
+    if (!is.null(limits) && !every(is.numeric(limits), length(limits) == 2, all(is.finite(limits))))
+      stop_user("`%s` must be two numbers, the ends of the axis, not %s.", name, shown(limits))
+  }
+}
 
 # Calls title(), plot(), ... with those of the graphical arguments that are not drawn by hand.
 with_arguments <- function(f, dots, defaults = list(), not = character()) {

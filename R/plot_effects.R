@@ -4,7 +4,7 @@
 #' @export
 plot.varnn_effects <- function(x, ...) {
   dots <- list(...)
-  check_known(dots, plot_arguments)
+  check_graphics(dots)
   drawing(draw_effects(x, dots))
   invisible(x)
 }

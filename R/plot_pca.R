@@ -26,7 +26,7 @@
 #' @export
 plot.varnn_pca <- function(x, which = c("scree", "scores"), ..., group = NULL) {
   dots <- list(...)
-  check_known(dots, c(plot_arguments, "group"))
+  check_graphics(dots, "group")
   envir <- parent.frame()
   draw_pictures(x, if (!missing(which)) which, dots, envir,
                 list(group = group, group_label = group_label(substitute(group))), pca_plot_table)
