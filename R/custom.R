@@ -144,7 +144,7 @@ custom_record <- function(custom) {
     nll = function(y, eta, free) like_matrix(custom_nll(custom, y, scalars(eta, free)), y),
     mean = function(eta, free) custom_mean(custom, eta, free),
     slope = function(eta, free) custom_slope(custom, eta, free),
-    information = remembered_information(custom),
+    information = remembered_information(custom), joins = length(custom$free) > 0,
     cdf = if (!is.null(custom$cdf)) function(q, eta, free) of_part("cdf", list(q = q))(eta, free),
     quantile = if (!is.null(custom$quantile)) function(p, eta, free) of_part("quantile", list(p = p))(eta, free),
     over = function(eta, w, free, own) custom_over(custom, eta, w, free, own),

@@ -864,3 +864,18 @@ test_that("outputs of a standardised written family are told as they are", {
   expect_equal(link[, 1], predict(fit, mtcars), tolerance = 1e-12)
   expect_equal(unname(link[, 2]), unname(model_eta(fit, design_rows(fit$design, mtcars))[, 2]))
 })
+
+test_that("standard errors of a written family know that its free scalars are learned, too: those of survreg()", {
+  skip_if_not_installed("survival")
+  set.seed(41)
+  x <- rnorm(300)
+  y <- exp(1 + 0.5 * x + 0.7 * log(rexp(300)))
+  y <- cbind(a = y, b = rev(y))
+  y[3:9, "b"] <- NA
+  log_time <- custom_family("log_time", ~ log(y) + log_s - (log(y) - mu) / exp(log_s) + exp((log(y) - mu) / exp(log_s)),
+                            free = "log_s")
+  fit <- fit_nn(y ~ x, hidden = 0, family = log_time, na.action = na.pass)
+  covariance <- function(y) vcov(survival::survreg(survival::Surv(y) ~ x))[1:2, 1:2]
+  expect_equal(unname(vcov(fit)[1:2, 1:2]), unname(covariance(y[, "a"])), tolerance = 1e-5)
+  expect_equal(unname(vcov(fit)[3:4, 3:4]), unname(covariance(y[, "b"])), tolerance = 1e-5)
+})
