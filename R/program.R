@@ -50,8 +50,20 @@ source_text <- function(expression) {
   gsub("; }", " }", sub("; $", "", gsub("(function\\([^)]*\\)); ", "\\1 ", text)), fixed = TRUE)
 }
 
+# Whether an expression has more parts than any program, numbers in vectors counted: before it is written as text.
 is_long <- function(e) {
-  isTRUE(tryCatch(length(all.names(e)) > most_instructions, error = function(e) TRUE)) # R's own limits
+  left <- 8 * most_instructions
+  walk <- function(e) {
+    left <<- left - length(e)
+    if (is.call(e)) for (i in seq_along(e)) {
+      if (left < 0) return()
+      if (!is.symbol(e[[i]]) || nzchar(e[[i]])) walk(e[[i]]) # not an argument that is left out
+    }
+  }
+  isTRUE(tryCatch({
+    walk(e)
+    left < 0
+  }, error = function(e) TRUE)) # R's own limits
 }
 
 shortened <- function(text, most = 60) if (nchar(text) > most) paste0(substr(text, 1, most - 3), "...") else text

@@ -32,6 +32,10 @@ test_that("an expression that is no program", {
   expect_refused(program(~ size * (y - mu)^2), "`size` has length 2")
   nested <- Reduce(function(e, i) call("exp", e), 1:300, quote(mu))
   expect_refused(program(eval(bquote(~ y + .(nested)))), "nested in more than")
+  formula_of <- function(e) structure(call("~", e), class = "formula", .Environment = globalenv())
+  doubled <- Reduce(function(e, i) call("+", e, e), 1:40, quote(mu))
+  for (e in list(doubled, call("+", quote(mu), 1:1e10), as.call(c(as.name("max"), rep(list(1), 1e6)))))
+    expect_refused(program(formula_of(e)), "`nll` is too long: it has more than 1,000 steps")
   twin <- program(function(y, mu) {
     e <- +y - mu
     return(base::log(2 * pi) / 2 + e^2 / 2)
