@@ -206,6 +206,7 @@ check_predictor <- function(v, name, levels) {
 # ---- the interface with x and y
 
 data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL) {
+  if (inherits(x, "varnn_training")) return(unclass(x)) # training data of a fit
   y <- response_values(check_y(y), "y")
   if (is.data.frame(x)) x <- plain_frame(x, "`x`")
   x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)

@@ -105,8 +105,8 @@ dfbetas.varnn <- by_glm(stats::dfbetas, "dfbetas")
 anova.varnn <- function(object, ...) {
   check_fit(object)
   if (has_hidden(object))
-    stop_user("anova() does not apply: training does not end at the optimum that its tests need. Compare %s instead.",
-              "held-out loss")
+    stop_user("anova() does not apply: training does not end at the optimum that its tests need. %s compares models.",
+              "cross_validate()")
   envir <- parent.frame()
   first <- as_glm(object, "anova()", envir)
   others <- lapply(list(...), function(v) if (inherits(v, "varnn")) as_glm(v, "anova()", envir) else v)

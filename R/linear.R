@@ -481,8 +481,7 @@ warn_no_criterion <- function(fit, what) {
   if (is.null(why)) return(invisible())
   warn_user("varnn_no_criterion", paste(
     "%s counts parameters, which holds at the maximum of the likelihood alone; here %s. Another seed gives another",
-    "number. Compare models by the loss of held-out rows (`validation =`, or log scores by calibration() of new",
-    "data)%s."
+    "number. Compare models by their scores of held-out rows, as cross_validate() finds them%s."
   ), what, why, if (is_bayesian(fit$spec)) " or by elbo()" else "")
 }
 

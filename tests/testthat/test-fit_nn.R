@@ -504,7 +504,7 @@ test_that("extractAIC() is AIC with its own number of parameters and k, anova() 
   fit <- linear(mpg ~ wt + hp, mtcars)
   ll <- stats::logLik(stats::lm(mpg ~ wt + hp, mtcars))
   expect_equal(stats::extractAIC(fit, k = 3), c(4, -2 * c(ll) + 3 * 4), tolerance = 1e-6)
-  expect_refused(stats::anova(quick(mpg ~ wt, mtcars)), "held-out loss")
+  expect_refused(stats::anova(quick(mpg ~ wt, mtcars)), "cross_validate")
 })
 
 test_that("lapply() over parts of the data takes a formula by name", {
