@@ -126,6 +126,9 @@ custom_record <- function(custom) {
         stop_user("`%s` of custom_family(\"%s\") must give a number for each row, not %s.", part, custom$name,
                   shown(found))
       found <- as.double(found)
+      if (part == "variance" && any(found <= 0, na.rm = TRUE))
+        stop_user("`variance` of custom_family(\"%s\") must give numbers above 0, not %s.", custom$name,
+                  shown(found[which(found <= 0)[1]]))
       if (length(found) < length(at[[1]])) found <- rep(found, length(at[[1]]))
       dim(found) <- dim(at[[1]]) # without a copy
       found
@@ -226,13 +229,15 @@ remembered_information <- function(custom) {
   }
 }
 
-# Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0.
+# Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0 unless the observed one is
+# asked for.
 custom_information <- function(custom, part, scalars) {
   k <- length(custom$eta)
   lapply(seq_len(ncol(scalars[[1]])), function(j) {
     at <- cbind(part$y[, j], do.call(cbind, lapply(scalars, function(s) s[, j])))
     a <- second_slopes(custom$nll, at, 1 + seq_len(k))
     a[!is.finite(a)] <- 0
+    if (isTRUE(part$is_observed)) return((a + aperm(a, c(1, 3, 2))) / 2)
     if (k == 1) return(pmax(a, 0))
     for (i in seq_len(nrow(at))) {
       e <- eigen((a[i, , ] + t(a[i, , ])) / 2, symmetric = TRUE)

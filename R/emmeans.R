@@ -43,7 +43,7 @@ why_no_basis <- function(fit) {
   if (any(vapply(fit$blocks, has_levels, NA)))
     return("emmeans does not apply to a factor of several levels: see marginaleffects, or predict(type = \"prob\")")
   if (draws_posterior(fit)) return(NULL)
-  why <- why_no_maximum(fit)
+  why <- why_no_errors(fit)
   if (!is.null(why)) paste0("emmeans needs standard errors, which this fit has not: ", why,
                             ". fit_bayes_nn() says how sure a network is")
 }

@@ -443,7 +443,7 @@ level_families <- list(
   ordinal = new_family(
     kind = "ordered", link = "logit", what = "an ordered factor, or a factor, of three or more levels",
     accepts = function(y) is.factor(y) && nlevels(y) > 2, auto = has_order, aliases = c("ordered", "cumulative"),
-    binary = "bernoulli", for_columns = FALSE, joins = TRUE, noise = "shared",
+    binary = "bernoulli", for_columns = FALSE, joins = TRUE, separates = TRUE, noise = "shared",
     free = function(block) paste0("gap", seq_len(max(1, length(block$levels) - 2))),
     mean = ordered_probabilities,
     over = function(eta, w) means_over(eta, w),
@@ -614,7 +614,7 @@ positive_families <- list(
   ),
   beta = new_family(
     kind = "share", accepts = function(y) is.numeric(y) && all(y > 0 & y < 1, na.rm = TRUE),
-    what = "numbers above 0 and below 1", link = "logit", free = "precision", noise = "each",
+    what = "numbers above 0 and below 1", link = "logit", free = "precision", noise = "each", joins = TRUE,
     cdf = function(q, eta, free) {
       f <- by_column(exp(free), eta)
       like_matrix(stats::pbeta(q, stats::plogis(eta) * f, stats::plogis(-eta) * f), eta)
@@ -650,7 +650,7 @@ positive_families <- list(
 zero_inflated <- function(counts) {
   new_family(
     kind = "count", accepts = counts$accepts, what = count_words, link = "log", parts = c("mean", "zero"),
-    free = counts$free, noise = counts$noise,
+    free = counts$free, noise = counts$noise, joins = !is.null(counts$free), separates = TRUE,
     mean = function(eta) exp(means_half(eta)) * stats::plogis(-zeros_half(eta)),
     slope = function(eta) {
       mean <- exp(means_half(eta)) * stats::plogis(-zeros_half(eta))

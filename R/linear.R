@@ -87,8 +87,16 @@ why_no_maximum <- function(fit) {
                    fit$control$optimizer, stop_words[[fit$stop_reason]]))
 }
 
-stop_no_errors <- function(fit, what) {
+why_no_errors <- function(fit) {
   why <- why_no_maximum(fit)
+  if (is.null(why) && isTRUE(fit$is_flat)) why <- flat_words
+  why
+}
+flat_words <- paste("the likelihood has no curvature where it is greatest, as of abs(), and says nothing of how sure the",
+                    "coefficients are")
+
+stop_no_errors <- function(fit, what) {
+  why <- why_no_errors(fit)
   if (!has_hidden(fit)) stop_user("%s does not apply: %s.", what, why)
   stop_user("%s does not apply: the parameters of a network have no standard errors (%s).%s", what, why,
             if (is_bayesian(fit$spec)) "" else " fit_bayes_nn() says how sure a network is.")
@@ -101,7 +109,10 @@ finish_linear <- function(fit, columns, train) {
   fit$kept_columns <- columns$kept
   size <- (length(columns$kept) + 1) * sum(vapply(fit$blocks, eta_rows, 0))
   if (size > 1000 || fit$n_obs * size^2 > 2e10) return(fit)
-  fit$information <- linear_information(fit, train, columns$kept)
+  information <- linear_information(fit, train, columns$kept)
+  fit$is_flat <- is_flat(fit, information)
+  if (fit$is_flat) return(fit)
+  fit$information <- information
   fit$is_separated <- is_separated(fit, columns)
   if (fit$is_separated) warn_separated("are where training ended")
   fit
@@ -120,6 +131,7 @@ linear_information <- function(fit, train, kept) {
     at <- block_slices(fit$blocks, eta_rows)[[b]]
     w <- case_weights(fit) * !is.na(parts[[b]]$y[, 1])
     parts[[b]]$y[is.na(parts[[b]]$y)] <- 0
+    parts[[b]]$is_observed <- TRUE
     for (i in seq_along(at)) for (j in seq_len(i)) {
       a <- record_of(fit$blocks[[b]])$information(parts[[b]], i, j)
       if (is.null(a)) next
@@ -127,10 +139,25 @@ linear_information <- function(fit, train, kept) {
       out[at[i], , at[j], ] <- s
       out[at[j], , at[i], ] <- t(s)
     }
-    if (record_of(fit$blocks[[b]])$joins)
+    if (record_of(fit$blocks[[b]])$joins && nrow(noise_leaf(fit$layout, b)))
       out[at, , at, ] <- out[at, , at, , drop = FALSE] - of_free_scalars(parts[[b]], z, w)
   }
   matrix(out, n_eta * ncol(z))
+}
+
+# The places in a linear model's information of each block's coefficients.
+information_places <- function(fit, size) {
+  n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
+  lapply(block_slices(fit$blocks, eta_rows), function(at) as.vector(outer(at, seq(0, size - n_eta, n_eta), `+`)))
+}
+
+# Whether what is known of some coefficient is nothing but rounding, though the columns do not separate anything.
+is_flat <- function(fit, information) {
+  if (!all(is.finite(information))) return(TRUE)
+  least <- 1e-10 * sum(case_weights(fit))
+  of_block <- function(block, at) !record_of(block)$separates && any(diag(information)[at] < least)
+  of_blocks <- Map(of_block, fit$blocks, information_places(fit, nrow(information)))
+  any(unlist(of_blocks)) || any(diag(information) < 0)
 }
 
 # What the information about coefficients loses where the free scalars are learned, too: I_bf I_ff^-1 I_fb, with second
@@ -155,22 +182,30 @@ of_free_scalars <- function(part, z, w) {
   for (i in seq_len(k)) for (j in seq_len(m)) of_both[i, , j] <- colSums(z * second(i, k + j))
   of_free <- outer(seq_len(m), seq_len(m), Vectorize(function(i, j) sum(second(k + i, k + j))))
   of_both <- matrix(of_both, ncol = m)
-  array(of_both %*% solve(of_free, t(of_both)), c(k, ncol(z), k, ncol(z)))
+  e <- if (all(is.finite(of_free))) eigen((of_free + t(of_free)) / 2, symmetric = TRUE)
+  use <- which(e$values > 1e-8 * sum(w)) # a scalar that has run to its end is as good as known
+  root <- of_both %*% e$vectors[, use, drop = FALSE]
+  array(tcrossprod(root, root %*% diag(1 / e$values[use], length(use))), c(k, ncol(z), k, ncol(z)))
 }
 
 # Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
 # information about it goes to 0.
 is_separated <- function(fit, columns) {
-  if (!all(vapply(fit$blocks, function(b) record_of(b)$separates, NA))) return(FALSE)
-  n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
   root <- backsolve(columns$r, diag(ncol(columns$r))) * sqrt(columns$total)
   turn <- rbind(root, if (fit$design$intercept) -colSums(columns$mean[columns$kept] * root))
   if (fit$design$intercept) turn <- cbind(turn, replace(numeric(nrow(turn)), nrow(turn), 1))
-  turn <- kronecker(turn, diag(n_eta))
-  values <- eigen(crossprod(turn, fit$information %*% turn) / n_cases(fit), TRUE, only.values = TRUE)$values
-  known <- length(values) - sum(vapply(fit$blocks, is_kind, NA, "levels")) * length(values) / n_eta
-  values[known] <= 1e-8
+  of_block <- function(block, at) {
+    if (!record_of(block)$separates) return(FALSE)
+    by <- kronecker(turn, diag(eta_rows(block)))
+    information <- fit$information[at, at, drop = FALSE]
+    values <- eigen(crossprod(by, information %*% by) / n_cases(fit), TRUE, only.values = TRUE)$values
+    values[length(values) - open_directions(block, length(values))] <= 1e-8
+  }
+  any(unlist(Map(of_block, fit$blocks, information_places(fit, nrow(fit$information)))))
 }
+
+# Directions of a block's coefficients that change no probability: those of softmax.
+open_directions <- function(block, n) if (is_kind(block, "levels")) n / eta_rows(block) else 0
 
 warn_separated <- function(what) {
   warn_user("varnn_separated", paste(
@@ -183,16 +218,24 @@ warn_separated <- function(what) {
 
 # The covariance of the estimates, on the scale of theta; of columns that others determine there is none.
 estimate_covariance <- function(fit, envir) {
-  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "vcov()")
+  if (!is.null(why_no_errors(fit))) stop_no_errors(fit, "vcov()")
   if (is.null(fit$kept_columns))
     stop_user("vcov() does not apply: there are %d columns, as many as rows, or too many to tell them apart.",
               fit$spec$n_x)
   if (is.null(fit$information)) {
     train <- training_data(fit, NULL, envir)
     fit$information <- linear_information(fit, train, fit$kept_columns)
+    fit$is_flat <- is_flat(fit, fit$information)
+    if (fit$is_flat) stop_no_errors(fit, "vcov()")
   }
   has_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
-  inverse <- symmetric_inverse(fit$information)
+  inverse <- 0 * fit$information
+  places <- information_places(fit, nrow(inverse))
+  for (b in seq_along(places)) {
+    at <- places[[b]]
+    inverse[at, at] <- symmetric_inverse(fit$information[at, at, drop = FALSE],
+                                         open_directions(fit$blocks[[b]], length(at)))
+  }
   if (!any(has_gaussian)) return(inverse)
   n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
   scale <- rep(1, n_eta)
@@ -208,17 +251,18 @@ estimate_covariance <- function(fit, envir) {
   inverse * tcrossprod(rep(scale, length.out = nrow(inverse)))
 }
 
-# The inverse, or where softmax leaves a direction open the inverse orthogonal to it.
-symmetric_inverse <- function(m) {
-  d <- sqrt(pmax(diag(m), .Machine$double.xmin))
+# The inverse, or where softmax leaves directions open the inverse orthogonal to these. Of a direction without
+# information the variance is immense.
+symmetric_inverse <- function(m, open = 0) {
+  d <- sqrt(pmax(diag(m), 1e-100 * max(diag(m), 1e-200)))
+  if (open > 0) d[] <- 1
   scaled <- m / tcrossprod(d)
   if (!all(is.finite(scaled))) stop_user("The fit is damaged: `information` is not as it was made; fit the model anew.")
   e <- eigen(scaled, symmetric = TRUE)
-  use <- e$values > 1e-12 * e$values[1]
-  if (all(use)) return(tcrossprod(e$vectors %*% diag(1 / sqrt(e$values), length(d))) / tcrossprod(d))
-  e <- eigen(m, symmetric = TRUE)
-  use <- e$values > 1e-12 * e$values[1]
-  tcrossprod(e$vectors[, use, drop = FALSE] %*% diag(1 / sqrt(e$values[use]), sum(use)))
+  use <- seq_len(length(d) - open)
+  values <- pmax(e$values[use], 1e-24 * e$values[1])
+  root <- e$vectors[, use, drop = FALSE] %*% diag(1 / sqrt(values), length(use))
+  tcrossprod(root) / tcrossprod(d)
 }
 
 # Places in theta of the weights of the kept columns and of the biases.
@@ -241,8 +285,10 @@ estimate_places <- function(fit) {
 #' @param level the probability that an interval covers.
 #' @param ... not used.
 #' @return `vcov()`: the covariance matrix of the coefficients, as [coef()] names them (several responses, levels:
-#'   `response:coefficient`), by the expected Fisher information, of survival times by the observed one, with what it
-#'   loses by their scale. A row of weight w counts as w rows; weights that are
+#'   `response:coefficient`), by the expected Fisher information, of survival times and written families by the observed
+#'   one. Where the scalars that are learned beside the coefficients matter, as of survival times and of beta, ordered,
+#'   zero-inflated and written families, it has what it loses by them. A likelihood without curvature where it is
+#'   greatest, as of `abs()`, gives none. A row of weight w counts as w rows; weights that are
 #'   not whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
 #'   categorical response it is that of coefficients which sum to 0 over the levels. `confint()`: a matrix with a row
 #'   for each coefficient and its lower and upper limit: of gaussian responses by the t distribution as for [lm()]; of
@@ -287,7 +333,7 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   check_fit(object)
   check_standard("confint", ..., known = c("parm", "level"))
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
-  if (!is.null(why_no_maximum(object))) stop_no_errors(object, "confint()")
+  if (!is.null(why_no_errors(object))) stop_no_errors(object, "confint()")
   v <- vcov.varnn_nn(object)
   name <- rownames(v)
   at <- if (missing(parm)) seq_along(name) else chosen_parameters(parm, name)
@@ -368,7 +414,7 @@ fitted_mean <- function(fit) {
 
 # A table as that of summary.lm() and summary.glm(); NULL where there are no standard errors.
 coefficient_table <- function(fit, envir) {
-  if (!is.null(why_no_maximum(fit)) || is.null(fit$kept_columns)) return(NULL)
+  if (!is.null(why_no_errors(fit)) || is.null(fit$kept_columns)) return(NULL)
   by_t <- all(vapply(fit$blocks, has_sigma, NA))
   lost <- aliased_coefs(fit)
   v <- vcov.varnn_nn(fit)
@@ -383,7 +429,7 @@ coefficient_table <- function(fit, envir) {
 
 # list(fit, se.fit, residual.scale) as predict.lm() and predict.glm() give it, by the delta method.
 prediction_errors <- function(fit, rows, type, predicted, envir) {
-  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
+  if (!is.null(why_no_errors(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
   if (!type %in% c("link", "response", "prob"))
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
   if (type != "link" && any(vapply(fit$blocks, function(b) is_kind(b, "ordered") || mean_needs_free(b), NA)))
@@ -438,7 +484,7 @@ check_wald <- function(fit, interval, level, type) {
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
   check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   if (interval == "none") return(interval)
-  if (!is.null(why_no_maximum(fit))) stop_no_errors(fit, sprintf("`interval` = \"%s\"", interval))
+  if (!is.null(why_no_errors(fit))) stop_no_errors(fit, sprintf("`interval` = \"%s\"", interval))
   if (!is.null(type) && !identical(type, "response")) stop_user("`interval` is of the response: leave `type` out.")
   check_interval(fit, interval)
   for (block in fit$blocks) check_wald_block(block, interval)

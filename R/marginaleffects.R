@@ -31,7 +31,7 @@ get_vcov.varnn <- function(model, vcov = NULL, ...) {
   if (is.matrix(vcov)) return(vcov)
   if (!is.null(vcov) && !isTRUE(vcov))
     stop_user("`vcov` must be TRUE, FALSE or a matrix, not %s: other variances are not there.", shown(vcov))
-  why <- why_no_maximum(model)
+  why <- why_no_errors(model)
   if (is.null(why)) return(stats::vcov(model))
   warn_user("varnn_no_errors", "There are no standard errors: %s. fit_bayes_nn() says how sure a network is.", why)
   NULL

@@ -120,6 +120,8 @@ observed_shares <- function(block, y) {
 
 # Pearson's variance; of a noise that is the same for all rows as in lm(), 1.
 pearson_variance <- function(part) {
+  if (is_custom(part$block) && !is.null(part$block$custom$variance))
+    return(part$block$scale^2 * record_of(part$block)$variance(part$eta, part$free))
   if (has_log_sd(part$block)) return((part$block$scale * record_of(part$block)$sd(part$eta, part$free))^2)
   if (is_scaled(part$block)) return(1)
   record_of(part$block)$variance(part$eta, part$free) / if (is_kind(part$block, "trials")) part$y[, 2] else 1

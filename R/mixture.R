@@ -103,7 +103,7 @@ tell_dropped <- function(n_bad, n_missing) {
 new_mixture <- function(fits, weights) {
   fit <- fits[[1]]
   own <- c("theta", "state", "history", "n_epochs", "best_epoch", "converged", "stop_reason", "information",
-           "kept_columns", "is_separated", "eta", "laplace")
+           "kept_columns", "is_separated", "is_flat", "eta", "laplace")
   fit[own] <- NULL
   fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
   fit$member_weights <- weights

@@ -138,6 +138,7 @@ fit_rules <- list(
     every(is_linear(fit$spec), is.integer(x), all(x %in% seq_len(fit$spec$n_x)), !anyDuplicated(x))
   }),
   is_separated = optional(function(x, fit, layout) is_flag(x)),
+  is_flat = optional(function(x, fit, layout) is_flag(x)),
   information = optional(function(x, fit, layout) {
     size <- (length(fit$kept_columns) + fit$design$intercept) * layout$n_eta
     every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
