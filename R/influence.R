@@ -44,6 +44,15 @@ glm_frame <- function(fit, envir) {
   list(frame = frame, terms = terms, x = stats::model.matrix(terms, frame))
 }
 
+# What lm() or glm() make of it, who may fail where the fit did not.
+said_by_glm <- function(what, value) {
+  fail <- function(e) {
+    if (inherits(e, "varnn_error")) stop(e)
+    stop_user("%s is that of lm() or glm(), which fail here: %s.", what, sub("[.]?$", "", conditionMessage(e)))
+  }
+  tryCatch(value, error = fail)
+}
+
 # A method by that of lm() or glm() for a fit as these give it: it takes the arguments that they have.
 by_glm <- function(generic, name) {
   force(generic)
@@ -51,9 +60,11 @@ by_glm <- function(generic, name) {
     names(formals(utils::getS3method(name, class, optional = TRUE)))
   })))
   function(model, ...) {
-    as <- as_glm(model, paste0(name, "()"), parent.frame())
+    envir <- parent.frame()
+    what <- paste0(name, "()")
+    as <- said_by_glm(what, as_glm(model, what, envir))
     check_dots_empty(..., known = setdiff(own, c("model", "...")))
-    generic(as, ...)
+    said_by_glm(what, generic(as, ...))
   }
 }
 
@@ -63,10 +74,11 @@ by_glm <- function(generic, name) {
 #' [lm()] or [glm()]: these are the methods that such a model has.
 #'
 #' @param model,object a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged, with one
-#'   response of the families gaussian, bernoulli, binomial or poisson, and rows of weight 1.
+#'   response of the families gaussian, bernoulli, binomial, poisson, gamma or inverse_gaussian, and rows of weight 1.
 #' @param ... as of the methods of [lm()] and [glm()]: `type` of `rstandard()`; `test`, `dispersion` and other fits,
 #'   also by these functions, of `anova()`.
-#' @return As of a fit by [lm()] or [glm()]. Of a network with hidden layers they are an error that says why.
+#' @return As of a fit by [lm()] or [glm()], which find them; where their iterations fail, an error that says so. Of a
+#'   network with hidden layers they are an error that says why.
 #' @seealso [vcov.varnn_nn()], [tidy.varnn()], [residuals.varnn()].
 #' @examples
 #' fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
@@ -108,8 +120,9 @@ anova.varnn <- function(object, ...) {
     stop_user("anova() does not apply: training does not end at the optimum that its tests need. %s compares models.",
               "cross_validate()")
   envir <- parent.frame()
-  first <- as_glm(object, "anova()", envir)
-  others <- lapply(list(...), function(v) if (inherits(v, "varnn")) as_glm(v, "anova()", envir) else v)
+  as <- function(fit) said_by_glm("anova()", as_glm(fit, "anova()", envir))
+  first <- as(object)
+  others <- lapply(list(...), function(v) if (inherits(v, "varnn")) as(v) else v)
   is_fit <- vapply(others, inherits, NA, "lm")
   named <- if (is.null(names(others))) rep(FALSE, length(others)) else nzchar(names(others))
   check_known(others[!is_fit | named], c("dispersion", "test", "scale"))
@@ -120,5 +133,6 @@ anova.varnn <- function(object, ...) {
       stop_user("`%s` does not apply to anova() of one gaussian model, which has F tests.", names(others)[named][1])
     named[] <- FALSE
   }
-  do.call(stats::anova, c(list(first), unname(others[is_fit & !named]), others[named]), quote = TRUE)
+  arguments <- c(list(first), unname(others[is_fit & !named]), others[named])
+  said_by_glm("anova()", do.call(stats::anova, arguments, quote = TRUE))
 }

@@ -62,3 +62,22 @@ test_that("what has none says why", {
   expect_refused(hatvalues(fit_ae(mtcars, epochs = 1)), "does not apply")
   expect_refused(rstandard(fit_nn(mpg ~ wt, mtcars, hidden = 0), tpye = "predictive"), "did you mean \"type\"")
 })
+
+test_that("families with a dispersion are those of glm(); where its iterations fail the error is in the package's words", {
+  set.seed(1)
+  d <- data.frame(x = rnorm(40), z = rnorm(40))
+  d$y <- rgamma(40, 2, 1 / exp(d$x))
+  for (family in list(Gamma("log"), inverse.gaussian("log"))) {
+    fit <- fit_nn(y ~ x + z, d, hidden = 0, family = family)
+    glm <- glm(y ~ x + z, family, d, control = list(epsilon = 1e-14, maxit = 100))
+    expect_as_glm(fit, glm, tolerance = 1e-4)
+    expect_equal(anova(fit, test = "F"), anova(glm, test = "F"), tolerance = 1e-4, ignore_attr = TRUE)
+  }
+  d <- data.frame(x = 1:6, y = c(1e-30, 1e30, 1e-20, 1e25, 1, 1e-5))
+  fit <- fit_nn(y ~ x, d, hidden = 0, family = "gamma")
+  for (name in names(influence_generics))
+    expect_refused(influence_generics[[name]](fit), paste0("^", name, "\\(\\) is that of lm\\(\\) or glm"))
+  fit <- fit_nn(am ~ wt, mtcars, hidden = 0, family = "binomial")
+  expect_refused(anova(fit, test = "foo"), "^anova\\(\\) is that of lm\\(\\) or glm\\(\\), which fail here")
+  expect_refused(rstandard(fit, type = "foo"), "^rstandard\\(\\) is that of")
+})
