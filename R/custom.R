@@ -17,10 +17,11 @@
 #'   such as `~ exp(mu + exp(2 * log_s) / 2)`, or a function of the outputs, or of these and then the free scalars; by
 #'   default the first output.
 #' @param draw,deviance,quantile,cdf,variance functions of vectors, whose arguments have the names of the outputs and
-#'   the free scalars: `draw` of these gives a random y for each, `variance` the variance of y, `deviance` of `y` and
-#'   these twice the log-likelihood lost against a perfect fit, `quantile` of `p` and these, `cdf` of `q` and these.
-#'   What needs a part that is not given says so: [simulate()], [posterior_predict()] and intervals of predictions need
-#'   `draw`, residuals of type `"deviance"` and autoencoders `deviance`.
+#'   the free scalars: `draw` of these gives a random y for each, `variance` the variance of y (like all parts, of the
+#'   standardised y if `scaled`), `deviance` of `y` and these twice the log-likelihood lost against a perfect fit,
+#'   `quantile` of `p` and these, `cdf` of `q` and these. What needs a part that is not given says so: [simulate()],
+#'   [posterior_predict()] and intervals of predictions need `draw`, residuals of type `"deviance"` and autoencoders
+#'   `deviance`.
 #' @param start numbers at which the outputs and the free scalars start, by name. Those that are not given start where
 #'   the likelihood of a constant is greatest.
 #' @param scaled standardise y? Then `nll` and all other parts are of the standardised y, whose mean is 0 and standard
@@ -87,7 +88,13 @@ part_arguments <- list(draw = character(), deviance = "y", quantile = "p", cdf =
 check_part <- function(f, part, scalars) {
   wanted <- c(part_arguments[[part]], scalars)
   if (!is.function(f) || !setequal(names(formals(f)), wanted))
-    stop_user("`%s` must be a function of %s, not %s.", part, words_of(wanted), shown(f))
+    stop_user("`%s` must be a function of %s, not %s.", part, words_of(wanted), of_arguments(f))
+}
+
+# What was given in place of a function of other arguments.
+of_arguments <- function(f) {
+  if (!is.function(f)) return(shown(f))
+  if (length(formals(f))) paste("of", words_of(names(formals(f)))) else "one without arguments"
 }
 
 check_start <- function(start, eta, free) {
@@ -338,16 +345,29 @@ check_likelihood <- function(block, y, w) {
   bad <- which(!is.finite(nll))[1]
   where <- paste(c(custom$eta, custom$free), "=", format(x, digits = 3), collapse = ", ")
   if (!is.na(bad)) fail("it is %s at y = %s, %s.", format(nll[bad]), format(y[bad]), where)
-  total <- likelihood_totals(density, y)
-  nearest <- total[which.min(abs(total - 1))]
-  if (!length(nearest) || abs(nearest - 1) > 0.02)
-    warn_user("varnn_density", paste("`nll` = %s: exp(-nll) integrates to %s over y at %s, not to 1: it is no",
-                                     "likelihood, and the log-likelihood means nothing."),
-              shortened(custom$nll$text), if (length(nearest)) format(nearest, digits = 3) else "no number", where)
+  found <- likelihood_totals(density, y)
+  if (!is_likelihood(found))
+    warn_user("varnn_density", paste("`nll` = %s: exp(-nll) %s at %s, not to 1: it is no likelihood, and the",
+                                     "log-likelihood means nothing."),
+              shortened(custom$nll$text), totals_words(found), where)
+}
+
+# A density of whole numbers integrates to 1 as exactly as it is computed. The integral of a probability, which has no
+# meaning, is near 1 by chance.
+is_likelihood <- function(found) {
+  is_one <- function(total, tolerance) any(abs(total - 1) <= tolerance)
+  is_one(found$sums, 0.02) || is_one(found$integrals, if (length(found$sums)) 0.002 else 0.02)
+}
+
+totals_words <- function(found) {
+  number <- function(total) if (length(total)) format(total, digits = 3) else "no number"
+  nearest <- found$integrals[which.min(abs(found$integrals - 1))]
+  if (!length(found$sums)) return(sprintf("integrates to %s over y", number(nearest)))
+  sprintf("sums to %s over whole numbers, and integrates to %s over y", number(found$sums[1]), number(nearest))
 }
 
 # What a density of y integrates to over all numbers, those above 0, or within 0 and 1, as y has them; of whole numbers
-# also the sums.
+# also the sums, that over all of them first.
 likelihood_totals <- function(density, y) {
   value <- function(y) replace(d <- density(y), is.nan(d), 0)
   unit <- max(stats::sd(y), 1e-8 * abs(mean(y)), 1e-100, na.rm = TRUE)
@@ -356,11 +376,12 @@ likelihood_totals <- function(density, y) {
   out <- sum(whole) * 1e-3
   if (all(y >= 0)) out <- c(out, sum(value(unit * exp(2 * t)) * unit * exp(2 * t)) * 2e-3)
   if (all(y >= 0 & y <= 1)) out <- c(out, sum(value((seq_len(1e5) - 0.5) / 1e5)) / 1e5)
-  if (all(y == round(y)) && max(abs(y)) < 1e6) {
+  sums <- if (all(y == round(y)) && max(abs(y)) < 1e6) {
     most <- max(abs(y)) + ceiling(100 * unit) + 1000
-    out <- c(out, sum(value(0:most)), sum(value(-most:most)), sum(value(0:max(y))), sum(value(sort(unique(y)))))
+    all <- c(sum(value(0:most)), sum(value(-most:most)))
+    c(if (all(y >= 0)) all else rev(all), sum(value(0:max(y))), sum(value(sort(unique(y)))))
   }
-  out[is.finite(out)]
+  list(integrals = out[is.finite(out)], sums = sums[is.finite(sums)])
 }
 
 # ---- whether a fit has it as it was made

@@ -762,7 +762,9 @@ test_that("what is no likelihood is told before training", {
   says(custom_family("a", ~ (y - mu)^2, free = "s"), "does not depend on all of `mu`, `s`")
   says(custom_family("a", ~ (y - mu)^2, eta = "y"), "`eta` has `y`")
   says(custom_family("a", ~ (y - mu)^2, mean = ~ s), "`s` is neither")
-  says(custom_family("a", ~ (y - mu)^2, draw = function(x) x), "`draw` must be a function of `mu`")
+  says(custom_family("a", ~ (y - mu)^2, draw = function(x) x), "`draw` must be a function of `mu`, not of `x`\\.$")
+  says(custom_family("a", ~ (y - mu)^2, draw = function() 1), "of `mu`, not one without arguments")
+  says(custom_family("a", ~ (y - mu)^2, draw = 1), "of `mu`, not ")
   says(custom_family("a", "y"), "`nll` must be a formula")
   says(custom_family("a", ~ (y - mu)^2, start = c(zz = 1)), "`start`")
   k <- 1:2
@@ -775,6 +777,33 @@ test_that("what is no likelihood is told before training", {
   expect_warning(fit_nn(carb ~ wt, mtcars, hidden = 2, epochs = 2, family = custom_family("a", ~ exp(mu) - y * mu)),
                  "no likelihood", class = "varnn_density")
   expect_silent(fit(~ (y - mu)^2 / 2 + log(2 * pi) / 2))
+})
+
+test_that("of whole numbers a probability must sum to 1, or a density integrate to it", {
+  fit <- function(y, nll, ...) {
+    fit_nn(y ~ x, data.frame(x = seq_along(y), y = y), hidden = 0, epochs = 2, family = custom_family("a", nll, ...))
+  }
+  set.seed(12)
+  k <- rpois(100, 1.26)
+  poisson <- function(constant) {
+    stats::as.formula(bquote(~ exp(e) - y * e + lgamma(y + 1) - log(.(constant))))
+  }
+  for (constant in c(2, 1.14, 0.9))
+    expect_warning(fit(k, poisson(constant), "e", mean = ~ exp(e)), sprintf("sums to %s over whole", constant),
+                   class = "varnn_density")
+  expect_silent(fit(k, poisson(1), "e", mean = ~ exp(e)))
+  expect_silent(fit(rgeom(100, 0.3), ~ log1p(exp(-e)) + y * log1p(exp(e)), "e", mean = ~ exp(-e)))
+  # densities of rounded numbers, whose sums over whole numbers are .58 to 1.6
+  normal <- ~ (y - m)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2
+  waits <- ceiling(rexp(200))
+  expect_silent(fit(round(rnorm(200, 3, 0.3)), normal, "m", free = "s"))
+  expect_silent(fit(round(rnorm(200, 50, 10)), normal, "m", free = "s"))
+  expect_silent(fit(waits, ~ y * exp(-e) + e, "e", mean = ~ exp(e)))
+  expect_silent(fit(waits, ~ (log(y) - m)^2 * exp(-2 * s) / 2 + s + log(y) + log(2 * pi) / 2, "m", free = "s"))
+  expect_silent(fit(round(rcauchy(200)), ~ log(pi) + s + log1p((y - m)^2 * exp(-2 * s)), "m", free = "s"))
+  expect_silent(fit(round(rnorm(200)), ~ log(2) + s + abs(y - m) * exp(-s), "m", free = "s"))
+  expect_warning(fit(waits, ~ y * exp(-e) + e - log(2), "e", mean = ~ exp(e)), "and integrates to 2 over",
+                 class = "varnn_density")
 })
 
 test_that("the mean of a written family may depend on its free scalars, wherever it is read", {
