@@ -164,6 +164,12 @@ deviance.varnn <- function(object, ...) {
   }, 0))
 }
 
+# Of a fit whose families have one; else `none`.
+deviance_or <- function(fit, none) {
+  lacks <- vapply(fit$blocks, function(b) is_custom(b) && is.null(b$custom$deviance), NA)
+  if (any(lacks)) none else stats::deviance(fit)
+}
+
 #' Log-likelihood of a network
 #'
 #' The log-likelihood of the training data at the fitted parameters. [deviance()], [AIC()] and [BIC()] are built on it.

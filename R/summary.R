@@ -159,9 +159,9 @@ result_line.varnn <- function(fit, digits) {
 #' @return A list of class `summary.varnn_nn` with `fit_lines` (what `print()` shows), `layers` (a data frame of the
 #'   parameters), `responses` (for each response a list of `measures`, named numbers: error and R-squared, or accuracy
 #'   and log loss, or of survival times the number of events, the scale and the concordance of at most 5,000 rows; and
-#'   of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance` and, with `hidden =
-#'   0`, `coefficients`: the table that `summary()` of [lm()] and [glm()] has, or `NULL` where [vcov.varnn_nn()] does
-#'   not apply.
+#'   of `residuals`, their quantiles, or for classes of `confusion`, a table), `log_lik`, `deviance` (`NULL` of a
+#'   [custom_family()] without that part) and, with `hidden = 0`, `coefficients`: the table that `summary()` of [lm()]
+#'   and [glm()] has, or `NULL` where [vcov.varnn_nn()] does not apply.
 #' @seealso [plot.varnn()], [residuals.varnn()], [logLik.varnn()].
 #' @examples
 #' set.seed(1)
@@ -178,7 +178,7 @@ summary.varnn_nn <- function(object, ...) {
     fit_lines = fit_lines(object),
     layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols), norm = leaf_norms(object)),
     responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
-    deviance = stats::deviance(object), coefficients = coefficient_table(object, NULL)), class = "summary.varnn_nn")
+    deviance = deviance_or(object, NULL), coefficients = coefficient_table(object, NULL)), class = "summary.varnn_nn")
 }
 
 leaf_norms <- function(fit) {
@@ -239,8 +239,10 @@ print.summary.varnn_nn <- function(x, digits = print_digits(), ...) {
     }
     if (!is.null(one$confusion) && nrow(one$confusion) <= 12) print(one$confusion)
   }
-  cat("\nLog-likelihood ", format(c(x$log_lik), digits = digits + 2), " (", attr(x$log_lik, "df"),
-      " parameters), deviance ", format(x$deviance, digits = digits + 1), "\n\n", sep = "")
+  deviance <- if (is.null(x$deviance)) "no deviance: the family has no such part"
+  else paste("deviance", format(x$deviance, digits = digits + 1))
+  cat("\nLog-likelihood ", format(c(x$log_lik), digits = digits + 2), " (", attr(x$log_lik, "df"), " parameters), ",
+      deviance, "\n\n", sep = "")
   if (is.null(x$coefficients)) print(x$layers, row.names = FALSE, digits = digits)
   else stats::printCoefmat(x$coefficients, digits = digits, has.Pvalue = TRUE, ...)
   invisible(x)

@@ -806,6 +806,19 @@ test_that("of whole numbers a probability must sum to 1, or a density integrate 
                  class = "varnn_density")
 })
 
+test_that("a written family without a deviance has a summary, with the coefficients of glm()", {
+  counts <- custom_family("counts", ~ exp(e) - y * e + lgamma(y + 1), eta = "e", mean = ~ exp(e))
+  glm <- glm(carb ~ wt, stats::poisson(), mtcars, epsilon = 1e-14)
+  for (hidden in c(0, 2)) {
+    fit <- fit_nn(carb ~ wt, mtcars, hidden = hidden, family = counts)
+    found <- summary(fit)
+    expect_null(found$deviance)
+    expect_match(capture.output(print(found)), "no deviance: the family", all = FALSE)
+    expect_identical(glance.varnn(fit)$deviance, NA_real_)
+    if (hidden == 0) expect_equal(found$coefficients, summary(glm)$coefficients, tolerance = 1e-5)
+  }
+})
+
 test_that("the mean of a written family may depend on its free scalars, wherever it is read", {
   set.seed(31)
   data <- data.frame(x = rnorm(80))
