@@ -64,7 +64,7 @@ plain_table <- function(columns) {
 #' @exportS3Method generics::tidy
 tidy.varnn <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FALSE, ...) {
   check_fit(x)
-  check_dots_empty(..., known = c("conf.int", "conf.level", "exponentiate"))
+  check_table_dots(..., known = c("conf.int", "conf.level", "exponentiate"))
   level <- check_number(conf.level, "conf.level", 0, 1, above = TRUE, below = TRUE)
   level <- if (check_flag(conf.int, "conf.int")) level
   exponentiate <- check_flag(exponentiate, "exponentiate")
@@ -72,6 +72,14 @@ tidy.varnn <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FA
   if (exponentiate) for (column in intersect(names(out), c("estimate", "conf.low", "conf.high")))
     out[[column]] <- exp(out[[column]])
   plain_table(out)
+}
+
+# modelsummary hands on two arguments of its own.
+check_table_dots <- function(..., known = character()) {
+  given <- list(...)
+  names <- if (is.null(names(given))) rep("", length(given)) else names(given)
+  is_its_own <- names == "gof_map" | names == "vcov" & vapply(given, is.null, NA)
+  check_known(given[!is_its_own], known)
 }
 
 # Whether a fit is one of columns that it both reads and predicts.
@@ -127,7 +135,7 @@ weight_rows <- function(fit, level) {
 #' @exportS3Method generics::glance
 glance.varnn <- function(x, ...) {
   check_fit(x)
-  check_dots_empty(...)
+  check_table_dots(...)
   if (is_coder(x)) return(plain_table(coder_measures(x)))
   if (is.null(x$eta)) x$eta <- training_eta(x, NULL)$eta
   plain_table(if (is.null(why_no_maximum(x))) maximum_measures(x) else network_measures(x))

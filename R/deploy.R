@@ -24,10 +24,13 @@
 #' What databases have not is an error that names it: the activation `"gelu"` and others that need `pnorm()`; terms
 #' such as `poly(x, 2)`, of which a column can be made before the fit; and Bayesian networks whose mean is taken over
 #' draws of the weights or over their distribution. A mean that is that of one network has expressions: of
-#' `posterior = "laplace"` and normal noise, of networks without hidden layers and normal noise, and of mixtures of such.
-#' `tidypredict_fit()` refuses networks whose expression would be huge, as that of several hidden layers is. `orbital()` has
-#' no such limit, but SQLite before version 3.46 reads some 13 levels of queries, which are 5 hidden layers. Where there
-#' is more than one it adds columns with `row_number()`, that SQLite should compute layer after layer.
+#' `posterior = "laplace"` and normal noise, of networks without hidden layers and normal noise, and of mixtures of
+#' such.
+#'
+#' `tidypredict_fit()` refuses networks whose expression would be huge, as that of several hidden layers is.
+#' `orbital()` has no such limit, but SQLite before version 3.46 reads some 13 levels of queries, which are 5 hidden
+#' layers. Where there is more than one it adds columns with `row_number()`, that SQLite should compute layer after
+#' layer.
 #' @return `tidypredict_fit()`: an expression, of two levels the probability of the second; a list of them by name where
 #'   there are more levels, or several responses. `orbital()`: an object of class `orbital_class`.
 #' @examples
@@ -79,7 +82,8 @@ orbital.varnn <- function(x, ..., prefix = ".pred", type = NULL, mode = NULL, lv
   s <- list2env(list(steps = list()))
   means <- mean_steps(s, x, prefix)
   several <- length(means) > 1
-  if (several && .from_parsnip) stop_user("orbital() of a fit by parsnip needs one response; this fit has %d.", length(means))
+  if (several && .from_parsnip)
+    stop_user("orbital() of a fit by parsnip needs one response; this fit has %d.", length(means))
   named <- if (.from_parsnip && identical(mode, "classification"))
     function(prefix, of) c(class = "orbital_tmp_class_name", prob = "orbital_tmp_prob_name")[[of]]
   else function(prefix, of) c(class = paste0(prefix, "_class"), prob = paste0(prefix, "_"), numeric = prefix)[[of]]
@@ -190,7 +194,7 @@ program_steps <- function(s, program, arguments, name) {
   at[[length(at)]]
 }
 
-# sum(weights * x) + bias.
+# The sum of x by these weights, and the bias.
 weighted_sum <- function(weights, x, bias = NULL) {
   add_up(c(if (!is.null(bias)) list(bias), unname(Map(function(w, e) call("*", w, e), weights, x))))
 }
@@ -234,7 +238,7 @@ network_steps <- function(s, fit, prefix) {
     }
     name <- paste0(prefix, "_h", at, "_")
     named <- function(es) lapply(seq_along(es), function(j) add_step(s, paste0(name, j), es[[j]]))
-    before <- if (spec$layer[at] == "dense") list(x = x, weight = leaf("weight", at), bias = leaf("bias", at)) else before
+    if (spec$layer[at] == "dense") before <- list(x = x, weight = leaf("weight", at), bias = leaf("bias", at))
     x <- switch(spec$layer[at], dense = named(units_of(before)), dropout = x,
                 layer_norm = normed(s, x, before, leaf("gain", at), leaf("shift", at), name),
                 activate = named(lapply(x, function(e) sql_call(spec$option[at], e))),
@@ -257,7 +261,7 @@ check_one_network <- function(fit) {
   is_normal <- all(vapply(fit$blocks, function(b) has_sigma(b) || has_log_sd(b), NA))
   is_linear <- !any(is_activation(spec)) || all(vapply(spec_activations(spec), identical, NA, "linear"))
   if (is_normal && (is_laplace(spec) || is_linear && !predicts_by_draws(fit))) return(invisible())
-  stop_user("The mean of this Bayesian network is taken over the distribution of its weights, which has no expression: %s.",
+  stop_user("The mean of this Bayesian network is taken over its weights' distribution, which has no expression: %s.",
             if (is_normal) "use `posterior` = \"laplace\", or fit_nn()" else "use fit_nn()")
 }
 
@@ -316,7 +320,8 @@ ordered_steps <- function(s, eta, cuts, name) {
     add_step(s, paste0(name, "_b", k), sql_call("plogis", add_step(s, paste0(name, "_c", k), call("-", cuts[k], eta))))
   })
   k <- length(cuts)
-  p <- c(below[1], lapply(seq_len(k - 1), function(j) call("-", below[[j + 1]], below[[j]])), list(call("-", 1, below[[k]])))
+  between <- lapply(seq_len(k - 1), function(j) call("-", below[[j + 1]], below[[j]]))
+  p <- c(below[1], between, list(call("-", 1, below[[k]])))
   lapply(seq_along(p), function(j) add_step(s, paste0(name, "_p", j), p[[j]]))
 }
 
@@ -348,7 +353,7 @@ column_expressions <- function(design) {
   parsed <- as.list(attr(design$terms, "variables"))[-1L]
   of_variable <- function(i, coding) {
     name <- rownames(factors)[i]
-    if (name %in% names(design$times) || !classes[[name]] %in% c("numeric", "logical", "factor", "ordered", "character"))
+    if (name %in% names(design$times) || !classes[[name]] %in% c("numeric", "logical", discrete_classes))
       stop_no_expression(name)
     if (!is_discrete[i]) list(plain_expression(parsed[[i]], name, design$terms))
     else level_expressions(design, parsed[[i]], name, coding == 2)
@@ -369,6 +374,7 @@ stop_no_expression <- function(what) {
   stop_user("`%s` of the formula cannot be computed in a database: fit to columns that are made before.", what)
 }
 
+discrete_classes <- c("factor", "ordered", "character")
 plain_functions <- c("+", "-", "*", "/", "^", "(", "exp", "log", "sqrt", "abs", "sin", "cos")
 
 # A number made of variables by functions that databases have; numbers of the formula's environment are put in.
@@ -395,16 +401,28 @@ level_expressions <- function(design, e, name, all_levels) {
     e <- plain_condition(e, name, design$terms)
     return(lapply(seq_len(ncol(codes)), function(j) call("ifelse", e, codes[2, j], codes[1, j])))
   }
-  values <- levels
-  if (is.call(e)) { # factor(x)
-    if (!is.name(e[[1]]) || !as.character(e[[1]]) %in% c("factor", "as.factor", "as.character") || length(e) > 2 ||
-        !is.name(e[[2]])) stop_no_expression(name)
-    e <- e[[2]]
-    numbers <- suppressWarnings(as.double(levels))
-    if (!anyNA(numbers) && identical(as.character(numbers), levels)) values <- numbers
+  values <- as.list(levels)
+  if (is.call(e)) {
+    e <- factored_variable(e, name)
+    values <- level_numbers(levels)
   }
   other <- if (identical(design$new_levels, "mean")) design$shares[[name]]
   lapply(seq_len(ncol(codes)), function(j) code_expression(e, values, codes[, j], other))
+}
+
+# The variable x of factor(x), whose levels are numbers where they may be.
+factored_variable <- function(e, name) {
+  is_known <- is.name(e[[1]]) && as.character(e[[1]]) %in% c("factor", "as.factor", "as.character")
+  if (!every(is_known, length(e) == 2, is.name(e[[2]]))) stop_no_expression(name)
+  e[[2]]
+}
+
+# Whole numbers are integers, which databases also compare with texts.
+level_numbers <- function(levels) {
+  numbers <- suppressWarnings(as.double(levels))
+  if (anyNA(numbers) || !identical(as.character(numbers), levels)) return(as.list(levels))
+  if (all(numbers == round(numbers) & abs(numbers) < 1e9)) numbers <- as.integer(numbers)
+  as.list(numbers)
 }
 
 plain_condition <- function(e, name, terms) {
@@ -421,8 +439,8 @@ code_expression <- function(e, values, codes, shares) {
   last <- if (is.null(shares)) NA else call("ifelse", call("is.na", e), NA, sum(shares * codes))
   groups <- split(seq_along(codes), match(codes, unique(codes)))
   for (group in groups[order(-lengths(groups))]) {
-    is_in <- if (length(group) == 1) call("==", e, values[group])
-    else call("%in%", e, as.call(c(list(as.name("c")), as.list(values[group]))))
+    is_in <- if (length(group) == 1) call("==", e, values[[group]])
+    else call("%in%", e, as.call(c(list(as.name("c")), values[group])))
     last <- call("ifelse", is_in, codes[group[1]], last)
   }
   last
@@ -438,4 +456,30 @@ offset_expression <- function(fit) {
     if (is.call(own)) call("(", own) else own
   }
   Reduce(function(a, b) call("+", a, b), lapply(as.list(attr(terms, "variables"))[-1L][at], one))
+}
+
+# ---- vetiver
+
+#' @exportS3Method vetiver::vetiver_create_description
+vetiver_create_description.varnn <- function(model) {
+  check_fit(model)
+  sprintf("%s by varnn", model_title(model))
+}
+
+#' @exportS3Method vetiver::vetiver_create_meta
+vetiver_create_meta.varnn <- function(model, metadata) vetiver::vetiver_meta(metadata, required_pkgs = "varnn")
+
+# The predictors without rows: of which types data must be that come by the web.
+#' @exportS3Method vetiver::vetiver_ptype
+vetiver_ptype.varnn <- function(model, ...) {
+  check_fit(model)
+  as_table(as.data.frame(predictor_rows(model, NULL, parent.frame())$frame)[0, , drop = FALSE])
+}
+
+#' @exportS3Method vetiver::handler_predict
+handler_predict.varnn <- function(vetiver_model, ...) {
+  function(req) {
+    newdata <- vetiver::vetiver_type_convert(req$body, vetiver_model$prototype)
+    list(.pred = unname(stats::predict(vetiver_model$model, newdata, ...)))
+  }
 }

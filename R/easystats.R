@@ -102,7 +102,7 @@ model_performance.varnn <- function(model, metrics = "all", verbose = TRUE, ...)
   rows <- rows_with_response(model, NULL, NULL, envir)
   w <- case_weights(model)
   out$Score_log <- stats::weighted.mean(keep_random(row_log_density(model, rows)), w)
-  if (!identical(metrics, "all")) {
+  if (!is_one_of(metrics, c("all", "common"))) {
     if (!is.character(metrics) || !length(metrics) || is.object(metrics))
       stop_user("`metrics` must be \"all\" or some of %s, not %s.", quoted(names(out)), shown(metrics))
     for (name in metrics) check_choice(name, names(out), "metrics")

@@ -64,3 +64,22 @@ test_that("predict() keeps its contract for any rows and columns", {
     expect_error(predict(fit, transform(d, f = factor(5, c(4, 5, 6, 8)))), "5")
   }
 })
+
+test_that("modelsummary has a linear network beside lm()", {
+  skip_if_not_installed("modelsummary")
+  both <- modelsummary::modelsummary(list(explained(), lm(mpg ~ wt + hp, mtcars)), output = "data.frame")
+  coefficients <- both$part == "estimates"
+  expect_identical(sum(coefficients), 6L)
+  expect_identical(both[coefficients, 4], both[coefficients, 5])
+  expect_true(all(c("AIC", "BIC", "R2") %in% both$term))
+})
+
+test_that("vetiver serves a fit", {
+  skip_if_not_installed("vetiver")
+  fit <- explained()
+  model <- vetiver::vetiver_model(fit, "cars")
+  expect_named(model$prototype, c("wt", "hp"))
+  expect_identical(model$metadata$required_pkgs, "varnn")
+  answer <- vetiver::handler_predict(model)(list(body = mtcars[1:2, c("hp", "wt")]))
+  expect_identical(answer$.pred, unname(predict(fit, mtcars[1:2, ])))
+})

@@ -7,7 +7,7 @@ skip_if_not_installed("RSQLite")
 cars <- function() {
   set.seed(1)
   transform(mtcars, g = factor(sample(c("a", "b", "it's"), 32, TRUE)), l = vs == 1, o = factor(gear, ordered = TRUE),
-            cy = factor(cyl), tr = factor(ifelse(am == 1, "yes", "no")))
+            cy = factor(cyl), ch = as.character(gear), tr = factor(ifelse(am == 1, "yes", "no")))
 }
 
 # Rows with missing values, one for each kind of column, and some far away, where exp() overflows.
@@ -59,7 +59,7 @@ test_that("columns of all kinds, and offsets, are expressions", {
   near <- replace(holed(), "wt", pmin(pmax(holed()$wt, 1), 6))
   power <- 2
   for (formula in list(mpg ~ wt * g + l + o, mpg ~ g - 1 + l:wt + g:o, mpg ~ log(wt) + I(disp^power / 100) + g,
-                       mpg ~ factor(cyl) + (wt > 3), mpg ~ wt + offset(qsec / 2) + offset(drat)))
+                       mpg ~ factor(cyl) + (wt > 3) + as.factor(ch), mpg ~ wt + offset(qsec / 2) + offset(drat)))
     expect_same(fit_nn(formula, d, hidden = 2, epochs = 2), near)
   expect_same(fit_nn(carb ~ wt + offset(log(hp)), d, family = "poisson", hidden = 2, epochs = 2), near)
   unseen <- transform(d[1:3, ], g = c("a", "new", NA))
