@@ -74,11 +74,11 @@ tidy.varnn <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FA
   plain_table(out)
 }
 
-# modelsummary hands on two arguments of its own.
+# modelsummary hands on arguments of its own.
 check_table_dots <- function(..., known = character()) {
   given <- list(...)
   names <- if (is.null(names(given))) rep("", length(given)) else names(given)
-  is_its_own <- names == "gof_map" | names == "vcov" & vapply(given, is.null, NA)
+  is_its_own <- names %in% c("gof_map", "coef_rename") | names == "vcov" & vapply(given, is.null, NA)
   check_known(given[!is_its_own], known)
 }
 
