@@ -30,6 +30,7 @@ shown_call <- function(call) {
   in_words <- function(x) {
     if (is_whole(x)) return(x)
     if (is.call(x) && length(x) <= 200) {
+      attributes(x) <- NULL # of terms, which step() puts in place of a formula
       parts <- as.list(x)
       given <- which(!vapply(parts, identical, NA, formals(function(a) NULL)$a)) # unlike those of x[, 1]
       parts[given] <- lapply(parts[given], in_words)

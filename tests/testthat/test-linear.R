@@ -260,6 +260,14 @@ test_that("step() and drop1() are those of lm()", {
   expect_equal(formula(step(fit, trace = 0)), formula(step(ols, trace = 0)), ignore_attr = TRUE)
 })
 
+test_that("a model that step() leaves as it is prints and has a summary, as of lm()", {
+  fit <- step(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0), trace = 0)
+  expect_s3_class(fit$call$formula, "terms")
+  said <- capture.output(print(fit), print(summary(fit)))
+  expect_identical(said[2], "Call: fit_nn(formula = mpg ~ wt + hp, data = mtcars, hidden = 0)")
+  expect_same(summary(fit)$coefficients, summary(step(lm(mpg ~ wt + hp, mtcars), trace = 0))$coefficients)
+})
+
 test_that("standard errors of one row, of no row and of several responses are those of lm()", {
   for (formula in list(mpg ~ wt, mpg ~ poly(wt, 2), cbind(mpg, qsec) ~ wt)) {
     fit <- fit_nn(formula, mtcars, hidden = 0)
