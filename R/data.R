@@ -22,6 +22,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
     if (is.character(formula) && length(formula) != 1)
       stop_user("`formula` must be a formula, not %s.", shown(formula))
     check_environment(formula)
+    check_survival_terms(formula)
     if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
     class_weights <- given_class_weights(frame_call, formula, envir)
     if (!is.null(class_weights)) frame_call$weights <- NULL

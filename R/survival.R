@@ -21,6 +21,39 @@ times_and_events <- function(y) {
   unname(y)
 }
 
+# What the terms of the package survival ask of its fitting functions, and is not done here.
+survival_terms <- c(
+  cluster = "standard errors that are robust to clusters are not computed",
+  strata = "no stratum gets a distribution of its own; as a predictor it is factor()",
+  pspline = "splines are not penalised; fit_nn() bends by hidden units, or without penalty by splines::ns()",
+  frailty = "random effects are not fitted",
+  tt = "coefficients do not change over time",
+  ridge = "no penalty belongs to a term; the argument `penalty` is for all coefficients"
+)
+
+# Such terms would be read as plain predictors. Functions of the user with these names are other ones.
+check_survival_terms <- function(formula) {
+  if (!inherits(formula, "formula") || !any(grepl(survival_pattern, all.names(formula)))) return(invisible())
+  calls <- Filter(is.call, list(formula[[length(formula)]]))
+  while (length(calls)) {
+    x <- calls[[1]]
+    calls <- c(calls[-1], Filter(is.call, as.list(x)[-1]))
+    name <- utils::tail(as.character(x[[1]]), 1)
+    if (grepl(survival_pattern, name) && is_of_survival(x[[1]], environment(formula)))
+      stop_user("The term `%s` of the package survival does not apply: %s.", shortened(deparse1(x)),
+                survival_terms[[sub("[.].*", "", name)]])
+  }
+}
+
+survival_pattern <- sprintf("^(%s|frailty[.][a-z]+)$", paste(names(survival_terms), collapse = "|"))
+
+# Whether a call's head is a function of that package, attached or not.
+is_of_survival <- function(head, envir) {
+  if (is.call(head)) return(identical(head[1:2], quote(survival::x)[1:2]))
+  found <- get0(as.character(head), envir, mode = "function")
+  is.null(found) || environmentName(environment(found)) == "survival"
+}
+
 # Times are above 0, and some of those that count in training are events.
 check_events <- function(y, name, weights) {
   if (!is.numeric(y)) return(invisible())

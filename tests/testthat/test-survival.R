@@ -118,3 +118,20 @@ test_that("a response that is no right-censored time above 0 is refused in clear
   expect_error(log_lik(fit_bayes_nn(surv(t, s) ~ x, d, hidden = 0, epochs = 2), transform(d, t = -t)), "not above 0",
                class = "varnn_error")
 })
+
+test_that("terms by which survreg() is asked for more than predictors are refused, by name", {
+  d <- lung()
+  cluster <- survival::cluster
+  for (term in c("cluster(inst)", "survival::strata(sex)", "survival::pspline(age)", "strata(sex)", "frailty(inst)",
+                 "survival::frailty.gamma(inst)", "tt(age)", "survival::ridge(age, ph.ecog)", "sex:cluster(inst)"))
+    for (left in c("survival::Surv(time, status)", "time")) {
+      formula <- stats::as.formula(paste(left, "~ age +", term))
+      what <- sub("sex:", "", term, fixed = TRUE)
+      expect_error(fit_nn(formula, d, hidden = 0), sprintf("The term `%s` of the package survival does not", what),
+                   fixed = TRUE, class = "varnn_error")
+    }
+  expect_error(fit_bayes_nn(lung_formula, d, subset = age > 60, epochs = 1), NA)
+  # a function of the user
+  strata <- function(x) x
+  expect_identical(names(coef(fit_nn(time ~ strata(sex), d, hidden = 0)))[2], "strata(sex)")
+})
