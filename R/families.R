@@ -16,6 +16,8 @@
 #   variance     eta, free -> of any other: the variance of y; of trials that of one; NULL of times
 #   deviance     y, eta, free -> unit deviances, twice the log-likelihood lost against a perfect fit; with the free
 #                scalar "sigma" as if sigma were 1
+#   [dispersion] eta, free -> what glm() estimates as the dispersion and leaves out of deviances and variances; NULL
+#                where that is 1, or the squared sigma
 #   information  list(eta, y, free), i, j -> the curvature of minus the log-likelihood of each row in the outputs i and
 #                j of the block (expected Fisher information; of times, which may be censored, and of ordered levels as
 #                observed), NULL where it is 0; with "sigma" as if sigma were 1
@@ -143,7 +145,7 @@ family_slots <- list(
   link = function(x, f) among(names(links))(x), start = takes("y", "w"), draw = of_eta,
   sd = or_null(of_eta),
   variance = function(x, f) if (is.null(f$sd) && !identical(f$kind, "time")) of_eta(x) else is.null(x),
-  deviance = of_y, information = takes("part", "i", "j"), nll = of_y,
+  deviance = of_y, dispersion = or_null(of_eta), information = takes("part", "i", "j"), nll = of_y,
   mean = function(x, f) takes("eta")(x) || of_eta(x),
   cdf = or_null(takes("q", "eta", "free")), density = or_null(of_y), quantile = or_null(takes("p", "eta", "free")),
   over = or_null(takes("eta", "w")), slope = or_null(takes("eta")), joins = is_switch,
@@ -159,7 +161,7 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, cdf = NULL, density = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
+  sd = NULL, variance = NULL, dispersion = NULL, cdf = NULL, density = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
   parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL,
   stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE
@@ -580,6 +582,7 @@ positive_families <- list(
       like_matrix(stats::qgamma(p, a, scale = exp(eta) / a), eta)
     },
     variance = function(eta, free) exp(2 * eta) / by_column(exp(free), eta),
+    dispersion = function(eta, free) by_column(exp(-free), eta),
     draw = function(eta, free) {
       a <- by_column(exp(free), eta)
       like_matrix(stats::rgamma(length(eta), a, scale = exp(eta) / a), eta)
@@ -605,6 +608,7 @@ positive_families <- list(
       like_matrix(inverse_gaussian_quantile(p, exp(eta), by_column(exp(free), eta)), eta)
     },
     variance = function(eta, free) exp(3 * eta) / by_column(exp(free), eta),
+    dispersion = function(eta, free) by_column(exp(-free), eta),
     draw = function(eta, free) like_matrix(random_inverse_gaussian(exp(eta), by_column(exp(free), eta)), eta),
     start = function(y, w) log(weighted_means(y, w)),
     start_free = function(y, w) rbind(start_of_inverse_gaussian(y, w)),

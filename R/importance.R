@@ -127,8 +127,8 @@ row_scores <- list(
 row_deviance <- function(fit, rows, draws) {
   eta <- posterior_eta(fit, row_data(fit, rows), draws)
   of_block <- function(block, in_eta, in_y, free) {
-    d <- record_of(block)$deviance(rows$y[, in_y, drop = FALSE], eta[, in_eta, drop = FALSE], free)
-    rowSums(as.matrix(d), na.rm = TRUE) * if (has_sigma(block)) block$scale^2 else 1
+    part <- list(block = block, y = rows$y[, in_y, drop = FALSE], eta = eta[, in_eta, drop = FALSE], free = free)
+    rowSums(as.matrix(unit_deviances(part)), na.rm = TRUE) * if (has_sigma(block)) block$scale^2 else 1
   }
   Reduce(`+`, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_slices(fit$blocks, y_rows),
                   block_free(fit)))

@@ -45,7 +45,8 @@ fitted.varnn <- function(object, ...) {
 #'
 #' @param object a fit.
 #' @param type `"response"`: observed minus fitted on the response's scale (of a factor: 0/1 minus the probability);
-#'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances;
+#'   `"pearson"`: that, divided by the family's standard deviation; `"deviance"`: signed roots of the unit deviances
+#'   (both as of [lm()] and [glm()]: of gaussian, gamma and inverse_gaussian responses the dispersion counts as 1);
 #'   `"working"`: divided by the derivative of the mean by the linear output, as of [glm()] (not of factors of several
 #'   levels); `"cox_snell"`: of survival times their cumulative hazard, \eqn{-\log P(T > t)}{-log P(T > t)}, a censored
 #'   sample from the exponential distribution if the model is right. Survival times have no `"pearson"` residuals, those
@@ -93,12 +94,19 @@ block_residuals <- function(part, type, w, several = FALSE) {
   }
   if (type == "working") return(raw / pmax(mean_slope(part), .Machine$double.eps))
   if (type == "pearson") return(raw * sqrt(w / pmax(pearson_variance(part), .Machine$double.eps)))
-  d <- sqrt(pmax(record$deviance(part$y, part$eta, part$free), 0) * w)
+  d <- sqrt(pmax(unit_deviances(part), 0) * w)
   if (ncol(d) != ncol(raw)) return(named_columns(d, b$columns))
   side <- sign(y - mu)
   if (is_kind(b, "time")) side[trials_half(part$y) == 0] <- 1
   raw[] <- side * d * if (has_sigma(b)) b$scale else 1
   raw
+}
+
+# Unit deviances without the dispersion, as glm() has them, on the engine's scale.
+unit_deviances <- function(part) {
+  record <- record_of(part$block)
+  d <- record$deviance(part$y, part$eta, part$free)
+  if (is.null(record$dispersion)) d else d * record$dispersion(part$eta, part$free)
 }
 
 # The derivative of the mean by eta.
@@ -118,13 +126,16 @@ observed_shares <- function(block, y) {
   if (is_kind(block, "ordered")) diag(length(block$levels))[y[, 1] + 1, , drop = FALSE] else y
 }
 
-# Pearson's variance; of a noise that is the same for all rows as in lm(), 1.
+# Pearson's variance, without the dispersion as in glm(); of a noise that is the same for all rows as in lm(), 1.
 pearson_variance <- function(part) {
   if (is_custom(part$block) && !is.null(part$block$custom$variance))
     return(part$block$scale^2 * record_of(part$block)$variance(part$eta, part$free))
   if (has_log_sd(part$block)) return((part$block$scale * record_of(part$block)$sd(part$eta, part$free))^2)
   if (is_scaled(part$block)) return(1)
-  record_of(part$block)$variance(part$eta, part$free) / if (is_kind(part$block, "trials")) part$y[, 2] else 1
+  record <- record_of(part$block)
+  v <- record$variance(part$eta, part$free)
+  if (!is.null(record$dispersion)) v <- v / record$dispersion(part$eta, part$free)
+  v / if (is_kind(part$block, "trials")) part$y[, 2] else 1
 }
 
 #' @export
@@ -159,8 +170,7 @@ deviance.varnn <- function(object, ...) {
   check_standard("deviance", ...)
   w <- case_weights(object)
   sum(vapply(training_blocks(object, NULL), function(part) {
-    d <- record_of(part$block)$deviance(part$y, part$eta, part$free)
-    sum(w * d, na.rm = TRUE) * if (has_sigma(part$block)) part$block$scale^2 else 1
+    sum(w * unit_deviances(part), na.rm = TRUE) * if (has_sigma(part$block)) part$block$scale^2 else 1
   }, 0))
 }
 
@@ -177,7 +187,8 @@ deviance_or <- function(fit, none) {
 #' @param object a fit.
 #' @param ... not used.
 #' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
-#'   weight says. For a gaussian response, sigma is its maximum likelihood estimate. `df` is the number of parameters,
+#'   weight says. For a gaussian response, sigma is its maximum likelihood estimate. The deviance is as of [lm()] and
+#'   [glm()]: of gaussian, gamma and inverse_gaussian responses the dispersion counts as 1. `df` is the number of parameters,
 #'   one for each sigma included; it is no measure of a network's complexity when training stopped early.
 #' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
 #' @examples

@@ -48,6 +48,19 @@ test_that("one gross outlier moves a t response less than a gaussian one", {
   expect_gt(abs(slope("gaussian") - truth), 1)
 })
 
+# The deviance, the residuals, and what is made of them.
+expect_residuals_of <- function(fit, truth) {
+  expect_equal(deviance(fit), stats::deviance(truth), tolerance = 1e-6)
+  for (type in c("deviance", "pearson", "response", "working"))
+    expect_equal(residuals(fit, type), stats::residuals(truth, type), tolerance = 1e-5, label = type)
+  expect_equal(summary(fit)$deviance, stats::deviance(truth), tolerance = 1e-6)
+  expect_equal(glance.varnn(fit)[["deviance"]], stats::deviance(truth), tolerance = 1e-6)
+  expect_equal(glance.varnn(fit)[["null.deviance"]], truth$null.deviance, tolerance = 1e-6)
+  base <- attr(importance(fit, score = "deviance", permutations = 1), "base")
+  expect_equal(base, stats::deviance(truth) / stats::nobs(truth), tolerance = 1e-6)
+  expect_equal(anova(fit)[["Resid. Dev"]], stats::anova(truth)[["Resid. Dev"]], tolerance = 1e-6)
+}
+
 test_that("gamma and inverse gaussian responses have the coefficients of glm(), and the shape of most likelihood", {
   set.seed(42)
   control <- list(epsilon = 1e-14, maxit = 100)
@@ -59,7 +72,7 @@ test_that("gamma and inverse gaussian responses have the coefficients of glm(), 
   expect_equal(coef(fit), coef(truth), tolerance = 1e-6)
   expect_equal(as.numeric(logLik(fit)), -best$objective, tolerance = 1e-10)
   expect_equal(exp(block_free(fit)[[1]]), best$minimum, tolerance = 1e-5)
-  expect_equal(deviance(fit), stats::deviance(truth) * best$minimum, tolerance = 1e-5)
+  expect_residuals_of(fit, truth)
   expect_equal(vcov(fit) * best$minimum, vcov(truth) / summary(truth)$dispersion, tolerance = 1e-5)
   expect_error(fit_nn(y ~ x, cbind(rows, y), family = stats::Gamma()), "link \"log\"", class = "varnn_error")
 
@@ -67,6 +80,7 @@ test_that("gamma and inverse gaussian responses have the coefficients of glm(), 
   truth <- stats::glm(y ~ x + z, stats::inverse.gaussian("log"), rows, control = control)
   fit <- fit_nn(y ~ x + z, cbind(rows, y), hidden = 0, family = "inverse_gaussian")
   expect_equal(coef(fit), coef(truth), tolerance = 1e-6)
+  expect_residuals_of(fit, truth)
   shape <- 300 / stats::deviance(truth)
   expect_equal(exp(block_free(fit)[[1]]), shape, tolerance = 1e-6)
   expect_equal(as.numeric(logLik(fit)), sum(log(shape / (2 * pi * y^3)) / 2) - 150, tolerance = 1e-9)
