@@ -146,7 +146,8 @@ maximum_measures <- function(fit) {
   is_one <- length(fit$blocks) == 1
   c(if (is_one && has_sigma(fit$blocks[[1]])) gaussian_measures(fit)
     else if (is_one && !is.null(record_of(fit$blocks[[1]])$stats)) null_measures(fit),
-    list(logLik = c(stats::logLik(fit)), AIC = stats::AIC(fit), BIC = stats::BIC(fit), deviance = deviance_or(fit, NA_real_),
+    list(logLik = c(stats::logLik(fit)), AIC = stats::AIC(fit), BIC = stats::BIC(fit),
+         deviance = deviance_or(fit, NA_real_),
          df.residual = stats::df.residual(fit), nobs = stats::nobs(fit)))
 }
 
@@ -183,7 +184,8 @@ network_measures <- function(fit) {
   c(stats::setNames(measures[named], names(named)),
     if (is_one && has_sigma(fit$blocks[[1]])) list(sigma = stats::sigma(fit)),
     posterior_measures(fit),
-    list(logLik = c(stats::logLik(fit)), deviance = deviance_or(fit, NA_real_), npar = fit$n_par, nobs = stats::nobs(fit)),
+    list(logLik = c(stats::logLik(fit)), deviance = deviance_or(fit, NA_real_), npar = fit$n_par,
+         nobs = stats::nobs(fit)),
     training_measures(fit))
 }
 

@@ -236,8 +236,8 @@ remembered_information <- function(custom) {
   }
 }
 
-# Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0 unless the observed one is
-# asked for.
+# Of each response the curvature in the outputs [rows, outputs, outputs]: the observed one where it is asked for, else
+# with negative parts as 0.
 custom_information <- function(custom, part, scalars) {
   k <- length(custom$eta)
   lapply(seq_len(ncol(scalars[[1]])), function(j) {

@@ -161,7 +161,8 @@ family_slots <- list(
   auto = takes("y"), for_columns = is_switch, separates = is_switch, linearises = is_switch
 )
 family_defaults <- list(
-  sd = NULL, variance = NULL, dispersion = NULL, cdf = NULL, density = NULL, quantile = NULL, over = NULL, joins = FALSE, tau = NULL,
+  sd = NULL, variance = NULL, dispersion = NULL, cdf = NULL, density = NULL, quantile = NULL,
+  over = NULL, joins = FALSE, tau = NULL,
   parts = "mean", free = NULL, start_free = NULL, with = NULL, noise = "fixed", twin = NULL, binary = NULL,
   stats = NULL,
   aliases = character(), auto = function(y) FALSE, for_columns = TRUE, separates = FALSE, linearises = FALSE

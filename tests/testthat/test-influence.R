@@ -63,7 +63,7 @@ test_that("what has none says why", {
   expect_refused(rstandard(fit_nn(mpg ~ wt, mtcars, hidden = 0), tpye = "predictive"), "did you mean \"type\"")
 })
 
-test_that("families with a dispersion are those of glm(); where its iterations fail the error is in the package's words", {
+test_that("families with a dispersion are those of glm(), whose failures are in the package's words", {
   set.seed(1)
   d <- data.frame(x = rnorm(40), z = rnorm(40))
   d$y <- rgamma(40, 2, 1 / exp(d$x))
