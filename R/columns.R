@@ -90,7 +90,7 @@ column_values <- function(data, j) {
 # Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given;
 # `sigma` the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by
 # name.
-add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL) {
+add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL, margins = "normal") {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names, "family")
   given <- if (is_by_name(family)) lapply(names, function(name) family_in(family, name)) else list(family)
@@ -110,6 +110,12 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
   columns <- place$columns
   raw <- raw_values(columns, train$data, train$n)
   m <- column_moments(raw, train$moment_weights)
+  if (margins == "auto") {
+    for (j in seq_along(columns)) check_column_moments(columns[[j]], m, train$n)
+    columns <- add_margins(columns, raw, train$moment_weights)
+    raw <- as_scores(columns, raw)
+    m <- column_moments(raw, train$moment_weights)
+  }
   for (j in seq_along(columns)) {
     check_column_moments(columns[[j]], m, train$n)
     columns[[j]] <- scale_column(columns[[j]], m, raw, standardize, train)
@@ -122,7 +128,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
                        intercept = TRUE, is_dummy = rep(TRUE, length(inputs)))
   train <- utils::modifyList(train, input_output(columns, raw, any(m$n_missing > 0)))
   train$data <- NULL
-  train$is_own_response <- identical(train$x, raw)
+  train$is_own_response <- identical(train$x, raw) && !length(margin_columns(train$design))
   train$scaling <- input_scaling(train, columns, if (identical(train$x, raw)) m)
   train
 }
@@ -219,7 +225,9 @@ columns_block <- function(members, columns) {
        n_responses = if (is.null(levels)) length(own) else length(levels),
        noise = column_noise(own[[1]]), knows_sigma = is.numeric(own[[1]]$sigma),
        fixed = if (is.numeric(own[[1]]$sigma)) log(own[[1]]$sigma / own[[1]]$scale) else numeric(n_free(own[[1]])),
-       constants = own[[1]]$constants, is_ordered = FALSE, custom = own[[1]]$custom)
+       constants = own[[1]]$constants, is_ordered = FALSE, custom = own[[1]]$custom,
+       shift = if (any(vapply(own, has_scores, NA)))
+         vapply(own, function(c) if (has_scores(c)) c$margin$shift else 0, 0))
 }
 
 column_noise <- function(column) {
@@ -280,7 +288,8 @@ columns_rows <- function(design, newdata, what = "`newdata`") {
   columns <- design$variables
   check_draws_memory(found$n * length(design$columns), "That many rows", gsub("`", "", what))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what, design$new_levels)
-  out <- c(input_output(columns, raw_values(columns, found$data, found$n)), list(rows = found$rows, n = found$n))
+  raw <- as_scores(columns, raw_values(columns, found$data, found$n))
+  out <- c(input_output(columns, raw), list(rows = found$rows, n = found$n))
   if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))
   out
 }
@@ -339,6 +348,7 @@ check_new_column <- function(column, v, what, new_levels = NULL) {
   if (any(is.infinite(v))) refuse("has infinite values.")
   record <- record_of(column)
   if (!record$accepts(v)) refuse("must have %s.", record$what)
+  if (has_scores(column)) warn_of_limits(column, v, what)
 }
 
 check_known_levels <- function(column, v, refuse, new_levels) {
@@ -398,7 +408,7 @@ refound_columns <- function(fit, data, envir) {
   if (length(column_names(found$data)) != length(columns)) return(list(x = matrix(0, found$n, 0)))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), "the training data")
   out <- c(found[setdiff(names(found), c("data", "given"))], list(design = fit$design),
-           input_output(columns, raw_values(columns, found$data, found$n)))
+           input_output(columns, as_scores(columns, raw_values(columns, found$data, found$n))))
   if (!is.null(found$given)) out$x <- cbind(out$x, unname(found$given$x))
   out
 }
@@ -445,7 +455,8 @@ column_rules <- list(
   fill = function(x, c) is_finite_vector(x, length(c$at)),
   has_indicator = function(x, c) is_flag(x),
   is_ordered = function(x, c) is_flag(x),
-  is_constant = function(x, c) is.null(x) || is_flag(x)
+  is_constant = function(x, c) is.null(x) || is_flag(x),
+  margin = function(x, c) is.null(x) || every(has_normal_noise(c), is_margin(x))
 )
 
 is_column <- function(c) {

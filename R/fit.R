@@ -156,7 +156,7 @@ user_nll <- function(value, fit, terms, present) {
     nll <- value[, i]
     n <- sum(present[[k]])
     if (has_profiled_sigma(block)) nll <- n * profile_nll(mean_square(nll, n))
-    nll + sum(present[[k]] * log(block$scale))
+    nll + sum(present[[k]] * (log(block$scale) + if (is.null(block$shift)) 0 else block$shift))
   }
   rowSums(matrix(vapply(which(terms$term == "nll"), of_block, numeric(nrow(value))), nrow(value)))
 }

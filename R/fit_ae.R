@@ -349,14 +349,11 @@ residuals.varnn_ae <- function(object, type = "response", ...) {
 
 coder_residuals <- function(object, type, envir) {
   rows <- latent_rows(object, NULL, envir, needs_data = TRUE)
-  scale <- unlist(lapply(object$blocks, function(b) rep_len(b$scale, b$n_responses)))
-  center <- unlist(lapply(object$blocks, function(b) rep_len(b$center, b$n_responses)))
-  n <- nrow(rows$y)
-  out <- rows$y * rep(scale, each = n) + rep(center, each = n) - eta_means(object,
-                                                                           codes_eta(object, rows$z,
-                                                                                     given_rows(object, NULL, n,
-                                                                                                rows$x)))
-  if (type == "standardized") out <- out / rep(scale, each = n)
+  values <- on_user_scale(object, rows)
+  out <- values$observed - values$reconstructed
+  scale <- y_units(object, "scale")
+  for (c in margin_columns(object$design)) scale[c$at] <- c$margin$sd
+  if (type == "standardized") out <- out / rep(scale, each = nrow(out))
   rows$finish(named_columns(out, object$design$columns[seq_len(ncol(out))]))
 }
 

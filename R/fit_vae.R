@@ -28,6 +28,15 @@
 #' see [fit_ae()] for how it enters the encoder, and [impute()]. A numeric column that is constant in the training data
 #' is reconstructed and simulated as that constant; it counts among the columns from which one common sigma is learned.
 #'
+#' @section Margins:
+#' With `margins = "auto"` each gaussian column is mapped to normal scores by a smooth increasing function, learned from
+#' its distribution in the training data (a rational quadratic spline, Gregory and Delbourgo 1982), and the network
+#' models the scores. What a column can be is found, printed, and kept by all that is simulated or imputed: a limit
+#' (positive numbers; shares; the largest value, where many are cut off there), whole numbers and other steps, values
+#' that occur often (as 0 does), and few distinct values. Likelihoods stay those of the columns: densities, and
+#' probabilities of the values that have one. A column with a number as `sigma` has no such margin. New values that a
+#' column cannot have are taken as the nearest that it can, with a warning.
+#'
 #' @section Conditional models:
 #' `fit_vae(height + weight ~ sex + age, data)` models the columns on the left given those on the right (Sohn et al.
 #' 2015): both networks read the latter too, coded as [lm()] does. Draws for any values: `simulate(fit, newdata = )`.
@@ -46,6 +55,8 @@
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
 #'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
 #'   it depends on z. Learned ones end at their closed-form optimum given the rest (but for `importance` above 1).
+#' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"auto"`: the margin of each of them
+#'   is learned first, see Margins.
 #' @param beta weight of the KL.
 #' @param kl exact, or by Monte Carlo (`"mc"`).
 #' @param mc_samples draws of z per row and gradient.
@@ -95,28 +106,28 @@ fit_vae.default <- function(x, ...) {
 #' @rdname fit_vae
 #' @export
 fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 32, latent = 2,
-                            activation = "silu", family = "auto", sigma = "learned", beta = 1, kl = "exact",
-                            mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
-                            control = nn_control(), keep_data = NULL, ...) {
+                            activation = "silu", family = "auto", sigma = "learned", margins = "normal", beta = 1,
+                            kl = "exact", mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1,
+                            standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_vae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.formula)))
-  model <- vae_arguments(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
-                         importance, standardize)
+  model <- vae_arguments(hidden, latent, activation, family, sigma, margins, beta, kl, mc_samples, kl_warmup,
+                         free_bits, importance, standardize)
   vae_train(conditional_data(call, parent.frame(), contrasts), model, control, call, keep_data)
 }
 
 #' @rdname fit_vae
 #' @export
 fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = 2, activation = "silu",
-                               family = "auto", sigma = "learned", beta = 1, kl = "exact", mc_samples = 1,
-                               kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
+                               family = "auto", sigma = "learned", margins = "normal", beta = 1, kl = "exact",
+                               mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
                                control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_vae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.data.frame)))
-  model <- vae_arguments(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
-                         importance, standardize)
+  model <- vae_arguments(hidden, latent, activation, family, sigma, margins, beta, kl, mc_samples, kl_warmup,
+                         free_bits, importance, standardize)
   vae_train(columns_from_x(x, weights, na.action), model, control, call, keep_data)
 }
 
@@ -124,14 +135,15 @@ fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32,
 #' @export
 fit_vae.matrix <- fit_vae.data.frame
 
-vae_arguments <- function(hidden, latent, activation, family, sigma, beta, kl, mc_samples, kl_warmup, free_bits,
-                          importance, standardize) {
+vae_arguments <- function(hidden, latent, activation, family, sigma, margins, beta, kl, mc_samples, kl_warmup,
+                          free_bits, importance, standardize) {
   hidden <- check_coder_hidden(hidden)
   kl <- check_choice(kl, c("exact", "mc"), "kl")
   whole <- function(x, name, low) as.integer(check_number(x, name, low, 1e6, whole = TRUE))
   model <- list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
                 activation = check_coder_activation(activation, hidden), family = plain_words(family),
-                sigma = check_sigma(sigma), beta = check_number(beta, "beta", 0, 1e6), kl = kl,
+                sigma = check_sigma(sigma), margins = check_choice(margins, c("auto", "normal"), "margins"),
+                beta = check_number(beta, "beta", 0, 1e6), kl = kl,
                 mc_samples = whole(mc_samples, "mc_samples", 1),
                 kl_warmup = whole(kl_warmup, "kl_warmup", 0), free_bits = check_number(free_bits, "free_bits", 0, 1e6),
                 importance = whole(importance, "importance", 1),
@@ -168,7 +180,7 @@ vae_train <- function(train, model, control, call, keep_data) {
   given <- train$given
   numeric <- auto_family(0)
   if (identical(model$sigma, "hetero")) numeric <- with_own_sigma(numeric)
-  train <- add_columns(train, model$family, model$standardize, numeric, model$sigma)
+  train <- add_columns(train, model$family, model$standardize, numeric, model$sigma, model$margins)
   check_sigma_columns(model$sigma, train$design$variables)
   check_varying(train, model$sigma)
   if (!is.null(given)) train <- add_given(train, given, model$standardize)

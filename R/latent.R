@@ -25,8 +25,24 @@ codes_eta <- function(fit, z, given = NULL) {
 
 # The means [rows, columns of y] on the user's scale; probabilities of levels.
 eta_means <- function(fit, eta) {
+  with_constants(fit, mean_values(fit$design, eta_scores(fit, eta), score_sds(fit, eta)))
+}
+
+# The same, but for columns with a margin the means of their scores; and their standard deviations.
+eta_scores <- function(fit, eta) {
   of_block <- function(b, s, free) block_mean(b, eta[, s, drop = FALSE], free)
-  with_constants(fit, do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit))))
+  do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
+}
+
+score_sds <- function(fit, eta) {
+  if (!length(margin_columns(fit$design))) return(NULL)
+  of_block <- function(b, s, free) {
+    sd <- matrix(0, nrow(eta), y_rows(b))
+    own <- if (has_normal_noise(b)) record_of(b)$sd(eta[, s, drop = FALSE], free)
+    if (!is.null(own)) sd[] <- (if (is.matrix(own)) own else per_column(own, sd)) * rep(b$scale, each = nrow(eta))
+    sd
+  }
+  do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
 }
 
 # A column that was constant in training has no other value, whatever its noise.

@@ -160,12 +160,12 @@ on_user_scale <- function(fit, rows) {
 }
 
 on_user_scale_y <- function(fit, y) {
-  of_columns <- function(what) {
-    values <- unlist(lapply(fit$blocks, function(b) rep_len(b[[what]], b$n_responses)))
-    rep(values, each = nrow(y))
-  }
-  y * of_columns("scale") + of_columns("center")
+  each <- function(what) rep(y_units(fit, what), each = nrow(y))
+  as_values(fit$design, y * each("scale") + each("center"))
 }
+
+# `center` or `scale` of each column of y.
+y_units <- function(fit, what) unlist(lapply(fit$blocks, function(b) rep_len(b[[what]], b$n_responses)))
 
 # A column's observed and reconstructed values: numbers, or levels of `levels`.
 column_picture <- function(column, error, values) {

@@ -88,7 +88,7 @@ training_y <- function(train, blocks) {
 
 # list(train, valid) for the engine, without the rows of weight 0; valid is NULL when nothing is held out.
 training_sets <- function(train, blocks, validation, is_single = FALSE) {
-  y <- training_y(train, blocks)
+  y <- with_drawn_scores(train$design, training_y(train, blocks))
   if (is_single) check_single(train, y, blocks[[1]]$columns)
   offset <- engine_offset(blocks, train$offset)
   same <- isTRUE(train$is_own_response)
@@ -147,7 +147,7 @@ held_out_data <- function(train, blocks, validation) {
     if (!is.data.frame(validation) && !is.null(validation$x)) validation <- validation$x
     new <- columns_rows(train$design, validation, "`validation`")
     if (!new$n) stop_user("`validation` has no rows.")
-    return(engine_data(new$x, new$y, train$scaling))
+    return(engine_data(new$x, with_drawn_scores(train$design, new$y), train$scaling))
   }
   new <- tryCatch(new_response(train$design, train$terms, validation), error = function(e) {
     stop_user("%s", sub("`newdata`", "`validation`", conditionMessage(e), fixed = TRUE))

@@ -82,7 +82,8 @@ given_rows <- function(fit, newdata, n, x = NULL) {
 #'
 #' @param object a fit by [fit_vae()].
 #' @param ... not used.
-#' @return The noise sigma of each gaussian column, on its own scale.
+#' @return The noise sigma of each gaussian column, on its own scale; of one with a margin (see [fit_vae()]) that of its
+#'   normal scores.
 #' @seealso [fit_vae()] with its argument `sigma`, [sigma.varnn()].
 #' @examples
 #' set.seed(1)
@@ -101,12 +102,42 @@ sigma.varnn_vae <- function(object, ...) {
 
 # ---- likelihoods
 
-# The log-likelihood of each row at given codes, on the users' scale.
+# The log-likelihood of each row at given codes, on the users' scale. Entries with intervals of scores have their
+# probability.
 log_lik_at <- function(fit, rows, z) {
+  if (is.null(rows$part)) rows <- with_intervals(fit, rows)
   data <- engine_data(rows$x, rows$y, scaling = fit$scaling)
   terms <- fit_run(fit, data, "terms", z = z)
   kinds <- spec_layout(fit$spec)$terms$term
-  -rowSums(terms[, kinds[!kinds %in% weight_terms] == "nll", drop = FALSE]) - log_jacobian(fit, rows$y)
+  out <- rows$part - rowSums(terms[, kinds[!kinds %in% weight_terms] == "nll", drop = FALSE])
+  if (!length(rows$intervals)) return(out)
+  eta <- codes_eta(fit, z, given_rows(fit, NULL, nrow(z), rows$x))
+  mean <- eta_scores(fit, eta)
+  sd <- score_sds(fit, eta)
+  for (i in rows$intervals) {
+    at <- cbind(i$rows, i$at)
+    out[i$rows] <- out[i$rows] + log_between((i$low - mean[at]) / sd[at], (i$high - mean[at]) / sd[at])
+  }
+  out
+}
+
+# The rows with what does not depend on codes, `part`, and the entries that have intervals of scores, which are taken
+# out of y.
+with_intervals <- function(fit, rows) {
+  rows$intervals <- list()
+  gain <- 0
+  for (c in margin_columns(fit$design)) {
+    v <- margin_values(c$margin, rows$y[, c$at] * c$scale + c$center)
+    i <- margin_interval(c$margin, v)
+    wide <- which(i$high > i$low)
+    one <- margin_log_density(c$margin, i) - stats::dnorm(i$low, log = TRUE)
+    one[wide] <- -log(if (c$margin$step > 0) c$margin$step else 1)
+    gain <- gain + replace(one, is.na(v), 0)
+    rows$y[wide, c$at] <- NA
+    rows$intervals[[length(rows$intervals) + 1]] <- list(rows = wide, at = c$at, low = i$low[wide], high = i$high[wide])
+  }
+  rows$part <- gain - log_jacobian(fit, rows$y)
+  rows
 }
 
 # n x latent reparametrised draws.
@@ -153,6 +184,7 @@ elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
   draws <- check_draws(draws)
   rows <- latent_rows(object, newdata, parent.frame(), needs_data = TRUE)
   sd <- code_sds(object, rows$x)
+  rows <- with_intervals(object, rows)
   sum <- squares <- numeric(nrow(rows$z))
   for (k in seq_len(draws)) {
     one <- log_lik_at(object, rows, draw_codes(rows$z, sd))
@@ -173,6 +205,7 @@ each_log_weight <- function(fit, rows, k, use) {
   new <- new_gaps(fit, rows$y)
   spread <- list(scale = c(1, 3), share = c(0.6, 0.2)) # and the prior for the rest
   if (any(new)) q <- adapted_codes(fit, rows, new, q, spread)
+  rows <- with_intervals(fit, rows)
   for (j in seq_len(k)) {
     z <- draw_codes(q$mu, q$sd)
     log_q <- log_normal(z, q$mu, q$sd)
@@ -202,7 +235,7 @@ filled_codes <- function(fit, rows, which, q) {
   given <- given_rows(fit, NULL, nrow(x), x)
   is_count <- unlist(lapply(fit$blocks, function(b) rep(is_kind(b, "count"), b$n_responses)))
   for (i in 1:10) {
-    means <- eta_means(fit, codes_eta(fit, model_codes(fit, x), given))
+    means <- eta_scores(fit, codes_eta(fit, model_codes(fit, x), given))
     means[, is_count] <- log1p(means[, is_count])
     x[, columns][gap] <- means[gap]
   }
@@ -214,7 +247,7 @@ filled_codes <- function(fit, rows, which, q) {
 # The moments of these rows' codes by adaptive importance sampling, from those of filled_codes(). Cappe et al. (2004).
 adapted_codes <- function(fit, rows, which, q, spread) {
   q <- filled_codes(fit, rows, which, q)
-  some <- lapply(rows[c("x", "y")], take_rows, which)
+  some <- with_intervals(fit, lapply(rows[c("x", "y")], take_rows, which))
   mu <- q$mu[which, , drop = FALSE]
   sd <- q$sd[which, , drop = FALSE]
   for (round in 1:4) {
@@ -341,7 +374,8 @@ eta_draws <- function(fit, eta) {
   draw <- function(b, free, s) {
     as_observed(b, record_of(b)$draw(eta[, s, drop = FALSE], free_of_each(b, free)))
   }
-  with_constants(fit, do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows))))
+  scores <- do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows)))
+  with_constants(fit, as_values(fit$design, scores))
 }
 
 #' Fill in missing entries with a variational autoencoder
@@ -431,10 +465,7 @@ weighted_fill <- function(fit, rows, k, given) {
 # The columns of the training data as the user has them.
 training_columns <- function(fit, envir) {
   train <- training_data(fit, NULL, envir)
-  scale <- unlist(lapply(fit$blocks, function(b) rep_len(b$scale, b$n_responses)))
-  center <- unlist(lapply(fit$blocks, function(b) rep_len(b$center, b$n_responses)))
-  n <- nrow(train$y)
-  out <- columns_as_given(fit$design, train$y * rep(scale, each = n) + rep(center, each = n), fit$rows, whole = TRUE)
+  out <- columns_as_given(fit$design, on_user_scale_y(fit, train$y), fit$rows, whole = TRUE)
   if (is.null(fit$design$given)) out else cbind(out, given_columns(fit, envir))
 }
 

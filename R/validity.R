@@ -336,6 +336,7 @@ is_block <- function(b, spec, i) {
         are_words(b$columns), length(b$columns) %in% c(1, b$n_responses),
         is_finite_vector(b$center, length(b$columns)), are_scales(b$scale, length(b$columns)),
         is_scaled(b) || all(b$center == 0) && all(b$scale == 1),
+        is.null(b$shift) || is_finite_vector(b$shift, length(b$columns)),
         is_one_of(b$type, block_types), is.null(b$levels) || is.character(b$levels) && is_bare(b$levels),
         b$type != "factor" || length(b$levels) == max(2, b$n_responses) ||
           is_kind(b, "ordered") && length(b$levels) > 2)
