@@ -41,7 +41,8 @@
 #' `fit_vae(height + weight ~ sex + age, data)` models the columns on the left given those on the right (Sohn et al.
 #' 2015): both networks read the latter too, coded as [lm()] does. Draws for any values: `simulate(fit, newdata = )`.
 #'
-#' @param x a formula (`~ .`, or `a + b ~ given`), a numeric matrix, or a data frame.
+#' @param x a formula (`~ .`, or `a + b ~ given`, also written `cbind(a, b) ~ given`), a numeric matrix, or a data
+#'   frame.
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()], but that missing entries of modelled columns
 #'   pass by default. `weights` are case weights: a row of weight 2 counts as two such rows, and a row of weight 0
 #'   as none.
@@ -252,8 +253,12 @@ conditional_data <- function(call, envir, contrasts) {
   train
 }
 
-# The left side as a sum of columns; "." is all columns of the data that the right side does not use.
+# The left side as a sum of columns, as cbind() may name them, too; "." is all columns of the data that the right side
+# does not use.
 left_names <- function(formula, call, envir) {
+  left <- formula[[2]]
+  if (is.call(left) && identical(left[[1]], quote(cbind)) && length(left) > 1 && is.null(names(left)))
+    return(Reduce(function(a, b) call("+", a, b), as.list(left)[-1]))
   if (!"." %in% all.vars(formula[[2]])) return(formula[[2]])
   rest <- setdiff(names(eval(call$data, envir)), all.vars(formula[[3]]))
   if (!length(rest)) stop_user("The left side of the formula is empty: all columns are on the right.")

@@ -39,7 +39,8 @@ score_sds <- function(fit, eta) {
   of_block <- function(b, s, free) {
     sd <- matrix(0, nrow(eta), y_rows(b))
     own <- if (has_normal_noise(b)) record_of(b)$sd(eta[, s, drop = FALSE], free)
-    if (!is.null(own)) sd[] <- (if (is.matrix(own)) own else per_column(own, sd)) * rep(b$scale, each = nrow(eta))
+    if (!is.null(own) && !is.matrix(own)) own <- rep(rep_len(own, ncol(sd)), each = nrow(eta))
+    if (!is.null(own)) sd[] <- own * rep(b$scale, each = nrow(eta))
     sd
   }
   do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
@@ -232,11 +233,14 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
                              threads = object$control$threads, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "per_variable", "threads"))
+  predict_coder(object, newdata, type, per_variable, threads, parent.frame())
+}
+
+predict_coder <- function(object, newdata, type, per_variable, threads, envir) {
   object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   type <- check_choice(type, c("latent", "reconstruction", "error"), "type")
   per_variable <- check_flag(per_variable, "per_variable")
   if (per_variable && type != "error") stop_user("`per_variable` belongs to `type` = \"error\".")
-  envir <- parent.frame()
   if (type == "reconstruction") return(reconstructed(object, newdata, envir))
   if (type == "latent") return(encoded(object, newdata, envir))
   if (is.null(newdata) && !per_variable && !is.null(object$errors)) {

@@ -32,8 +32,18 @@ encode.varnn_vae <- function(object, newdata = NULL, sd = FALSE, ...) {
 reconstruct.varnn_vae <- reconstruct.varnn_ae
 
 #' @rdname predict.varnn_ae
+#' @param target names of columns of a variational autoencoder: predicted are their means given the other columns, of
+#'   logical columns and factors the probabilities of the levels, as a matrix. `newdata` may have them, or not. Up to
+#'   three latent dimensions by quadrature, else by importance sampling.
 #' @export
-predict.varnn_vae <- predict.varnn_ae
+predict.varnn_vae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE,
+                              threads = object$control$threads, target = NULL, ...) {
+  check_fit(object)
+  check_standard("predict", ..., known = c("newdata", "type", "per_variable", "threads", "target"))
+  if (is.null(target)) return(predict_coder(object, newdata, type, per_variable, threads, parent.frame()))
+  object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
+  predict_target(object, newdata, target, parent.frame())
+}
 
 #' @rdname anomaly
 #' @export
@@ -286,7 +296,8 @@ wide_draws <- function(mu, sd, spread) {
 #'
 #' @param object a fit by [fit_vae()].
 #' @param newdata as in [encode()]; by default the training data.
-#' @param k draws per row; 1 gives an estimate of the ELBO.
+#' @param k draws per row; 1 gives an estimate of the ELBO. `Inf`, for up to three latent dimensions: the log-likelihood
+#'   itself, by quadrature over z.
 #' @param ... not used.
 #' @return A number of class `logLik` with attributes `df`, `nobs`, `"se"`, its Monte Carlo standard error (by the
 #'   delta method; `NA` for k = 1) and `"rows"`, the estimates by row.
@@ -300,25 +311,31 @@ wide_draws <- function(mu, sd, spread) {
 logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   check_fit(object)
   check_standard("logLik", ..., known = c("newdata", "k"))
-  k <- check_number(k, "k", 1, 1e6, whole = TRUE)
+  is_exact <- identical(k, Inf)
+  if (is_exact && fit_latent(object) > most_exact)
+    stop_user("`k` = Inf needs at most %d latent dimensions, and the fit has %d: give a number.", most_exact,
+              fit_latent(object))
+  k <- if (is_exact) node_counts[fit_latent(object)]^fit_latent(object)
+  else check_number(k, "k", 1, 1e6, whole = TRUE)
   rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
   n <- nrow(rows$z)
   top <- rep(-Inf, n)
   sum <- squares <- numeric(n)
-  each_log_weight(object, rows, k, function(log_weight, z) {
+  add <- function(log_weight, z) {
     new_top <- pmax(top, log_weight)
     shrink <- exp(top - new_top)
     w <- exp(log_weight - new_top)
     sum <<- sum * shrink + w
     squares <<- squares * shrink^2 + w^2
     top <<- new_top
-  })
+  }
+  if (is_exact) each_node(object, rows, add) else each_log_weight(object, rows, k, add)
   by_row <- top + log(sum / k)
   # var(log mean w) ~ (mean w^2 / (mean w)^2 - 1) / k
   variance <- pmax(0, squares * k / sum^2 - 1) / max(1, k - 1)
   w <- if (is.null(newdata)) case_weights(object) else 1
   structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = n, rows = rows$finish(by_row),
-            se = if (k > 1) sqrt(sum(w^2 * variance)) else NA_real_)
+            se = if (is_exact) 0 else if (k > 1) sqrt(sum(w^2 * variance)) else NA_real_)
 }
 
 # ---- draws
@@ -331,6 +348,8 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
 #' @param nsim number of rows; of a conditional model, of each row of `newdata`.
 #' @param seed a seed, or `NULL` to go on with the present state of the generator.
 #' @param newdata for a conditional model, the given columns.
+#' @param given a data frame with values of some of the columns: the others are drawn given these (by importance
+#'   resampling, as in [impute()]), `nsim` times for each of its rows. Of a conditional model with its given columns.
 #' @param ... not used.
 #' @return Rows with the columns, types, levels and units of the training data (whole numbers where those were), with
 #'   the codes as attribute `"codes"` and the generator's state or seed as attribute `"seed"`. Of a conditional model
@@ -341,12 +360,18 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
 #' set.seed(1)
 #' fit <- fit_vae(iris, epochs = 100)
 #' simulate(fit, 5)
+#' simulate(fit, 3, given = data.frame(Species = "setosa", Petal.Width = 0.3))
 #' @export
-simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...) {
+simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, given = NULL, ...) {
   check_fit(object)
-  check_dots_empty(..., known = c("nsim", "seed", "newdata"))
+  check_dots_empty(..., known = c("nsim", "seed", "newdata", "given"))
   nsim <- check_number(nsim, "nsim", 1, 1e9, whole = TRUE)
   seed <- check_seed(seed)
+  if (!is.null(given)) {
+    state <- use_seed(seed)
+    on.exit(state$restore())
+    return(structure(simulate_given(object, given, nsim), seed = state$seed))
+  }
   given <- NULL
   n <- nsim
   if (!is.null(object$design$given)) {
@@ -448,18 +473,7 @@ resampled_codes <- function(fit, rows, k, m) {
 
 # The mean of what the codes decode to, by their weights.
 weighted_fill <- function(fit, rows, k, given) {
-  top <- rep(-Inf, nrow(rows$z))
-  total <- numeric(nrow(rows$z))
-  sum <- 0
-  each_log_weight(fit, rows, k, function(log_weight, z) {
-    new_top <- pmax(top, log_weight)
-    shrink <- exp(top - new_top)
-    w <- exp(log_weight - new_top)
-    sum <<- sum * shrink + w * eta_means(fit, codes_eta(fit, z, given))
-    total <<- total * shrink + w
-    top <<- new_top
-  })
-  sum / total
+  weighted_sums(function(use) each_log_weight(fit, rows, k, use), function(z) eta_means(fit, codes_eta(fit, z, given)))
 }
 
 # The columns of the training data as the user has them.
