@@ -188,8 +188,8 @@ deviance_or <- function(fit, none) {
 #' @param ... not used.
 #' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
 #'   weight says. For a gaussian response, sigma is its maximum likelihood estimate. The deviance is as of [lm()] and
-#'   [glm()]: of gaussian, gamma and inverse_gaussian responses the dispersion counts as 1. `df` is the number of parameters,
-#'   one for each sigma included; it is no measure of a network's complexity when training stopped early.
+#'   [glm()]: of gaussian, gamma and inverse_gaussian responses the dispersion counts as 1. `df` is the number of
+#'   parameters, one for each sigma included; it is no measure of a network's complexity when training stopped early.
 #' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
 #' @examples
 #' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))
