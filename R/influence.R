@@ -154,8 +154,10 @@ by_terms <- function(generic, name) {
   }
 }
 
-#' @exportS3Method stats::drop1
+#' @importFrom stats drop1
+#' @export
 drop1.varnn <- by_terms(stats::drop1, "drop1")
 
-#' @exportS3Method stats::add1
+#' @importFrom stats add1
+#' @export
 add1.varnn <- by_terms(stats::add1, "add1")
