@@ -47,20 +47,20 @@ tidypredict_fit.varnn <- function(model) {
   check_fit(model)
   s <- list2env(list(steps = list()))
   means <- mean_steps(s, model, ".pred")
-  whole <- list2env(list(), parent = emptyenv())
-  size <- list()
+  values <- unlist(Map(one_or_levels, model$blocks, means), recursive = FALSE)
+  size <- numeric()
   for (name in names(s$steps)) {
     words <- all.names(s$steps[[name]])
-    size[[name]] <- sum(vapply(words, function(w) if (is.null(size[[w]])) 1 else size[[w]], 0))
-    whole[[name]] <- call("(", inlined(s$steps[[name]], whole))
+    size[name] <- sum(ifelse(words %in% names(size), size[words], 1))
   }
-  values <- unlist(Map(one_or_levels, model$blocks, means), recursive = FALSE)
-  if (sum(vapply(values, function(e) sum(unlist(size[all.names(e)])), 0)) > most_inlined)
+  if (sum(size[unlist(lapply(values, all.names))], na.rm = TRUE) > most_inlined)
     stop_user("The network is too large for one expression: use orbital::orbital(), which has one for each unit.")
+  whole <- list2env(list(), parent = emptyenv())
+  for (name in names(s$steps)) whole[[name]] <- call("(", inlined(s$steps[[name]], whole))
   values <- lapply(values, inlined, whole)
   if (length(values) == 1) values[[1]] else values
 }
-most_inlined <- 2e5
+most_inlined <- 2e4
 
 inlined <- function(e, steps) eval(call("substitute", e, as.list(steps, all.names = TRUE)))
 

@@ -25,31 +25,33 @@ database <- function(d) {
 }
 
 # The expressions of tidypredict in R and in SQLite, [rows, expressions].
-in_both <- function(fit, d) {
+in_both <- function(fit, d, in_sql = TRUE) {
   e <- tidypredict::tidypredict_fit(fit)
   if (!is.list(e)) e <- list(e)
   names(e) <- paste0("p", seq_along(e))
-  found <- dplyr::collect(dplyr::transmute(database(d), !!!e))
-  list(r = unname(as.matrix(as.data.frame(lapply(e, eval, d)))), sql = unname(as.matrix(as.data.frame(found))))
+  found <- if (in_sql) dplyr::collect(dplyr::transmute(database(d), !!!e))
+  in_r <- as.data.frame(lapply(e, eval, d))
+  list(r = unname(as.matrix(in_r)), sql = if (in_sql) unname(as.matrix(as.data.frame(found))))
 }
 
-expect_same <- function(fit, d = holed()) {
+# To make SQL takes long: families share functions, and a few stand for all.
+expect_same <- function(fit, d = holed(), in_sql = TRUE) {
   want <- unname(as.matrix(as.data.frame(predict(fit, d, type = "response"))))
-  found <- in_both(fit, d)
+  found <- in_both(fit, d, in_sql)
   if (ncol(want) == 2 && ncol(found$r) == 1) want <- want[, 2, drop = FALSE]
   expect_equal(found$r, want, tolerance = 1e-9)
-  expect_equal(found$sql, want, tolerance = 1e-9)
+  if (in_sql) expect_equal(found$sql, want, tolerance = 1e-9)
   expect_true(anyNA(want) || !any(is.na(d)))
 }
 
 test_that("networks predict in SQLite as predict() does", {
   d <- cars()
   for (activation in setdiff(activations(), "gelu"))
-    expect_same(fit_nn(mpg ~ wt + g, d, hidden = 2, activation = activation, epochs = 2))
+    expect_same(fit_nn(mpg ~ wt, d, hidden = 1, activation = activation, epochs = 2))
   own <- ~ ifelse(x > 0 & x < 2, pmin(x, 1), expm1(x) * plogis(x)^2) - 0.5
   expect_same(fit_nn(mpg ~ wt, d, hidden = 2, activation = own, epochs = 2), cars())
   expect_same(fit_nn(cbind(mpg, qsec) ~ wt, d, hidden = 2, epochs = 2))
-  expect_same(fit_nn(mpg ~ wt + hp, d, hidden = c(3, 2), layer_norm = TRUE, dropout = 0.1, epochs = 2))
+  expect_same(fit_nn(mpg ~ wt + hp, d, hidden = 2, layer_norm = TRUE, dropout = 0.1, epochs = 2))
   expect_same(fit_nn(d[c("wt", "g")], d$mpg, hidden = 2, epochs = 2))
   expect_same(fit_nn(as.matrix(d[c("wt", "hp")]), d$mpg, hidden = 0), holed()[c("wt", "hp")])
 })
@@ -72,13 +74,14 @@ test_that("columns of all kinds, and offsets, are expressions", {
 test_that("means of all families are expressions", {
   d <- cars()
   near <- replace(holed(), "wt", pmin(pmax(holed()$wt, -5), 9))
-  of <- function(formula, ...) expect_same(fit_nn(formula, d, hidden = 2, epochs = 2, ...), near)
+  of <- function(formula, ..., in_sql = FALSE)
+    expect_same(fit_nn(formula, d, hidden = 1, epochs = 2, ...), near, in_sql)
   for (family in setdiff(families(), c("binomial", "categorical", "ordinal", "bernoulli", "beta")))
-    of(carb ~ wt, family = family)
-  of(cy ~ wt)
+    of(carb ~ wt, family = family, in_sql = family == "zero_inflated_poisson")
+  of(cy ~ wt, in_sql = TRUE)
   of(tr ~ wt)
   of(l ~ wt)
-  of(o ~ wt, family = "ordinal")
+  of(o ~ wt, family = "ordinal", in_sql = TRUE)
   of(cbind(carb, gear) ~ wt, family = "binomial")
   of(I(mpg / 40) ~ wt, family = "beta")
   of(mpg ~ wt, family = nn_family("quantile", tau = c(0.1, 0.5, 0.9)))
@@ -109,9 +112,9 @@ test_that("what a database has not is named", {
 test_that("orbital has a column for each unit, also of deep networks", {
   skip_if_not_installed("orbital")
   d <- holed()
-  fit <- fit_nn(mpg ~ wt + hp + g, cars(), hidden = c(6, 5, 4), activation = "tanh", epochs = 2)
+  fit <- fit_nn(mpg ~ wt + hp + g, cars(), hidden = c(6, 5, 4), activation = "tanh", epochs = 2, layer_norm = TRUE)
   o <- orbital::orbital(fit)
-  expect_lt(sum(nchar(o)), 1e4)
+  expect_lt(sum(nchar(o)), 2e4)
   expect_equal(dplyr::collect(predict(o, database(d)))$.pred, unname(predict(fit, d)), tolerance = 1e-9)
   expect_equal(predict(o, d)$.pred, unname(predict(fit, d)), tolerance = 1e-9)
   flowers <- fit_nn(Species ~ ., iris, hidden = 2, epochs = 5)
