@@ -92,8 +92,8 @@ why_no_errors <- function(fit) {
   if (is.null(why) && isTRUE(fit$is_flat)) why <- flat_words
   why
 }
-flat_words <- paste("the likelihood has no curvature where it is greatest, as of abs(), and says nothing of how sure",
-                    "the coefficients are")
+flat_words <- paste("the likelihood has no curvature where it is greatest, as of abs(), or one without bound, and says",
+                    "nothing of how sure the coefficients are")
 
 stop_no_errors <- function(fit, what) {
   why <- why_no_errors(fit)

@@ -46,7 +46,8 @@ check_finite_output <- function(x) {
 #'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
 #'   levels of a categorical response); `"class"` a factor with the levels that rows of the training data have (a
 #'   response loses its empty levels, as by [droplevels()]); `"prob"` a matrix with a column per level;
-#'   `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per probability, named as "5%", of several responses a list of these. For `family = "gaussian_hetero"`, `"response"`
+#'   `"survival"` a matrix with a column per time; `"quantile"` a matrix with a column per probability, named as "5%",
+#'   of several responses a list of these. For `family = "gaussian_hetero"`, `"response"`
 #'   is the mean; of the family `"quantile"` it is the quantile, of several `tau` that nearest to 0.5; of survival times
 #'   it is `exp(eta)`, as of `survival::survreg()`: the median, of `"weibull"` the time that 63.2% do not survive.
 #'   Several responses of which some are factors give a data frame. A missing column or a new factor level in `newdata`

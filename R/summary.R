@@ -20,8 +20,8 @@ print_lines <- function(lines) writeLines(strwrap(lines, getOption("width") + 1,
 
 fit_lines <- function(fit, digits = print_digits()) {
   c(model_title(fit), paste("Call:", shown_call(fit$call)), "", paste("Network:", network_line(fit)),
-    paste("Data:", data_line(fit)), margin_line(fit), posterior_lines(fit, digits), paste("Training:", training_line(fit)),
-    paste0("Result: ", result_line(fit, digits), scale_words(fit, digits)))
+    paste("Data:", data_line(fit)), margin_line(fit), posterior_lines(fit, digits),
+    paste("Training:", training_line(fit)), paste0("Result: ", result_line(fit, digits), scale_words(fit, digits)))
 }
 
 # A call as it was typed, at most 200 characters of it; values in it, as do.call() puts them there, in words.
