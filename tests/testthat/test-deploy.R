@@ -74,8 +74,9 @@ test_that("columns of all kinds, and offsets, are expressions", {
 test_that("means of all families are expressions", {
   d <- cars()
   near <- replace(holed(), "wt", pmin(pmax(holed()$wt, -5), 9))
-  of <- function(formula, ..., in_sql = FALSE)
+  of <- function(formula, ..., in_sql = FALSE) {
     expect_same(fit_nn(formula, d, hidden = 1, epochs = 2, ...), near, in_sql)
+  }
   for (family in setdiff(families(), c("binomial", "categorical", "ordinal", "bernoulli", "beta")))
     of(carb ~ wt, family = family, in_sql = family == "zero_inflated_poisson")
   of(cy ~ wt, in_sql = TRUE)
