@@ -467,7 +467,10 @@ vetiver_create_description.varnn <- function(model) {
 }
 
 #' @exportS3Method vetiver::vetiver_create_meta
-vetiver_create_meta.varnn <- function(model, metadata) vetiver::vetiver_meta(metadata, required_pkgs = "varnn")
+vetiver_create_meta.varnn <- function(model, metadata) {
+  check_fit(model)
+  vetiver::vetiver_meta(metadata, required_pkgs = "varnn")
+}
 
 # The predictors without rows: of which types data must be that come by the web.
 #' @exportS3Method vetiver::vetiver_ptype

@@ -136,28 +136,3 @@ anova.varnn <- function(object, ...) {
   arguments <- c(list(first), unname(others[is_fit & !named]), others[named])
   said_by_glm("anova()", do.call(stats::anova, arguments, quote = TRUE))
 }
-
-# drop1() and add1() by the default method, which compares likelihoods; the F test of a gaussian response by lm()'s.
-by_terms <- function(generic, name) {
-  default <- utils::getS3method(name, "default", envir = asNamespace("stats"))
-  function(object, scope, scale = 0, test = "none", ...) {
-    envir <- parent.frame()
-    check_fit(object)
-    what <- paste0(name, "()")
-    test <- check_choice(test, c("none", "Chisq", "LRT", "F"), "test")
-    if (test != "F") return(default(object, scope, scale = scale, test = if (test == "LRT") "Chisq" else test,
-                                     ...))
-    if (!has_sigma(object$blocks[[1]]))
-      stop_user("`test` = \"F\" is for gaussian responses: \"Chisq\" compares likelihoods of the family %s.",
-                quoted(object$family))
-    said_by_glm(what, generic(as_glm(object, what, envir), scope, scale = scale, test = test, ...))
-  }
-}
-
-#' @importFrom stats drop1
-#' @export
-drop1.varnn <- by_terms(stats::drop1, "drop1")
-
-#' @importFrom stats add1
-#' @export
-add1.varnn <- by_terms(stats::add1, "add1")

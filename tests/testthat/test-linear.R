@@ -260,22 +260,6 @@ test_that("step() and drop1() are those of lm()", {
   expect_equal(formula(step(fit, trace = 0)), formula(step(ols, trace = 0)), ignore_attr = TRUE)
 })
 
-test_that("drop1() and add1() have the F test of lm() and the test of likelihoods, others are refused in words", {
-  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
-  ols <- lm(mpg ~ wt + hp, mtcars)
-  expect_equal(drop1(fit, test = "F"), drop1(ols, test = "F"), tolerance = 1e-6, ignore_attr = "heading")
-  expect_equal(drop1(fit, ~ hp, test = "F"), drop1(ols, ~ hp, test = "F"), tolerance = 1e-6, ignore_attr = "heading")
-  scope <- ~ . + qsec + factor(cyl)
-  expect_equal(add1(fit, scope, test = "F"), add1(ols, scope, test = "F"), tolerance = 1e-6, ignore_attr = "heading")
-  expect_identical(drop1(fit, test = "LRT"), drop1(fit, test = "Chisq"))
-  expect_same(drop1(fit, test = "LRT")$LRT[-1], drop1(ols, test = "Chisq")$AIC[-1] - drop1(ols)$AIC[1] + 2)
-  counts <- fit_nn(carb ~ wt + hp, mtcars, hidden = 0, family = "poisson")
-  expect_equal(drop1(counts, test = "LRT")[["Pr(>Chi)"]],
-               drop1(glm(carb ~ wt + hp, poisson(), mtcars), test = "LRT")[["Pr(>Chi)"]], tolerance = 1e-6)
-  expect_refused(drop1(counts, test = "F"), "`test` = \"F\" is for gaussian")
-  expect_refused(drop1(fit, test = "Rao"), "`test` must be one of")
-})
-
 test_that("a model that step() leaves as it is prints and has a summary, as of lm()", {
   fit <- step(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0), trace = 0)
   expect_s3_class(fit$call$formula, "terms")

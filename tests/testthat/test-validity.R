@@ -22,7 +22,7 @@ fit_methods <- function(class) {
 
 # Methods that say the same of any fit, and the steps of others, which have checked it.
 say_no <- c("anova", "vcov", "confint", "logLik", "extractAIC")
-steps <- c("close_noise", "remember", "model_title", "result_line")
+steps <- c("close_noise", "remember", "model_title", "result_line", "handler_predict")
 
 # Of a mixture its last member is damaged.
 damages <- list(theta = function(f) {
