@@ -32,7 +32,7 @@
 #' @references Stone (1974) Cross-validatory choice and assessment of statistical predictions,
 #'   \doi{10.1111/j.2517-6161.1974.tb00994.x}. Bengio and Grandvalet (2004) No unbiased estimator of the variance of
 #'   k-fold cross-validation, <https://www.jmlr.org/papers/v5/grandvalet04a.html>.
-#' @seealso [calibration()], [loo()][loo.varnn_bayes_nn], [evidence()].
+#' @seealso [calibration()], [loo()][loo.varnn], [evidence()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 4)

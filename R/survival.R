@@ -49,7 +49,8 @@ survival_pattern <- sprintf("^(%s|frailty[.][a-z]+)$", paste(names(survival_term
 
 # Whether a call's head is a function of that package, attached or not.
 is_of_survival <- function(head, envir) {
-  if (is.call(head)) return(identical(head[1:2], quote(survival::x)[1:2]))
+  if (is.call(head))
+    return(every(length(head) == 3, identical(head[[1]], as.name("::")), identical(head[[2]], as.name("survival"))))
   found <- get0(as.character(head), envir, mode = "function")
   is.null(found) || environmentName(environment(found)) == "survival"
 }
