@@ -12,8 +12,8 @@
 #' if (requireNamespace("caret", quietly = TRUE)) {
 #'   set.seed(1)
 #'   caret::train(mpg ~ wt + hp, mtcars, method = caret_model(), epochs = 20,
-#'                tuneGrid = data.frame(hidden = c(2, 4), penalty = 0),
-#'                trControl = caret::trainControl("cv", 3))
+#'                tuneGrid = data.frame(hidden = 4, penalty = 0),
+#'                trControl = caret::trainControl("none"))
 #' }
 #' @export
 caret_model <- function(bayes = FALSE) {

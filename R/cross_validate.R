@@ -46,7 +46,7 @@ cross_validate <- function(object, folds = 10, ...) UseMethod("cross_validate")
 cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...) {
   check_fit(object)
   check_dots_empty(..., known = c("folds", "by", "draws"))
-  if (!has_response(object)) stop_user("cross_validate() is for models with a response.")
+  if (!has_response(object)) return(cross_validate.default(object))
   draws <- check_draws(draws)
   envir <- parent.frame()
   w <- case_weights(object)

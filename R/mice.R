@@ -25,7 +25,13 @@
 #' }
 #' @export
 mice.impute.varnn <- function(y, ry, x, wy = NULL, type = NULL, hidden = 8, posterior = "laplace", members = 1, ...) {
+  check_rows <- function(rows, name) {
+    if (!every(is.logical(rows), length(rows) == length(y), !anyNA(rows)))
+      stop_user("`%s` must be TRUE or FALSE for each of the %d rows, not %s.", name, length(y), shown(rows))
+  }
+  check_rows(ry, "ry")
   if (is.null(wy)) wy <- !ry
+  check_rows(wy, "wy")
   x <- as.matrix(x)
   if (!ncol(x)) x <- matrix(1, length(y), 1)
   colnames(x) <- paste0("x", seq_len(ncol(x)))

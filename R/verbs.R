@@ -37,4 +37,6 @@ continue.default <- verb_default(continue, "continue", "one of the fit_ function
 #' @export
 check_gradients.default <- verb_default(check_gradients, "check_gradients", "one of the fit_ functions of varnn")
 #' @export
+cross_validate.default <- verb_default(cross_validate, "cross_validate", "fit_nn() or fit_bayes_nn()")
+#' @export
 importance.default <- verb_default(importance, "importance", "fit_nn() or fit_bayes_nn()")

@@ -14,6 +14,7 @@ findings <- file.path(arguments[2], paste0("findings.", arguments[3]))
 library(varnn)
 invisible(Sys.setlocale("LC_MESSAGES", "C"))
 for (room in c("values", "objects", "calls", "fits")) source(file.path(tools, sprintf("fuzz_%s.R", room)))
+for (client in c("mice", "recipes")) suppressWarnings(requireNamespace(client, quietly = TRUE)) # they set options
 grDevices::pdf(NULL)
 
 # ---- what may happen

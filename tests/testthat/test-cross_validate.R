@@ -82,7 +82,7 @@ test_that("what is printed and drawn, and what is refused", {
   expect_error(cross_validate(fit, rep(1, 32)), "two parts or more", class = "varnn_error")
   expect_error(cross_validate(fit, 2, by = 1:3), "`by` must be the group of each", class = "varnn_error")
   expect_error(cross_validate(fit, 1:32, by = 1:32), "have no groups", class = "varnn_error")
-  expect_error(cross_validate(fit_ae(iris[1:4], latent = 1, epochs = 1)), "models with a response",
+  expect_error(cross_validate(fit_ae(iris[1:4], latent = 1, epochs = 1)), "fit_nn\\(\\) or fit_bayes_nn\\(\\)",
                class = "varnn_error")
   found$scores$value <- "1"
   expect_error(print(found), "damaged", class = "varnn_error")

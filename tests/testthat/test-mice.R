@@ -38,3 +38,9 @@ test_that("pool() works on what impute() draws", {
   expect_error(as_mids(unclass(drawn)[1:2]), class = "varnn_error")
   expect_equal(mice::complete(as_mids(drawn[1:2], d), 2)$Petal.Width, drawn[[2]]$Petal.Width)
 })
+
+test_that("rows of mice.impute.varnn() are TRUE or FALSE", {
+  expect_error(mice.impute.varnn(1:3, list(1, 2, 3), matrix(1:3)), "`ry` must be TRUE or FALSE for each of the 3 rows",
+               class = "varnn_error")
+  expect_error(mice.impute.varnn(1:3, rep(TRUE, 3), matrix(1:3), wy = 1), "`wy` must be", class = "varnn_error")
+})
