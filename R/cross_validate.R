@@ -67,14 +67,17 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
 # The part of each row, a factor; rows of weight 0 are in none.
 row_folds <- function(folds, by, use) {
   n <- length(use)
+  are_groups <- function(x) {
+    every(is.numeric(x) || is.character(x) || is.logical(x) || is.factor(x), length(x) == n, !anyNA(x))
+  }
   if (length(folds) != 1) {
-    if (!every(is.atomic(folds), length(folds) == n, !anyNA(folds)))
+    if (!are_groups(folds))
       stop_user("`folds` must be a number, or the part of each of the %d rows of the training data, not %s.", n,
                 shown(folds))
     if (!is.null(by)) stop_user("`by` is for a number of `folds`: rows that are given their parts have no groups.")
     fold <- replace(factor(folds), !use, NA)
   } else {
-    if (!is.null(by) && !every(is.atomic(by), length(by) == n, !anyNA(by)))
+    if (!is.null(by) && !are_groups(by))
       stop_user("`by` must be the group of each of the %d rows of the training data, not %s.", n, shown(by))
     group <- if (is.null(by)) seq_len(n) else as.integer(factor(by))
     groups <- unique(group[use])

@@ -79,6 +79,7 @@ test_that("what is printed and drawn, and what is refused", {
   expect_error(cross_validate(fit, 1), "`folds` must be", class = "varnn_error")
   expect_error(cross_validate(fit, 33), "`folds` must be", class = "varnn_error")
   expect_error(cross_validate(fit, 1:3), "the part of each of the 32 rows", class = "varnn_error")
+  expect_error(cross_validate(fit, as.raw(1:32)), "the part of each of the 32 rows", class = "varnn_error")
   expect_error(cross_validate(fit, rep(1, 32)), "two parts or more", class = "varnn_error")
   expect_error(cross_validate(fit, 2, by = 1:3), "`by` must be the group of each", class = "varnn_error")
   expect_error(cross_validate(fit, 1:32, by = 1:32), "have no groups", class = "varnn_error")
