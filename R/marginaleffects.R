@@ -62,7 +62,10 @@ with_theta <- function(fit, at, values) {
 #' @exportS3Method marginaleffects::get_predict
 get_predict.varnn <- function(model, newdata, type = "response", ..., draws = default_draws) {
   check_fit(model)
-  if (!draws_posterior(model) || !type %in% c("response", "link")) return(NextMethod())
+  if (!draws_posterior(model) || !type %in% c("response", "link")) { # without arguments that predict() does not know
+    default <- utils::getS3method("get_predict", "default", envir = asNamespace("marginaleffects"))
+    return(default(model, newdata = newdata, type = type))
+  }
   check_effect_type(model, type)
   rows <- design_rows(model$design, newdata)
   found <- repeatable(drawn_responses(model, rows, check_draws(draws),
