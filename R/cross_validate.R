@@ -110,13 +110,12 @@ left_out_part <- function(fit, train, arguments, w, out, name, draws) {
   rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out])
   response <- take_rows(train$response, out)
   rows$y <- blocks_y(one$blocks, response, rows$offset)
-  eta <- posterior_eta(one, row_data(one, rows), draws)
-  list(rows = out, predictions = predicted(one, eta, rows$offset, "response"),
-       scores = part_scores(one, rows, draws))
+  predictions <- predicted(one, posterior_eta(one, row_data(one, rows), draws), rows$offset, "response")
+  list(rows = out, predictions = predictions, scores = part_scores(one, rows, predictions, draws))
 }
 
 # The scores of each row, as columns.
-part_scores <- function(fit, rows, draws) {
+part_scores <- function(fit, rows, predictions, draws) {
   out <- cbind(log_score = row_log_density(fit, rows, draws))
   block <- fit$blocks[[1]]
   if (length(fit$blocks) > 1 || is_kind(block, "trials")) return(out)
@@ -128,8 +127,7 @@ part_scores <- function(fit, rows, draws) {
   }
   if (is_kind(block, "time")) return(out)
   y <- observed_values_of(block, rows)
-  mean <- as.vector(predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response"))
-  cbind(out, rmse = (y - mean)^2, crps = sample_crps(y, values))
+  cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
 }
 
 new_cross_validation <- function(fit, found, fold, w) {

@@ -236,15 +236,23 @@ remembered_information <- function(custom) {
   }
 }
 
-# Of each response the curvature in the outputs [rows, outputs, outputs]: the observed one where it is asked for, else
-# with negative parts as 0.
+# The derivatives of `nll` at each row in the outputs and free scalars, as differences() has them.
+custom_derivatives <- function(part) {
+  custom <- part$block$custom
+  at <- cbind(part$y, do.call(cbind, custom_scalars(custom, part$eta, part$free)))
+  of <- seq_along(c(custom$eta, custom$free))
+  second <- second_slopes(custom$nll, at, 1 + of)
+  second[!is.finite(second)] <- 0
+  list(first = run_program(custom$nll, at)$slope[, 1 + of, drop = FALSE], second = second)
+}
+
+# Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0.
 custom_information <- function(custom, part, scalars) {
   k <- length(custom$eta)
   lapply(seq_len(ncol(scalars[[1]])), function(j) {
     at <- cbind(part$y[, j], do.call(cbind, lapply(scalars, function(s) s[, j])))
     a <- second_slopes(custom$nll, at, 1 + seq_len(k))
     a[!is.finite(a)] <- 0
-    if (isTRUE(part$is_observed)) return((a + aperm(a, c(1, 3, 2))) / 2)
     if (k == 1) return(pmax(a, 0))
     for (i in seq_len(nrow(at))) {
       e <- eigen((a[i, , ] + t(a[i, , ])) / 2, symmetric = TRUE)

@@ -110,7 +110,7 @@ finish_linear <- function(fit, columns, train) {
   size <- (length(columns$kept) + 1) * sum(vapply(fit$blocks, eta_rows, 0))
   if (size > 1000 || fit$n_obs * size^2 > 2e10) return(fit)
   information <- linear_information(fit, train, columns$kept)
-  fit$is_flat <- is_flat(fit, information)
+  fit$is_flat <- is_flat(information)
   if (fit$is_flat) return(fit)
   fit$information <- information
   fit$is_separated <- is_separated(fit, columns)
@@ -130,19 +130,31 @@ linear_information <- function(fit, train, kept) {
   for (b in seq_along(parts)) {
     at <- block_slices(fit$blocks, eta_rows)[[b]]
     w <- case_weights(fit) * !is.na(parts[[b]]$y[, 1])
-    parts[[b]]$y[is.na(parts[[b]]$y)] <- 0
-    parts[[b]]$is_observed <- TRUE
-    for (i in seq_along(at)) for (j in seq_len(i)) {
-      a <- record_of(fit$blocks[[b]])$information(parts[[b]], i, j)
-      if (is.null(a)) next
-      s <- crossprod(z, z * (w * a))
-      out[at[i], , at[j], ] <- s
-      out[at[j], , at[i], ] <- t(s)
-    }
-    if (record_of(fit$blocks[[b]])$joins && nrow(noise_leaf(fit$layout, b)))
-      out[at, , at, ] <- out[at, , at, , drop = FALSE] - of_free_scalars(parts[[b]], z, w)
+    use <- which(w > 0)
+    parts[[b]][c("y", "eta")] <- lapply(parts[[b]][c("y", "eta")], take_rows, use)
+    out[at, , at, ] <- block_information(parts[[b]], z[use, , drop = FALSE], w[use],
+                                         learns_free = nrow(noise_leaf(fit$layout, b)) > 0)
   }
   matrix(out, n_eta * ncol(z))
+}
+
+# Of one block [outputs, columns of z, outputs, columns of z]; not a number where a written likelihood has no curvature,
+# but slopes.
+block_information <- function(part, z, w, learns_free) {
+  record <- record_of(part$block)
+  known <- if (is_custom(part$block)) custom_derivatives(part)
+  k <- ncol(part$eta)
+  out <- array(0, c(k, ncol(z), k, ncol(z)))
+  for (i in seq_len(k)) for (j in seq_len(i)) {
+    a <- if (is.null(known)) record$information(part, i, j) else known$second[, i, j]
+    if (is.null(a)) next
+    s <- crossprod(z, z * (w * a))
+    out[i, , j, ] <- s
+    out[j, , i, ] <- t(s)
+    if (i == j && !is.null(known) && any(diag(s) < 1e-6 * drop(crossprod(z^2, w * known$first[, i]^2)))) out[] <- NaN
+  }
+  if (!record$joins || !learns_free) return(out)
+  out - of_free_scalars(if (is.null(known)) differences(part) else known, z, w, k)
 }
 
 # The places in a linear model's information of each block's coefficients.
@@ -151,41 +163,45 @@ information_places <- function(fit, size) {
   lapply(block_slices(fit$blocks, eta_rows), function(at) as.vector(outer(at, seq(0, size - n_eta, n_eta), `+`)))
 }
 
-# Whether what is known of some coefficient is nothing but rounding, though the columns do not separate anything.
-is_flat <- function(fit, information) {
-  if (!all(is.finite(information))) return(TRUE)
-  least <- 1e-10 * sum(case_weights(fit))
-  of_block <- function(block, at) !record_of(block)$separates && any(diag(information)[at] < least)
-  of_blocks <- Map(of_block, fit$blocks, information_places(fit, nrow(information)))
-  any(unlist(of_blocks)) || any(diag(information) < 0)
-}
+# Whether the likelihood says nothing of some coefficient, though the columns do not separate anything.
+is_flat <- function(information) !all(is.finite(information)) || any(diag(information) < 0)
 
-# What the information about coefficients loses where the free scalars are learned, too: I_bf I_ff^-1 I_fb, with second
-# differences of minus the log-likelihood.
-of_free_scalars <- function(part, z, w) {
-  there <- !is.na(part$y[, 1]) & w > 0
-  z <- z[there, , drop = FALSE]
-  y <- part$y[there, , drop = FALSE]
-  eta <- part$eta[there, , drop = FALSE]
-  k <- ncol(eta)
-  m <- length(part$free)
-  h <- 3e-4
-  nll <- function(step) {
-    record_of(part$block)$nll(y, eta + rep(h * step[seq_len(k)], each = nrow(y)), part$free + h * step[-seq_len(k)])
-  }
-  second <- function(i, j) {
-    unit <- function(i) replace(numeric(k + m), i, 1)
-    one <- function(a, b) rowSums(nll(a * unit(i) + b * unit(j)))
-    w[there] * (one(1, 1) - one(1, -1) - one(-1, 1) + one(-1, -1)) / (4 * h^2)
-  }
-  of_both <- array(0, c(k, ncol(z), m))
-  for (i in seq_len(k)) for (j in seq_len(m)) of_both[i, , j] <- colSums(z * second(i, k + j))
-  of_free <- outer(seq_len(m), seq_len(m), Vectorize(function(i, j) sum(second(k + i, k + j))))
-  of_both <- matrix(of_both, ncol = m)
-  e <- if (all(is.finite(of_free))) eigen((of_free + t(of_free)) / 2, symmetric = TRUE)
-  use <- which(e$values > 1e-8 * sum(w)) # a scalar that has run to its end is as good as known
+# What the information about coefficients loses where the free scalars are learned, too: I_bf I_ff^-1 I_fb, by the
+# derivatives of minus the log-likelihood in k outputs and then these. Of scalars without effect there is none.
+of_free_scalars <- function(derivatives, z, w, k) {
+  free <- seq_len(ncol(derivatives$first))[-seq_len(k)]
+  size <- sqrt(colSums(w * derivatives$first[, free, drop = FALSE]^2)) # their own unit, to be inverted in
+  free <- free[which(size > 0)]
+  size <- size[which(size > 0)]
+  of_both <- array(0, c(k, ncol(z), length(free)))
+  for (i in seq_len(k)) of_both[i, , ] <- crossprod(z, w * derivatives$second[, i, free])
+  of_both <- matrix(of_both, ncol = length(free)) / rep(size, each = k * ncol(z))
+  of_free <- apply(derivatives$second[, free, free, drop = FALSE], 2:3, function(v) sum(w * v)) / tcrossprod(size)
+  if (!length(free) || !all(is.finite(of_free))) return(array(0, c(k, ncol(z), k, ncol(z))))
+  e <- eigen((of_free + t(of_free)) / 2, symmetric = TRUE)
+  use <- which(e$values > 1e-6)
   root <- of_both %*% e$vectors[, use, drop = FALSE]
   array(tcrossprod(root, root %*% diag(1 / e$values[use], length(use))), c(k, ncol(z), k, ncol(z)))
+}
+
+# The derivatives of minus the log-likelihood of each row in outputs and free scalars, by differences: list(first [rows,
+# scalars], second [rows, scalars, scalars]).
+differences <- function(part) {
+  k <- ncol(part$eta)
+  n <- k + length(part$free)
+  h <- 3e-4
+  unit <- function(i) replace(numeric(n), i, h)
+  nll <- function(step) {
+    rowSums(record_of(part$block)$nll(part$y, part$eta + rep(step[seq_len(k)], each = nrow(part$eta)),
+                                      part$free + step[-seq_len(k)]))
+  }
+  first <- vapply(seq_len(n), function(i) (nll(unit(i)) - nll(-unit(i))) / (2 * h), numeric(nrow(part$eta)))
+  second <- array(0, c(nrow(part$eta), n, n))
+  for (i in seq_len(n)) for (j in seq_len(i)) {
+    second[, i, j] <- second[, j, i] <- (nll(unit(i) + unit(j)) - nll(unit(i) - unit(j)) - nll(unit(j) - unit(i)) +
+                                           nll(-unit(i) - unit(j))) / (4 * h^2)
+  }
+  list(first = matrix(first, nrow(part$eta)), second = second)
 }
 
 # Where a combination of columns tells classes apart without error, the likelihood rises for ever along it, and the
@@ -225,7 +241,7 @@ estimate_covariance <- function(fit, envir) {
   if (is.null(fit$information)) {
     train <- training_data(fit, NULL, envir)
     fit$information <- linear_information(fit, train, fit$kept_columns)
-    fit$is_flat <- is_flat(fit, fit$information)
+    fit$is_flat <- is_flat(fit$information)
     if (fit$is_flat) stop_no_errors(fit, "vcov()")
   }
   has_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)

@@ -62,9 +62,10 @@ with_theta <- function(fit, at, values) {
 #' @exportS3Method marginaleffects::get_predict
 get_predict.varnn <- function(model, newdata, type = "response", ..., draws = default_draws) {
   check_fit(model)
-  if (!draws_posterior(model) || !type %in% c("response", "link")) { # without arguments that predict() does not know
+  if (!draws_posterior(model) || !type %in% c("response", "link")) {
     default <- utils::getS3method("get_predict", "default", envir = asNamespace("marginaleffects"))
-    return(default(model, newdata = newdata, type = type))
+    of_predict <- function(..., numderiv) default(model, newdata = newdata, type = type, ...) # numderiv is not for it
+    return(of_predict(...))
   }
   check_effect_type(model, type)
   rows <- design_rows(model$design, newdata)

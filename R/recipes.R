@@ -36,9 +36,7 @@
 step_ae <- function(recipe, ..., role = "predictor", trained = FALSE, latent = 2, hidden = 32, epochs = NULL,
                     options = list(), prefix = "AE", fit = NULL, columns = NULL, keep_original_cols = FALSE,
                     case_weights = NULL, skip = FALSE, id = recipes::rand_id("ae")) {
-  add_varnn_step(recipe, "ae", ..., role = role, trained = trained, latent = latent, hidden = hidden, epochs = epochs,
-                 options = options, prefix = prefix, fit = fit, columns = columns,
-                 keep_original_cols = keep_original_cols, case_weights = case_weights, skip = skip, id = id)
+  add_varnn_step("ae", as.list(environment()), ...)
 }
 
 #' @rdname step_ae
@@ -46,9 +44,7 @@ step_ae <- function(recipe, ..., role = "predictor", trained = FALSE, latent = 2
 step_vae <- function(recipe, ..., role = "predictor", trained = FALSE, latent = 2, hidden = 32, epochs = NULL,
                      options = list(), prefix = "VAE", fit = NULL, columns = NULL, keep_original_cols = FALSE,
                      case_weights = NULL, skip = FALSE, id = recipes::rand_id("vae")) {
-  add_varnn_step(recipe, "vae", ..., role = role, trained = trained, latent = latent, hidden = hidden, epochs = epochs,
-                 options = options, prefix = prefix, fit = fit, columns = columns,
-                 keep_original_cols = keep_original_cols, case_weights = case_weights, skip = skip, id = id)
+  add_varnn_step("vae", as.list(environment()), ...)
 }
 
 #' @rdname step_ae
@@ -57,38 +53,34 @@ step_impute_vae <- function(recipe, ..., role = NA, trained = FALSE, impute_with
                             latent = 2, hidden = 32, epochs = NULL, options = list(), type = "mean",
                             seed = sample.int(1e4, 1), fit = NULL, columns = NULL, case_weights = NULL, skip = FALSE,
                             id = recipes::rand_id("impute_vae")) {
-  add_varnn_step(recipe, "impute_vae", ..., role = role, trained = trained, impute_with = rlang::enquos(impute_with),
-                 latent = latent, hidden = hidden, epochs = epochs, options = options,
-                 type = check_choice(type, c("mean", "draw"), "type"), seed = check_seed(seed), fit = fit,
-                 columns = columns, case_weights = case_weights, skip = skip, id = id)
+  type <- check_choice(type, c("mean", "draw"), "type")
+  seed <- check_seed(seed)
+  impute_with <- rlang::enquos(impute_with)
+  add_varnn_step("impute_vae", as.list(environment()), ...)
 }
 
-add_varnn_step <- function(recipe, kind, ..., role, trained, latent, hidden, epochs, options, fit, columns,
-                           case_weights, skip, id, prefix = NULL, keep_original_cols = NULL, impute_with = NULL,
-                           type = NULL, seed = NULL) {
-  check_step(recipe, kind, role, trained, options, prefix, keep_original_cols, skip, id)
-  own <- list(prefix = prefix, keep_original_cols = keep_original_cols, impute_with = impute_with, type = type,
-              seed = seed)
-  step <- c(list(terms = rlang::enquos(...), role = role, trained = trained, latent = latent, hidden = hidden,
-                 epochs = epochs, options = options, fit = fit, columns = columns, case_weights = case_weights,
-                 skip = skip, id = id), own[lengths(own) > 0])
+# `given` are the arguments of one of these functions, the selectors are in the dots.
+add_varnn_step <- function(kind, given, ...) {
+  check_step(kind, given)
+  step <- c(list(terms = rlang::enquos(...)), given[names(given) != "recipe"])
   step <- do.call(recipes::step, c(list(subclass = kind), step), quote = TRUE)
-  recipes::add_step(recipe, structure(step, class = append(class(step), "step_varnn", 1)))
+  recipes::add_step(given$recipe, structure(step, class = append(class(step), "step_varnn", 1)))
 }
 
-check_step <- function(recipe, kind, role, trained, options, prefix, keep_original_cols, skip, id) {
+check_step <- function(kind, given) {
   if (!requireNamespace("recipes", quietly = TRUE)) stop_user("step_%s() needs the package recipes.", kind)
-  if (!inherits(recipe, "recipe")) stop_user("`recipe` must be made by recipes::recipe(), not %s.", shown(recipe))
+  if (!inherits(given$recipe, "recipe"))
+    stop_user("`recipe` must be made by recipes::recipe()%s.",
+              if (is.symbol(given$recipe)) ": it is missing" else paste(", not", shown(given$recipe)))
   is_word <- function(x) every(is.character(x), is_plain_vector(x), length(x) == 1, !is.na(x))
-  if (!is_word(role) && !is.null(role) && !identical(role, NA))
-    stop_user("`role` must be one word or NA, not %s.", shown(role))
-  check_flag(trained, "trained")
-  check_flag(skip, "skip")
-  if (!is.null(keep_original_cols)) check_flag(keep_original_cols, "keep_original_cols")
-  if (!is.null(prefix) && !is_word(prefix)) stop_user("`prefix` must be one word, not %s.", shown(prefix))
-  if (!is_word(id)) stop_user("`id` must be one word, not %s.", shown(id))
-  if (!is.list(options) || is.object(options))
-    stop_user("`options` must be a list of arguments of fit_%s(), not %s.", sub("impute_", "", kind), shown(options))
+  if (!is_word(given$role) && !is.null(given$role) && !identical(given$role, NA))
+    stop_user("`role` must be one word or NA, not %s.", shown(given$role))
+  for (name in intersect(c("trained", "skip", "keep_original_cols"), names(given))) check_flag(given[[name]], name)
+  for (name in intersect(c("prefix", "id"), names(given)))
+    if (!is_word(given[[name]])) stop_user("`%s` must be one word, not %s.", name, shown(given[[name]]))
+  if (!is.list(given$options) || is.object(given$options))
+    stop_user("`options` must be a list of arguments of fit_%s(), not %s.", sub("impute_", "", kind),
+              shown(given$options))
 }
 
 # ---- what the steps are, by their class

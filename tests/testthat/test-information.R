@@ -62,10 +62,15 @@ test_that("a likelihood without curvature has no standard errors, and everything
   }))
   expect_equal(sum(abs(calls$calls - predict(fit))), least, tolerance = 1e-4) # a line through two points
   expect_output(print(fit), "laplace")
-  fit$stop_reason <- "converged"
+  fit$stop_reason <- "converged" # as on some machines
+  fit$kept_columns <- 1L
+  fit[c("information", "is_flat")] <- NULL
+  expect_error(vcov(fit), "no curvature where it is greatest", class = "varnn_error")
   fit$is_flat <- TRUE
   for (f in list(vcov, confint, function(fit) predict(fit, calls, se.fit = TRUE)))
     expect_error(f(fit), "no curvature where it is greatest", class = "varnn_error")
+  known <- custom_family("laplace_1", ~ log(2) + abs(y - mu))
+  expect_error(vcov(fit_nn(calls ~ year, calls, hidden = 0, family = known)), "no curvature where it is greatest")
   for (family in c("student_t", "gaussian_hetero", "gamma", "inverse_gaussian")) {
     fit <- suppressWarnings(fit_nn(y ~ x, data.frame(x = 1:30, y = 3), hidden = 0, family = family))
     expect_output(print(fit), "Data: 30 observations")
@@ -81,6 +86,9 @@ test_that("a scalar that has run to its end does not take part", {
                          eta = "m", free = "p")
   fit <- fit_nn(y ~ x, hidden = 0, family = mixed)
   expect_equal(unname(vcov(fit)), unname(summary(lm(y ~ x))$cov.unscaled), tolerance = 1e-4)
+  idle <- custom_family("idle", ~ (y - m)^2 / 2 + log(2 * pi) / 2 + 0 * a, eta = "m", free = "a")
+  expect_equal(unname(vcov(fit_nn(y ~ x, hidden = 0, family = idle))), unname(summary(lm(y ~ x))$cov.unscaled),
+               tolerance = 1e-6)
 })
 
 test_that("separation is found in every response, and leaves the errors of others alone", {
@@ -114,4 +122,21 @@ test_that("Pearson's residuals of a written family know its variance", {
   expect_equal(sd(pearson[[1]]), 1, tolerance = 0.1)
   wrong <- fit_nn(y ~ x, hidden = 0, family = logistic(FALSE, variance = function(m, s) -1))
   expect_error(residuals(wrong, "pearson"), "`variance` .* must give numbers above 0, not -1", class = "varnn_error")
+})
+
+test_that("what counts as no curvature does not depend on the units of the response and of columns", {
+  set.seed(4)
+  x <- rnorm(100)
+  y <- 1 + 2 * x + rnorm(100)
+  own <- custom_family("own", ~ (y - mu)^2 * exp(-2 * s) / 2 + s + log(2 * pi) / 2, free = "s")
+  for (unit in c(1e-4, 1, 1e6)) {
+    d <- data.frame(x, y = unit * y)
+    ols <- lm(y ~ x, d)
+    for (family in list(own, "gaussian_hetero")) {
+      fit <- fit_nn(y ~ x, d, hidden = 0, family = family, standardize = FALSE)
+      expect_equal(errors_of(fit)[1:2] / unit, sqrt(diag(vcov(ols)))[1:2] / unit, tolerance = 0.05, ignore_attr = TRUE)
+    }
+  }
+  tiny <- x * 1e-7
+  expect_equal(vcov(fit_nn(y ~ tiny, hidden = 0, standardize = FALSE)), vcov(lm(y ~ tiny)), tolerance = 1e-6)
 })

@@ -44,3 +44,15 @@ test_that("rows of mice.impute.varnn() are TRUE or FALSE", {
                class = "varnn_error")
   expect_error(mice.impute.varnn(1:3, rep(TRUE, 3), matrix(1:3), wy = 1), "`wy` must be", class = "varnn_error")
 })
+
+test_that("levels of factors are drawn as their column has them", {
+  set.seed(2)
+  x <- matrix(rnorm(60), 60)
+  there <- rep(c(TRUE, TRUE, FALSE), 20)
+  for (levels in list(c("no", "yes"), c("low", "mid", "high"))) {
+    y <- factor(levels[findInterval(x, quantile(x, seq_len(length(levels) - 1) / length(levels))) + 1], levels)
+    drawn <- mice.impute.varnn(replace(y, !there, NA), there, x, hidden = 2)
+    expect_identical(levels(drawn), levels)
+    expect_gt(mean(drawn == y[!there]), 0.7) # y is known by x
+  }
+})
