@@ -28,8 +28,14 @@ has_value_labels <- function(v) {
 # The values of a vector or matrix as R's own types; `what` names it in an error.
 plain_values <- function(v, what) {
   if (inherits(v, "integer64")) return(integer64_values(v))
-  if (is_plain_vector(v)) return(with_plain_dim(if (is.factor(v)) v else unclass(v)))
+  if (is_plain_vector(v)) return(with_plain_dim(bare(if (is.factor(v)) v else unclass(v))))
   stop_user("%s is of class \"%s\"%s.", what, class(v)[1], class_hint(v))
+}
+
+# Without attributes that vectors, matrices and factors have not: arithmetic would carry them along, however large.
+bare <- function(v) {
+  known <- intersect(names(attributes(v)), c("names", "dim", "dimnames", "levels", "class"))
+  if (length(known) == length(attributes(v))) v else `attributes<-`(v, attributes(v)[known])
 }
 
 # A value with plain numbers as its dimensions and words as its names: these may have names or a class themselves.

@@ -110,7 +110,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
   columns <- place$columns
   raw <- raw_values(columns, train$data, train$n)
   m <- column_moments(raw, train$moment_weights)
-  if (margins == "auto") {
+  if (margins == "smooth") {
     for (j in seq_along(columns)) check_column_moments(columns[[j]], m, train$n)
     columns <- add_margins(columns, raw, train$moment_weights)
     raw <- as_scores(columns, raw)

@@ -28,14 +28,15 @@ at_nodes <- function(fit, rows, mu, root, n, use) {
   d <- ncol(mu)
   nodes <- normal_nodes(n)
   log_root <- rowSums(log(vapply(seq_len(d), function(j) root[, j, j], numeric(nrow(mu)))) + array(0, dim(mu)))
-  for (k in seq_len(n^d)) {
+  one_node <- function(k) {
     i <- (k - 1) %/% n^(seq_len(d) - 1) %% n + 1
     at <- nodes$at[i]
     z <- mu
     for (j in seq_len(d)) z <- z + root[, , j] * at[j]
     log_w <- sum(log(nodes$weight[i]) - stats::dnorm(at, log = TRUE)) + d * log(n)
-    use(log_lik_at(fit, rows, z) + log_normal(z, 0, 1) + log_root + log_w, z)
+    list(z = z, log_ratio = log_normal(z, 0, 1) + log_root + log_w)
   }
+  each_weighted(fit, rows, n^d, one_node, use)
 }
 
 # The means and covariances [rows, latent, latent] of p(z | x), by n nodes in each dimension.

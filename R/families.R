@@ -371,14 +371,16 @@ quantile_family <- function(tau = 0.5, ...) {
   )
 }
 
-are_tau <- function(x) every(length(x) >= 1, !anyNA(x), all(x > 0 & x < 1), !is.unsorted(x, strictly = TRUE))
+are_tau <- function(x) {
+  every(length(x) >= 1, length(x) <= most_tau, !anyNA(x), all(x > 0 & x < 1), !is.unsorted(x, strictly = TRUE))
+}
 most_tau <- 100 # the engine's most constants
 
 check_tau <- function(tau) {
   if (is.null(tau)) return(0.5)
   if (length(tau) == 1) return(check_number(tau, "tau", 0, 1, above = TRUE, below = TRUE))
   value <- plain_numbers(tau)
-  if (!are_tau(value) || length(value) > most_tau)
+  if (!are_tau(value))
     stop_user("`tau` must be probabilities above 0 and below 1 that rise, at most %d, as c(0.1, 0.5, 0.9), not %s.",
               most_tau, shown(tau))
   value

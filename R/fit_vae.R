@@ -29,7 +29,7 @@
 #' is reconstructed and simulated as that constant; it counts among the columns from which one common sigma is learned.
 #'
 #' @section Margins:
-#' With `margins = "auto"` each gaussian column is mapped to normal scores by a smooth increasing function, learned from
+#' With `margins = "smooth"` each gaussian column is mapped to normal scores by a smooth increasing function, learned from
 #' its distribution in the training data (a rational quadratic spline, Gregory and Delbourgo 1982), and the network
 #' models the scores. What a column can be is found, printed, and kept by all that is simulated or imputed: a limit
 #' (positive numbers; shares; the largest value, where many are cut off there), whole numbers and other steps, values
@@ -56,7 +56,7 @@
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
 #'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
 #'   it depends on z. Learned ones end at their closed-form optimum given the rest (but for `importance` above 1).
-#' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"auto"`: the margin of each of them
+#' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"smooth"`: the margin of each of them
 #'   is learned first, see Margins.
 #' @param beta weight of the KL.
 #' @param kl exact, or by Monte Carlo (`"mc"`).
@@ -143,7 +143,7 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, margins, be
   whole <- function(x, name, low) as.integer(check_number(x, name, low, 1e6, whole = TRUE))
   model <- list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
                 activation = check_coder_activation(activation, hidden), family = plain_words(family),
-                sigma = check_sigma(sigma), margins = check_choice(margins, c("auto", "normal"), "margins"),
+                sigma = check_sigma(sigma), margins = check_choice(margins, c("smooth", "normal"), "margins"),
                 beta = check_number(beta, "beta", 0, 1e6), kl = kl,
                 mc_samples = whole(mc_samples, "mc_samples", 1),
                 kl_warmup = whole(kl_warmup, "kl_warmup", 0), free_bits = check_number(free_bits, "free_bits", 0, 1e6),

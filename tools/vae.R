@@ -1,4 +1,4 @@
-# How good fit_vae() is as a model of a table: Rscript tools/vae.R [ARGUMENTS OF fit_vae(), such as 'margins = "auto"']
+# How good fit_vae() is as a model of a table: Rscript tools/vae.R [ARGUMENTS OF fit_vae(), such as 'margins = "smooth"']
 #
 # Of each data set: the AUC by which a random forest (ranger) tells simulated from real rows (0.5 is perfect) and the
 # mean Kolmogorov distance of the numeric columns; of entries deleted at random the error of impute(type = "mean"),

@@ -190,7 +190,7 @@ damage_coders <- function() {
   coders <- list(ae = fit_ae(flowers, hidden = 3, epochs = 5),
                  tied = fit_ae(flowers[1:3], hidden = 3, tied = TRUE, contractive = 0.1, sparsity = 0.1, epochs = 5),
                  vae = fit_vae(flowers, hidden = 3, epochs = 5),
-                 margins = fit_vae(flowers, margins = "auto", hidden = 3, epochs = 5))
+                 margins = fit_vae(flowers, margins = "smooth", hidden = 3, epochs = 5))
   for (name in names(coders)) {
     damage_all(coders[[name]], name, c(readers, of_vae))
     reshape_all(coders[[name]], name, c(readers, of_vae))

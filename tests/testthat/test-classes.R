@@ -303,3 +303,10 @@ test_that("factors and names that are malformed are seen without a data frame, t
   expect_silent(fit_ae(~ y + g, hidden = 1, latent = 1, epochs = 1))
   expect_silent(fit_nn(cbind(a = 1:9), g, hidden = 1, epochs = 1))
 })
+
+test_that("attributes of a response that vectors have not are left behind", {
+  y <- structure(mtcars$mpg, note = 1:1e9)
+  fit <- fit_nn(as.matrix(mtcars[2:3]), y, hidden = 2, epochs = 1)
+  expect_null(attr(fit$response, "note"))
+  expect_error(fit_nn(mpg ~ wt, mtcars, family = "quantile", tau = 1:1e9), "`tau` must be", class = "varnn_error")
+})

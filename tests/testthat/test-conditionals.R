@@ -43,7 +43,7 @@ test_that("draws given some columns have the mean and covariance of the closed f
 
 test_that("quadrature and importance sampling agree where the decoder is not linear", {
   set.seed(2)
-  fit <- fit_vae(iris, margins = "auto", latent = 1, hidden = 8, epochs = 40)
+  fit <- fit_vae(iris, margins = "smooth", latent = 1, hidden = 8, epochs = 40)
   exact <- logLik(fit, k = Inf)
   drawn <- logLik(fit, k = 500)
   expect_lt(abs(exact - drawn), 4 * attr(drawn, "se"))
@@ -80,4 +80,16 @@ test_that("conditional models, all columns given, and mistakes", {
   wide <- fit_vae(iris, latent = 4, hidden = 2, epochs = 2)
   expect_error(logLik(wide, k = Inf), "at most 3", class = "varnn_error")
   expect_identical(dim(predict(wide, iris[1:2, ], target = "Species")), c(2L, 3L))
+})
+
+test_that("many draws for few rows are the same draws one by one", {
+  set.seed(1)
+  d <- iris
+  d$Sepal.Width[3] <- NA
+  fit <- fit_vae(d, epochs = 20, margins = "smooth")
+  rows <- varnn:::latent_rows(fit, d[1:5, ], NULL)
+  codes <- replicate(7, matrix(rnorm(10), 5), simplify = FALSE)
+  all <- varnn:::log_liks(fit, rows, codes)
+  each <- vapply(codes, function(z) varnn:::log_lik_at(fit, rows, z), numeric(5))
+  expect_equal(all, each, tolerance = 1e-12)
 })

@@ -88,7 +88,7 @@ test_that("the log-likelihood is that of the scores with the margins' densities"
   d <- data.frame(a = rlnorm(150), b = rnorm(150))
   d$b <- d$b + log(d$a)
   set.seed(3)
-  fit <- fit_vae(d, margins = "auto", latent = 1, hidden = 4, epochs = 30)
+  fit <- fit_vae(d, margins = "smooth", latent = 1, hidden = 4, epochs = 30)
   rows <- varnn:::latent_rows(fit, d, NULL)
   z <- encode(fit, d)
   eta <- varnn:::eta_scores(fit, varnn:::codes_eta(fit, z))
@@ -109,7 +109,7 @@ test_that("entries with mass have their probability: over all values of two colu
   set.seed(4)
   d <- data.frame(a = rbinom(200, 2, 0.4), b = rpois(200, 1.3))
   d$b <- pmin(d$b + d$a, 6)
-  fit <- fit_vae(d, margins = "auto", latent = 1, hidden = 4, epochs = 20)
+  fit <- fit_vae(d, margins = "smooth", latent = 1, hidden = 4, epochs = 20)
   all <- expand.grid(a = sort(unique(d$a)), b = sort(unique(d$b)))
   z <- matrix(0.3, nrow(all), 1)
   rows <- varnn:::latent_rows(fit, all, NULL)
@@ -124,7 +124,7 @@ test_that("no row has a value that its column cannot have", {
                   g = gl(3, 50), k = rep(3, 150))
   d$a[1:20] <- NA
   d$b[15:30] <- NA
-  fit <- fit_vae(d, margins = "auto", epochs = 20)
+  fit <- fit_vae(d, margins = "smooth", epochs = 20)
   s <- simulate(fit, 1000)
   full <- impute(fit)
   for (new in list(s, full)) {
@@ -149,7 +149,7 @@ test_that("no row has a value that its column cannot have", {
 test_that("simulated margins are those of the data", {
   set.seed(6)
   d <- MASS::Boston[c("crim", "nox", "rm", "lstat", "medv")]
-  s <- simulate(fit_vae(d, margins = "auto", latent = 3, sigma = "each"), 2000)
+  s <- simulate(fit_vae(d, margins = "smooth", latent = 3, sigma = "each"), 2000)
   distance <- mapply(function(a, b) suppressWarnings(ks.test(a, b)$statistic), d, s)
   expect_lt(mean(distance), 0.07)
 })
