@@ -68,18 +68,20 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
 row_folds <- function(folds, by, use) {
   n <- length(use)
   are_groups <- function(x) {
-    every(is.numeric(x) || is.character(x) || is.logical(x) || is.factor(x), length(x) == n, !anyNA(x))
+    every(is.numeric(x) || is.character(x) || is.logical(x) || is.factor(x), is_plain_vector(x), length(x) == n,
+          !anyNA(x))
   }
+  levels_of <- function(x) factor(if (is.factor(x)) x else plain(x))
   if (length(folds) != 1) {
     if (!are_groups(folds))
       stop_user("`folds` must be a number, or the part of each of the %d rows of the training data, not %s.", n,
                 shown(folds))
     if (!is.null(by)) stop_user("`by` is for a number of `folds`: rows that are given their parts have no groups.")
-    fold <- replace(factor(folds), !use, NA)
+    fold <- replace(levels_of(folds), !use, NA)
   } else {
     if (!is.null(by) && !are_groups(by))
       stop_user("`by` must be the group of each of the %d rows of the training data, not %s.", n, shown(by))
-    group <- if (is.null(by)) seq_len(n) else as.integer(factor(by))
+    group <- if (is.null(by)) seq_len(n) else as.integer(levels_of(by))
     groups <- unique(group[use])
     folds <- check_number(folds, "folds", 2, max(2, length(groups)), whole = TRUE)
     fold <- factor(replace(sample(rep_len(seq_len(folds), length(groups)))[match(group, groups)], !use, NA))

@@ -242,7 +242,7 @@ axis_notes <- function(left, right, dots) {
   shown <- lengths(notes) > 0
   if (!any(shown)) return(invisible())
   width <- graphics::par("pin")[1]
-  name <- graphics::strwidth(if (is.null(dots$xlab)) "z1" else dots$xlab, "inches")
+  name <- max(0, graphics::strwidth(if (is.null(dots$xlab)) "z1" else dots$xlab, "inches"))
   longest <- max(graphics::strwidth(unlist(notes), "inches"))
   line <- graphics::par("mgp")[1]
   size <- ((width - name) / 2 - 0.15) / longest

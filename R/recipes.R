@@ -53,6 +53,7 @@ step_impute_vae <- function(recipe, ..., role = NA, trained = FALSE, impute_with
                             latent = 2, hidden = 32, epochs = NULL, options = list(), type = "mean",
                             seed = sample.int(1e4, 1), fit = NULL, columns = NULL, case_weights = NULL, skip = FALSE,
                             id = recipes::rand_id("impute_vae")) {
+  check_recipe("impute_vae", recipe)
   type <- check_choice(type, c("mean", "draw"), "type")
   seed <- check_seed(seed)
   impute_with <- rlang::enquos(impute_with)
@@ -67,11 +68,14 @@ add_varnn_step <- function(kind, given, ...) {
   recipes::add_step(given$recipe, structure(step, class = append(class(step), "step_varnn", 1)))
 }
 
-check_step <- function(kind, given) {
+check_recipe <- function(kind, recipe) {
   if (!requireNamespace("recipes", quietly = TRUE)) stop_user("step_%s() needs the package recipes.", kind)
-  if (!inherits(given$recipe, "recipe"))
-    stop_user("`recipe` must be made by recipes::recipe()%s.",
-              if (is.symbol(given$recipe)) ": it is missing" else paste(", not", shown(given$recipe)))
+  if (missing(recipe)) stop_user("`recipe` must be made by recipes::recipe(): it is missing.")
+  if (!inherits(recipe, "recipe")) stop_user("`recipe` must be made by recipes::recipe(), not %s.", shown(recipe))
+}
+
+check_step <- function(kind, given) {
+  check_recipe(kind, given$recipe)
   is_word <- function(x) every(is.character(x), is_plain_vector(x), length(x) == 1, !is.na(x))
   if (!is_word(given$role) && !is.null(given$role) && !identical(given$role, NA))
     stop_user("`role` must be one word or NA, not %s.", shown(given$role))

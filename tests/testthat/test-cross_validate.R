@@ -92,3 +92,12 @@ test_that("what is printed and drawn, and what is refused", {
   one <- rev(one)
   expect_error(cross_validate(local), "not those the model was trained on", class = "varnn_error")
 })
+
+test_that("words of any class are parts and groups", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0)
+  words <- rep(c("a", "b"), 16)
+  odd <- structure(words, class = "Date")
+  values <- function(folds) as.data.frame(cross_validate(fit, folds = folds))$value[1:2]
+  expect_equal(values(odd), values(words))
+  expect_s3_class(cross_validate(fit, folds = 2, by = odd), "varnn_cross_validation")
+})

@@ -311,3 +311,8 @@ test_that("the network of a variational autoencoder has the means of its codes",
   z <- net$weights[[2]] %*% silu(net$weights[[1]] %*% t(x) + bias[[1]]) + bias[[2]]
   expect_equal(t(z), encode(fit), ignore_attr = TRUE)
 })
+
+test_that("a name of an axis may have several lines of its own", {
+  fit <- fit_vae(iris, epochs = 5)
+  expect_no_warning(drawn(plot(fit, "latent", xlab = c(1, 1))))
+})
