@@ -3,7 +3,8 @@
 # A margin maps the values v of a column to scores u that are standard normal over the training data. It is a list:
 # x, values that do not decrease, u, their scores, slope, du/dv there; low and high, the limits of the column; step, of
 # the grid that its values are on, or 0; sd, the standard deviation of v; shift, the mean over the training data of
-# log phi(u) - log f(v), where phi is the standard normal density and f that of the column.
+# log phi(u) - log f(v), where phi is the standard normal density and f that of the column;
+# repeats: are there values on the grid that are far more frequent than others near them?
 # Between two knots u is a rational quadratic (Gregory and Delbourgo 1982), beyond the outer ones linear or a logarithm
 # that ends at a limit. Two knots of the same x are a value with mass, whose scores are all between their u.
 # A value on a grid, or with mass, has an interval of scores. f(v) is its probability (over the step of the grid).
@@ -24,6 +25,9 @@ new_margin <- function(v, w = NULL) {
     smooth_knots(table)
   if (length(knots$x) < 2) return(NULL)
   m <- with_tails(with_slopes(knots), table)
+  again <- if (m$step > 0) repeated_knots(table, m) else if (any(m$slope > 0)) tied_knots(table, m)
+  if (!is.null(again)) m <- again
+  m$repeats <- !is.null(again)
   m <- c(m, list(sd = sqrt(sum(table$share * (x - sum(table$share * x))^2)), shift = 0))
   i <- margin_interval(m, x)
   m$shift <- sum(table$share * ((log(2 * pi) + i$square) / -2 - margin_log_density(m, i)))
@@ -81,6 +85,50 @@ grid_knots <- function(table, step) {
   by <- by[!duplicated(edge[by]) & !duplicated(share[by])]
   by <- by[order(edge[by])]
   list(x = edge[by], u = stats::qnorm(share[by]), low = limit[1] - step / 2, high = limit[2] + step / 2, step = step)
+}
+
+# Knots at both edges of every value on a grid, where some are more frequent than is likely under the margin `m` of
+# neighbours that are alike; NULL where they are not. Probabilities of values are a Dirichlet process with the base m, of
+# the concentration that makes the data most probable; those of the margin are their means given the data.
+repeated_knots <- function(table, m) {
+  if (length(table$x) > 2000) return(NULL)
+  half <- round(table$x / m$step) * 2
+  edge <- sort(unique(c(half - 1, half + 1)))
+  of_base <- stats::pnorm(margin_scores(m, pmin(pmax(edge * m$step / 2, m$low), m$high)))
+  base <- pmax(of_base[match(half + 1, edge)] - of_base[match(half - 1, edge)], 1e-12)
+  count <- table$share * table$n
+  gain <- function(log_a) {
+    a <- exp(log_a)
+    lgamma(a) - lgamma(a + table$n) + sum(lgamma(a * base + count) - lgamma(a * base) - count * log(base))
+  }
+  best <- stats::optimize(gain, log(c(0.1, 100) * table$n), maximum = TRUE)
+  if (best$objective < least_gain) return(NULL)
+  a <- exp(best$maximum)
+  share <- (cumsum(c(0, count))[1 + findInterval(edge, half)] + a * of_base) / (table$n + a)
+  keep <- share > 1e-12 & share < 1 - 1e-12 & !duplicated(share)
+  with_slopes(list(x = edge[keep] * m$step / 2, u = stats::qnorm(share[keep]), low = m$low, high = m$high,
+                   step = m$step))
+}
+least_gain <- 10 # nats
+
+# Knots at every value, each with mass, where most rows that have no frequent value share theirs with another one; NULL
+# where they do not. Of the Dirichlet process with base m as many new values as there are are expected.
+tied_knots <- function(table, m) {
+  rest <- setdiff(seq_along(table$x), spikes(table))
+  is_tied <- sum(table$share[rest][table$count[rest] > 1]) > sum(table$share[rest]) / 2
+  values <- length(table$x)
+  if (!is_tied || values > 2000) return(NULL)
+  a <- stats::uniroot(function(a) a * log1p(table$n / a) - values, c(1e-3, 1e3) * table$n, tol = 1e-6)$root
+  of_base <- a * stats::pnorm(margin_scores(m, table$x))
+  known <- table$n * cumsum(table$share)
+  share <- rbind(known - table$n * table$share + of_base, known + of_base) / (table$n + a)
+  out <- with_slopes(list(x = rep(table$x, each = 2), u = stats::qnorm(as.vector(share)), low = m$low, high = m$high,
+                          step = 0))
+  ends <- c(1, length(out$x)) # beyond these the density is the base's
+  density <- stats::dnorm(margin_scores(m, out$x[ends])) * margin_scores(m, out$x[ends], slope = TRUE)
+  inside <- is.finite(out$u[ends])
+  out$slope[ends] <- ifelse(inside, a / (table$n + a) * density / stats::dnorm(out$u[ends]), 0)
+  out
 }
 
 smooth_knots <- function(table) {
@@ -356,7 +404,7 @@ margin_words <- function(m) {
   mass <- unique(m$x[which(diff(m$x) == 0)])
   if (m$step == 0 && all(m$slope == 0)) return(sprintf("%d values", length(mass)))
   words <- c(if (m$step == 1) "whole" else if (m$step > 0) paste("steps of", format(m$step)), limit_words(m, mass),
-             if (length(mass)) paste("often", paste(format(utils::head(mass, 3), digits = 4), collapse = ", ")))
+             if (m$repeats) "values that repeat" else if (length(mass)) paste("often", paste(format(utils::head(mass, 3), digits = 4), collapse = ", ")))
   if (length(words)) paste(words, collapse = ", ") else "smooth"
 }
 
@@ -376,5 +424,5 @@ is_margin <- function(m) {
   every(is.list(m), n >= 2, is_finite_vector(m$x, n), is.numeric(m$u), is_bare(m$u), length(m$u) == n, !anyNA(m$u),
         !is.unsorted(m$x), !is.unsorted(m$u), all(is.finite(m$u[-c(1, n)])), is_finite_vector(m$slope, n),
         all(m$slope >= 0), is_end(m$low), is_end(m$high), m$low <= m$x[1], m$high >= m$x[n],
-        is_finite_vector(m$step, 1), m$step >= 0, is_finite_vector(m$sd, 1), m$sd > 0, is_finite_vector(m$shift, 1))
+        is_flag(m$repeats), is_finite_vector(m$step, 1), m$step >= 0, is_finite_vector(m$sd, 1), m$sd > 0, is_finite_vector(m$shift, 1))
 }

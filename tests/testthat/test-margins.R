@@ -7,7 +7,8 @@ set.seed(1)
 kinds <- list(normal = rnorm(200), positive = rlnorm(300), share = rbeta(200, 0.5, 0.5),
               zeros = c(rep(0, 99), rexp(99)), cut_off = pmin(rexp(300), 2), spike = c(rnorm(200), rep(1.5, 30)),
               whole = rpois(300, 30), steps = iris$Sepal.Length, few = mtcars$carb + 0, cauchy = rcauchy(200),
-              small = 1e-8 * rnorm(99), far = 1e6 + rnorm(99), outlier = c(rnorm(50), 1e6), three = 1:3 + 0)
+              small = 1e-8 * rnorm(99), far = 1e6 + rnorm(99), outlier = c(rnorm(50), 1e6), three = 1:3 + 0,
+              repeated = sample(round(rgamma(60, 3, 0.02)), 400, TRUE), tied = sample(rlnorm(60), 400, TRUE))
 
 # Gauss and Legendre's rule of five points.
 integral <- function(f, a, b) {
@@ -62,9 +63,36 @@ test_that("limits, steps and values with mass are found", {
   expect_identical(unname(words[1:9]),
                    c("smooth", "positive", "from 0 to 1", "from 0, often 0", "from 0 to 2, often 2", "often 1.5",
                      "whole, positive", "steps of 0.1, positive", "6 values"))
+  expect_identical(unname(words[c("repeated", "tied")]), c("whole, positive, values that repeat",
+                                                           "positive, values that repeat"))
   expect_null(margin_of(rep(2, 9)))
   v <- c(1, 2, 3, 5, 8, NA, 4)
   expect_identical(margin_of(c(v, 99), c(2, 1, 1, 1, 1, 1, 1, 0))$x, margin_of(c(1, v))$x) # weights repeat rows
+})
+
+# Blackwell and MacQueen (1973): the next value is one of the n before with probability n / (n + a), of which each has
+# its share, and a new one with a / (n + a).
+test_that("values that repeat have the probabilities of a Dirichlet process", {
+  for (name in c("repeated", "tied")) {
+    v <- kinds[[name]]
+    m <- margin_of(v)
+    known <- sort(unique(v))
+    p <- exp(log_density_of(m, known)) * max(m$step, 1)
+    n <- tabulate(match(v, known))
+    a <- length(v) * (1 / sum(p) - 1) # were the base without probability at known values
+    if (name == "tied") {
+      expect_equal(p, n / (length(v) + a), tolerance = 1e-6)
+      expect_equal(sum(a / (a + seq_along(v) - 1)), length(known), tolerance = 0.01) # expected values of this a
+    } else {
+      expect_gt(cor(p, n), 0.999)
+      expect_gt(sum(p), 0.9)
+    }
+  }
+  # probabilities of values that were not seen
+  half <- seq_along(kinds$repeated) <= 200
+  m <- margin_of(kinds$repeated[half])
+  held_out <- log_density_of(m, kinds$repeated[!half])
+  expect_gt(mean(held_out), -log(60) - 0.5) # of 60 values
 })
 
 test_that("probabilities of intervals are those of numerical integration, in the tails, too", {
