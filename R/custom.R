@@ -75,7 +75,7 @@ custom_family <- function(name, nll, eta = "mu", free = NULL, mean = NULL, draw 
 
 check_scalar_names <- function(x, what, others) {
   if (is.null(x)) return(character())
-  if (!every(is.character(x), !anyNA(x), all(make.names(x) == x)))
+  if (!every(is.character(x), !anyNA(x), all(validUTF8(x)), all(make.names(x) == x)))
     stop_user("`%s` must have names of variables, not %s.", what, shown(x))
   if (anyDuplicated(c(others, x))) stop_user("`%s` has `%s`, which is there already.", what,
                                              c(others, x)[anyDuplicated(c(others, x))])

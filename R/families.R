@@ -599,7 +599,8 @@ positive_families <- list(
     information = function(part, i, j) if (i == j) exp(part$free[min(i, length(part$free))]),
     nll = function(y, eta, free) {
       a <- by_column(exp(free), eta)
-      -stats::dgamma(y, a, scale = exp(eta) / a, log = TRUE)
+      known <- pmin(eta, 700) # y is nothing against exp(700)
+      a * (eta - known) - stats::dgamma(y, a, scale = exp(known) / a, log = TRUE)
     }
   ),
   inverse_gaussian = new_family(

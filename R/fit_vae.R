@@ -29,13 +29,14 @@
 #' is reconstructed and simulated as that constant; it counts among the columns from which one common sigma is learned.
 #'
 #' @section Margins:
-#' With `margins = "smooth"` each gaussian column is mapped to normal scores by a smooth increasing function, learned from
-#' its distribution in the training data (a rational quadratic spline, Gregory and Delbourgo 1982), and the network
+#' With `margins = "smooth"` each gaussian column is mapped to normal scores by a smooth increasing function, learned
+#' from its distribution in the training data (a rational quadratic spline, Gregory and Delbourgo 1982), and the network
 #' models the scores. What a column can be is found, printed, and kept by all that is simulated or imputed: a limit
 #' (positive numbers; shares; the largest value, where many are cut off there), whole numbers and other steps, values
-#' that occur often (as 0 does), and few distinct values. Likelihoods stay those of the columns: densities, and
-#' probabilities of the values that have one. A column with a number as `sigma` has no such margin. New values that a
-#' column cannot have are taken as the nearest that it can, with a warning.
+#' that occur often (as 0 does), few distinct values, and values that repeat (by a Dirichlet process, Blackwell and
+#' MacQueen 1973). Likelihoods stay those of the columns: densities, and probabilities of the values that have one. A
+#' column with a number as `sigma` has no such margin. New values that a column cannot have are taken as the nearest
+#' that it can, with a warning.
 #'
 #' @section Conditional models:
 #' `fit_vae(height + weight ~ sex + age, data)` models the columns on the left given those on the right (Sohn et al.
@@ -56,8 +57,8 @@
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
 #'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
 #'   it depends on z. Learned ones end at their closed-form optimum given the rest (but for `importance` above 1).
-#' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"smooth"`: the margin of each of them
-#'   is learned first, see Margins.
+#' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"smooth"`: the margin of each of
+#'   them is learned first, see Margins.
 #' @param beta weight of the KL.
 #' @param kl exact, or by Monte Carlo (`"mc"`).
 #' @param mc_samples draws of z per row and gradient.
@@ -80,7 +81,8 @@
 #'   \doi{10.48550/arXiv.1401.4082}. Burda, Grosse and Salakhutdinov (2016) \doi{10.48550/arXiv.1509.00519}. Kingma et
 #'   al. (2016) free bits, \doi{10.48550/arXiv.1606.04934}. Higgins et al. (2017) beta, beta-VAE, ICLR. Sohn, Lee and
 #'   Yan (2015) conditional models, NeurIPS 28. Tipping and Bishop (1999) \doi{10.1111/1467-9868.00196}. Lucas,
-#'   Tucker, Grosse and Norouzi (2019) \doi{10.48550/arXiv.1911.02469}.
+#'   Tucker, Grosse and Norouzi (2019) \doi{10.48550/arXiv.1911.02469}. Gregory and Delbourgo (1982)
+#'   \doi{10.1093/imanum/2.2.123}. Blackwell and MacQueen (1973) \doi{10.1214/aos/1176342372}.
 #' @seealso [fit_ae()], [nn_control()], [elbo()], [plot.varnn()]; the vignette `variational-autoencoders`.
 #' @examples
 #' set.seed(1)

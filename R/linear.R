@@ -141,20 +141,25 @@ linear_information <- function(fit, train, kept) {
 # Of one block [outputs, columns of z, outputs, columns of z]; not a number where a written likelihood has no curvature,
 # but slopes.
 block_information <- function(part, z, w, learns_free) {
-  record <- record_of(part$block)
   known <- if (is_custom(part$block)) custom_derivatives(part)
   k <- ncol(part$eta)
   out <- array(0, c(k, ncol(z), k, ncol(z)))
   for (i in seq_len(k)) for (j in seq_len(i)) {
-    a <- if (is.null(known)) record$information(part, i, j) else known$second[, i, j]
-    if (is.null(a)) next
-    s <- crossprod(z, z * (w * a))
+    a <- if (is.null(known)) record_of(part$block)$information(part, i, j) else known$second[, i, j]
+    s <- if (is.null(a)) 0 else crossprod(z, z * (w * a))
     out[i, , j, ] <- s
     out[j, , i, ] <- t(s)
-    if (i == j && !is.null(known) && any(diag(s) < 1e-6 * drop(crossprod(z^2, w * known$first[, i]^2)))) out[] <- NaN
   }
-  if (!record$joins || !learns_free) return(out)
+  if (!is.null(known) && !is_curved(out, known$first, z, w)) out[] <- NaN
+  if (!record_of(part$block)$joins || !learns_free) return(out)
   out - of_free_scalars(if (is.null(known)) differences(part) else known, z, w, k)
+}
+
+# Whether the information about each coefficient is something against the squares of its slopes in the rows.
+is_curved <- function(information, first, z, w) {
+  k <- dim(information)[1]
+  least <- crossprod(first[, seq_len(k), drop = FALSE]^2, w * z^2)
+  all(matrix(diag(matrix(information, k * ncol(z))), k) >= 1e-6 * least)
 }
 
 # The places in a linear model's information of each block's coefficients.

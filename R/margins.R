@@ -88,8 +88,8 @@ grid_knots <- function(table, step) {
 }
 
 # Knots at both edges of every value on a grid, where some are more frequent than is likely under the margin `m` of
-# neighbours that are alike; NULL where they are not. Probabilities of values are a Dirichlet process with the base m, of
-# the concentration that makes the data most probable; those of the margin are their means given the data.
+# neighbours that are alike; NULL where they are not. Probabilities of values are a Dirichlet process with the base m,
+# of the concentration that makes the data most probable; those of the margin are their means given the data.
 repeated_knots <- function(table, m) {
   if (length(table$x) > 2000) return(NULL)
   half <- round(table$x / m$step) * 2
@@ -106,8 +106,8 @@ repeated_knots <- function(table, m) {
   a <- exp(best$maximum)
   share <- (cumsum(c(0, count))[1 + findInterval(edge, half)] + a * of_base) / (table$n + a)
   keep <- share > 1e-12 & share < 1 - 1e-12 & !duplicated(share)
-  with_slopes(list(x = edge[keep] * m$step / 2, u = stats::qnorm(share[keep]), low = m$low, high = m$high,
-                   step = m$step))
+  with_base_tails(list(x = edge[keep] * m$step / 2, u = stats::qnorm(share[keep]), low = m$low, high = m$high,
+                       step = m$step), m, a / (table$n + a))
 }
 least_gain <- 10 # nats
 
@@ -122,12 +122,16 @@ tied_knots <- function(table, m) {
   of_base <- a * stats::pnorm(margin_scores(m, table$x))
   known <- table$n * cumsum(table$share)
   share <- rbind(known - table$n * table$share + of_base, known + of_base) / (table$n + a)
-  out <- with_slopes(list(x = rep(table$x, each = 2), u = stats::qnorm(as.vector(share)), low = m$low, high = m$high,
-                          step = 0))
-  ends <- c(1, length(out$x)) # beyond these the density is the base's
+  with_base_tails(list(x = rep(table$x, each = 2), u = stats::qnorm(as.vector(share)), low = m$low, high = m$high,
+                       step = 0), m, a / (table$n + a))
+}
+
+# Knots with slopes, such that the density beyond the outer ones is this share of the base's.
+with_base_tails <- function(knots, m, share) {
+  out <- with_slopes(knots)
+  ends <- c(1, length(out$x))
   density <- stats::dnorm(margin_scores(m, out$x[ends])) * margin_scores(m, out$x[ends], slope = TRUE)
-  inside <- is.finite(out$u[ends])
-  out$slope[ends] <- ifelse(inside, a / (table$n + a) * density / stats::dnorm(out$u[ends]), 0)
+  out$slope[ends] <- ifelse(is.finite(out$u[ends]), share * density / stats::dnorm(out$u[ends]), 0)
   out
 }
 
@@ -172,7 +176,8 @@ with_slopes <- function(m) {
   m
 }
 
-# The slopes at the outer knots, such that the tails fit the values there, by least squares.
+# The slopes at the outer knots, such that the tails fit the values there, by least squares, but at most one and a half
+# times the slope inside: few values that are close together would make it any number.
 with_tails <- function(m, table) {
   u <- stats::qnorm(cumsum(table$share) - table$share / 2)
   for (end in 1:2) {
@@ -182,10 +187,14 @@ with_tails <- function(m, table) {
     away <- tail_log(m, end, table$x[beyond] - m$x[k])
     away <- away[is.finite(away)]
     own <- sum((u[beyond] - m$u[k]) * away) / sum(away^2)
-    if (is.finite(own) && own > 0) m$slope[k] <- own
+    inside <- abs(diff(m$u[ends_of(m, end)]) / diff(m$x[ends_of(m, end)]))
+    if (is.finite(own) && own > 0) m$slope[k] <- min(own, 1.5 * inside)
   }
   m
 }
+
+# An outer knot and the next one inside.
+ends_of <- function(m, end) if (end == 1) 1:2 else length(m$x) - 0:1
 
 # ---- the map and back
 
@@ -404,7 +413,8 @@ margin_words <- function(m) {
   mass <- unique(m$x[which(diff(m$x) == 0)])
   if (m$step == 0 && all(m$slope == 0)) return(sprintf("%d values", length(mass)))
   words <- c(if (m$step == 1) "whole" else if (m$step > 0) paste("steps of", format(m$step)), limit_words(m, mass),
-             if (m$repeats) "values that repeat" else if (length(mass)) paste("often", paste(format(utils::head(mass, 3), digits = 4), collapse = ", ")))
+             if (m$repeats) "values that repeat"
+             else if (length(mass)) paste("often", toString(format(utils::head(mass, 3), digits = 4))))
   if (length(words)) paste(words, collapse = ", ") else "smooth"
 }
 
@@ -424,5 +434,6 @@ is_margin <- function(m) {
   every(is.list(m), n >= 2, is_finite_vector(m$x, n), is.numeric(m$u), is_bare(m$u), length(m$u) == n, !anyNA(m$u),
         !is.unsorted(m$x), !is.unsorted(m$u), all(is.finite(m$u[-c(1, n)])), is_finite_vector(m$slope, n),
         all(m$slope >= 0), is_end(m$low), is_end(m$high), m$low <= m$x[1], m$high >= m$x[n],
-        is_flag(m$repeats), is_finite_vector(m$step, 1), m$step >= 0, is_finite_vector(m$sd, 1), m$sd > 0, is_finite_vector(m$shift, 1))
+        is_flag(m$repeats), is_finite_vector(m$step, 1), m$step >= 0, is_finite_vector(m$sd, 1), m$sd > 0,
+        is_finite_vector(m$shift, 1))
 }

@@ -215,7 +215,9 @@ drawn_eta_log_lik <- function(fit, y, eta) {
 # eta; 0 of a response that is missing.
 draw_nll <- function(block, y, eta, free, nll = record_of(block)$nll) {
   draws <- dim(eta)[3]
-  of_draws <- nll(y[rep(seq_len(nrow(y)), draws), , drop = FALSE], draws_in_rows(eta), free)
+  y_of_draws <- y[rep(seq_len(nrow(y)), draws), , drop = FALSE]
+  of_draws <- nll(y_of_draws, draws_in_rows(eta), free)
+  if (anyNA(of_draws)) of_draws[is.na(of_draws) & !is.na(y_of_draws)] <- Inf # an output beyond what can be computed
   matrix(rowSums(of_draws, na.rm = TRUE), nrow(y))
 }
 

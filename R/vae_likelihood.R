@@ -120,7 +120,7 @@ elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
 expected_log_lik <- function(fit, rows, sd, draws) {
   rows <- with_intervals(fit, rows)
   sum <- squares <- numeric(nrow(rows$z))
-  for (some in in_groups(draws, codes_at_once(nrow(rows$z)))) {
+  for (some in in_turns(draws, codes_at_once(nrow(rows$z)))) {
     each <- log_liks(fit, rows, lapply(some, function(k) draw_codes(rows$z, sd)))
     sum <- sum + rowSums(each)
     squares <- squares + rowSums(each^2)
@@ -152,7 +152,7 @@ each_log_weight <- function(fit, rows, k, use) {
 
 # The codes list(z, log_ratio) that `draw` makes for each of 1 to k, with their log-weights, one by one into `use`.
 each_weighted <- function(fit, rows, k, draw, use) {
-  for (some in in_groups(k, codes_at_once(nrow(rows$x)))) {
+  for (some in in_turns(k, codes_at_once(nrow(rows$x)))) {
     draws <- lapply(some, draw)
     log_lik <- log_liks(fit, rows, lapply(draws, function(d) d$z))
     for (j in seq_along(draws)) use(log_lik[, j] + draws[[j]]$log_ratio, draws[[j]]$z)
@@ -160,7 +160,7 @@ each_weighted <- function(fit, rows, k, draw, use) {
 }
 
 # 1 to n in groups of one size, the last one smaller.
-in_groups <- function(n, size) split(seq_len(n), (seq_len(n) - 1) %/% size)
+in_turns <- function(n, size) split(seq_len(n), (seq_len(n) - 1) %/% size)
 
 log_normal <- function(z, mu, sd) rowSums(array(stats::dnorm(z, mu, sd, log = TRUE), dim(z)))
 

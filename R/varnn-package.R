@@ -23,7 +23,7 @@
 #'   predicted distributions are right.
 #' * Explain: [importance()] of the predictors, their [effects()][effects.varnn].
 #' * Between data and codes: [encode()], [decode()], [reconstruct()]; [compare_pca()], [anomaly()].
-#' * Of a distribution: [simulate()][simulate.varnn_vae], [impute()], [elbo()].
+#' * Of a distribution: [simulate()][simulate.varnn_vae], [compare_simulated()], [impute()], [elbo()].
 #' * By other packages' generics: [tidy()][tidy.varnn], `glance()` and `augment()` of broom, [loo()][loo.varnn] and
 #'   `waic()`, [predictive_interval()][predictive_interval.varnn], `bayes_R2()`, `pp_check()` and `as_draws_df()`.
 #' * Train: [nn_control()], [continue()], [check_gradients()].

@@ -21,6 +21,8 @@ anomaly.default <- verb_default(anomaly, "anomaly", "fit_ae() or fit_vae()")
 #' @export
 compare_pca.default <- verb_default(compare_pca, "compare_pca", "fit_ae() or fit_vae()")
 #' @export
+compare_simulated.default <- verb_default(compare_simulated, "compare_simulated", "fit_vae()")
+#' @export
 impute.default <- verb_default(impute, "impute", "fit_vae() (reconstruct() of one by fit_ae() fills gaps, too)")
 #' @export
 elbo.default <- verb_default(elbo, "elbo", "fit_vae() or fit_bayes_nn()")

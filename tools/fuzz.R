@@ -42,8 +42,9 @@ of_caller <- function(e) {
 is_own <- function(condition, class) {
   if (kind == "specs") return(!grepl("central differences", conditionMessage(condition)))
   # what graphics says of letters, colours and types of plot that it does not know
-  if (grepl("conversion failure on|supplied color is|plot type .* will be truncated", conditionMessage(condition)))
-    return(TRUE)
+  of_graphics <- paste0("conversion failure on|supplied color is|plot type .* will be truncated|",
+                        "pch value .* is invalid|font metrics unknown")
+  if (grepl(of_graphics, conditionMessage(condition))) return(TRUE)
   runs_code <- kind == "fits" && grepl("evaluated", conditionMessage(condition), fixed = TRUE)
   inherits(condition, class) && !runs_code || of_caller(condition)
 }

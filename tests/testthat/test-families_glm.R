@@ -213,3 +213,15 @@ test_that("quantiles of a Bayesian network are the bounds of its prediction inte
   both <- fit_nn(mpg ~ wt, mtcars, hidden = 2, members = 2, epochs = 20)
   expect_true(all(diff(t(predict(both, type = "quantile"))) > 0))
 })
+
+test_that("densities far from the data are those of the limit, not those of nothing", {
+  gamma <- varnn:::family_table$gamma
+  nll <- function(y, eta) gamma$nll(matrix(y), matrix(eta), log(2))
+  expect_equal(nll(3, 1)[1], -dgamma(3, 2, scale = exp(1) / 2, log = TRUE))
+  far <- 1e10 # -log y^(a - 1) a^a exp(-a eta) / gamma(a), y exp(-eta) being nothing
+  expect_equal(nll(3, far)[1], 2 * far - log(3) - 2 * log(2))
+  eta <- array(c(far, 1), c(1, 1, 2))
+  undefined <- function(y, eta, free) replace(eta, eta > 1e9, NaN)
+  expect_equal(drop(varnn:::draw_nll(NULL, matrix(3), eta, log(2), undefined)), c(Inf, 1))
+  expect_equal(drop(varnn:::draw_nll(NULL, matrix(NA_real_), eta, log(2), undefined)), c(0, 1))
+})
