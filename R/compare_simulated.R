@@ -56,19 +56,19 @@ compare_simulated.varnn_vae <- function(object, newdata = NULL, nsim = NULL, tar
   if (!is.null(nsim)) nsim <- check_number(nsim, "nsim", 2, 1e9, whole = TRUE)
   folds <- check_number(folds, "folds", 2, 100, whole = TRUE)
   envir <- parent.frame()
-  train <- as_rows(object, training_columns(object, envir))
-  real <- if (is.null(newdata)) train else real_rows(object, newdata)
-  if (is.null(newdata)) real <- real[rows_by_weight(object), , drop = FALSE]
+  train <- plain_rows(object, training_columns(object, envir))
+  own <- if (is.null(newdata)) train[rows_by_weight(object), , drop = FALSE] else real_rows(object, newdata)
+  real <- as_rows(object, own)
   if (nrow(real) < 2 * folds)
     stop_user("%d rows are too few to be divided into `folds` = %d parts of two or more.", nrow(real), folds)
   names <- modelled_names(object)
   targets <- check_targets(targets, names)
-  simulated <- simulated_like(object, real, nsim)
+  simulated <- simulated_like(object, own, nsim, real)
   out <- list(columns = compared_columns(real, simulated), pairs = compared_pairs(real, simulated))
   of_both <- paired_rows(real, simulated)
   out$auc <- real_or_simulated(of_both, folds)
   out$learning <- compared_learning(of_both, targets, folds)
-  out$privacy <- compared_neighbours(train, simulated)
+  out$privacy <- compared_neighbours(as_rows(object, train), simulated)
   structure(c(out, list(n = c(real = nrow(real), simulated = nrow(simulated)))), class = "varnn_comparison")
 }
 
@@ -82,10 +82,14 @@ check_targets <- function(targets, names) {
 
 modelled_names <- function(fit) vapply(fit$design$variables, function(c) c$name, "")
 
-# Columns as a data frame: numbers, and factors with the levels of training.
-as_rows <- function(fit, data) {
+plain_rows <- function(fit, data) {
   data <- as.data.frame(data)
   if (fit$design$is_matrix) names(data) <- modelled_names(fit)
+  data
+}
+
+# Numbers, and factors with the levels of training.
+as_rows <- function(fit, data) {
   for (c in fit$design$variables) {
     v <- data[[c$name]]
     is_factor <- c$type %in% c("logical", "character", "factor")
@@ -101,8 +105,8 @@ real_rows <- function(fit, newdata) {
   rows <- latent_rows(fit, newdata, NULL)
   data <- columns_as_given(fit$design, on_user_scale_y(fit, rows$y), NULL, whole = TRUE)
   given <- all.vars(fit$design$given$terms)
-  if (length(given)) data <- cbind(as.data.frame(data), as_frame(newdata, "`newdata`")[given])
-  as_rows(fit, data)
+  if (length(given)) data <- cbind(data, as_frame(newdata, "`newdata`")[given])
+  plain_rows(fit, data)
 }
 
 rows_by_weight <- function(fit) {
@@ -110,11 +114,11 @@ rows_by_weight <- function(fit) {
   if (all(w == w[1])) seq_along(w) else sample.int(length(w), sum(w > 0), TRUE, w)
 }
 
-simulated_like <- function(fit, real, nsim) {
-  given <- if (!is.null(fit$design$given)) real[all.vars(fit$design$given$terms)]
+# Simulated rows with the columns and levels of `real`, of a conditional model given those of `own`.
+simulated_like <- function(fit, own, nsim, real) {
+  given <- if (!is.null(fit$design$given)) own[all.vars(fit$design$given$terms)]
   if (is.null(nsim)) nsim <- if (is.null(given)) max(nrow(real), min(20 * nrow(real), 20000)) else 1
-  data <- stats::simulate(fit, nsim, newdata = given)
-  out <- as_rows(fit, data)[names(real)]
+  out <- as_rows(fit, plain_rows(fit, stats::simulate(fit, nsim, newdata = given)))[names(real)]
   for (name in names(real)) if (is.factor(real[[name]])) out[[name]] <- factor(out[[name]], levels(real[[name]]))
   out
 }
@@ -282,9 +286,12 @@ of_rank <- function(a, b) {
 nearest_distance <- function(rows, train, are_own) {
   range <- vapply(train, function(v) if (is.factor(v)) 1 else max(diff(range(v)), .Machine$double.xmin), 0)
   own <- if (are_own) match(row.names(rows), row.names(train))
-  vapply(seq_len(nrow(rows)), function(i) {
-    d <- numeric(nrow(train))
-    for (j in seq_along(train)) d <- d + if (is.factor(train[[j]])) train[[j]] != rows[[j]][i] else
+  as_words <- function(v) if (is.factor(v)) as.character(v) else v # whatever levels there are
+  train <- lapply(train, as_words)
+  rows <- lapply(rows, as_words)
+  vapply(seq_along(rows[[1]]), function(i) {
+    d <- numeric(length(train[[1]]))
+    for (j in seq_along(train)) d <- d + if (is.character(train[[j]])) train[[j]] != rows[[j]][i] else
       pmin(abs(train[[j]] - rows[[j]][i]) / range[j], 1)
     if (are_own) d[own[i]] <- Inf
     min(d) / length(train)
@@ -318,8 +325,8 @@ print.varnn_comparison <- function(x, digits = print_digits(), ...) {
     print(x$learning, digits = digits, row.names = FALSE)
   }
   if (!is.na(x$privacy[["closer"]]))
-    cat("\n", whole_percent(x$privacy[["closer"]]), " of simulated rows are closer to a training row than training rows ",
-        "are to each other, ", whole_percent(x$privacy[["copies"]]), " are copies\n", sep = "")
+    cat("\n", whole_percent(x$privacy[["closer"]]), " of simulated rows are closer to a training row than training ",
+        "rows are to each other, ", whole_percent(x$privacy[["copies"]]), " are copies\n", sep = "")
   invisible(x)
 }
 

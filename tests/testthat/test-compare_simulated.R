@@ -74,6 +74,9 @@ test_that("matrices, gaps, conditional models, new rows and weights are compared
   expect_true(is.na(found$learning$real[1])) # of one level
   given <- fit_vae(Sepal.Length + Sepal.Width ~ Species, iris, latent = 1, epochs = 20)
   expect_setequal(compare_simulated(given, folds = 2)$columns$column, c("Sepal.Length", "Sepal.Width", "Species"))
+  cars <- transform(mtcars, am = am == 1, gear = as.character(gear))
+  given <- fit_vae(mpg + vs ~ am + gear + wt, cars, latent = 1, epochs = 5)
+  expect_length(compare_simulated(given, cars[1:20, ], folds = 2)$columns$column, 5)
   weighted <- fit_vae(iris, weights = rep(0:2, 50), epochs = 5)
   expect_identical(compare_simulated(weighted, folds = 2)$n[["real"]], 100L)
   expect_error(compare_simulated(fit, targets = "Width"), "Width", class = "varnn_error")
