@@ -82,7 +82,7 @@ test_that("matrices, gaps, conditional models, new rows and weights are compared
   expect_error(compare_simulated(fit, targets = "Width"), "Width", class = "varnn_error")
   expect_error(compare_simulated(fit, iris[1:5, ]), "too few", class = "varnn_error")
   expect_error(compare_simulated(fit, nsim = 1), "nsim", class = "varnn_error")
-  expect_error(compare_simulated(lm(dist ~ speed, cars)), "varnn|compare_simulated")
+  expect_error(compare_simulated(lm(mpg ~ wt, mtcars)), "varnn|compare_simulated")
   found$columns$distance <- NULL
   expect_error(print(found), "damaged", class = "varnn_error")
 })
