@@ -46,7 +46,7 @@ test_that("rows like the data are found to be so, and others not", {
   x <- as.integer(f) + rnorm(400, 0, 0.5)
   d <- data.frame(f, x, y = 2 * x + rnorm(400, 0, 0.5))
   fit <- fit_vae(d, margins = "smooth", sigma = "each", epochs = 400)
-  found <- compare_simulated(fit)
+  found <- compare_simulated(fit, folds = 3)
   expect_lt(found$auc[["auc"]], 0.65)
   expect_true(all(found$columns$distance < 0.1))
   expect_true(all(abs(found$pairs$real - found$pairs$simulated) < 0.15))
