@@ -150,7 +150,7 @@ plain_frame <- function(x, what) {
 }
 
 plain_column <- function(v, name, what, n) {
-  v <- with_plain_dim(if (is.object(v) || is.list(v)) v else bare(v))
+  v <- with_plain_dim(v)
   if (!is_what_it_says(v))
     stop_user("Column `%s` of %s is of class \"%s\", but is not made as that class has it: make it anew.", name, what,
               class(v)[1])

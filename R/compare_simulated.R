@@ -2,8 +2,8 @@
 
 #' Compare simulated rows with real ones
 #'
-#' Are rows that a variational autoencoder simulates like the data: column by column, pair by pair, as a whole,
-#' in what can be learned from them, and in what they give away of the training data.
+#' Compares rows that a variational autoencoder simulates with the data: column by column, pair by pair, as a whole, in
+#' what can be learned from them, and in what they give away of the training data.
 #'
 #' @param object a fit by [fit_vae()].
 #' @param newdata real rows, best of all such that training has not seen; by default the training data.
@@ -68,7 +68,7 @@ compare_simulated.varnn_vae <- function(object, newdata = NULL, nsim = NULL, tar
   of_both <- paired_rows(real, simulated)
   out$auc <- real_or_simulated(of_both, folds)
   out$learning <- compared_learning(of_both, targets, folds)
-  out$privacy <- compared_neighbours(as_rows(object, train), simulated)
+  out$privacy <- compared_neighbours(as_rows(object, train[case_weights(object) > 0, , drop = FALSE]), simulated)
   structure(c(out, list(n = c(real = nrow(real), simulated = nrow(simulated)))), class = "varnn_comparison")
 }
 
@@ -102,8 +102,7 @@ as_rows <- function(fit, data) {
 
 # Those of new data, with what the columns cannot be as an error.
 real_rows <- function(fit, newdata) {
-  rows <- latent_rows(fit, newdata, NULL)
-  data <- columns_as_given(fit$design, on_user_scale_y(fit, rows$y), NULL, whole = TRUE)
+  data <- columns_as_given(fit$design, on_user_scale_y(fit, columns_rows(fit$design, newdata)$y), NULL, whole = TRUE)
   given <- all.vars(fit$design$given$terms)
   if (length(given)) data <- cbind(data, as_frame(newdata, "`newdata`")[given])
   plain_rows(fit, data)
@@ -187,10 +186,11 @@ association <- function(a, b) {
 
 # ---- networks that tell rows apart, or learn from them
 
-# Out of their part, predictions by networks that `learn` and `predict` make, in the order of the rows.
-cross_fitted <- function(n, folds, one) {
-  fold <- sample(rep_len(seq_len(folds), n))
-  out <- lapply(seq_len(folds), function(k) one(which(fold != k), which(fold == k)))
+# What `one` makes of the rows of each part by the rows of the other parts, a matrix, in the order of the rows. All
+# parts have the same shares of `of`: the scores of a part would else be the lower the more of its rows are real.
+cross_fitted <- function(of, folds, one) {
+  fold <- stats::ave(seq_along(of), of, FUN = function(rows) sample(rep_len(seq_len(folds), length(rows))))
+  out <- lapply(seq_len(folds), function(k) as.matrix(one(which(fold != k), which(fold == k))))
   do.call(rbind, out)[order(order(fold)), , drop = FALSE]
 }
 
@@ -212,13 +212,11 @@ real_or_simulated <- function(both, folds) {
   use <- stats::complete.cases(d)
   d <- d[use, , drop = FALSE]
   is_real <- is_real[use]
-  n <- nrow(d)
   if (min(sum(is_real), sum(!is_real)) < 10) return(c(auc = NA_real_, se = NA_real_))
-  score <- cross_fitted(n, folds, function(train, test) {
-    cbind(test, network_answer(small_network(d[train, , drop = FALSE], is_real[train]), d[test, , drop = FALSE],
-                               "response"))
+  score <- cross_fitted(is_real, folds, function(train, test) {
+    network_answer(small_network(d[train, , drop = FALSE], is_real[train]), d[test, , drop = FALSE], "response")
   })
-  auc_of(score[order(score[, 1]), 2], is_real)
+  auc_of(drop(score), is_real)
 }
 
 # The area under the curve and its standard error.
@@ -226,22 +224,21 @@ auc_of <- function(score, is_one) {
   of_all <- rank(score)
   placed <- function(which, others) (of_all[which] - rank(score[which])) / sum(others)
   ones <- placed(is_one, !is_one) # the share of the others that each is above
-  others <- 1 - placed(!is_one, is_one)
+  others <- placed(!is_one, is_one)
   c(auc = mean(ones), se = sqrt(stats::var(ones) / length(ones) + stats::var(others) / length(others)))
 }
 
 compared_learning <- function(both, targets, folds) {
+  use <- lapply(both, function(d) d[stats::complete.cases(d), , drop = FALSE])
+  n <- nrow(use$real)
   of_target <- function(name) {
-    if (length(both$real) < 2) return(c(NA_real_, NA_real_))
-    use <- lapply(both, function(d) d[stats::complete.cases(d), , drop = FALSE])
-    n <- nrow(use$real)
-    if (n < 20 || length(unique(use$real[[name]])) < 2) return(c(NA_real_, NA_real_))
-    right <- cross_fitted(n, folds, function(train, test) {
+    if (length(use$real) < 2 || n < 20 || length(unique(use$real[[name]])) < 2) return(c(NA_real_, NA_real_))
+    right <- cross_fitted(rep(1, n), folds, function(train, test) {
       test_rows <- use$real[test, , drop = FALSE]
-      cbind(test, answer_score(use$real[train, , drop = FALSE], test_rows, name),
+      cbind(answer_score(use$real[train, , drop = FALSE], test_rows, name),
             answer_score(use$simulated[sample.int(n, length(train)), , drop = FALSE], test_rows, name))
     })
-    shares <- colMeans(right[, 2:3])
+    shares <- colMeans(right)
     if (is.factor(use$real[[name]])) return(shares)
     1 - shares / mean((use$real[[name]] - mean(use$real[[name]]))^2)
   }
@@ -365,21 +362,14 @@ draw_distances <- function(x, dots) {
   d <- x$columns[order(-x$columns$distance), ]
   d <- d[seq_len(min(nrow(d), most_bars)), ]
   k <- nrow(d)
-  old <- graphics::par("mai")
-  room <- 0.4 * graphics::par("fin")[1]
-  names <- fitted_text(d$column, room - graphics::par("csi"), 0.9)
-  wide <- max(graphics::strwidth(names, "inches", cex = 0.9)) + 1.2 * graphics::par("csi")
-  graphics::par(mai = replace(old, 2, min(room, wide)))
+  labels <- row_labels(d$column)
+  local_par(mai = labels$mai)
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1))
-  empty_plot(dots, list(x = range(0, d$distance, d$expected), y = c(k + 0.5, 0.5), ylim = c(k + 0.5, 0.5), yaxt = "n",
-                        ylab = "", las = 1, xlab = "distance of real and simulated values"))
-  side_text(names, 2, 0.4, 0.9, 1, at = seq_len(k))
-  graphics::abline(h = seq_len(k), col = "grey90")
+  empty_rows(labels$text, range(0, d$distance, d$expected), "distance of real and simulated values", dots)
   graphics::segments(d$expected, seq_len(k) - 0.3, d$expected, seq_len(k) + 0.3, col = "grey45", lwd = 1.5)
   graphics::points(d$distance, seq_len(k), pch = style$pch, col = style$col, cex = style$cex)
   draw_main("Columns", dots)
   if (has_margin()) margin_note("lines: what chance alone gives")
-  graphics::par(mai = old)
 }
 
 draw_associations <- function(x, dots) {

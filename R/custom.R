@@ -243,7 +243,9 @@ custom_derivatives <- function(part) {
   of <- seq_along(c(custom$eta, custom$free))
   second <- second_slopes(custom$nll, at, 1 + of)
   second[!is.finite(second)] <- 0
-  list(first = run_program(custom$nll, at)$slope[, 1 + of, drop = FALSE], second = second)
+  first <- run_program(custom$nll, at)$slope[, 1 + of, drop = FALSE]
+  first[!is.finite(first)] <- 0
+  list(first = first, second = second)
 }
 
 # Of each response the curvature in the outputs [rows, outputs, outputs], its negative parts 0.

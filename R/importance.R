@@ -171,21 +171,32 @@ plot.varnn_importance <- function(x, ...) {
 
 most_bars <- 40L # variables in one picture
 
+# A picture with a row for each of some names: the names as there is room for them, with the margins that they need,
+# and the empty picture with a line for each.
+row_labels <- function(names) {
+  room <- 0.4 * graphics::par("fin")[1]
+  text <- fitted_text(names, room - graphics::par("csi"), 0.9)
+  wide <- max(graphics::strwidth(text, "inches", cex = 0.9)) + 1.2 * graphics::par("csi")
+  list(text = text, mai = replace(graphics::par("mai"), 2, min(room, wide)))
+}
+
+empty_rows <- function(text, x, xlab, dots) {
+  ends <- c(length(text) + 0.5, 0.5)
+  empty_plot(dots, list(x = x, y = ends, ylim = ends, yaxt = "n", ylab = "", las = 1, xlab = xlab))
+  side_text(text, 2, 0.4, 0.9, 1, at = seq_along(text))
+  graphics::abline(h = seq_along(text), col = "grey90")
+}
+
 draw_importance <- function(x, dots) {
   n <- nrow(x)
   x <- x[seq_len(min(n, most_bars)), ]
   k <- nrow(x)
-  room <- 0.4 * graphics::par("fin")[1]
-  names <- fitted_text(x$variable, room - graphics::par("csi"), 0.9)
-  wide <- max(graphics::strwidth(names, "inches", cex = 0.9)) + 1.2 * graphics::par("csi")
-  local_par(mai = replace(graphics::par("mai"), 2, min(room, wide)))
+  labels <- row_labels(x$variable)
+  local_par(mai = labels$mai)
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1, lwd = 1.8))
   reach <- ifelse(is.na(x$se), 0, 2 * x$se)
-  empty_plot(dots, list(x = range(0, x$importance - reach, x$importance + reach), y = c(k + 0.5, 0.5),
-                        ylim = c(k + 0.5, 0.5), yaxt = "n", ylab = "", las = 1,
-                        xlab = paste("increase of the mean", row_scores[[attr(x, "score")]]$words)))
-  side_text(names, 2, 0.4, 0.9, 1, at = seq_len(k))
-  graphics::abline(h = seq_len(k), col = "grey90")
+  empty_rows(labels$text, range(0, x$importance - reach, x$importance + reach),
+             paste("increase of the mean", row_scores[[attr(x, "score")]]$words), dots)
   graphics::abline(v = 0, lty = 2, col = "grey45")
   graphics::segments(x$importance - reach, seq_len(k), x$importance + reach, lwd = style$lwd, col = style$col)
   graphics::points(x$importance, seq_len(k), pch = style$pch, col = style$col, cex = style$cex)

@@ -20,9 +20,9 @@ log_lik_at <- function(fit, rows, z) {
   out
 }
 
-# That of each row at each of several matrices of codes [rows, matrices].
+# The log-likelihood of each row at each of several matrices of codes [rows, matrices].
 log_liks <- function(fit, rows, codes) {
-  rows <- if (is.null(rows$part)) with_intervals(fit, rows) else rows
+  if (is.null(rows$part)) rows <- with_intervals(fit, rows)
   n <- nrow(codes[[1]])
   groups <- split(codes, (seq_along(codes) - 1) %/% codes_at_once(n))
   of_group <- function(z) {
@@ -120,8 +120,9 @@ elbo.varnn_vae <- function(object, newdata = NULL, draws = 100, ...) {
 expected_log_lik <- function(fit, rows, sd, draws) {
   rows <- with_intervals(fit, rows)
   sum <- squares <- numeric(nrow(rows$z))
-  for (some in in_turns(draws, codes_at_once(nrow(rows$z)))) {
-    each <- log_liks(fit, rows, lapply(some, function(k) draw_codes(rows$z, sd)))
+  size <- codes_at_once(nrow(rows$z))
+  for (turn in turns(draws, size)) {
+    each <- log_liks(fit, rows, lapply(in_turn(turn, draws, size), function(k) draw_codes(rows$z, sd)))
     sum <- sum + rowSums(each)
     squares <- squares + rowSums(each^2)
   }
@@ -152,15 +153,17 @@ each_log_weight <- function(fit, rows, k, use) {
 
 # The codes list(z, log_ratio) that `draw` makes for each of 1 to k, with their log-weights, one by one into `use`.
 each_weighted <- function(fit, rows, k, draw, use) {
-  for (some in in_turns(k, codes_at_once(nrow(rows$x)))) {
-    draws <- lapply(some, draw)
+  size <- codes_at_once(nrow(rows$x))
+  for (turn in turns(k, size)) {
+    draws <- lapply(in_turn(turn, k, size), draw)
     log_lik <- log_liks(fit, rows, lapply(draws, function(d) d$z))
     for (j in seq_along(draws)) use(log_lik[, j] + draws[[j]]$log_ratio, draws[[j]]$z)
   }
 }
 
-# 1 to n in groups of one size, the last one smaller.
-in_turns <- function(n, size) split(seq_len(n), (seq_len(n) - 1) %/% size)
+# The numbers 1 to n in turns of one size, the last one smaller; however large n is, they are not made all at once.
+turns <- function(n, size) seq_len(ceiling(n / size))
+in_turn <- function(turn, n, size) seq.int((turn - 1) * size + 1, min(n, turn * size))
 
 log_normal <- function(z, mu, sd) rowSums(array(stats::dnorm(z, mu, sd, log = TRUE), dim(z)))
 

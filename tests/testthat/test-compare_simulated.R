@@ -27,6 +27,19 @@ test_that("distances, associations and areas are those of their definitions", {
   expect_equal(auc[["se"]], sqrt(var(rowMeans(pairs)) / 20 + var(colMeans(pairs)) / 40)) # DeLong et al. (1988)
 })
 
+test_that("rows of one distribution are told apart by chance alone, however few there are", {
+  set.seed(5)
+  rows <- function() data.frame(a = rnorm(30), b = gl(2, 15))
+  auc <- replicate(12, varnn:::real_or_simulated(list(real = rows(), simulated = rows()), 5)[["auc"]])
+  expect_lt(abs(mean(auc) - 0.5), 3 * sd(auc) / sqrt(12))
+  found <- varnn:::cross_fitted(rep(1:2, c(10, 20)), 5, function(train, test) {
+    expect_identical(tabulate(rep(1:2, c(10, 20))[test], 2), c(2L, 4L))
+    expect_identical(sort(c(train, test)), 1:30)
+    test
+  })
+  expect_identical(drop(found), 1:30)
+})
+
 test_that("nearest neighbours are those of Gower's distance", {
   d <- na.omit(MASS::survey[c("Wr.Hnd", "Pulse", "Age", "Exer")])[1:40, ]
   names <- setdiff(names(d), "Exer")

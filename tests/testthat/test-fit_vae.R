@@ -455,3 +455,10 @@ test_that("a conditional fit fills its own gaps in, given columns that it finds 
   d <- d[-1, ]
   expect_refused(impute(fit), "given columns of the training data are not found")
 })
+
+test_that("what is imputed keeps what else a column has", {
+  d <- iris
+  attr(d$Sepal.Length, "label") <- "length of the sepal"
+  d$Sepal.Length[3] <- NA
+  expect_identical(attr(impute(fit_vae(d, epochs = 2), d)$Sepal.Length, "label"), "length of the sepal")
+})

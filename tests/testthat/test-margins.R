@@ -95,6 +95,13 @@ test_that("values that repeat have the probabilities of a Dirichlet process", {
   expect_gt(mean(held_out), -log(60) - 0.5) # of 60 values
 })
 
+test_that("beyond values that repeat the density is the base's, times its share", {
+  normal <- list(x = c(-1, 1), u = c(-1, 1), slope = c(1, 1), low = -Inf, high = Inf, step = 0)
+  knots <- list(x = c(-2, -2, 2, 2), u = qnorm(c(0.01, 0.4, 0.6, 0.99)), low = -Inf, high = Inf, step = 0)
+  m <- varnn:::with_base_tails(knots, normal, 0.2)
+  expect_equal(dnorm(m$u[c(1, 4)]) * m$slope[c(1, 4)], 0.2 * dnorm(c(-2, 2)))
+})
+
 test_that("probabilities of intervals are those of numerical integration, in the tails, too", {
   low <- c(-Inf, -1, 0.5, 9, -30, 3)
   high <- c(-2, 1, Inf, 9.5, -29, 3.001)
