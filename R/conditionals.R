@@ -43,10 +43,10 @@ at_nodes <- function(fit, rows, mu, root, n, use) {
 node_moments <- function(fit, rows, mu, root, n) {
   d <- ncol(mu)
   pair <- expand.grid(1:d, 1:d)
-  sums <- weighted_sums(function(use) at_nodes(fit, rows, mu, root, n, use),
-                        function(z) cbind(z, z[, pair[[1]]] * z[, pair[[2]]]))
+  products <- function(z) z[, pair[[1]], drop = FALSE] * z[, pair[[2]], drop = FALSE]
+  sums <- weighted_sums(function(use) at_nodes(fit, rows, mu, root, n, use), function(z) cbind(z, products(z)))
   mean <- sums[, 1:d, drop = FALSE]
-  cov <- sums[, -(1:d), drop = FALSE] - mean[, pair[[1]]] * mean[, pair[[2]]]
+  cov <- sums[, -(1:d), drop = FALSE] - products(mean)
   list(mean = mean, cov = array(cov, c(nrow(mu), d, d)))
 }
 
@@ -114,7 +114,8 @@ predict_target <- function(fit, newdata, target, envir) {
     newdata[setdiff(target, names(newdata))] <- NA
     newdata
   }, envir)
-  for (c in fit$design$variables[match(target, names)]) {
+  columns <- fit$design$variables[match(target, names)]
+  for (c in columns) {
     rows$x[, c$at] <- rep(c$fill, each = nrow(rows$x))
     rows$x[, match(paste0(c$name, ".missing"), fit$design$columns)[c$has_indicator]] <- 1
     rows$y[, c$at] <- NA
@@ -123,8 +124,17 @@ predict_target <- function(fit, newdata, target, envir) {
   given <- given_rows(fit, NULL, nrow(rows$z), rows$x)
   each <- if (ncol(rows$z) <= most_exact) function(use) each_node(fit, rows, use)
   else function(use) each_log_weight(fit, rows, 500, use)
-  means <- weighted_sums(each, function(z) eta_means(fit, codes_eta(fit, z, given)))
-  rows$finish(target_columns(fit$design$variables[match(target, names)], means))
+  means <- weighted_sums(each, means_at(fit, columns, given))
+  rows$finish(target_columns(columns, means))
+}
+
+# A function of codes: the means there of these columns.
+means_at <- function(fit, columns, given) {
+  means <- score_means(fit, columns)
+  function(z) {
+    eta <- codes_eta(fit, z, given)
+    eta_means(fit, eta, columns, if (is.null(means)) score_means(fit, columns, eta) else means)
+  }
 }
 
 # Means of numbers, probabilities of levels: a matrix.

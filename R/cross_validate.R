@@ -68,8 +68,8 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
 row_folds <- function(folds, by, use) {
   n <- length(use)
   are_groups <- function(x) {
-    every(is.atomic(x), is.numeric(x) || is.character(x) || is.logical(x) || is.factor(x), is_plain_vector(x),
-          length(x) == n, !anyNA(x))
+    every(is.atomic(x), is.numeric(x) || is.character(x) || is.logical(x) || is.factor(x) && is_well_formed(x),
+          is_plain_vector(x), length(x) == n, !anyNA(x))
   }
   levels_of <- function(x) factor(if (is.factor(x)) x else plain(x))
   if (length(folds) != 1) {

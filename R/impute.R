@@ -68,7 +68,9 @@ resampled_codes <- function(fit, rows, k, m) {
 
 # The mean of what the codes decode to, by their weights.
 weighted_fill <- function(fit, rows, k, given) {
-  weighted_sums(function(use) each_log_weight(fit, rows, k, use), function(z) eta_means(fit, codes_eta(fit, z, given)))
+  is_wanted <- vapply(fit$design$variables, function(c) anyNA(rows$y[, c$at[1]]), NA)
+  weighted_sums(function(use) each_log_weight(fit, rows, k, use),
+                means_at(fit, fit$design$variables[is_wanted], given))
 }
 
 # The columns of the training data as the user has them.

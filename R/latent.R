@@ -23,17 +23,26 @@ codes_eta <- function(fit, z, given = NULL) {
   eta
 }
 
-# The means [rows, columns of y] on the user's scale; probabilities of levels.
-eta_means <- function(fit, eta) {
-  with_constants(fit, mean_values(fit$design, eta_scores(fit, eta), score_sds(fit, eta)))
+# The means [rows, columns of y] on the user's scale, probabilities of levels; of columns other than these maybe scores.
+eta_means <- function(fit, eta, columns = fit$design$variables, means = score_means(fit, columns, eta)) {
+  with_constants(fit, mean_values(columns, eta_scores(fit, eta), score_sds(fit, eta), means))
 }
 
-# The same, but for columns with a margin the means of their scores; and their standard deviations.
+# The functions from scores to means of these columns, for any eta or, where the noise depends on it, for this one.
+score_means <- function(fit, columns, eta = NULL) {
+  is_free <- any(vapply(fit$blocks, has_log_sd, NA))
+  if (is_free && is.null(eta)) return(NULL)
+  if (!is_free) eta <- matrix(0, 1, sum(vapply(fit$blocks, eta_rows, 0)))
+  mean_functions(columns, score_sds(fit, eta))
+}
+
+# The means, but for columns with a margin those of their scores.
 eta_scores <- function(fit, eta) {
   of_block <- function(b, s, free) block_mean(b, eta[, s, drop = FALSE], free)
   do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
 }
 
+# The standard deviations [rows, columns of y] of scores.
 score_sds <- function(fit, eta) {
   if (!length(margin_columns(fit$design))) return(NULL)
   of_block <- function(b, s, free) {
@@ -91,7 +100,7 @@ check_rows_memory <- function(fit, n, argument = "nsim") {
 latent_rows <- function(fit, newdata, envir, needs_data = FALSE) {
   if (!is.null(newdata)) {
     rows <- columns_rows(fit$design, newdata)
-    return(list(x = rows$x, y = rows$y, z = model_codes(fit, rows$x), finish = function(x) with_rows(x, rows$rows)))
+    return(c(coded_rows(fit, rows$x, rows$y), finish = function(x) with_rows(x, rows$rows)))
   }
   train <- if (needs_data || is.null(fit$codes)) training_data(fit, NULL, envir)
   is_excluded <- inherits(fit$na.action, "exclude")
@@ -100,6 +109,8 @@ latent_rows <- function(fit, newdata, envir, needs_data = FALSE) {
   list(x = train$x, y = train$y, z = if (is.null(fit$codes)) model_codes(fit, train$x) else fit$codes,
        finish = function(x) with_rows(spread(x, ok), all_names(fit, ok)))
 }
+
+coded_rows <- function(fit, x, y) list(x = x, y = y, z = model_codes(fit, x))
 
 # The names of the training rows, of those that na.exclude() left out too.
 all_names <- function(fit, ok) {

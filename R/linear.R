@@ -466,7 +466,8 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     rowSums((z %*% v) * z)
   }
   of_block <- function(block, at, free) {
-    mean_errors(block, eta[, at, drop = FALSE], free, type, function(i, j) covariance(at[i], at[j]))
+    mean_errors(block, eta[, at, drop = FALSE], free, type, function(i, j) covariance(at[i], at[j]),
+                isTRUE(fit$is_separated))
   }
   se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
   if (is.matrix(predicted)) dimnames(se) <- list(NULL, colnames(predicted)) else se <- se[, ncol(se)]
@@ -475,8 +476,9 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
     list(residual.scale = if (all(is_gaussian)) sigma.varnn(fit) else 1))
 }
 
-# Standard errors of what is predicted of a block from the covariances of its outputs.
-mean_errors <- function(block, eta, free, type, covariance) {
+# Standard errors of what is predicted of a block from the covariances of its outputs. Where zeros are separated from
+# counts, rows have none but those of which the zeros' part is nothing.
+mean_errors <- function(block, eta, free, type, covariance, is_separated = FALSE) {
   as_columns <- function(columns) matrix(as.double(unlist(columns)), nrow(eta), length(columns))
   if (is_kind(block, "levels") && type != "link") {
     p <- softmax(eta)
@@ -493,10 +495,17 @@ mean_errors <- function(block, eta, free, type, covariance) {
     return(as_columns(lapply(seq_len(ncol(eta)), function(i) scale[i] * sqrt(covariance(i, i)))))
   }
   slope <- slope_at(block, eta, free) * block$scale
+  lost <- logical(nrow(eta))
+  if (is_separated && ncol(slope) > 1) {
+    is_nothing <- abs(slope) < 1e-6 * abs(slope[, 1])
+    slope[is_nothing] <- 0
+    lost <- rowSums(!is_nothing[, -1, drop = FALSE]) > 0
+    if (any(lost)) warn_separated(sprintf("leave %d rows without a standard error", sum(lost)))
+  }
   used <- which(colSums(slope != 0) > 0)
   variance <- 0
   for (i in used) for (j in used) variance <- variance + slope[, i] * slope[, j] * covariance(i, j)
-  out <- as_columns(list(sqrt(pmax(variance, 0))))
+  out <- as_columns(list(replace(sqrt(pmax(variance, 0)), lost, NA)))
   if (type == "prob") cbind(out, out) else out
 }
 

@@ -49,8 +49,9 @@ grid_step <- function(table) {
 # Values that repeat far more often than their neighbours.
 spikes <- function(table) {
   k <- table$count
-  near <- vapply(seq_along(k), function(i) stats::median(k[setdiff(max(1, i - 3):min(length(k), i + 3), i)]), 0)
-  which(k >= pmax(5, 0.015 * table$n) & k > 4 * near)
+  often <- which(k >= pmax(5, 0.015 * table$n))
+  near <- vapply(often, function(i) stats::median(k[setdiff(max(1, i - 3):min(length(k), i + 3), i)]), 0)
+  often[k[often] > 4 * near]
 }
 
 # No value of the column is beyond: 0, 1 of shares, and the largest where many are cut off there.
@@ -367,18 +368,62 @@ as_values <- function(design, scores) {
   scores
 }
 
-value_nodes <- 15
-
-# Means of values whose scores are normal [n, columns of y].
-mean_values <- function(design, mean, sd) {
-  nodes <- normal_nodes(value_nodes)
-  for (c in margin_columns(design)) {
-    mu <- mean[, c$at]
-    mean[, c$at] <- 0
-    for (i in seq_along(nodes$at))
-      mean[, c$at] <- mean[, c$at] + nodes$weight[i] * margin_values(c$margin, mu + sd[, c$at] * nodes$at[i])
-  }
+# Means of values whose scores are normal [n, columns of y], of these columns; `means` are the functions by which
+# mean_functions() finds them.
+mean_values <- function(columns, mean, sd, means = mean_functions(columns, sd)) {
+  for (c in Filter(has_scores, columns)) mean[, c$at] <- means[[c$name]](mean[, c$at], sd[, c$at])
   mean
+}
+
+# Of each column with a margin a function of means and standard deviations of scores: where all of these have one
+# standard deviation, a cubic spline through a table.
+mean_functions <- function(columns, sd) {
+  own <- Filter(has_scores, columns)
+  names(own) <- vapply(own, function(c) c$name, "")
+  lapply(own, function(c) {
+    s <- sd[1, c$at]
+    direct <- function(mean, sd) exact_means(c$margin, mean, sd)
+    if (!isTRUE(s > 0.02) || any(sd[, c$at] != s)) return(direct)
+    at <- seq(-12, 12, length.out = ceiling(240 / s))
+    spline <- stats::splinefun(at, direct(at, s))
+    function(mean, sd) {
+      out <- spline(mean)
+      beyond <- which(abs(mean) > 12)
+      if (length(beyond)) out[beyond] <- direct(mean[beyond], s)
+      out
+    }
+  })
+}
+
+# Of steps exact but for rare values, which are found by quadrature, as all of other margins are; values with mass make
+# corners, which need more nodes.
+exact_means <- function(m, mean, sd) {
+  jumps <- margin_jumps(m)
+  nodes <- normal_nodes(if (!is.null(jumps) || any(diff(m$x) == 0)) 61 else 15)
+  out <- 0 * mean + if (is.null(jumps)) 0 else jumps$first
+  for (i in seq_along(jumps$at)) out <- out + jumps$size[i] * stats::pnorm(jumps$at[i], mean, sd, lower.tail = FALSE)
+  if (!is.null(jumps) && m$step == 0) return(out)
+  for (i in seq_along(nodes$at)) {
+    v <- margin_values(m, mean + sd * nodes$at[i])
+    if (!is.null(jumps)) v <- v - pmin(pmax(v, jumps$first), jumps$last)
+    out <- out + nodes$weight[i] * v
+  }
+  out
+}
+
+# Of a margin that has only steps the values, or the 300 at most with scores between -4 and 4: the first and the last of
+# them, and where and by how much the others are above the one before. NULL of other margins.
+margin_jumps <- function(m) {
+  if (m$step == 0) {
+    if (any(m$slope > 0)) return(NULL)
+    first <- seq(1, length(m$x), 2)
+    return(list(first = m$x[1], at = m$u[first[-1]], size = diff(m$x[first])))
+  }
+  ends <- margin_values(m, c(-4, 4))
+  n <- round(diff(ends) / m$step)
+  if (n > 300) return(NULL)
+  list(first = ends[1], last = ends[2], at = margin_scores(m, ends[1] + (seq_len(n) - 0.5) * m$step),
+       size = rep(m$step, n))
 }
 
 # y with a draw of the scores of each interval for their mean: the expected log-density of these is a lower bound of

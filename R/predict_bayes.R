@@ -217,7 +217,9 @@ draw_nll <- function(block, y, eta, free, nll = record_of(block)$nll) {
   draws <- dim(eta)[3]
   y_of_draws <- y[rep(seq_len(nrow(y)), draws), , drop = FALSE]
   of_draws <- nll(y_of_draws, draws_in_rows(eta), free)
-  if (anyNA(of_draws)) of_draws[is.na(of_draws) & !is.na(y_of_draws)] <- Inf # an output beyond what can be computed
+  is_known <- !is.na(y_of_draws)
+  if (ncol(is_known) != ncol(of_draws)) is_known <- array(is_known[, 1], dim(of_draws)) # times and events, trials
+  if (anyNA(of_draws)) of_draws[is.na(of_draws) & is_known] <- Inf # an output beyond what can be computed
   matrix(rowSums(of_draws, na.rm = TRUE), nrow(y))
 }
 

@@ -256,6 +256,17 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   k <- if (is_exact) node_counts[fit_latent(object)]^fit_latent(object)
   else check_number(k, "k", 1, 1e6, whole = TRUE)
   rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
+  found <- row_log_liks(object, rows, k, if (is_exact) function(fit, rows, k, use) each_node(fit, rows, use)
+                        else each_log_weight)
+  by_row <- found$mean
+  w <- if (is.null(newdata)) case_weights(object) else 1
+  structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = length(by_row), rows = rows$finish(by_row),
+            se = if (is_exact) 0 else if (k > 1) sqrt(sum(w^2 * found$variance)) else NA_real_)
+}
+
+# The log of the mean of k weights of each row, and its variance by the delta method: var(log mean w) ~ (mean w^2 /
+# (mean w)^2 - 1) / k.
+row_log_liks <- function(fit, rows, k, each = each_log_weight) {
   n <- nrow(rows$z)
   top <- rep(-Inf, n)
   sum <- squares <- numeric(n)
@@ -267,11 +278,6 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
     squares <<- squares * shrink^2 + w^2
     top <<- new_top
   }
-  if (is_exact) each_node(object, rows, add) else each_log_weight(object, rows, k, add)
-  by_row <- top + log(sum / k)
-  # var(log mean w) ~ (mean w^2 / (mean w)^2 - 1) / k
-  variance <- pmax(0, squares * k / sum^2 - 1) / max(1, k - 1)
-  w <- if (is.null(newdata)) case_weights(object) else 1
-  structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = n, rows = rows$finish(by_row),
-            se = if (is_exact) 0 else if (k > 1) sqrt(sum(w^2 * variance)) else NA_real_)
+  each(fit, rows, k, add)
+  list(mean = top + log(sum / k), variance = pmax(0, squares * k / sum^2 - 1) / max(1, k - 1))
 }

@@ -122,7 +122,7 @@ fit_rules <- list(
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   arguments = function(x, fit, layout) {
     every(is.list(x), is_family_argument(x$family, layout), !is_bayesian(fit$spec) || are_bayes_arguments(x),
-          !inherits(fit, "varnn_vae") || is_finite_vector(c(x$beta, x$importance), 2))
+          !inherits(fit, "varnn_vae") || are_vae_arguments(x))
   },
   history = function(x, fit, layout) {
     of_class <- if (!is_bayesian(fit$spec)) character() else c("kl_weights", "elbo")
@@ -249,6 +249,7 @@ are_data_classes <- function(x) every(are_words(x), is_words(names(x), length(x)
 # A response with a piece of the right kind for each block.
 is_response <- function(x, blocks) {
   if (is.data.frame(x)) plain_frame(x, "the response")
+  if (is_times(x) && !all(vapply(blocks, is_kind, NA, "time"))) return(FALSE)
   is_piece <- function(block, y) {
     is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
                       logical = is.logical(y), is.numeric(y))
@@ -281,6 +282,12 @@ is_value <- function(x) {
 is_family_argument <- function(x, layout) {
   every(is.null(x) || is.function(x) || is.character(x) || inherits(x, c("family", "varnn_family")) || is_by_name(x),
         length(x) <= 100 + layout$n_y)
+}
+
+are_vae_arguments <- function(x) {
+  scores <- x$latent_scores
+  every(is_finite_vector(c(x$beta, x$importance), 2),
+        is.null(scores) || is_finite_vector(unname(scores), length(scores)) && is_words(names(scores), length(scores)))
 }
 
 are_bayes_arguments <- function(x) {

@@ -7,11 +7,15 @@ test_that("distances, associations and areas are those of their definitions", {
   expect_equal(columns$distance[2], abs(mean(a$f == "u") - mean(b$f == "u")))
   # what is expected of rows from the model itself
   same <- replicate(2000, {
-    d <- data.frame(x = rnorm(50), f = factor(sample(c("u", "v"), 50, TRUE, c(0.8, 0.2)), c("u", "v")))
-    c(max(abs(ppoints(50) - pnorm(sort(d$x)))) + 0.5 / 50, abs(mean(d$f == "u") - 0.8))
+    d <- data.frame(x = rnorm(50), f = factor(sample(c("u", "v"), 50, TRUE, c(0.8, 0.2)), c("u", "v")),
+                    k = rbinom(50, 3, 0.3))
+    c(max(abs(ppoints(50) - pnorm(sort(d$x)))) + 0.5 / 50, abs(mean(d$f == "u") - 0.8),
+      max(abs(ecdf(d$k)(0:3) - pbinom(0:3, 3, 0.3))), abs(mean(d$f == "v") - 0.2))
   })
-  model <- data.frame(x = 1, f = factor(rep(c("u", "v"), c(80, 20))))
-  expect_equal(varnn:::compared_columns(a[1:2], model)$expected, rowMeans(same), tolerance = 0.05)
+  model <- data.frame(x = qnorm(ppoints(10000)), f = factor(rep(c("u", "v"), c(80, 20))[1:100]),
+                      k = qbinom(ppoints(10000), 3, 0.3), b = rep(0:1, c(8000, 2000)))
+  d <- cbind(a[1:2], k = 0:1, b = 0:1)
+  expect_equal(varnn:::compared_columns(d, model)$expected, rowMeans(same), tolerance = 0.06)
 
   expect_equal(varnn:::association(a$x, b$x[1:50]), cor(a$x, b$x[1:50], method = "spearman"))
   v <- sqrt(unname(suppressWarnings(chisq.test(a$f, a$g, correct = FALSE))$statistic) / 50)

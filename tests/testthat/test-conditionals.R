@@ -43,7 +43,7 @@ test_that("draws given some columns have the mean and covariance of the closed f
 
 test_that("quadrature and importance sampling agree where the decoder is not linear", {
   set.seed(2)
-  fit <- fit_vae(iris, margins = "smooth", latent = 1, hidden = 8, epochs = 40)
+  fit <- fit_vae(iris, latent = 1, sigma = "learned", hidden = 8, epochs = 40)
   exact <- logLik(fit, k = Inf)
   drawn <- logLik(fit, k = 500)
   expect_lt(abs(exact - drawn), 4 * attr(drawn, "se"))
@@ -86,10 +86,40 @@ test_that("many draws for few rows are the same draws one by one", {
   set.seed(1)
   d <- iris
   d$Sepal.Width[3] <- NA
-  fit <- fit_vae(d, epochs = 20, margins = "smooth")
+  fit <- fit_vae(d, latent = 2, epochs = 20)
   rows <- varnn:::latent_rows(fit, d[1:5, ], NULL)
   codes <- replicate(7, matrix(rnorm(10), 5), simplify = FALSE)
   all <- varnn:::log_liks(fit, rows, codes)
   each <- vapply(codes, function(z) varnn:::log_lik_at(fit, rows, z), numeric(5))
   expect_equal(all, each, tolerance = 1e-12)
+})
+
+test_that("a row alone is the same as among others", {
+  for (latent in 1:3) {
+    set.seed(21)
+    fit <- fit_vae(iris, latent = latent, epochs = 5)
+    rows <- attr(logLik(fit, iris[c(1, 60, 110), ], k = Inf), "rows")
+    p <- predict(fit, iris[c(1, 60, 110), ], target = c("Petal.Width", "Species"))
+    for (i in 1:3) {
+      one <- iris[c(1, 60, 110)[i], ]
+      expect_equal(as.numeric(logLik(fit, one, k = Inf)), rows[[i]], tolerance = 1e-8)
+      expect_equal(predict(fit, one, target = c("Petal.Width", "Species")), p[i, , drop = FALSE], tolerance = 1e-8)
+    }
+  }
+})
+
+test_that("means of columns with few values or steps are those of their probabilities", {
+  set.seed(22)
+  z <- rnorm(300)
+  d <- data.frame(x = z + rnorm(300) / 2, k = rpois(300, exp(0.3 * z)), b = as.numeric(z + rnorm(300) > 1),
+                  m = rpois(300, exp(2 + 0.4 * z)))
+  fit <- fit_vae(d, margins = "smooth", sigma = "each", latent = 1, hidden = 8, epochs = 30)
+  for (target in c("k", "b", "m")) {
+    values <- if (target == "m") 0:120 else sort(unique(d[[target]]))
+    all <- d[rep(1:5, each = length(values)), ]
+    all[[target]] <- values
+    p <- exp(matrix(attr(logLik(fit, all, k = Inf), "rows"), length(values)))
+    expect_equal(predict(fit, d[1:5, ], target = target)[, 1], colSums(p * values) / colSums(p), tolerance = 1e-4,
+                 ignore_attr = TRUE)
+  }
 })

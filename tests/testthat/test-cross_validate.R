@@ -100,6 +100,8 @@ test_that("words of any class are parts and groups", {
   values <- function(folds) as.data.frame(cross_validate(fit, folds = folds))$value[1:2]
   expect_equal(values(odd), values(words))
   expect_s3_class(cross_validate(fit, folds = 2, by = odd), "varnn_cross_validation")
+  expect_error(cross_validate(fit, folds = structure(rep(1:2, 16), class = "factor")), "`folds` must be",
+               class = "varnn_error") # without levels
   frame <- structure(rep(list(1), 32), class = c("numeric", "data.frame"))
   expect_error(cross_validate(fit, folds = frame), "`folds` must be", class = "varnn_error")
 })

@@ -223,5 +223,6 @@ test_that("densities far from the data are those of the limit, not those of noth
   eta <- array(c(far, 1), c(1, 1, 2))
   undefined <- function(y, eta, free) replace(eta, eta > 1e9, NaN)
   expect_equal(drop(varnn:::draw_nll(NULL, matrix(3), eta, log(2), undefined)), c(Inf, 1))
+  expect_equal(drop(varnn:::draw_nll(NULL, cbind(3, 1), eta, log(2), undefined)), c(Inf, 1)) # a time and an event
   expect_equal(drop(varnn:::draw_nll(NULL, matrix(NA_real_), eta, log(2), undefined)), c(0, 1))
 })

@@ -99,6 +99,15 @@ test_that("separation is found in every response, and leaves the errors of other
   expect_warning(fit <- fit_nn(y ~ x + z, zeros, hidden = 0, family = "zero_inflated_poisson"),
                  class = "varnn_separated")
   expect_true(all(errors_of(fit)[4:6] > 1e6))
+  expect_warning(se <- predict(fit, zeros, se.fit = TRUE)$se.fit, "without a standard error")
+  expect_true(anyNA(se))
+  set.seed(10)
+  counts <- data.frame(x = rnorm(300))
+  counts$y <- rpois(300, exp(1 + counts$x / 2)) # no zeros but those of a Poisson
+  expect_warning(fit <- fit_nn(y ~ x, counts, hidden = 0, family = "zero_inflated_poisson"), class = "varnn_separated")
+  expect_equal(predict(fit, counts, se.fit = TRUE)$se.fit,
+               predict(glm(y ~ x, poisson, counts), type = "response", se.fit = TRUE)$se.fit, tolerance = 0.01,
+               ignore_attr = TRUE)
   m <- transform(mtcars, am = factor(am))
   expect_warning(fit <- fit_nn(m[c("wt", "qsec")], m[c("mpg", "am")], hidden = 0), class = "varnn_separated")
   v <- vcov(fit)

@@ -200,6 +200,8 @@ test_that("matrices, responses, levels and counts of a fit are what its specific
   counts <- fit_nn(carb ~ wt, mtcars, family = "poisson", hidden = 2, epochs = 2)
   counts$response[3] <- 2.5
   damaged(counts, "response")
+  counts$response <- structure(cbind(mtcars$carb, 1), is_times = TRUE) # of no time
+  damaged(counts, "response")
   late <- fits$nn
   late$n_epochs <- .Machine$integer.max
   expect_s3_class(continue(late, 1), "varnn_nn")
