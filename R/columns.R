@@ -89,7 +89,7 @@ column_values <- function(data, j) {
 
 # Adds to train: design, x, y, scaling and blocks. `numeric` is the family of numeric columns when it is not given;
 # `sigma` the noise of gaussian columns: NULL (half squared error), "learned", "each" or a number, or one for each by
-# name.
+# name; "own" is "each", but 1 for columns that are constant.
 add_columns <- function(train, family, standardize, numeric = auto_family(0), sigma = NULL, margins = "normal") {
   names <- column_names(train$data)
   if (is_by_name(family)) check_columns_known(names(family), names, "family")
@@ -105,13 +105,21 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
         seq_along(names), unname(family), custom)
   }
   columns <- Map(function(column, constants) c(column, list(constants = constants)), columns, constants)
-  columns <- lapply(columns, with_sigma, sigma)
-  place <- place_columns(columns)
+  columns <- lapply(columns, with_sigma, if (identical(sigma, "own")) "each" else sigma)
+  place <- place_columns(columns, train)
+  constant <- if (identical(sigma, "own")) vapply(place$columns, is_noiseless, NA, place$moments)
+  if (any(constant)) {
+    columns[constant] <- lapply(columns[constant], with_sigma, 1)
+    place <- place_columns(columns, train)
+  }
   columns <- place$columns
-  raw <- raw_values(columns, train$data, train$n)
-  m <- column_moments(raw, train$moment_weights)
+  raw <- place$raw
+  m <- place$moments
   if (margins == "smooth") {
-    for (j in seq_along(columns)) check_column_moments(columns[[j]], m, train$n)
+    for (column in columns) {
+      check_column_moments(column, m, train$n)
+      check_scaled(column, m, raw)
+    }
     columns <- add_margins(columns, raw, train$moment_weights)
     raw <- as_scores(columns, raw)
     m <- column_moments(raw, train$moment_weights)
@@ -198,8 +206,9 @@ check_column_moments <- function(column, m, n) {
   if (!is.finite(m$min[at])) stop_user("Column `%s` has no value that is not missing: leave it out.", column$name)
 }
 
-# The columns' places in y, block after block: list(columns, blocks), blocks as numbers of their columns.
-place_columns <- function(columns) {
+# The columns with their places in y, block after block; blocks as numbers of their columns; the raw values and their
+# moments.
+place_columns <- function(columns, train) {
   family <- vapply(columns, function(c) c$family, "")
   is_alone <- vapply(columns, function(c) is_kind(c, "levels") || is.numeric(c$sigma), NA)
   of_constants <- vapply(columns, function(c) paste(unlist(c$constants), collapse = " "), "")
@@ -213,8 +222,12 @@ place_columns <- function(columns) {
     columns[[j]]$at <- last + seq_len(size)
     last <- max(columns[[j]]$at)
   }
-  list(columns = columns, blocks = blocks)
+  raw <- raw_values(columns, train$data, train$n)
+  list(columns = columns, blocks = blocks, raw = raw, moments = column_moments(raw, train$moment_weights))
 }
+
+# Has this column a noise that could be learned, but no spread?
+is_noiseless <- function(column, moments) has_sigma(column) && isTRUE(moments$is_constant[column$at[1]])
 
 columns_block <- function(members, columns) {
   own <- columns[members]

@@ -5,7 +5,8 @@
 #' what was chosen.
 #'
 #' @param epochs passes over the data (of `"lbfgs"`: iterations, at most). `NULL`: chosen by cross-validation within
-#'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`; for Bayesian networks see [fit_bayes_nn()].
+#'   the training data (see [fit_nn()]), 1000 for `"lbfgs"`; for Bayesian networks see [fit_bayes_nn()], for variational
+#'   autoencoders [fit_vae()].
 #' @param batch_size observations per step. `NULL`: a power of 2 from 32 to 256 that makes about 60 steps an epoch; with
 #'   case weights that are whole numbers as many rows as stand for these observations, but 32 at least.
 #' @param optimizer one of [optimizers()]. `"lbfgs"` uses all the data in each iteration, with a line search; all

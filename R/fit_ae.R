@@ -212,12 +212,12 @@ without_indicators <- function(train) {
   train
 }
 
-warn_of_latent <- function(latent, n_columns) {
-  if (latent <= n_columns) return(invisible())
+warn_of_latent <- function(latent, n_columns,
+                           instead = "a kind that regularises (`noise`, `sparsity`, `contractive`)") {
+  if (latent == "auto" || latent <= n_columns) return(invisible())
   warn_user("varnn_latent",
             paste("`latent` = %d is more than the %d columns: the bottleneck can copy them and need not learn",
-                  "anything. Use fewer, or a kind that regularises (`noise`, `sparsity`, `contractive`)."),
-            latent, n_columns)
+                  "anything. Use fewer, or %s."), latent, n_columns, instead)
 }
 
 # ---- what a fit keeps

@@ -83,10 +83,12 @@
 #' on them before they know how uncertain they are.
 #'
 #' @section Defaults:
-#' For a network with hidden layers and numeric or count responses `posterior = "auto"` is `"laplace"`, unless an
-#' argument says how to train or belongs to another posterior, or it would take minutes; else it is `"meanfield"`. On
-#' the published benchmark of 20 splits (50 units, `tools/bayes.R uci`) one default call reaches these root mean squared
-#' errors, mean log-likelihoods and covers of 95 % intervals, beside `"meanfield"`:
+#' For a network with hidden layers and a response that is gaussian, a count (Poisson or negative binomial) or a time
+#' (`"lognormal"`, `"weibull"`, `"loglogistic"`) `posterior = "auto"` is `"laplace"`, unless an argument says how to
+#' train or belongs to another posterior, or it would take minutes; else, as of classes, shares, and gamma responses, it
+#' is `"meanfield"`; for these `posterior = "laplace"` can be asked for. On the published benchmark of 20 splits (50
+#' units, `tools/bayes.R uci`) one default call reaches these root mean squared errors, mean log-likelihoods and covers
+#' of 95 % intervals, beside `"meanfield"`:
 #' ```
 #'                 default                 meanfield
 #'   boston    2.64   -2.30   .97      2.86   -2.45   .96

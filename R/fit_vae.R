@@ -28,6 +28,23 @@
 #' see [fit_ae()] for how it enters the encoder, and [impute()]. A numeric column that is constant in the training data
 #' is reconstructed and simulated as that constant; it counts among the columns from which one common sigma is learned.
 #'
+#' @section Defaults:
+#' A model of standardised columns with hidden layers has by default `margins = "smooth"`, the noise of each column of
+#' its own (`sigma = "each"`; a column that is constant has a noise of 1), and as many latent dimensions as rows held
+#' out ask for: 2, 4, 8, ..., while more of them make a fifth of the rows, of 2,500 at most, more probable by more
+#' than the standard error of that. `print()` says by what the number was chosen. Without hidden layers, or with
+#' `standardize = FALSE`, it has what textbooks have: `margins = "normal"`, `sigma = "learned"` and two dimensions.
+#'
+#' Where `epochs` is not given training takes about 20,000 steps, 20 to 1,000 epochs, without cross-validation: the
+#' noise of the codes keeps the model from learning rows by heart. Of fourteen tables of 32 to 506 rows, each with two
+#' networks, the log-likelihood of rows held out was greatest after 400 to 3,200 epochs, and after 800 lower than that
+#' by .07 nats on average.
+#'
+#' On the twenty tables of the script `vae.R` in the folder tools of the sources a random forest tells simulated from
+#' real rows with an area under the curve of .57 on average, where textbooks' settings have .80, and the log-likelihood
+#' of rows held out is greater by 3.0 nats; on the five that no choice of a default had seen (`Carseats`, `College`,
+#' `infert`, `Pima.te`, `survey`) the areas are .57 and .89, and the difference is 4.0 nats.
+#'
 #' @section Margins:
 #' With `margins = "smooth"` each gaussian column is mapped to normal scores by a smooth increasing function, learned
 #' from its distribution in the training data (a rational quadratic spline, Gregory and Delbourgo 1982), and the network
@@ -49,16 +66,17 @@
 #'   as none.
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
-#' @param latent number of latent dimensions.
+#' @param latent number of latent dimensions, or `"auto"`, see Defaults.
 #' @param activation one of [activations()], or one for each hidden layer of the encoder. Also a function of your own,
 #'   such as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
 #'   [activations()].
 #' @param family see Columns.
 #' @param sigma noise of the gaussian columns: `"learned"`, one for all (standardised) columns; `"each"`, one per
-#'   column; a positive number (or a vector of them with the columns' names), on the columns' own scale; `"hetero"`:
-#'   it depends on z. Learned ones end at their closed-form optimum given the rest (but for `importance` above 1).
+#'   column; `"auto"`, see Defaults; a positive number (or a vector of them with the columns' names), on the columns'
+#'   own scale; `"hetero"`: it depends on z. Learned ones end at their closed-form optimum given the rest (but for
+#'   `importance` above 1).
 #' @param margins `"normal"`: gaussian columns are gaussian given z as they stand. `"smooth"`: the margin of each of
-#'   them is learned first, see Margins.
+#'   them is learned first, see Margins. `"auto"`: see Defaults.
 #' @param beta weight of the KL.
 #' @param kl exact, or by Monte Carlo (`"mc"`).
 #' @param mc_samples draws of z per row and gradient.
@@ -108,8 +126,8 @@ fit_vae.default <- function(x, ...) {
 
 #' @rdname fit_vae
 #' @export
-fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 32, latent = 2,
-                            activation = "silu", family = "auto", sigma = "learned", margins = "normal", beta = 1,
+fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 32, latent = "auto",
+                            activation = "silu", family = "auto", sigma = "auto", margins = "auto", beta = 1,
                             kl = "exact", mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1,
                             standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
@@ -122,10 +140,10 @@ fit_vae.formula <- function(formula, data, weights, subset, na.action, contrasts
 
 #' @rdname fit_vae
 #' @export
-fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = 2, activation = "silu",
-                               family = "auto", sigma = "learned", margins = "normal", beta = 1, kl = "exact",
-                               mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1, standardize = TRUE,
-                               control = nn_control(), keep_data = NULL, ...) {
+fit_vae.data.frame <- function(x, weights = NULL, na.action = NULL, hidden = 32, latent = "auto",
+                               activation = "silu", family = "auto", sigma = "auto", margins = "auto", beta = 1,
+                               kl = "exact", mc_samples = 1, kl_warmup = 0, free_bits = 0, importance = 1,
+                               standardize = TRUE, control = nn_control(), keep_data = NULL, ...) {
   call <- match.call()
   call[[1]] <- quote(fit_vae)
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_vae.data.frame)))
@@ -143,9 +161,9 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, margins, be
   hidden <- check_coder_hidden(hidden)
   kl <- check_choice(kl, c("exact", "mc"), "kl")
   whole <- function(x, name, low) as.integer(check_number(x, name, low, 1e6, whole = TRUE))
-  model <- list(hidden = hidden, latent = as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE)),
+  model <- list(hidden = hidden, latent = check_latent(latent),
                 activation = check_coder_activation(activation, hidden), family = plain_words(family),
-                sigma = check_sigma(sigma), margins = check_choice(margins, c("smooth", "normal"), "margins"),
+                sigma = check_sigma(sigma), margins = check_choice(margins, c("auto", "smooth", "normal"), "margins"),
                 beta = check_number(beta, "beta", 0, 1e6), kl = kl,
                 mc_samples = whole(mc_samples, "mc_samples", 1),
                 kl_warmup = whole(kl_warmup, "kl_warmup", 0), free_bits = check_number(free_bits, "free_bits", 0, 1e6),
@@ -157,6 +175,12 @@ vae_arguments <- function(hidden, latent, activation, family, sigma, margins, be
   model
 }
 
+check_latent <- function(latent) {
+  if (identical(plain_words(latent), "auto")) return("auto")
+  if (is.character(latent)) stop_user("`latent` must be \"auto\" or a whole number above 0, not %s.", shown(latent))
+  as.integer(check_number(latent, "latent", 1, 1e8, whole = TRUE))
+}
+
 check_sigma <- function(sigma) {
   v <- plain_numbers(sigma)
   if (length(v)) {
@@ -165,8 +189,8 @@ check_sigma <- function(sigma) {
     for (one in v) check_positive(one, "sigma", least_sigma)
     return(stats::setNames(v, plain_names(sigma)))
   }
-  if (is.character(sigma)) return(check_choice(sigma, c("learned", "each", "hetero"), "sigma"))
-  stop_user("`sigma` must be \"learned\", \"each\", \"hetero\" or a number above 0, not %s.", shown(sigma))
+  if (is.character(sigma)) return(check_choice(sigma, c("auto", "learned", "each", "hetero"), "sigma"))
+  stop_user("`sigma` must be \"auto\", \"learned\", \"each\", \"hetero\" or a number above 0, not %s.", shown(sigma))
 }
 
 # What engine_job() reads beside the control.
@@ -181,18 +205,83 @@ vae_train <- function(train, model, control, call, keep_data) {
   check_stochastic(control, "A variational autoencoder")
   train <- hold_out(train, control$validation, train$n)
   given <- train$given
+  model <- with_own_defaults(model)
   numeric <- auto_family(0)
   if (identical(model$sigma, "hetero")) numeric <- with_own_sigma(numeric)
   train <- add_columns(train, model$family, model$standardize, numeric, model$sigma, model$margins)
-  check_sigma_columns(model$sigma, train$design$variables)
+  if (identical(model$sigma, "own")) model$sigma <- "each" else check_sigma_columns(model$sigma, train$design$variables)
   check_varying(train, model$sigma)
   if (!is.null(given)) train <- add_given(train, given, model$standardize)
-  warn_of_latent(model$latent, length(train$design$variables))
+  warn_of_latent(model$latent, length(train$design$variables), "`free_bits` or a larger `beta`")
   control$objective <- vae_objective(model)
-  layers <- coder_layers(model, train$blocks, "meanfield", length(given$design$columns))
-  spec <- new_spec(ncol(train$x), layers, train$blocks,
-                   latent_kl = if (model$importance > 1) "mc" else model$kl)
-  fit_model("varnn_vae", spec, train$blocks, train, model, control, call, keep_data)
+  fit_with <- function(model, train, control, keep_data) {
+    spec <- new_spec(ncol(train$x), coder_layers(model, train$blocks, "meanfield", length(given$design$columns)),
+                     train$blocks, latent_kl = if (model$importance > 1) "mc" else model$kl)
+    trained_model("varnn_vae", spec, train$blocks, train, model, control, call, keep_data)
+  }
+  keeping_work(fit_or_failure({
+    if (identical(model$latent, "auto"))
+      model[c("latent", "latent_scores")] <- choose_latent(train, control, function(latent, part, control) {
+        fit_with(replace(model, "latent", latent), part, control, FALSE)
+      })
+    fit_with(model, train, control, keep_data)
+  }))
+}
+
+# ---- the number of latent dimensions
+
+# 2, 4, 8, ... as long as more of them make rows held out more probable, by more than the standard error of that: the
+# number, and the log-likelihoods per row by which it was chosen, with the numbers as names. A fifth of the rows are
+# held out, and no more than 2,500 take part.
+choose_latent <- function(train, control, fit_with) {
+  p <- length(train$design$variables)
+  chosen <- min(2L, p)
+  w <- if (is.null(train$weights)) rep(1, nrow(train$x)) else train$weights
+  use <- setdiff(which(w > 0), train$held_out)
+  sizes <- as.integer(2^(1:6))
+  sizes <- sizes[sizes <= p]
+  if (length(use) < 10 || length(sizes) < 2) return(list(chosen, NULL))
+  if (length(use) > 2500) use <- sort(sample(use, 2500))
+  out <- sort(sample(use, length(use) %/% 5))
+  part <- train
+  part$weights <- replace(numeric(length(w)), setdiff(use, out), w[setdiff(use, out)])
+  control[c("verbose", "callback")] <- list(FALSE, NULL)
+  scores <- best <- NULL
+  for (size in sizes) {
+    fit <- caught(quiet_member(fit_with(size, part, control), first = FALSE))
+    is_over <- was_interrupted() || fit$stop_reason == "interrupted"
+    if (is_over) break
+    rows <- coded_rows(fit, train$x[out, , drop = FALSE], train$y[out, , drop = FALSE])
+    own <- row_log_liks(fit, rows, 50)$mean
+    scores[as.character(size)] <- sum(w[out] * own) / sum(w[out])
+    if (!is.null(best) && !is_gain(own - best, w[out])) break
+    best <- own
+    chosen <- size
+  }
+  if (is_over && is.null(work$failure)) {
+    heed_interrupt()
+    warn_user("varnn_interrupted", paste(
+      "The choice of `latent` was interrupted: the network is trained with %d dimensions. Another interrupt ends the",
+      "training, too, and keeps the fit."), chosen)
+  }
+  list(chosen, scores)
+}
+
+# Is the weighted mean above its standard error?
+is_gain <- function(x, w) {
+  share <- w / sum(w)
+  mean <- sum(share * x)
+  isTRUE(mean > sqrt(sum(share^2 * (x - mean)^2)))
+}
+
+# A model of standardised columns with hidden layers learns margins, the noise of each column, and how many dimensions
+# it needs; without hidden layers it is probabilistic principal component analysis.
+with_own_defaults <- function(model) {
+  is_table <- model$standardize && length(unlist(model$hidden)) > 0
+  if (identical(model$margins, "auto")) model$margins <- if (is_table) "smooth" else "normal"
+  if (identical(model$sigma, "auto")) model$sigma <- if (is_table) "own" else "learned"
+  if (identical(model$latent, "auto") && !is_table) model$latent <- 2L
+  model
 }
 
 check_stochastic <- function(control, what) {

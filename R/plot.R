@@ -97,7 +97,7 @@ most_points <- 5000L # points in one panel
 #' plot(digits_ae, group = digits$digit)
 #' plot(digits_ae, which = "reconstruction", dim = c(8, 8))
 #'
-#' digits_vae <- fit_vae(digits[1:300, -1], epochs = 20)
+#' digits_vae <- fit_vae(digits[1:300, -1], latent = 2, epochs = 20)
 #' plot(digits_vae, which = "history")
 #' plot(digits_vae, which = "grid", dim = c(8, 8))
 #'

@@ -68,10 +68,15 @@ principal_axes <- function(z, weights, at) {
   out
 }
 
+check_scaled <- function(column, m, raw) {
+  if (!is_scaled(column)) return(invisible())
+  check_spread(lapply(m, `[`, column$at), column$name)
+  check_largest(raw[, column$at], column$name)
+}
+
 scale_column <- function(column, m, raw, standardize, train) {
   at <- column$at
-  if (is_scaled(column)) check_spread(lapply(m, `[`, at), column$name)
-  if (is_scaled(column)) check_largest(raw[, at], column$name)
+  check_scaled(column, m, raw)
   own <- raw[, at[1]]
   if (any(train$weights == 0)) own <- own[train$weights > 0]
   column$has_indicator <- m$n_missing[at[1]] > 0 && anyNA(own)

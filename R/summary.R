@@ -20,8 +20,16 @@ print_lines <- function(lines) writeLines(strwrap(lines, getOption("width") + 1,
 
 fit_lines <- function(fit, digits = print_digits()) {
   c(model_title(fit), paste("Call:", shown_call(fit$call)), "", paste("Network:", network_line(fit)),
-    paste("Data:", data_line(fit)), margin_line(fit), posterior_lines(fit, digits),
+    paste("Data:", data_line(fit)), margin_line(fit), latent_line(fit), posterior_lines(fit, digits),
     paste("Training:", training_line(fit)), paste0("Result: ", result_line(fit, digits), scale_words(fit, digits)))
+}
+
+# By what the number of latent dimensions was chosen.
+latent_line <- function(fit) {
+  scores <- fit$arguments$latent_scores
+  if (is.null(scores)) return(NULL)
+  sprintf("Latent dimensions: chosen by the log-likelihood of rows held out, in nats per row: %s",
+          paste0(names(scores), ": ", formatC(scores, digits = 4, format = "fg", flag = "#"), collapse = ", "))
 }
 
 # A call as it was typed, at most 200 characters of it; values in it, as do.call() puts them there, in words.

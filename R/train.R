@@ -229,12 +229,13 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   counts <- row_counts(sets$train$n, sets$train$weight)
   n <- counts$cases
-  control$epochs <- most_epochs(counts$rows, control$batch_size)
+  is_vae <- has_random_code(spec)
+  control$epochs <- (if (is_vae) vae_epochs else most_epochs)(counts$rows, control$batch_size)
   if (!is.null(sets$valid)) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
     return(control)
   }
-  if (n < 10 || counts$rows < 5) return(control)
+  if (is_vae || n < 10 || counts$rows < 5) return(control)
   folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
   if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
@@ -254,6 +255,12 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
 
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
+
+# About 20,000 steps, 20 to 1,000 epochs: the noise of its codes keeps a variational autoencoder from learning rows by
+# heart, and what rows held out gain by fewer is less than they lose.
+vae_epochs <- function(n, batch_size) as.integer(min(1000, max(20, round(20000 / ceiling(n / batch_size)))))
+
+has_random_code <- function(spec) any(spec$layer == "latent" & spec$option == "meanfield")
 
 # Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. Fewer
 # folds when the user interrupts.

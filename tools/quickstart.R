@@ -68,7 +68,7 @@ with(comparison$table[2, ],
     title = "Variational autoencoder", of = "fit_vae()",
     words = "A distribution of such images: two latent variables with a normal prior, and a network that decodes them.
       It is trained by the evidence lower bound (ELBO), and can simulate.",
-    code = r"-(fit <- fit_vae(digit$train[-1], hidden = c(64, 32))
+    code = r"-(fit <- fit_vae(digit$train[-1], hidden = c(64, 32), latent = 2)
 plot(fit, "history")
 plot(fit, c("grid", "simulation"), dim = c(8, 8))
 c("ELBO, training rows" = mean(elbo(fit)), "ELBO, held out" = mean(elbo(fit, digit$test[-1])),

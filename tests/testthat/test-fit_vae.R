@@ -289,24 +289,27 @@ test_that("a conditional model is the regression of the left on the right", {
 test_that("units do not matter: rescaled columns have the same fit, likelihoods shifted by log units", {
   one <- function(d) {
     set.seed(14)
-    fit_vae(d, epochs = 5, keep_data = TRUE)
+    fit_vae(d, epochs = 5, latent = 2, margins = margins, keep_data = TRUE)
   }
-  a <- one(iris[1:4])
-  d <- iris[1:4]
-  d$Sepal.Length <- 1000 * d$Sepal.Length + 5
-  b <- one(d)
-  expect_equal(a$theta, b$theta, tolerance = 1e-6)
-  expect_equal(a$history$elbo - b$history$elbo, rep(log(1000), 5), tolerance = 1e-6)
-  set.seed(15)
-  e_a <- elbo(a)
-  set.seed(15)
-  expect_equal(mean(e_a) - mean(elbo(b)), log(1000), tolerance = 1e-5)
-  expect_equal(sigma(b)[["Sepal.Length"]], 1000 * sigma(a)[["Sepal.Length"]], tolerance = 1e-5)
+  for (margins in c("normal", "smooth")) {
+    a <- one(iris[1:4])
+    d <- iris[1:4]
+    d$Sepal.Length <- 1000 * d$Sepal.Length + if (margins == "normal") 5 else 0 # a margin has limits, as 0
+    b <- one(d)
+    expect_equal(a$theta, b$theta, tolerance = 1e-6)
+    expect_equal(a$history$elbo - b$history$elbo, rep(log(1000), 5), tolerance = 1e-6)
+    set.seed(15)
+    e_a <- elbo(a)
+    set.seed(15)
+    expect_equal(mean(e_a) - mean(elbo(b)), log(1000), tolerance = 1e-5)
+    unit <- if (margins == "normal") 1000 else 1 # scores have none
+    expect_equal(sigma(b)[["Sepal.Length"]], unit * sigma(a)[["Sepal.Length"]], tolerance = 1e-5)
+  }
 })
 
 test_that("each kind of sigma is what it says", {
   set.seed(16)
-  shared <- fit_vae(iris[1:4], epochs = 40)
+  shared <- fit_vae(iris[1:4], epochs = 40, sigma = "learned", margins = "normal")
   expect_equal(sigma(shared) / apply(iris[1:4], 2, stats::sd), rep(sigma(shared)[[1]] / stats::sd(iris[[1]]), 4),
                ignore_attr = TRUE)
   each <- fit_vae(iris[1:4], epochs = 40, sigma = "each")
@@ -344,7 +347,7 @@ test_that("the noise is closed at the mean over rows and draws of the squared er
 
 test_that("a VAE keeps the contract of its class", {
   set.seed(17)
-  fit <- fit_vae(iris, epochs = 10, validation = 0.2)
+  fit <- fit_vae(iris, latent = 2, epochs = 10, validation = 0.2)
   expect_s3_class(fit, c("varnn_vae", "varnn"), exact = TRUE)
   expect_true(all(c("epoch", "loss", "nll", "kl_latent", "elbo", "learn_rate", "val_loss") %in% names(fit$history)))
   expect_identical(decode(fit, encode(fit, iris)), reconstruct(fit, iris))
@@ -461,4 +464,76 @@ test_that("what is imputed keeps what else a column has", {
   attr(d$Sepal.Length, "label") <- "length of the sepal"
   d$Sepal.Length[3] <- NA
   expect_identical(attr(impute(fit_vae(d, epochs = 2), d)$Sepal.Length, "label"), "length of the sepal")
+})
+
+test_that("as many latent dimensions are chosen as the data have, and print() says by what", {
+  set.seed(31)
+  factors <- function(k) matrix(rnorm(400 * k), 400) %*% matrix(rnorm(k * 8), k) + rnorm(3200) / 4
+  for (k in c(2, 4)) {
+    fit <- fit_vae(factors(k), hidden = 8, epochs = 200, learn_rate = 0.01)
+    expect_identical(fit$arguments$latent, as.integer(k))
+    scores <- fit$arguments$latent_scores
+    expect_identical(names(scores), as.character(2^(1:(k / 2 + 1))))
+  }
+  expect_output(print(fit), "Latent dimensions: chosen by the log-likelihood of rows held out")
+  expect_match(varnn:::latent_line(fit), sprintf("4: %s", formatC(scores[["4"]], digits = 4, format = "fg")))
+  damaged <- fit
+  damaged$arguments$latent_scores <- list("a")
+  expect_error(print(damaged), "damaged", class = "varnn_error")
+  expect_error(fit_vae(iris, latent = "many"), "`latent` must be \"auto\" or a whole number above 0",
+               class = "varnn_error")
+})
+
+test_that("rows without weight, held out or beyond 2,500 take no part in the choice of dimensions", {
+  set.seed(32)
+  seen <- NULL
+  train <- list(x = matrix(0, 4000, 3), y = matrix(0, 4000, 3), weights = rep(0:1, c(1000, 3000)),
+                held_out = 1001:1400, design = list(variables = list(1, 2, 3, 4)))
+  fit_with <- function(size, part, control) {
+    seen <<- c(seen, list(which(part$weights > 0)))
+    expect_false(control$verbose)
+    list(size = size, stop_reason = "finished")
+  }
+  scores <- c("2" = -3, "4" = -2)
+  with_function("coded_rows", function(fit, x, y) fit, {
+    of_size <- function(fit, rows, k) list(mean = scores[[as.character(rows$size)]] + rnorm(500) / 100)
+    with_function("row_log_liks", of_size, {
+      chosen <- choose_latent(train, nn_control(), fit_with)
+      expect_identical(chosen[[1]], 4L)
+      expect_equal(chosen[[2]], scores, tolerance = 0.01)
+      expect_length(seen[[1]], 2000)
+      expect_identical(seen[[1]], seen[[2]])
+      expect_true(all(seen[[1]] > 1400))
+      scores[["4"]] <- -3
+      expect_identical(replicate(5, choose_latent(train, nn_control(), fit_with)[[1]])[1], 2L)
+    })
+  })
+  train$weights <- rep(0:1, c(3991, 9))
+  expect_identical(choose_latent(train, nn_control(), NULL), list(2L, NULL)) # too few
+})
+
+test_that("the defaults are those of a table with hidden layers, else those of textbooks", {
+  of <- function(...) fit_vae(..., epochs = 2)$arguments[c("margins", "sigma")]
+  table <- list(margins = "smooth", sigma = "each")
+  expect_identical(of(iris), table)
+  textbook <- list(margins = "normal", sigma = "learned")
+  for (fit in list(fit_vae(iris, hidden = 0, epochs = 2), fit_vae(iris, standardize = FALSE, epochs = 2)))
+    expect_identical(fit$arguments[c("margins", "sigma", "latent")], c(textbook, list(latent = 2L)))
+  expect_identical(of(iris, sigma = "learned", margins = "normal"), textbook)
+  # columns that cannot have these are no mistake
+  expect_identical(unique(fit_vae(data.frame(a = iris$Species, b = iris$Sepal.Length > 6), epochs = 2)$family),
+                   c("categorical", "bernoulli"))
+  constant <- fit_vae(cbind(iris[1:4], five = 5), epochs = 2)
+  expect_identical(sigma(constant)[["five"]], 1)
+  expect_identical(unique(simulate(constant, 5)$five), 5)
+  expect_identical(of(mtcars[c("carb", "gear")], family = "poisson"), table)
+})
+
+test_that("training is as long as a number of steps, without folds", {
+  expect_identical(vae_epochs(300, 32), 1000L)
+  expect_identical(vae_epochs(10000, 128), 253L)
+  expect_identical(vae_epochs(1e7, 256), 20L)
+  fit <- fit_vae(iris[1:20, 1:2], hidden = 2)
+  expect_identical(fit$n_epochs, 1000L)
+  expect_null(fit$control$epochs_by)
 })

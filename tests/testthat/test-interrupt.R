@@ -51,6 +51,22 @@ test_that("options(varnn.interrupt = \"stop\") ends the caller at once, and R's 
   expect_identical(stopped[[2]], end_at(0, 5)[[2]])
 })
 
+test_that("an interrupted choice of latent dimensions trains with what was chosen before", {
+  skip_on_os("windows")
+  train <- engine_fit
+  runs <- 0
+  forget_interrupts()
+  in_run_2 <- function(spec, layout, data, valid, control, theta, ...) {
+    runs <<- runs + 1
+    if (runs == 2) control$callback <- interrupt_in(2)
+    train(spec, layout, data, valid, control, theta, ...)
+  }
+  set.seed(1)
+  expect_warning(fit <- suppressMessages(with_function("engine_fit", in_run_2, fit_vae(mtcars, epochs = 5))),
+                 "choice of `latent` was interrupted: the network is trained with 2", class = "varnn_interrupted")
+  expect_identical(c(runs, fit$n_epochs, fit$arguments$latent), c(3, 5, 2))
+})
+
 test_that("an interrupted choice of epochs trains with what the folds before say", {
   skip_on_os("windows")
   train <- engine_fit

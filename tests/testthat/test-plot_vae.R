@@ -10,10 +10,12 @@ kinds_of_vae <- function() {
                       three = factor(mtcars$cyl), text = as.character(mtcars$gear), whole = as.integer(mtcars$hp))
   mixed$count[3] <- NA
   list(
-    two = quick_vae(iris), one = quick_vae(iris[1:4], sigma = "hetero", latent = 1, validation = 0.2),
+    two = quick_vae(iris, latent = 2, margins = "normal"),
+    one = quick_vae(iris[1:4], sigma = "hetero", latent = 1, validation = 0.2),
     given = quick_vae(Sepal.Length + Sepal.Width + Species ~ Petal.Length + Petal.Width, iris, latent = 3),
-    mixed = quick_vae(mixed, family = c(count = "poisson", one = "bernoulli")), line = quick_vae(mixed, latent = 1),
-    beta = quick_vae(mtcars, beta = 4, kl_warmup = 2, validation = 0.25),
+    mixed = quick_vae(mixed, latent = 2, family = c(count = "poisson", one = "bernoulli")),
+    line = quick_vae(mixed, latent = 1),
+    beta = quick_vae(mtcars, latent = 2, beta = 4, kl_warmup = 2, validation = 0.25),
     matrix = quick_vae(as.matrix(mtcars), latent = 5),
     counts = quick_vae(mixed["count"], family = "negative_binomial", latent = 1, weights = rep(0:1, 16))
   )
@@ -199,7 +201,7 @@ test_that("the prior has its place among the codes", {
   expect_equal(sum(prior$counts) * diff(prior$z[1:2]) / 0.5, 100, tolerance = 0.01)
   expect_true(latent_picture(quick_vae(iris), environment(), NULL, "")$has_prior)
   drawn({
-    plot(quick_vae(iris))
+    plot(quick_vae(iris, latent = 2))
     expect_true(all(abs(graphics::par("usr")) > sqrt(stats::qchisq(0.95, 2))))
   })
 })

@@ -32,7 +32,8 @@ test_that("folds, and what is said of them, depend on the rows; most epochs are 
     }
     control <- nn_control(batch_size = 32, ...)
     sets <- list(train = list(n = n), valid = valid)
-    out <- with_function("held_out_curves", curves, choose_epochs(control, list(layer = layer), NULL, NULL, sets))
+    spec <- list(layer = layer, option = "")
+    out <- with_function("held_out_curves", curves, choose_epochs(control, spec, NULL, NULL, sets))
     list(folds = folds, epochs = out$epochs, by = out$epochs_by, patience = out$patience)
   }
   five <- "5-fold cross-validation"
