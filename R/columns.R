@@ -301,7 +301,9 @@ columns_rows <- function(design, newdata, what = "`newdata`") {
   columns <- design$variables
   check_draws_memory(found$n * length(design$columns), "That many rows", gsub("`", "", what))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what, design$new_levels)
-  raw <- as_scores(columns, raw_values(columns, found$data, found$n))
+  raw <- raw_values(columns, found$data, found$n)
+  warn_of_limits(columns, raw, what)
+  raw <- as_scores(columns, raw)
   out <- c(input_output(columns, raw), list(rows = found$rows, n = found$n))
   if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))
   out
@@ -361,7 +363,6 @@ check_new_column <- function(column, v, what, new_levels = NULL) {
   if (any(is.infinite(v))) refuse("has infinite values.")
   record <- record_of(column)
   if (!record$accepts(v)) refuse("must have %s.", record$what)
-  if (has_scores(column)) warn_of_limits(column, v, what)
 }
 
 check_known_levels <- function(column, v, refuse, new_levels) {

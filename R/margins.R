@@ -284,12 +284,20 @@ nearest_value <- function(m, v) {
   pmin(pmax(v, ends[1]), ends[2])
 }
 
-warn_of_limits <- function(column, v, what) {
-  near <- nearest_value(column$margin, as.double(v))
-  off <- which(near != v)
-  if (length(off))
-    warn_user("varnn_limits", "Column `%s` of %s has values that it cannot have, such as %s: the nearest are taken.",
-              column$name, what, format(v[off[1]]))
+# One warning for all columns with values that they cannot have.
+warn_of_limits <- function(columns, raw, what) {
+  columns <- Filter(has_scores, columns)
+  first <- lapply(columns, function(c) {
+    v <- unique(raw[, c$at])
+    v[which(nearest_value(c$margin, v) != v)[1]]
+  })
+  off <- which(!is.na(first))
+  if (!length(off)) return(invisible())
+  named <- sprintf("`%s` (such as %s)", vapply(columns[off], function(c) c$name, ""), vapply(first[off], format, ""))
+  shown <- paste(utils::head(named, 4), collapse = ", ")
+  if (length(off) > 4) shown <- paste(shown, "and", length(off) - 4, "more")
+  warn_user("varnn_limits", "%s has values that its columns cannot have: %s. The nearest are taken.",
+            what, shown)
 }
 
 # The scores that each value has: their ends, and the mean and mean square of a standard normal between them; v itself

@@ -170,7 +170,8 @@ test_that("no row has a value that its column cannot have", {
   expect_equal(full[!is.na(d$a), c("a", "c")], d[!is.na(d$a), c("a", "c")])
   expect_identical(reconstruct(fit, d), reconstruct(fit))
   expect_output(print(fit), "a: positive")
-  expect_warning(encode(fit, transform(d[1:3, ], b = -1)), "b.*cannot have, such as -1", class = "varnn_limits")
+  expect_warning(encode(fit, transform(d[1:3, ], b = -1)), "`newdata` has values .*: `b` \\(such as -1\\)[.]",
+                 class = "varnn_limits")
   again <- unserialize(serialize(fit, NULL))
   expect_identical(encode(again, d), encode(fit, d))
   expect_s3_class(continue(fit, 2), "varnn_vae")
