@@ -495,18 +495,24 @@ mean_errors <- function(block, eta, free, type, covariance, is_separated = FALSE
     return(as_columns(lapply(seq_len(ncol(eta)), function(i) scale[i] * sqrt(covariance(i, i)))))
   }
   slope <- slope_at(block, eta, free) * block$scale
-  lost <- logical(nrow(eta))
-  if (is_separated && ncol(slope) > 1) {
-    is_nothing <- abs(slope) < 1e-6 * abs(slope[, 1])
-    slope[is_nothing] <- 0
-    lost <- rowSums(!is_nothing[, -1, drop = FALSE]) > 0
-    if (any(lost)) warn_separated(sprintf("leave %d rows without a standard error", sum(lost)))
-  }
-  used <- which(colSums(slope != 0) > 0)
+  if (is_separated) slope <- without_zeros(slope)
+  used <- which(colSums(is.na(slope) | slope != 0) > 0)
   variance <- 0
   for (i in used) for (j in used) variance <- variance + slope[, i] * slope[, j] * covariance(i, j)
-  out <- as_columns(list(replace(sqrt(pmax(variance, 0)), lost, NA)))
+  out <- as_columns(list(sqrt(pmax(variance, 0))))
   if (type == "prob") cbind(out, out) else out
+}
+
+# Slopes [rows, outputs] of means where zeros are separated from counts: 0 of the zeros' part where it is nothing, else
+# NA.
+without_zeros <- function(slope) {
+  if (ncol(slope) == 1) return(slope)
+  is_nothing <- abs(slope) < 1e-6 * abs(slope[, 1])
+  slope[is_nothing] <- 0
+  lost <- rowSums(!is_nothing[, -1, drop = FALSE]) > 0
+  if (any(lost)) warn_separated(sprintf("leave %d rows without a standard error", sum(lost)))
+  slope[lost, ] <- NA
+  slope
 }
 
 # The kind of interval that is asked for, where such a fit has one.

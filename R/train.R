@@ -228,16 +228,13 @@ start_score <- function(one, spec, sets) {
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
   counts <- row_counts(sets$train$n, sets$train$weight)
-  n <- counts$cases
-  is_vae <- has_random_code(spec)
-  control$epochs <- (if (is_vae) vae_epochs else most_epochs)(counts$rows, control$batch_size)
+  control$epochs <- most_epochs_of(spec)(counts$rows, control$batch_size)
   if (!is.null(sets$valid)) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)
     return(control)
   }
-  if (is_vae || n < 10 || counts$rows < 5) return(control)
-  folds <- if (n > 10000) 1 else if (n > 2000) 5 else 15
-  if ("latent" %in% spec$layer) folds <- if (n > 1000) 1 else 5 # their losses differ less between folds
+  folds <- number_of_folds(spec, counts)
+  if (!folds) return(control)
   curves <- held_out_curves(control, spec, layout, blocks, sets$train, folds)
   control$epochs_by <- if (folds > 1) "5-fold cross-validation" else "holding out a fifth of the rows"
   if (ncol(curves) < folds) {
@@ -253,14 +250,24 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   control
 }
 
+# 0 where nothing is chosen: there are too few rows, or the noise of codes does what fewer epochs would.
+number_of_folds <- function(spec, counts) {
+  n <- counts$cases
+  if (has_random_code(spec) || n < 10 || counts$rows < 5) return(0)
+  if ("latent" %in% spec$layer) return(if (n > 1000) 1 else 5) # their losses differ less between folds
+  if (n > 10000) 1 else if (n > 2000) 5 else 15
+}
+
+has_random_code <- function(spec) any(spec$layer == "latent" & spec$option == "meanfield")
+
+most_epochs_of <- function(spec) if (has_random_code(spec)) vae_epochs else most_epochs
+
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
 # About 20,000 steps, 20 to 1,000 epochs: the noise of its codes keeps a variational autoencoder from learning rows by
 # heart, and what rows held out gain by fewer is less than they lose.
 vae_epochs <- function(n, batch_size) as.integer(min(1000, max(20, round(20000 / ceiling(n / batch_size)))))
-
-has_random_code <- function(spec) any(spec$layer == "latent" & spec$option == "meanfield")
 
 # Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. Fewer
 # folds when the user interrupts.

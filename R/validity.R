@@ -250,16 +250,17 @@ are_data_classes <- function(x) every(are_words(x), is_words(names(x), length(x)
 is_response <- function(x, blocks) {
   if (is.data.frame(x)) plain_frame(x, "the response")
   if (is_times(x) && !all(vapply(blocks, is_kind, NA, "time"))) return(FALSE)
-  is_piece <- function(block, y) {
-    is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
-                      logical = is.logical(y), is.numeric(y))
-    if (!is_kind || is.data.frame(x) && length(dim(y)) > 1) return(FALSE)
-    if (any(lengths(attributes(y)) > max(1000, length(y)))) return(FALSE)
-    if (!is.numeric(y)) return(TRUE)
-    all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || record_of(block)$accepts(y))
-  }
   pieces <- block_pieces(blocks, x)
-  length(pieces) == length(blocks) && all(mapply(is_piece, blocks, pieces))
+  length(pieces) == length(blocks) && all(mapply(is_piece, blocks, pieces, is.data.frame(x)))
+}
+
+is_piece <- function(block, y, of_frame) {
+  is_kind <- switch(block$type, factor = if (is.factor(y)) is_well_formed(y) else is.character(y) || is.numeric(y),
+                    logical = is.logical(y), is.numeric(y))
+  if (!is_kind || of_frame && length(dim(y)) > 1) return(FALSE)
+  if (any(lengths(attributes(y)) > max(1000, length(y)))) return(FALSE)
+  if (!is.numeric(y)) return(TRUE)
+  all(abs(y) <= 1e100, na.rm = TRUE) && (block$type == "factor" || record_of(block)$accepts(y))
 }
 
 # A control that nn_control() makes again, with what depends on the data: of values alone, none is an expression.
