@@ -212,12 +212,11 @@ without_indicators <- function(train) {
   train
 }
 
-warn_of_latent <- function(latent, n_columns,
-                           instead = "a kind that regularises (`noise`, `sparsity`, `contractive`)") {
+warn_of_latent <- function(latent, n_columns, why = paste(
+  "the bottleneck can copy them and need not learn anything. Use fewer, or a kind that regularises (`noise`,",
+  "`sparsity`, `contractive`).")) {
   if (latent == "auto" || latent <= n_columns) return(invisible())
-  warn_user("varnn_latent",
-            paste("`latent` = %d is more than the %d columns: the bottleneck can copy them and need not learn",
-                  "anything. Use fewer, or %s."), latent, n_columns, instead)
+  warn_user("varnn_latent", "`latent` = %d is more than the %d columns: %s", latent, n_columns, why)
 }
 
 # ---- what a fit keeps

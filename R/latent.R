@@ -36,7 +36,7 @@ score_means <- function(fit, columns, eta = NULL) {
   mean_functions(columns, score_sds(fit, eta))
 }
 
-# The means, but for columns with a margin those of their scores.
+# The means [rows, columns of y] on the user's scale; of the columns with a margin those of the scores.
 eta_scores <- function(fit, eta) {
   of_block <- function(b, s, free) block_mean(b, eta[, s, drop = FALSE], free)
   do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))

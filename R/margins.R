@@ -403,8 +403,8 @@ mean_functions <- function(columns, sd) {
   })
 }
 
-# Of steps exact but for rare values, which are found by quadrature, as all of other margins are; values with mass make
-# corners, which need more nodes.
+# The mean of each value by sums over steps, which are exact, and by quadrature of all else: rare values beyond the
+# steps, and margins that have none. Values with mass make corners, which need more nodes.
 exact_means <- function(m, mean, sd) {
   jumps <- margin_jumps(m)
   nodes <- normal_nodes(if (!is.null(jumps) || any(diff(m$x) == 0)) 61 else 15)
@@ -419,8 +419,9 @@ exact_means <- function(m, mean, sd) {
   out
 }
 
-# Of a margin that has only steps the values, or the 300 at most with scores between -4 and 4: the first and the last of
-# them, and where and by how much the others are above the one before. NULL of other margins.
+# The steps of a margin that has nothing else, or those of them with scores between -4 and 4: the first and the last
+# value, and at which score and by how much each other one is above the one before. NULL for more than 300 steps, and
+# for a margin that is smooth somewhere.
 margin_jumps <- function(m) {
   if (m$step == 0) {
     if (any(m$slope > 0)) return(NULL)

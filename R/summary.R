@@ -28,7 +28,8 @@ fit_lines <- function(fit, digits = print_digits()) {
 latent_line <- function(fit) {
   scores <- fit$arguments$latent_scores
   if (is.null(scores)) return(NULL)
-  sprintf("Latent dimensions: chosen by the log-likelihood of rows held out, in nats per row: %s",
+  sprintf(paste("Latent dimensions: %d, chosen by the log-likelihood of rows held out (%s nats per row; more",
+                "dimensions must gain more than a standard error)"), fit_latent(fit),
           paste0(names(scores), ": ", formatC(scores, digits = 4, format = "fg", flag = "#"), collapse = ", "))
 }
 

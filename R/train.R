@@ -265,8 +265,8 @@ most_epochs_of <- function(spec) if (has_random_code(spec)) vae_epochs else most
 # About 6,000 steps, 20 to 500 epochs.
 most_epochs <- function(n, batch_size) as.integer(min(500, max(20, round(6000 / ceiling(n / batch_size)))))
 
-# About 20,000 steps, 20 to 1,000 epochs: the noise of its codes keeps a variational autoencoder from learning rows by
-# heart, and what rows held out gain by fewer is less than they lose.
+# About 20,000 steps, 20 to 1,000 epochs. The noise of its codes keeps a variational autoencoder from learning rows by
+# heart: fewer epochs lose more than they gain, on average over tables.
 vae_epochs <- function(n, batch_size) as.integer(min(1000, max(20, round(20000 / ceiling(n / batch_size)))))
 
 # Held-out loss [epochs, folds], with the weight of each fold; every five folds divide the rows anew. Fewer
