@@ -122,21 +122,36 @@ custom_scalars <- function(custom, eta, free) {
   stats::setNames(c(of_eta, of_free), c(custom$eta, custom$free))
 }
 
+# What a part that the user gave finds at n numbers, or one for all, of each of its arguments. It is a function of vectors, of which it gets
+# pieces: what it makes of millions at a time costs more in fresh memory than in arithmetic.
+part_values <- function(custom, part, at, n, piece = 2^15) {
+  out <- numeric(n)
+  for (first in seq(1, by = piece, length.out = ceiling(n / piece))) {
+    i <- first:min(first + piece - 1, n)
+    out[i] <- piece_values(custom, part, lapply(at, function(v) if (length(v) == 1) v else v[i]), length(i))
+  }
+  out
+}
+
+piece_values <- function(custom, part, at, n) {
+  found <- do.call(custom[[part]], at)
+  if (!is.numeric(found) || !length(found) %in% c(1, n))
+    stop_user("`%s` of custom_family(\"%s\") must give a number for each row, not %s.", part, custom$name,
+              shown(found))
+  found <- as.double(found)
+  if (part == "variance" && any(found <= 0, na.rm = TRUE))
+    stop_user("`variance` of custom_family(\"%s\") must give numbers above 0, not %s.", custom$name,
+              shown(found[which(found <= 0)[1]]))
+  found
+}
+
 custom_record <- function(custom) {
   scalars <- function(eta, free) custom_scalars(custom, eta, free)
   of_part <- function(part, first = NULL) {
     if (is.null(custom[[part]])) return(function(eta, free) needs_part(custom, part))
     function(eta, free) {
       at <- scalars(eta, free)
-      found <- do.call(custom[[part]], lapply(c(first, at), as.vector))
-      if (!is.numeric(found) || !length(found) %in% c(1, length(at[[1]])))
-        stop_user("`%s` of custom_family(\"%s\") must give a number for each row, not %s.", part, custom$name,
-                  shown(found))
-      found <- as.double(found)
-      if (part == "variance" && any(found <= 0, na.rm = TRUE))
-        stop_user("`variance` of custom_family(\"%s\") must give numbers above 0, not %s.", custom$name,
-                  shown(found[which(found <= 0)[1]]))
-      if (length(found) < length(at[[1]])) found <- rep(found, length(at[[1]]))
+      found <- part_values(custom, part, c(first, at), length(at[[1]]))
       dim(found) <- dim(at[[1]]) # without a copy
       found
     }

@@ -921,3 +921,24 @@ test_that("standard errors of a written family know that its free scalars are le
   expect_equal(unname(vcov(fit)[1:2, 1:2]), unname(covariance(y[, "a"])), tolerance = 1e-5)
   expect_equal(unname(vcov(fit)[3:4, 3:4]), unname(covariance(y[, "b"])), tolerance = 1e-5)
 })
+
+test_that("parts of a family get some thousand numbers at a time, and the results are those of all at once", {
+  sizes <- NULL
+  own <- custom_family("own", ~ (y - mu)^2 / 2, scaled = TRUE, variance = function(mu) 2,
+                       draw = function(mu) stats::rnorm(length(mu), mu),
+                       deviance = function(y, mu) {
+                         sizes <<- c(sizes, length(mu))
+                         (y - mu)^2
+                       })
+  record <- varnn:::custom_record(own$custom)
+  y <- matrix(seq(-2, 3, length.out = 1e5), ncol = 2)
+  mu <- y^2 / 3
+  expect_identical(record$deviance(y, mu, numeric()), (y - mu)^2)
+  expect_true(length(sizes) > 1 && sum(sizes) == 1e5)
+  set.seed(1)
+  all_at_once <- stats::rnorm(1e5, mu)
+  set.seed(1)
+  expect_identical(record$draw(mu, numeric()), matrix(all_at_once, ncol = 2))
+  expect_identical(record$variance(mu, numeric()), matrix(2, 5e4, 2))
+  expect_identical(record$deviance(y[0, ], mu[0, ], numeric()), matrix(0, 0, 2))
+})
