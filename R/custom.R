@@ -122,8 +122,8 @@ custom_scalars <- function(custom, eta, free) {
   stats::setNames(c(of_eta, of_free), c(custom$eta, custom$free))
 }
 
-# What a part that the user gave finds at n numbers, or one for all, of each of its arguments. It is a function of vectors, of which it gets
-# pieces: what it makes of millions at a time costs more in fresh memory than in arithmetic.
+# What a part that the user gave finds at n numbers, or one for all, of each of its arguments. It is a function of
+# vectors, of which it gets pieces: what it makes of millions at a time costs more in fresh memory than in arithmetic.
 part_values <- function(custom, part, at, n, piece = 2^15) {
   out <- numeric(n)
   for (first in seq(1, by = piece, length.out = ceiling(n / piece))) {

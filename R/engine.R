@@ -143,7 +143,7 @@ run_columns <- function(spec, want) {
 # made of them. gram: the sum of J'J; images: J by, an array [n, seeds, columns of by]; covariances: (J by)(J by)', an
 # array [n, seeds, seeds]; sides, of the layer whose first weight is the active parameter: its inputs, then for each
 # seed the slopes in its outputs, a matrix [n, columns]. `seed` [rows, n_eta, seeds] are the combinations of eta, of
-# every observation or, with one row, the same for all; `by` [active, columns], `upper`: a triangle.
+# every observation or, with one row, the same for all; `by` [active, columns], NULL for J itself; `upper`: a triangle.
 engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = NULL, upper = FALSE, threads = 1,
                             precision = "double") {
   if (is.null(seed)) {
@@ -156,7 +156,8 @@ engine_jacobian <- function(spec, theta, data, active, want, seed = NULL, by = N
   poll <- if (isTRUE(work$skips)) poll_run else if (isTRUE(work$is_on)) poll_on
   out <- .Call(C_jacobian, spec, theta, as.double(active), as_double(seed), by, data, options,
                if (!is.null(poll)) list(poll = poll))
-  if (want %in% c("gram", "sides")) matrix(out, nrow(out)) else out
+  if (want %in% c("gram", "sides")) dim(out) <- dim(out)[1:2]
+  out
 }
 
 # The root T, upper triangular, of the inverse of a symmetric positive definite matrix: (a + diag(precision))^-1 = T T'.

@@ -188,7 +188,7 @@ laplace_curvature <- function(state, data, threads = 1, with_root = TRUE) {
   root <- NULL
   if (with_root || 2 * length(rows) * dim(seeds(1L))[3] > length(active)) {
     root <- full_root(state, data, active, seeds, threads)
-    variance[active] <- rowSums(root^2)
+    variance[active] <- rowSums(root * root)
     shrunk[active] <- 1 - precision[active] * variance[active]
   } else {
     shrunk[active] <- shrinkage(state, data, active, seeds, threads)
@@ -219,11 +219,12 @@ full_root <- function(state, data, active, seeds, threads) {
 # 1 - precision * variance of the `active` weights without their covariance (Woodbury): with K = R J P^-1/2, J being the
 # slopes, R the seeds and P the precisions a priori, the diagonal of K' (I + K K')^-1 K.
 shrinkage <- function(state, data, active, seeds, threads) {
-  scale <- diag(1 / sqrt(weight_precisions(state)[active]), length(active))
   slopes <- engine_jacobian(laplace_spec(state), state$theta, data, active, "images",
-                            seed = seeds(seq_along(data$row)), by = scale, threads = threads)
+                            seed = seeds(seq_along(data$row)), threads = threads)
   slopes <- matrix(slopes, ncol = length(active))
-  gram <- diag(nrow(slopes)) + tcrossprod(slopes)
+  slopes <- slopes / rep(sqrt(weight_precisions(state)[active]), each = nrow(slopes))
+  gram <- tcrossprod(slopes)
+  diag(gram) <- diag(gram) + 1
   if (!all(is.finite(gram))) return(rep(NaN, length(active)))
   colSums(backsolve(chol(gram), slopes, transpose = TRUE)^2)
 }
@@ -461,7 +462,7 @@ laplace_trained <- function(state, sets) {
 # evidence found.
 laplace_record <- function(state, data) {
   root <- state$curvature$root
-  list(root = root[upper.tri(root, diag = TRUE)], active = state$curvature$active, layers = state$curvature$layers,
+  list(root = root[upper_places(NROW(root))], active = state$curvature$active, layers = state$curvature$layers,
        effective = stats::setNames(state$curvature$effective, state$groups$names),
        evidence = laplace_evidence(state, data))
 }

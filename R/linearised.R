@@ -5,9 +5,12 @@
 laplace_root <- function(fit) {
   n <- length(fit$laplace$active)
   root <- matrix(0, n, n)
-  root[upper.tri(root, diag = TRUE)] <- fit$laplace$root
+  root[upper_places(n)] <- fit$laplace$root
   root
 }
+
+# Where the upper triangle of an n by n matrix stands, with its diagonal: upper.tri() without matrices of their own.
+upper_places <- function(n) sequence(seq_len(n), from = (seq_len(n) - 1) * n + 1)
 
 # The columns of eta that are random: not those of a noise that is held at one number.
 random_eta <- function(fit) {

@@ -183,8 +183,8 @@ static SEXP C_jacobian(SEXP spec, SEXP theta, SEXP active, SEXP seed, SEXP by, S
   if (j.n_active < 1 || (is_gram && j.n_active > 40000))
     Rf_error("'active' has no or too many numbers");
   if (!is_gram && !is_sides) {
-    j.n_by = (size_t)Rf_ncols(by);
-    j.by = numbers_of(by, "by", (double)j.n_active * (double)j.n_by);
+    j.n_by = Rf_isNull(by) ? j.n_active : (size_t)Rf_ncols(by);
+    if (!Rf_isNull(by)) j.by = numbers_of(by, "by", (double)j.n_active * (double)j.n_by);
     j.by_is_upper = field_int(options, "upper", 0, 1);
     if (j.by_is_upper && j.n_by != j.n_active) Rf_error("'by' is no triangle");
   }

@@ -198,7 +198,7 @@ typedef struct {
   size_t seed_rows;
   int n_seeds;
   nn_jacobian_want want;
-  const double *by; /* [active, n_by] */
+  const double *by; /* [active, n_by]; NULL: the identity */
   size_t n_by;
   int by_is_upper; /* a triangle */
   size_t columns;  /* out: of sides, 0 where there is no such layer; known with memory NULL, too */

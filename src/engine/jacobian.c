@@ -114,19 +114,19 @@ static void add_gram(const sweep *s) {
 }
 
 /* Columns `first` to `first + n` of j by: what they are, or for each pair of seeds the sum of their products. */
-static void put_images(const sweep *s, size_t first_obs, size_t first, int n) {
+static void put_images(const sweep *s, const real *from, size_t first_obs, size_t first, int n) {
   const nn_jacobian *j = s->job;
   const size_t n_obs = (size_t)s->model->tape.n_obs, seeds = (size_t)j->n_seeds, all = j->data.n,
                step = n_obs * seeds;
   for (size_t a = 0; a < seeds; a++)
     for (int l = 0; l < n; l++) {
-      const real *one = s->sum + (size_t)l * step + a * n_obs;
+      const real *one = from + (size_t)l * step + a * n_obs;
       if (j->want == NN_WANT_IMAGES) {
         copy_out(n_obs, one, j->out + ((first + (size_t)l) * seeds + a) * all + first_obs);
         continue;
       }
       for (size_t b = 0; b <= a; b++) {
-        const real *other = s->sum + (size_t)l * step + b * n_obs;
+        const real *other = from + (size_t)l * step + b * n_obs;
         double *to = j->out + (a * seeds + b) * all + first_obs;
         NN_SIMD
         for (size_t i = 0; i < n_obs; i++) to[i] += (double)(one[i] * other[i]);
@@ -138,13 +138,17 @@ static void put_images(const sweep *s, size_t first_obs, size_t first, int n) {
 static void add_images(const sweep *s, size_t first_obs) {
   const nn_jacobian *j = s->job;
   const int m = s->model->tape.n_obs * j->n_seeds;
+  if (!j->by) {
+    put_images(s, s->j, first_obs, 0, (int)j->n_by);
+    return;
+  }
   for (size_t first = 0; first < j->n_by; first += GRAM_BLOCK) {
     const int n = j->n_by - first < GRAM_BLOCK ? (int)(j->n_by - first) : GRAM_BLOCK,
               k = j->by_is_upper ? (int)first + n : (int)j->n_active;
     nn_product p = {0,    0, m,      n, k,           s->j, s->by + first * j->n_active,
                     NULL, 0, s->sum, 0, j->n_active, 0};
     linalg_product(&s->model->tape.linalg, &p);
-    put_images(s, first_obs, first, n);
+    put_images(s, s->sum, first_obs, first, n);
   }
 }
 
@@ -226,7 +230,7 @@ static size_t jacobian(void *model, nn_jacobian *j, void *memory, int *status) {
   tape_place(t, &a, (int)most, 1, theta, NULL);
   s.j = arena_reals(&a, columns * active);
   s.x = arena_reals(&a, most * widest(m)), s.dy = arena_reals(&a, most * widest(m));
-  s.by = arena_reals(&a, is_gram ? 0 : active * j->n_by);
+  s.by = arena_reals(&a, j->by ? active * j->n_by : 0);
   s.sum = arena_reals(&a, is_gram ? active * active : columns * GRAM_BLOCK);
   s.place = (int *)arena_take(&a, m->n_par, sizeof(int));
   if (!memory) return arena_bytes(&a);
@@ -236,7 +240,7 @@ static size_t jacobian(void *model, nn_jacobian *j, void *memory, int *status) {
   for (size_t i = 0; i < active; i++) s.place[j->active[i]] = (int)i;
   if (is_gram)
     memset(s.sum, 0, active * active * sizeof(real));
-  else
+  else if (j->by)
     copy_in(active * j->n_by, j->by, s.by);
   tape_forward(t, 0, m->eta, 1);
   run_sweep(&s, j, (int)most, status);

@@ -40,7 +40,7 @@ test_that("the sides of a layer's slopes are its inputs and the slopes in its bi
     weight <- leaves[leaves$layer == layer & leaves$role == "weight", ]
     bias <- leaves[leaves$layer == layer & leaves$role == "bias", ]
     sides <- varnn:::engine_jacobian(fit$spec, fit$theta, data, weight$offset + 1, "sides")
-    slopes <- function(at) varnn:::engine_jacobian(fit$spec, fit$theta, data, at, "images", by = diag(length(at)))
+    slopes <- function(at) varnn:::engine_jacobian(fit$spec, fit$theta, data, at, "images")
     x <- sides[, seq_len(weight$cols), drop = FALSE]
     in_bias <- slopes(leaf_index(bias))
     for (k in 1:2) {
@@ -116,7 +116,7 @@ test_that("predictions and draws are those of that covariance", {
     v <- vcov(fit)
     moments <- varnn:::eta_moments(fit, data)
     k <- ncol(moments$mean)
-    j <- varnn:::engine_jacobian(fit$spec, fit$theta, data, seq_along(fit$theta), "images", by = diag(nrow(v)))
+    j <- varnn:::engine_jacobian(fit$spec, fit$theta, data, seq_along(fit$theta), "images")
     for (i in 1:6) expect_equal(moments$cov[i, , ], drop(matrix(j[i, , ], k) %*% v %*% t(matrix(j[i, , ], k))),
                                 ignore_attr = TRUE)
     set.seed(3)
