@@ -50,6 +50,7 @@ score_sds <- function(fit, eta) {
     own <- if (has_normal_noise(b)) record_of(b)$sd(eta[, s, drop = FALSE], free)
     if (!is.null(own) && !is.matrix(own)) own <- rep(rep_len(own, ncol(sd)), each = nrow(eta))
     if (!is.null(own)) sd[] <- own * rep(b$scale, each = nrow(eta))
+    check_finite_output(sd)
     sd
   }
   do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))

@@ -391,7 +391,7 @@ mean_functions <- function(columns, sd) {
   lapply(own, function(c) {
     s <- sd[1, c$at]
     direct <- function(mean, sd) exact_means(c$margin, mean, sd)
-    if (!isTRUE(s > 0.02) || any(sd[, c$at] != s)) return(direct)
+    if (!isTRUE(s > 0.02 && s < 24) || any(sd[, c$at] != s)) return(direct)
     at <- seq(-12, 12, length.out = ceiling(240 / s))
     spline <- stats::splinefun(at, direct(at, s))
     function(mean, sd) {

@@ -267,7 +267,7 @@ check_mixture <- function(fit) {
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
   if (!holds(has_members(fit))) damaged("its members are not as they were made")
   inner <- setdiff(oldClass(fit), "varnn_mixture")
-  if (!identical(oldClass(fit), append(inner, "varnn_mixture", length(inner) - 2)))
+  if (length(inner) < 2 || !identical(oldClass(fit), append(inner, "varnn_mixture", length(inner) - 2)))
     damaged(sprintf("its class, %s, is not as it was made", quoted(oldClass(fit))))
   w <- fit$member_weights
   if (!holds(every(is_finite_vector(w, length(fit$members)), all(w >= 0), abs(sum(w) - 1) < 1e-6)))

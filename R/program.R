@@ -382,5 +382,6 @@ check_values <- function(program, fail, argument = "x") {
 # Whether a program of a fit is as it was made, so far as the engine does not look at it.
 is_sound_program <- function(x) {
   every(is.list(x), identical(names(x), c("arguments", "op", "a", "b", "c", "number", "text")),
-        all(vapply(x, is_bare, NA)), is_words(x$text, 1), are_words(x$arguments))
+        all(vapply(x, is_bare, NA)), is_words(x$text, 1), are_words(x$arguments),
+        is.numeric(run_program(x, matrix(0, 1, length(x$arguments)))$value)) # the engine knows its instructions
 }

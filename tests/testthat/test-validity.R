@@ -369,3 +369,20 @@ test_that("a response of frames, or with more in its attributes than in its valu
     expect_error(check_gradients(vae), "damaged", class = "varnn_error")
   }
 })
+
+test_that("instructions that are none, a mixture without a class below, and noise beyond all numbers are named", {
+  own <- custom_family("own", ~ (y - mu)^2 / 2 + 0.9, mean = ~ exp(mu))
+  fit <- quick(mpg ~ wt, mtcars, family = own)
+  wrong <- fit
+  wrong$blocks[[1]]$custom$mean$a[2] <- 0L
+  expect_error(logLik(wrong), "damaged", class = "varnn_error")
+  wrong <- fit
+  wrong$blocks[[1]]$custom$nll$op[1] <- "no function"
+  expect_error(logLik(wrong), "damaged", class = "varnn_error")
+  mixture <- quick(mpg ~ wt, mtcars, members = 2)
+  class(mixture) <- "varnn_mixture"
+  expect_error(posterior_predict(mixture), "its class", class = "varnn_error")
+  vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 2, margins = "smooth", sigma = "each")
+  vae$theta[vae$layout$offset[vae$layout$role == "noise"] + 1] <- 800
+  expect_error(decode(vae, matrix(0.1, 2, 1)), "not finite", class = "varnn_error")
+})
