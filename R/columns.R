@@ -42,6 +42,7 @@ columns_from_frame <- function(frame) {
 }
 
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
+  if (inherits(x, "varnn_training")) return(unclass(x)) # training data of a fit
   x <- columns_of_x(x)
   weights <- check_present(check_weights(weights, nrow(x)), na.action)
   omitted <- omitted_rows(x, 0, weights, if (is.null(na.action)) stats::na.pass else na.action)
@@ -295,16 +296,17 @@ input_output <- function(columns, raw, has_missing = anyNA(raw)) {
 
 # ---- new data, and back
 
-# list(x, y, rows) of data that have the columns of a design.
+# list(x, y, rows, n, impossible) of data that have the columns of a design.
 columns_rows <- function(design, newdata, what = "`newdata`") {
   found <- new_columns(design, newdata, what)
   columns <- design$variables
   check_draws_memory(found$n * length(design$columns), "That many rows", gsub("`", "", what))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), what, design$new_levels)
   raw <- raw_values(columns, found$data, found$n)
-  warn_of_limits(columns, raw, what)
+  impossible <- impossible_values(columns, raw)
+  if (!is.null(impossible)) warn_of_limits(columns, raw, impossible, what)
   raw <- as_scores(columns, raw)
-  out <- c(input_output(columns, raw), list(rows = found$rows, n = found$n))
+  out <- c(input_output(columns, raw), list(rows = found$rows, n = found$n, impossible = impossible))
   if (!is.null(design$given)) out$x <- cbind(out$x, given_values(design$given, newdata, what))
   out
 }
@@ -408,16 +410,7 @@ whole_numbers <- function(v) if (all(abs(v) < .Machine$integer.max, na.rm = TRUE
 
 # The training data of a fit again, as its own columns have them.
 refound_columns <- function(fit, data, envir) {
-  call <- fit$call
-  if (!is.null(fit$terms)) {
-    call$formula <- fit$terms
-    if (!is.null(data)) call$data <- quote(data)
-    envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
-    found <- conditional_data(call, envir, fit$design$given$contrasts)
-  } else {
-    part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
-    found <- columns_from_x(if (is.null(data)) part("x") else data, part("weights"), part("na.action"))
-  }
+  found <- raw_columns(fit, data, envir)
   columns <- fit$design$variables
   if (length(column_names(found$data)) != length(columns)) return(list(x = matrix(0, found$n, 0)))
   for (j in seq_along(columns)) check_new_column(columns[[j]], column_values(found$data, j), "the training data")
@@ -425,6 +418,19 @@ refound_columns <- function(fit, data, envir) {
            input_output(columns, as_scores(columns, raw_values(columns, found$data, found$n))))
   if (!is.null(found$given)) out$x <- cbind(out$x, unname(found$given$x))
   out
+}
+
+# The columns of the training data as training begins with them.
+raw_columns <- function(fit, data, envir) {
+  call <- fit$call
+  if (!is.null(fit$terms)) {
+    call$formula <- fit$terms
+    if (!is.null(data)) call$data <- quote(data)
+    envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
+    return(conditional_data(call, envir, fit$design$given$contrasts))
+  }
+  part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
+  columns_from_x(if (is.null(data)) part("x") else data, part("weights"), part("na.action"))
 }
 
 # Whether the columns of a fit's design have their places in its y and its input.

@@ -115,12 +115,7 @@ predict_target <- function(fit, newdata, target, envir) {
     newdata
   }, envir)
   columns <- fit$design$variables[match(target, names)]
-  for (c in columns) {
-    rows$x[, c$at] <- rep(c$fill, each = nrow(rows$x))
-    rows$x[, match(paste0(c$name, ".missing"), fit$design$columns)[c$has_indicator]] <- 1
-    rows$y[, c$at] <- NA
-  }
-  rows$z <- model_codes(fit, rows$x)
+  rows <- without_entries(fit, rows, columns)
   given <- given_rows(fit, NULL, nrow(rows$z), rows$x)
   each <- if (ncol(rows$z) <= most_exact) function(use) each_node(fit, rows, use)
   else function(use) each_log_weight(fit, rows, 500, use)

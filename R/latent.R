@@ -96,12 +96,14 @@ check_rows_memory <- function(fit, n, argument = "nsim") {
 
 # ---- the user's side
 
-# The rows that a verb is about: list(x, y, z, finish), where finish() names results and puts them in their places. Of
-# the training data x and y are only found again when they are needed.
+# The rows that a verb is about: list(x, y, z, impossible, finish), where finish() names results and puts them in their
+# places, and `impossible` [rows, variables] marks values that their columns cannot have, NULL for none. Of the training
+# data x and y are only found again when they are needed.
 latent_rows <- function(fit, newdata, envir, needs_data = FALSE) {
   if (!is.null(newdata)) {
     rows <- columns_rows(fit$design, newdata)
-    return(c(coded_rows(fit, rows$x, rows$y), finish = function(x) with_rows(x, rows$rows)))
+    return(c(coded_rows(fit, rows$x, rows$y), list(impossible = rows$impossible),
+             finish = function(x) with_rows(x, rows$rows)))
   }
   train <- if (needs_data || is.null(fit$codes)) training_data(fit, NULL, envir)
   is_excluded <- inherits(fit$na.action, "exclude")
@@ -264,57 +266,6 @@ predict_coder <- function(object, newdata, type, per_variable, threads, envir) {
   rows$finish(if (per_variable) errors else row_errors(errors))
 }
 
-#' Find anomalies by their reconstruction error
-#'
-#' Rows that an autoencoder reproduces badly, against the errors of its training data.
-#'
-#' @param object a fit by [fit_ae()] or [fit_vae()].
-#' @param newdata as in [encode()].
-#' @param level rows are flagged whose error is above this quantile of the errors of the training data; of the rows
-#'   held out by `validation`, when there were some.
-#' @param ... not used.
-#' @return A data frame with a row per row of the data: `score` (the error, see [predict.varnn_ae()]), `flag` (is it
-#'   above the threshold?), `p_value` (the share of those rows with a larger error) and `drivers` (the columns, at
-#'   most three, that make up at least half of the error, the largest first). Its attribute `"threshold"` is the
-#'   quantile.
-#' @details Errors of the training data are a little smaller than those of new rows, the more so the more the network
-#'   has overfitted: with `validation` the threshold is an honest one.
-#' @seealso [predict.varnn_ae()] for the errors, [reconstruct()] for what would be expected in their place.
-#' @examples
-#' set.seed(1)
-#' fit <- fit_ae(~ . - Species, iris, epochs = 50)
-#' odd <- iris[1:3, ]
-#' odd$Petal.Width[2] <- 2.4
-#' anomaly(fit, odd)
-#' @export
-anomaly <- function(object, ...) UseMethod("anomaly")
-
-#' @rdname anomaly
-#' @export
-anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
-  check_fit(object)
-  check_dots_empty(..., known = c("newdata", "level"))
-  level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
-  envir <- parent.frame()
-  rows <- latent_rows(object, newdata, envir, needs_data = TRUE)
-  errors <- entry_errors(object, rows$y, rows$z, rows$x)
-  score <- row_errors(errors)
-  reference <- object$errors
-  if (is.null(reference)) {
-    train <- if (is.null(newdata)) rows else latent_rows(object, NULL, envir, needs_data = TRUE)
-    reference <- row_errors(entry_errors(object, train$y, train$z, train$x))
-  }
-  of <- if (is.null(object$held_out)) seq_along(reference) else object$held_out
-  of <- of[order(reference[of], na.last = NA)]
-  w <- case_weights(object)[of]
-  reference <- reference[of]
-  threshold <- weighted_quantile(reference, w, level)
-  out <- data.frame(score = score, flag = score > threshold,
-                    p_value = 1 - c(0, cumsum(w))[1 + findInterval(score, reference, left.open = TRUE)] / sum(w),
-                    drivers = ifelse(is.na(score), NA_character_, error_drivers(errors)))
-  structure(rows$finish(out), threshold = threshold)
-}
-
 # quantile() of values, without those that are missing, that stand for w rows each.
 weighted_quantiles <- function(x, w, probs) {
   by <- order(x, na.last = NA)
@@ -329,17 +280,6 @@ weighted_quantile <- function(x, w, p) {
   rank <- (sum(w) - 1) * p
   at <- function(rank) x[min(length(x), 1 + findInterval(rank, cumsum(w)))]
   at(floor(rank)) + (rank - floor(rank)) * (at(floor(rank) + 1) - at(floor(rank)))
-}
-
-# Of each row the columns that make up half of its error, at most three.
-error_drivers <- function(errors) {
-  errors[is.na(errors)] <- 0
-  share <- errors / pmax(rowSums(errors), .Machine$double.xmin)
-  vapply(seq_len(nrow(share)), function(i) {
-    by <- order(share[i, ], decreasing = TRUE)[seq_len(min(3, ncol(share)))]
-    enough <- which(cumsum(share[i, by]) >= 0.5)
-    paste(colnames(share)[by[seq_len(if (length(enough)) enough[1] else length(by))]], collapse = ", ")
-  }, "")
 }
 
 #' Simulate from an autoencoder's latent space

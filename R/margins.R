@@ -284,16 +284,21 @@ nearest_value <- function(m, v) {
   pmin(pmax(v, ends[1]), ends[2])
 }
 
-# One warning for all columns with values that they cannot have.
-warn_of_limits <- function(columns, raw, what) {
-  columns <- Filter(has_scores, columns)
-  first <- lapply(columns, function(c) {
+# The values [rows, columns] that their columns cannot have; NULL for none.
+impossible_values <- function(columns, raw) {
+  out <- vapply(columns, function(c) {
+    if (!has_scores(c)) return(logical(nrow(raw)))
     v <- unique(raw[, c$at])
-    v[which(nearest_value(c$margin, v) != v)[1]]
-  })
-  off <- which(!is.na(first))
-  if (!length(off)) return(invisible())
-  named <- sprintf("`%s` (such as %s)", vapply(columns[off], function(c) c$name, ""), vapply(first[off], format, ""))
+    (nearest_value(c$margin, v) != v)[match(raw[, c$at], v)] %in% TRUE
+  }, logical(nrow(raw)))
+  if (any(out)) matrix(out, nrow(raw))
+}
+
+# One warning for all columns with values that they cannot have.
+warn_of_limits <- function(columns, raw, impossible, what) {
+  off <- which(colSums(impossible) > 0)
+  first <- lapply(off, function(j) raw[which(impossible[, j])[1], columns[[j]]$at])
+  named <- sprintf("`%s` (such as %s)", vapply(columns[off], function(c) c$name, ""), vapply(first, format, ""))
   shown <- paste(utils::head(named, 4), collapse = ", ")
   if (length(off) > 4) shown <- paste(shown, "and", length(off) - 4, "more")
   warn_user("varnn_limits", "%s has values that its columns cannot have: %s. The nearest are taken.",

@@ -262,12 +262,16 @@ has_members <- function(fit) {
 }
 
 # Whether each member, with what all share, is a fit, and the mixture's own fields belong to them.
+is_mixture_class <- function(class, inner) {
+  length(inner) >= 2 && identical(class, append(inner, "varnn_mixture", length(inner) - 2))
+}
+
 check_mixture <- function(fit) {
   damaged <- function(what) stop_user("The fit is damaged: %s; fit the model anew.", what)
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))
   if (!holds(has_members(fit))) damaged("its members are not as they were made")
   inner <- setdiff(oldClass(fit), "varnn_mixture")
-  if (length(inner) < 2 || !identical(oldClass(fit), append(inner, "varnn_mixture", length(inner) - 2)))
+  if (!is_mixture_class(oldClass(fit), inner))
     damaged(sprintf("its class, %s, is not as it was made", quoted(oldClass(fit))))
   w <- fit$member_weights
   if (!holds(every(is_finite_vector(w, length(fit$members)), all(w >= 0), abs(sum(w) - 1) < 1e-6)))

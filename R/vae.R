@@ -45,10 +45,6 @@ predict.varnn_vae <- function(object, newdata = NULL, type = "latent", per_varia
   predict_target(object, newdata, target, parent.frame())
 }
 
-#' @rdname anomaly
-#' @export
-anomaly.varnn_vae <- anomaly.varnn_ae
-
 #' @rdname compare_pca
 #' @export
 compare_pca.varnn_vae <- compare_pca.varnn_ae

@@ -36,7 +36,9 @@ fit_readers <- function() {
     decode = function(fit, data) decode(fit, matrix(0.1, 2, 2)),
     decode_one = function(fit, data) decode(fit, matrix(0.1, 2, 1)),
     reconstruct = function(fit, data) reconstruct(fit, data),
-    anomaly = function(fit, data) anomaly(fit, data),
+    anomaly = function(fit, data) {
+      if (inherits(fit, "varnn_vae")) anomaly(fit, data, folds = 1) else anomaly(fit, data)
+    },
     compare_pca = function(fit, data) compare_pca(fit, data)
   )
   of_vae <- list(

@@ -176,12 +176,13 @@ damage_fits <- function() {
 
 damage_coders <- function() {
   flowers <- iris[c(1:4, 51:54, 101:104), 2:5]
+  scores <- function(fit) if (inherits(fit, "varnn_vae")) anomaly(fit, folds = 1) else anomaly(fit)
   readers <- list(
     encode = function(fit) encode(fit, flowers), kept_codes = function(fit) encode(fit),
     print = function(fit) quietly(print(fit)), summary = function(fit) quietly(print(summary(fit))),
     reconstruct = function(fit) reconstruct(fit, flowers), predict = function(fit) predict(fit, flowers),
     deviance = function(fit) stats::deviance(fit), residuals = function(fit) stats::residuals(fit),
-    sigma = function(fit) stats::sigma(fit), anomaly = function(fit) anomaly(fit)$score,
+    sigma = function(fit) stats::sigma(fit), anomaly = function(fit) scores(fit)$score,
     continue = function(fit) continue(fit, 1)$theta
   )
   of_vae <- list(sd = function(fit) encode(fit, sd = TRUE), elbo = function(fit) elbo(fit),

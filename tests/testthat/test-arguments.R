@@ -186,6 +186,7 @@ test_that("numbers, flags and words with dimensions, names or a class are what t
     list(prior_mixture, list(), list(share = 0.5, sd = c(1, 2), fan_in = TRUE)),
     list(prior_normal, list(), list(mean = 0, sd = 1, fan_in = TRUE)),
     list(anomaly, of_fit("varnn_ae"), list(level = 0.9)),
+    list(anomaly, of_fit("varnn_vae"), list(level = 0.9, score = "likelihood", folds = 1, k = 2, per_variable = TRUE)),
     list(predict, of_fit("varnn_ae"), list(type = "error", per_variable = TRUE, threads = 1)),
     list(predict, of_fit("varnn_nn"), list(type = "response", se.fit = FALSE)),
     list(predict, of_fit("varnn_bayes_nn"), list(interval = "confidence", level = 0.9, draws = 3, type = "draws")),

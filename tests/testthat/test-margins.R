@@ -173,7 +173,10 @@ test_that("no row has a value that its column cannot have", {
   expect_warning(encode(fit, transform(d[1:3, ], b = -1)), "`newdata` has values .*: `b` \\(such as -1\\)[.]",
                  class = "varnn_limits")
   column <- function(name) list(name = name, at = 1, margin = varnn:::new_margin(d$e))
-  six <- tryCatch(varnn:::warn_of_limits(lapply(letters[1:6], column), cbind(c(1, 9)), "x"), varnn_limits = identity)
+  columns <- lapply(letters[1:6], column)
+  impossible <- varnn:::impossible_values(columns, cbind(c(1, 9)))
+  expect_identical(impossible, matrix(c(FALSE, TRUE), 2, 6))
+  six <- tryCatch(varnn:::warn_of_limits(columns, cbind(c(1, 9)), impossible, "x"), varnn_limits = identity)
   expect_match(conditionMessage(six), "`a` \\(such as 9\\), `b` .*, `c` .*, `d` .* and 2 more[.] The nearest")
   again <- unserialize(serialize(fit, NULL))
   expect_identical(encode(again, d), encode(fit, d))
