@@ -19,7 +19,7 @@
 #' @param ... not used.
 #' @return A data frame with a row per row of the data: `score`, `flag` (is it above the threshold?), `p_value` (the
 #'   share of the rows compared with that have a larger score) and `drivers` (the columns, at most three, that make up
-#'   at least half of the error of the reconstruction, the largest first; or those with a value that they cannot have).
+#'   at least half of the error of the reconstruction, the largest first).
 #'   With `per_variable` also the matrix `surprise`, of each entry \eqn{-\log p}{-log p} given the others of its row, in
 #'   nats on the column's own scale. The attribute `"threshold"` is the quantile; one for each row where the rows lack
 #'   entries in different columns.
@@ -34,7 +34,8 @@
 #'
 #'   A row that lacks entries is scored by those that are there, and compared with scores of the same columns; where
 #'   the rows that it is compared with have gaps in these, draws given their other columns fill them. A value that its
-#'   column cannot have (see `margins` of [fit_vae()]) has the score `Inf`.
+#'   column cannot have (see `margins` of [fit_vae()]) is scored as the nearest one that it can have, and `log(n + 1)`
+#'   more: none of n rows has had it.
 #' @references Nalisnick, Matsukawa, Teh, Gorur and Lakshminarayanan (2019) Do deep generative models know what they
 #'   don't know? \doi{10.48550/arXiv.1810.09136}, for what likelihoods of images miss.
 #' @seealso [predict.varnn_ae()] for errors of reconstruction, [logLik.varnn_vae()] for log-likelihoods by row,
@@ -91,9 +92,8 @@ anomaly.varnn_vae <- function(object, newdata = NULL, level = 0.99, score = "lik
   own <- if (is.null(newdata)) reference$own
   if (is.null(own)) own <- score(object, rows)
   own[gaps$is_empty] <- NA
-  if (!is.null(rows$impossible)) own[rowSums(rows$impossible) > 0] <- Inf
   errors <- entry_errors(object, rows$y, rows$z, rows$x)
-  if (!is.null(rows$impossible)) errors[rows$impossible] <- 1e300
+  if (!is.null(rows$impossible)) errors <- errors + 2 * log(n_used + 1) * rows$impossible
   surprise <- if (per_variable) entry_surprises(object, rows, k)
   judged(own, errors, reference$scores, reference$weights, level, rows$finish, gaps$of, surprise)
 }
@@ -132,10 +132,13 @@ row_scorer <- function(kind, k) {
   function(fit, rows) minus_log_lik(fit, rows, k)
 }
 
+# A value that none of n rows has had, and that has a probability of its own, has one of about 1 / (n + 1).
 minus_log_lik <- function(fit, rows, k) {
   d <- fit_latent(fit)
-  if (d > most_exact) return(-row_log_liks(fit, rows, k)$mean)
-  -row_log_liks(fit, rows, node_counts[d]^d, function(fit, rows, k, use) each_node(fit, rows, use))$mean
+  surcharge <- if (is.null(rows$impossible)) 0 else rowSums(rows$impossible) * log(sum(case_weights(fit) > 0) + 1)
+  exact <- function(fit, rows, k, use) each_node(fit, rows, use)
+  found <- if (d > most_exact) row_log_liks(fit, rows, k) else row_log_liks(fit, rows, node_counts[d]^d, exact)
+  surcharge - found$mean
 }
 
 # -log p of each entry given the others of its row [rows, columns]: that of the row less that of the others.
@@ -146,9 +149,7 @@ entry_surprises <- function(fit, rows, k) {
     one <- all - minus_log_lik(fit, without_entries(fit, rows, list(c)), k)
     replace(one, is.na(rows$y[, c$at[1]]), NA)
   }, numeric(length(all)))
-  out <- matrix(out, length(all), dimnames = list(NULL, vapply(columns, function(c) c$name, "")))
-  if (!is.null(rows$impossible)) out[rows$impossible] <- Inf
-  out
+  matrix(out, length(all), dimnames = list(NULL, vapply(columns, function(c) c$name, "")))
 }
 
 # The rows as they are without the entries of these columns.
@@ -157,6 +158,8 @@ without_entries <- function(fit, rows, columns) {
     rows$x[, c$at] <- rep(c$fill, each = nrow(rows$x))
     rows$x[, match(paste0(c$name, ".missing"), fit$design$columns)[c$has_indicator]] <- 1
     rows$y[, c$at] <- NA
+    if (!is.null(rows$impossible))
+      rows$impossible[, vapply(fit$design$variables, function(v) identical(v$name, c$name), NA)] <- FALSE
   }
   rows$z <- model_codes(fit, rows$x)
   rows
@@ -178,7 +181,7 @@ pattern_scores <- function(fit, rows, score, patterns) {
   most <- if (nrow(patterns) == 1) 5000 else max(200, 20000 %/% nrow(patterns))
   n <- nrow(rows$y)
   use <- if (n > most) sort(sample.int(n, most)) else seq_len(n)
-  some <- c(lapply(rows[c("x", "y")], take_rows, use), list(z = rows$z[use, , drop = FALSE]))
+  some <- lapply(rows[intersect(c("x", "y", "z", "impossible"), names(rows))], take_rows, use)
   whole <- with_drawn(fit, some)
   columns <- fit$design$variables
   one <- function(lacks) {
@@ -192,7 +195,7 @@ pattern_scores <- function(fit, rows, score, patterns) {
 with_drawn <- function(fit, rows) {
   part <- which(rowSums(is.na(rows$y)) > 0)
   if (!length(part)) return(rows)
-  some <- c(lapply(rows[c("x", "y")], take_rows, part), list(z = rows$z[part, , drop = FALSE]))
+  some <- lapply(rows[c("x", "y", "z")], take_rows, part)
   given <- given_rows(fit, NULL, length(part), some$x)
   drawn <- eta_draws(fit, codes_eta(fit, resampled_codes(fit, some, 100, 1)[[1]], given))
   raw <- on_user_scale_y(fit, some$y)
@@ -219,6 +222,7 @@ crossfitted_scores <- function(fit, score, patterns, folds, envir) {
   fold <- row_folds(folds, NULL, w > 0)
   found <- refitted(fit, fold, envir, function(one, out) {
     rows <- coded_rows(one, take_rows(one$data$x, out), take_rows(one$data$y, out))
+    rows$impossible <- impossible_values(one$design$variables, take_rows(one$raw, out))
     c(list(rows = out, own = score(one, rows)), pattern_scores(one, rows, score, patterns))
   })
   own <- rep(NA_real_, length(w))
@@ -232,7 +236,8 @@ crossfitted_scores <- function(fit, score, patterns, folds, envir) {
        scores = lapply(seq_len(nrow(patterns)), function(i) unlist(lapply(found, function(f) f$scores[[i]]))))
 }
 
-# visit(one, out) for fits of the same model without the rows `out` of each part, which they hold, too.
+# visit(one, out) for fits of the same model without the rows `out` of each part, of which they have the data, too, as
+# `raw` the columns as they are.
 refitted <- function(fit, fold, envir, visit) {
   train <- tryCatch(raw_columns(fit, NULL, envir), error = function(e) {
     stop_user("The training data are no longer found (%s): use `folds` = 1, or fit with `validation`.",
@@ -250,6 +255,7 @@ refitted <- function(fit, fold, envir, visit) {
     from_seed(seeds[[k]], {
       one <- quiet_member(do.call(fit_vae.data.frame, c(list(x = structure(train, class = "varnn_training")),
                                                         arguments)), first = FALSE)
+      one$raw <- raw_values(one$design$variables, train$data, train$n)
       if (one$stop_reason != "interrupted") visit(one, out)
     })
   }

@@ -204,6 +204,15 @@ logLik.varnn <- function(object, ...) {
             df = n_parameters(object) + sum(vapply(object$blocks, has_profiled_sigma, NA)))
 }
 
+# -log p of the entries of a block; NA where y is missing, and only there.
+block_nll <- function(part) {
+  out <- suppressWarnings(record_of(part$block)$nll(part$y, part$eta, part$free)) # of NaN, which the next line sees
+  there <- rowSums(is.na(part$y)) == 0
+  if (any(is.nan(as.matrix(out)[there, ])))
+    stop_user("The likelihood is no number: the network's output is too far from the data.")
+  out
+}
+
 block_log_lik <- function(part, w) {
   b <- part$block
   if (has_profiled_sigma(b)) {
@@ -212,7 +221,7 @@ block_log_lik <- function(part, w) {
     squared <- sum(w * (part$y - part$eta)^2, na.rm = TRUE) / total
     return(-total * (profile_nll(squared) + log(b$scale)))
   }
-  -sum(w * (record_of(b)$nll(part$y, part$eta, part$free) + log(b$scale)), na.rm = TRUE)
+  -sum(w * (block_nll(part) + log(b$scale)), na.rm = TRUE)
 }
 
 #' Residual standard deviation of a network

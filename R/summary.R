@@ -205,7 +205,7 @@ block_summary <- function(part, w) {
     observed <- factor(levels[replace(level_of(observed_mean(part)), is.na(part$y[, 1]), NA)], levels = levels)
     here <- !is.na(observed)
     hit <- as.character(observed) == as.character(predicted)
-    nll <- rowSums(record_of(b)$nll(part$y, part$eta, part$free))
+    nll <- rowSums(block_nll(part))
     return(list(measures = c(accuracy = sum((w * hit)[here]) / sum(w[here]),
                              log_loss = sum((w * nll)[here]) / sum(w[here])),
                 confusion = confusion_table(w, observed, factor(predicted, levels = levels))))

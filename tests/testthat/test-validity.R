@@ -385,4 +385,10 @@ test_that("instructions that are none, a mixture without a class below, and nois
   vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 2, margins = "smooth", sigma = "each")
   vae$theta[vae$layout$offset[vae$layout$role == "noise"] + 1] <- 800
   expect_error(decode(vae, matrix(0.1, 2, 1)), "not finite", class = "varnn_error")
+  for (family in c("gamma", "beta", "negative_binomial")) {
+    y <- switch(family, gamma = mtcars$mpg, beta = mtcars$qsec / 30, mtcars$carb)
+    far <- fit_bayes_nn(mtcars["wt"], y, family = family, hidden = 1, epochs = 1, posterior = "meanfield")
+    far$theta[] <- 1e100
+    expect_silent(tryCatch(logLik(far), varnn_error = identity))
+  }
 })
