@@ -471,11 +471,18 @@ simulation_free <- function(fit) {
   free
 }
 
+# A draw at each eta.
+block_draw <- function(block, eta, free) {
+  y <- suppressWarnings(record_of(block)$draw(eta, free)) # R's of counts beyond all numbers
+  check_finite_output(y)
+  y
+}
+
 simulated <- function(block, eta, free, offset, trials) {
   if (is_kind(block, "trials")) {
     y <- stats::rbinom(nrow(eta), trials, mean_at(block, eta, free))
     return(cbind(y, trials - y, deparse.level = 0))
   }
-  y <- as_observed(block, record_of(block)$draw(eta, free), offset)
+  y <- as_observed(block, block_draw(block, eta, free), offset)
   as_response(block, if (has_levels(block)) drawn_number(block, y) else y[, 1])
 }

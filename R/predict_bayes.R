@@ -287,8 +287,7 @@ epred_block <- function(block, eta, free, offset) {
 
 # One response per row and draw; of a factor the level's number, of successes and failures one trial.
 predict_block <- function(block, eta, free, offset) {
-  y <- suppressWarnings(record_of(block)$draw(draws_in_rows(eta), free)) # R's of counts beyond all numbers
-  check_finite_output(y)
+  y <- block_draw(block, draws_in_rows(eta), free)
   y <- if (has_levels(block)) drawn_number(block, y) else as_observed(block, y, rep_offset(offset, dim(eta)[3]))
   matrix(y, dim(eta)[1])
 }

@@ -165,7 +165,7 @@ simulate.varnn_vae <- function(object, nsim = 1, seed = NULL, newdata = NULL, gi
 # A draw from the families at eta, on the users' scale.
 eta_draws <- function(fit, eta) {
   draw <- function(b, free, s) {
-    as_observed(b, record_of(b)$draw(eta[, s, drop = FALSE], free_of_each(b, free)))
+    as_observed(b, block_draw(b, eta[, s, drop = FALSE], free_of_each(b, free)))
   }
   scores <- do.call(cbind, Map(draw, fit$blocks, block_free(fit), block_slices(fit$blocks, eta_rows)))
   with_constants(fit, as_values(fit$design, scores))

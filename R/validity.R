@@ -287,7 +287,7 @@ is_family_argument <- function(x, layout) {
 
 are_vae_arguments <- function(x) {
   scores <- x$latent_scores
-  every(is_finite_vector(c(x$beta, x$importance), 2),
+  every(is_finite_vector(x$beta, 1), is_finite_vector(x$importance, 1),
         is.null(scores) || is_finite_vector(unname(scores), length(scores)) && is_words(names(scores), length(scores)))
 }
 

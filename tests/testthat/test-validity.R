@@ -391,4 +391,9 @@ test_that("instructions that are none, a mixture without a class below, and nois
     far$theta[] <- 1e100
     expect_silent(tryCatch(logLik(far), varnn_error = identity))
   }
+  counts <- quick(carb ~ wt, mtcars, family = "poisson")
+  counts$eta <- matrix(1000, 32, 1)
+  expect_error(simulate(counts), "not finite", class = "varnn_error")
+  vae$arguments$importance <- data.frame(a = integer())
+  expect_error(print(vae), "damaged", class = "varnn_error")
 })
