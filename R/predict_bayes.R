@@ -216,7 +216,7 @@ drawn_eta_log_lik <- function(fit, y, eta) {
 draw_nll <- function(block, y, eta, free, nll = record_of(block)$nll) {
   draws <- dim(eta)[3]
   y_of_draws <- y[rep(seq_len(nrow(y)), draws), , drop = FALSE]
-  of_draws <- nll(y_of_draws, draws_in_rows(eta), free)
+  of_draws <- suppressWarnings(nll(y_of_draws, draws_in_rows(eta), free)) # of NaN, which is Inf below
   is_known <- !is.na(y_of_draws)
   if (ncol(is_known) != ncol(of_draws)) is_known <- array(is_known[, 1], dim(of_draws)) # times and events, trials
   if (anyNA(of_draws)) of_draws[is.na(of_draws) & is_known] <- Inf # an output beyond what can be computed

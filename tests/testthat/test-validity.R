@@ -390,6 +390,7 @@ test_that("instructions that are none, a mixture without a class below, and nois
     far <- fit_bayes_nn(mtcars["wt"], y, family = family, hidden = 1, epochs = 1, posterior = "meanfield")
     far$theta[] <- 1e100
     expect_silent(tryCatch(logLik(far), varnn_error = identity))
+    expect_silent(tryCatch(log_lik(far, draws = 2), varnn_error = identity))
   }
   counts <- quick(carb ~ wt, mtcars, family = "poisson")
   counts$eta <- matrix(1000, 32, 1)
