@@ -15,8 +15,8 @@
 #'   which [as_mids()] makes an object of mice.
 #' @details Coefficients of regressions of the filled-in columns are nearer to 0 than they should be where the model has
 #'   learned their dependence too weak. The ELBO does so: its q(z | x) has independent dimensions. A fit by
-#'   `fit_vae(importance = 20)` has less of that bias, and takes some ten times as long. The model's parameters are taken
-#'   as known, so that intervals by Rubin's rules are too narrow.
+#'   `fit_vae(importance = 20)` has less of that bias, and takes some ten times as long. The model's parameters are
+#'   taken as known, so that intervals by Rubin's rules are too narrow.
 #' @references Rubin (1987) The calculation of posterior distributions by data augmentation: comment,
 #'   \doi{10.1080/01621459.1987.10478461}. Mattei and Frellsen (2019) MIWAE, \doi{10.48550/arXiv.1812.02633}.
 #' @seealso [reconstruct()], which fills in one pass, [simulate.varnn_vae()].
