@@ -3,8 +3,8 @@
 # A response with three predictors, all normal and correlated: two of the predictors and the response are missing at
 # random, the more often the larger the third predictor is. Of 20 imputations each the regression is pooled by Rubin's
 # rules, with Barnard's and Rubin's degrees of freedom: the share of 95 % intervals that cover each coefficient, the
-# bias in standard errors, and the mean width relative to that of the complete data; of fit_vae(), of mice (predictive mean
-# matching), of the complete rows and of the complete data.
+# bias in standard errors, and the mean width relative to that of the complete data. Methods are fit_vae(), mice
+# (predictive mean matching), the complete rows and the complete data.
 
 suppressPackageStartupMessages(library(varnn))
 words <- commandArgs(TRUE)
