@@ -19,18 +19,18 @@
 #' @param ... not used.
 #' @return A data frame with a row per row of the data: `score`, `flag` (is it above the threshold?), `p_value` (the
 #'   share of the rows compared with that have a larger score) and `drivers` (the columns, at most three, that make up
-#'   at least half of the error of the reconstruction, the largest first).
-#'   With `per_variable` also the matrix `surprise`, of each entry \eqn{-\log p}{-log p} given the others of its row, in
-#'   nats on the column's own scale. The attribute `"threshold"` is the quantile; one for each row where the rows lack
-#'   entries in different columns.
+#'   at least half of the error of the reconstruction, the largest first). With `per_variable` also the matrix
+#'   `surprise`, of each entry \eqn{-\log p}{-log p} given the others of its row, in nats on the column's own scale. The
+#'   attribute `"threshold"` is the quantile; one for each row where the rows lack entries in different columns.
 #' @details Of an autoencoder the score is the error of [predict.varnn_ae()], and it is compared with those of the
 #'   training data, or of the rows held out by `validation`. Errors of the training data are a little smaller than those
 #'   of new rows, the more so the more the network has overfitted: with `validation` the threshold is an honest one.
 #'
 #'   Of a variational autoencoder scores are cross-fitted: each row of the training data is scored by a model that has
 #'   not seen it, also where these rows are the ones that are judged. A share of `1 - level` of new rows like them is
-#'   flagged. The models have the fit's own number of latent dimensions, and the fit's arguments else; they are trained
-#'   in parallel where the package future.apply is installed and a `future::plan()` says so.
+#'   flagged. The training data are needed for that: those that the fit's call finds, or else those that it has kept
+#'   (`keep_data`). The models have the fit's own number of latent dimensions, and the fit's arguments else. They are
+#'   trained in parallel where the package future.apply is installed and a `future::plan()` says so.
 #'
 #'   A row that lacks entries is scored by those that are there, and compared with scores of the same columns; where
 #'   the rows that it is compared with have gaps in these, draws given their other columns fill them. A value that its
@@ -87,15 +87,17 @@ anomaly.varnn_vae <- function(object, newdata = NULL, level = 0.99, score = "lik
   rows <- withCallingHandlers(latent_rows(object, newdata, envir, needs_data = TRUE),
                               varnn_limits = function(w) tryInvokeRestart("muffleWarning"))
   gaps <- gap_patterns(object, rows$y)
-  reference <- if (folds > 1) crossfitted_scores(object, score, gaps$patterns, folds, envir)
+  judge <- function(fit, rows) cbind(score(fit, rows), if (per_variable) entry_surprises(fit, rows, k))
+  is_crossfitted <- is.null(newdata) && folds > 1
+  reference <- if (folds > 1)
+    crossfitted_scores(object, score, gaps$patterns, folds, envir, if (is_crossfitted) judge)
   else own_scores(object, score, gaps$patterns, envir)
-  own <- if (is.null(newdata)) reference$own
-  if (is.null(own)) own <- score(object, rows)
-  own[gaps$is_empty] <- NA
+  own <- if (is_crossfitted) reference$own else judge(object, rows)
+  own[gaps$is_empty, 1] <- NA
   errors <- entry_errors(object, rows$y, rows$z, rows$x)
   if (!is.null(rows$impossible)) errors <- errors + 2 * log(n_used + 1) * rows$impossible
-  surprise <- if (per_variable) entry_surprises(object, rows, k)
-  judged(own, errors, reference$scores, reference$weights, level, rows$finish, gaps$of, surprise)
+  judged(own[, 1], errors, reference$scores, reference$weights, level, rows$finish, gaps$of,
+         if (per_variable) own[, -1, drop = FALSE])
 }
 
 # What anomaly() says of scores: each against those of its group, of rows that stand for w rows each.
@@ -134,11 +136,8 @@ row_scorer <- function(kind, k) {
 
 # A value that none of n rows has had, and that has a probability of its own, has one of about 1 / (n + 1).
 minus_log_lik <- function(fit, rows, k) {
-  d <- fit_latent(fit)
   surcharge <- if (is.null(rows$impossible)) 0 else rowSums(rows$impossible) * log(sum(case_weights(fit) > 0) + 1)
-  exact <- function(fit, rows, k, use) each_node(fit, rows, use)
-  found <- if (d > most_exact) row_log_liks(fit, rows, k) else row_log_liks(fit, rows, node_counts[d]^d, exact)
-  surcharge - found$mean
+  surcharge - row_log_liks(fit, rows, if (fit_latent(fit) > most_exact) k else Inf)$mean
 }
 
 # -log p of each entry given the others of its row [rows, columns]: that of the row less that of the others.
@@ -152,19 +151,6 @@ entry_surprises <- function(fit, rows, k) {
   matrix(out, length(all), dimnames = list(NULL, vapply(columns, function(c) c$name, "")))
 }
 
-# The rows as they are without the entries of these columns.
-without_entries <- function(fit, rows, columns) {
-  for (c in columns) {
-    rows$x[, c$at] <- rep(c$fill, each = nrow(rows$x))
-    rows$x[, match(paste0(c$name, ".missing"), fit$design$columns)[c$has_indicator]] <- 1
-    rows$y[, c$at] <- NA
-    if (!is.null(rows$impossible))
-      rows$impossible[, vapply(fit$design$variables, function(v) identical(v$name, c$name), NA)] <- FALSE
-  }
-  rows$z <- model_codes(fit, rows$x)
-  rows
-}
-
 # Which columns rows lack: `patterns` [patterns, columns], and `of` each row its pattern. `is_empty`: all of them.
 gap_patterns <- function(fit, y) {
   first <- vapply(fit$design$variables, function(c) c$at[1], 1L)
@@ -176,8 +162,9 @@ gap_patterns <- function(fit, y) {
 
 # ---- what scores are compared with
 
-# The scores of rows, for each pattern as if they lacked its columns; of few rows where there are many patterns.
-pattern_scores <- function(fit, rows, score, patterns) {
+# The scores of rows, for each pattern as if they lacked its columns; of few rows where there are many patterns. `known`
+# are the scores of the rows as they are, NULL where they are not.
+pattern_scores <- function(fit, rows, score, patterns, known = NULL) {
   most <- if (nrow(patterns) == 1) 5000 else max(200, 20000 %/% nrow(patterns))
   n <- nrow(rows$y)
   use <- if (n > most) sort(sample.int(n, most)) else seq_len(n)
@@ -185,8 +172,8 @@ pattern_scores <- function(fit, rows, score, patterns) {
   whole <- with_drawn(fit, some)
   columns <- fit$design$variables
   one <- function(lacks) {
-    if (identical(is.na(some$y), is.na(whole$y)) && !any(lacks)) return(score(fit, some))
-    score(fit, without_entries(fit, whole, columns[lacks]))
+    if (any(lacks)) return(score(fit, without_entries(fit, whole, columns[lacks])))
+    if (is.null(known) || anyNA(some$y)) score(fit, whole) else known[use]
   }
   list(scores = lapply(seq_len(nrow(patterns)), function(i) one(patterns[i, ])), use = use)
 }
@@ -212,54 +199,73 @@ with_drawn <- function(fit, rows) {
 own_scores <- function(fit, score, patterns, envir) {
   train <- training_data(fit, NULL, envir)
   of <- if (is.null(fit$held_out)) seq_len(fit$n_obs) else fit$held_out
-  found <- pattern_scores(fit, coded_rows(fit, take_rows(train$x, of), take_rows(train$y, of)), score, patterns)
+  rows <- coded_rows(fit, take_rows(train$x, of), take_rows(train$y, of))
+  if (!is.null(fit$held_out))
+    rows$impossible <- impossible_values(fit$design$variables, take_rows(raw_again(fit, columns_again(fit, envir)), of))
+  found <- pattern_scores(fit, rows, score, patterns)
   list(scores = found$scores, weights = case_weights(fit)[of][found$use])
 }
 
-# Each row by a fit that has not seen it.
-crossfitted_scores <- function(fit, score, patterns, folds, envir) {
+# Each row by a fit that has not seen it; with judge(fit, rows) its matrix for all rows, too, as `own`.
+crossfitted_scores <- function(fit, score, patterns, folds, envir, judge) {
   w <- case_weights(fit)
   fold <- row_folds(folds, NULL, w > 0)
-  found <- refitted(fit, fold, envir, function(one, out) {
+  found <- refitted(fit, fold, envir, function(one, raw, out) {
     rows <- coded_rows(one, take_rows(one$data$x, out), take_rows(one$data$y, out))
-    rows$impossible <- impossible_values(one$design$variables, take_rows(one$raw, out))
-    c(list(rows = out, own = score(one, rows)), pattern_scores(one, rows, score, patterns))
+    rows$impossible <- impossible_values(one$design$variables, take_rows(raw, out))
+    own <- if (!is.null(judge)) judge(one, rows)
+    c(list(rows = out, own = own), pattern_scores(one, rows, score, patterns, own[, 1]))
   })
-  own <- rep(NA_real_, length(w))
-  for (f in found) own[f$rows] <- f$own
-  rest <- which(is.na(own)) # of weight 0: none has seen them
-  if (length(rest)) {
-    train <- training_data(fit, NULL, envir)
-    own[rest] <- score(fit, coded_rows(fit, take_rows(train$x, rest), take_rows(train$y, rest)))
-  }
-  list(own = own, weights = unlist(lapply(found, function(f) w[f$rows[f$use]])),
+  list(own = if (!is.null(judge)) own_in_order(fit, found, judge, envir),
+       weights = unlist(lapply(found, function(f) w[f$rows[f$use]])),
        scores = lapply(seq_len(nrow(patterns)), function(i) unlist(lapply(found, function(f) f$scores[[i]]))))
 }
 
-# visit(one, out) for fits of the same model without the rows `out` of each part, of which they have the data, too, as
-# `raw` the columns as they are.
+# The rows in the order of training. No fit has seen those of weight 0: they are judged by the fit itself.
+own_in_order <- function(fit, found, judge, envir) {
+  seen <- unlist(lapply(found, `[[`, "rows"))
+  rest <- setdiff(seq_len(fit$n_obs), seen)
+  out <- do.call(rbind, lapply(found, `[[`, "own"))
+  if (length(rest)) {
+    train <- training_data(fit, NULL, envir)
+    out <- rbind(out, judge(fit, coded_rows(fit, take_rows(train$x, rest), take_rows(train$y, rest))))
+  }
+  out[order(c(seen, rest)), , drop = FALSE]
+}
+
+# visit(one, raw, out) for fits `one` of the same model without the rows `out` of each part. They keep the data of all
+# rows, of which `raw` are the numbers as they are.
 refitted <- function(fit, fold, envir, visit) {
-  train <- tryCatch(raw_columns(fit, NULL, envir), error = function(e) {
-    stop_user("The training data are no longer found (%s): use `folds` = 1, or fit with `validation`.",
-              sub("[.]$", "", conditionMessage(e)))
-  })
-  if (train$n != fit$n_obs)
-    stop_user("The data found are not those the model was trained on: use `folds` = 1, or fit with `validation`.")
+  train <- columns_again(fit, envir)
   w <- case_weights(fit)
   arguments <- call_arguments(fit, envir)
   arguments[c("keep_data", "latent", "verbose", "callback")] <- list(TRUE, fit_latent(fit), FALSE, NULL)
   seeds <- task_seeds(nlevels(fold))
   one <- function(k) {
     out <- which(fold == levels(fold)[k])
-    train$weights <- replace(w, out, 0)
+    part <- train
+    part$weights <- replace(w, out, 0)
     from_seed(seeds[[k]], {
-      one <- quiet_member(do.call(fit_vae.data.frame, c(list(x = structure(train, class = "varnn_training")),
+      one <- quiet_member(do.call(fit_vae.data.frame, c(list(x = structure(part, class = "varnn_training")),
                                                         arguments)), first = FALSE)
-      one$raw <- raw_values(one$design$variables, train$data, train$n)
-      if (one$stop_reason != "interrupted") visit(one, out)
+      if (one$stop_reason != "interrupted") visit(one, raw_again(one, train), out)
     })
   }
   found <- Filter(Negate(is.null), in_parallel(seq_len(nlevels(fold)), one))
   if (!length(found)) stop_user("anomaly() was interrupted before a part was done.")
   found
 }
+
+# The columns of the training data, to train with them again: those that the fit's call finds, or else the kept ones, of
+# which values that their columns cannot have are the nearest.
+columns_again <- function(fit, envir) {
+  if (is.null(fit$data) || !is.null(fit$design$given)) {
+    training_data(fit, NULL, envir) # says what is wrong where they are not the same
+    return(raw_columns(fit, NULL, envir))
+  }
+  found <- tryCatch(if (has_training_columns(fit, refound_columns(fit, NULL, envir)$x)) raw_columns(fit, NULL, envir),
+                    error = function(e) NULL)
+  if (identical(found$n, fit$n_obs)) found else columns_from_x(training_columns(fit, envir))
+}
+
+raw_again <- function(fit, train) raw_values(fit$design$variables, train$data, train$n)

@@ -103,6 +103,19 @@ simulate_given <- function(fit, given, nsim) {
   impute(fit, data)
 }
 
+# The rows as they are without the entries of these columns.
+without_entries <- function(fit, rows, columns) {
+  for (c in columns) {
+    rows$x[, c$at] <- rep(c$fill, each = nrow(rows$x))
+    rows$x[, match(paste0(c$name, ".missing"), fit$design$columns)[c$has_indicator]] <- 1
+    rows$y[, c$at] <- NA
+    if (!is.null(rows$impossible))
+      rows$impossible[, vapply(fit$design$variables, function(v) identical(v$name, c$name), NA)] <- FALSE
+  }
+  rows$z <- model_codes(fit, rows$x)
+  rows
+}
+
 # The means of some columns given the others of new data.
 predict_target <- function(fit, newdata, target, envir) {
   names <- vapply(fit$design$variables, function(c) c$name, "")

@@ -286,12 +286,13 @@ nearest_value <- function(m, v) {
 
 # The values [rows, columns] that their columns cannot have; NULL for none.
 impossible_values <- function(columns, raw) {
-  out <- vapply(columns, function(c) {
-    if (!has_scores(c)) return(logical(nrow(raw)))
+  off <- lapply(columns, function(c) {
+    if (!has_scores(c)) return(numeric())
     v <- unique(raw[, c$at])
-    (nearest_value(c$margin, v) != v)[match(raw[, c$at], v)] %in% TRUE
-  }, logical(nrow(raw)))
-  if (any(out)) matrix(out, nrow(raw))
+    v[which(nearest_value(c$margin, v) != v)]
+  })
+  if (any(lengths(off) > 0))
+    matrix(unlist(Map(function(c, off) raw[, c$at[1]] %in% off, columns, off)), nrow(raw))
 }
 
 # One warning for all columns with values that they cannot have.

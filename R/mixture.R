@@ -261,11 +261,11 @@ has_members <- function(fit) {
         all(vapply(parts, function(m) is.list(m) && inherits(m, "varnn"), NA)))
 }
 
-# Whether each member, with what all share, is a fit, and the mixture's own fields belong to them.
 is_mixture_class <- function(class, inner) {
   length(inner) >= 2 && identical(class, append(inner, "varnn_mixture", length(inner) - 2))
 }
 
+# Whether each member, with what all share, is a fit, and the mixture's own fields belong to them.
 check_mixture <- function(fit) {
   damaged <- function(what) stop_user("The fit is damaged: %s; fit the model anew.", what)
   holds <- function(rule) isTRUE(tryCatch(rule, error = function(e) FALSE, warning = function(w) FALSE))

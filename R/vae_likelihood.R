@@ -253,11 +253,9 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   if (is_exact && fit_latent(object) > most_exact)
     stop_user("`k` = Inf needs at most %d latent dimensions, and the fit has %d: give a number.", most_exact,
               fit_latent(object))
-  k <- if (is_exact) node_counts[fit_latent(object)]^fit_latent(object)
-  else check_number(k, "k", 1, 1e6, whole = TRUE)
+  if (!is_exact) k <- check_number(k, "k", 1, 1e6, whole = TRUE)
   rows <- latent_rows(object, newdata, NULL, needs_data = TRUE)
-  found <- row_log_liks(object, rows, k, if (is_exact) function(fit, rows, k, use) each_node(fit, rows, use)
-                        else each_log_weight)
+  found <- row_log_liks(object, rows, k)
   by_row <- found$mean
   w <- if (is.null(newdata)) case_weights(object) else 1
   structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = length(by_row), rows = rows$finish(by_row),
@@ -265,8 +263,8 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
 }
 
 # The log of the mean of k weights of each row, and its variance by the delta method: var(log mean w) ~ (mean w^2 /
-# (mean w)^2 - 1) / k.
-row_log_liks <- function(fit, rows, k, each = each_log_weight) {
+# (mean w)^2 - 1) / k. With `k` = Inf, for up to three latent dimensions, the weights are those of a quadrature.
+row_log_liks <- function(fit, rows, k) {
   n <- nrow(rows$z)
   top <- rep(-Inf, n)
   sum <- squares <- numeric(n)
@@ -278,6 +276,11 @@ row_log_liks <- function(fit, rows, k, each = each_log_weight) {
     squares <<- squares * shrink^2 + w^2
     top <<- new_top
   }
-  each(fit, rows, k, add)
+  if (is.finite(k)) {
+    each_log_weight(fit, rows, k, add)
+  } else {
+    each_node(fit, rows, add)
+    k <- node_counts[fit_latent(fit)]^fit_latent(fit)
+  }
   list(mean = top + log(sum / k), variance = pmax(0, squares * k / sum^2 - 1) / max(1, k - 1))
 }

@@ -22,6 +22,11 @@ moments_of_fit <- function(fit) {
   list(mean = as.vector(base), cov = crossprod(loadings) + diag(as.vector(sigma(fit))^2))
 }
 
+own_scores_of <- function(fit) {
+  score <- function(fit, rows) varnn:::minus_log_lik(fit, rows, 1)
+  varnn:::own_scores(fit, score, matrix(FALSE, 1, length(fit$design$variables)), parent.frame())$scores[[1]]
+}
+
 test_that("scores and surprises are those of the normal distribution that the fit is", {
   set.seed(1)
   d <- factor_rows(200)
@@ -120,6 +125,23 @@ test_that("gaps of the rows compared with are filled, conditional models and row
   rows <- attr(logLik(held, k = Inf), "rows")
   expect_equal(found$score, -rows, ignore_attr = TRUE, tolerance = 1e-8)
   expect_equal(attr(found, "threshold"), stats::quantile(-rows[1:50], 0.99, names = FALSE))
+  # rows held out may have values that the others have not: these cost as much as in new rows
+  d <- data.frame(k = c(rep(1:2, 40), 3, rep(1:2, 10)), y = (37 * 1:101) %% 101 / 7)
+  held <- fit_vae(d, latent = 1, epochs = 5, validation = 81:101)
+  found <- anomaly(held, d[81:101, ])
+  expect_equal(sort(found$score), sort(own_scores_of(held)), tolerance = 1e-8)
+  # data that the fit has kept need not be found again
+  kept <- (function(own) fit_vae(own, latent = 1, epochs = 5, keep_data = TRUE))(iris)
+  set.seed(7)
+  a <- anomaly(kept, iris[1:9, ])
+  found_again <- fit_vae(iris, latent = 1, epochs = 5)
+  found_again[c("theta", "blocks", "spec")] <- kept[c("theta", "blocks", "spec")]
+  set.seed(7)
+  expect_equal(a, anomaly(found_again, iris[1:9, ]), tolerance = 1e-6)
+  # of a single column the surprise is the score, of training rows, too
+  alone <- fit_vae(mtcars["mpg"], latent = 1, epochs = 5)
+  found <- anomaly(alone, per_variable = TRUE)
+  expect_equal(found$surprise[, "mpg"], found$score, ignore_attr = TRUE)
   weighted <- fit_vae(iris[1:4], weights = rep(0:1, 75), latent = 1, epochs = 10)
   expect_false(anyNA(anomaly(weighted, folds = 2)$score))
 })
@@ -134,7 +156,7 @@ test_that("what anomaly() refuses", {
   expect_refused(anomaly(fit, per_variable = 3), "`per_variable`")
   expect_refused(anomaly(fit, k = 0), "`k`")
   x <- iris[1:3]
-  lost <- fit_vae(x, latent = 1, epochs = 2)
+  lost <- fit_vae(x, latent = 1, epochs = 2, keep_data = FALSE)
   rm(x)
   expect_refused(anomaly(lost, iris[1:2, 1:3]), "no longer found")
 })

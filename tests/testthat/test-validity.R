@@ -385,6 +385,117 @@ test_that("instructions that are none, a mixture without a class below, and nois
   vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 2, margins = "smooth", sigma = "each")
   vae$theta[vae$layout$offset[vae$layout$role == "noise"] + 1] <- 800
   expect_error(decode(vae, matrix(0.1, 2, 1)), "not finite", class = "varnn_error")
+  block <- quick(mpg ~ wt, mtcars, family = "gamma")$blocks[[1]]
+  far <- list(block = block, y = matrix(c(1, NA)), eta = matrix(0, 2), free = 1e100)
+  expect_error(varnn:::block_nll(far), "no number", class = "varnn_error")
+  far$free <- 1
+  expect_identical(is.na(varnn:::block_nll(far)), matrix(c(FALSE, TRUE)))
+  expect_silent(nll <- varnn:::draw_nll(block, matrix(1), array(0, c(1, 1, 1)), 1e100))
+  expect_identical(nll, matrix(Inf))
+  counts <- quick(carb ~ wt, mtcars, family = "poisson")
+  block <- counts$blocks[[1]]
+  expect_refused(counts, "blocks", list(list(replace(block, "center", 0.5)), list(replace(block, "scale", 2))))
+  coder <- fit_ae(data.frame(a = mtcars$carb, b = mtcars$wt), family = c(a = "poisson"), hidden = 2, epochs = 2)
+  coder$design$variables[[1]]$center <- 1
+  expect_error(check_fit(coder), "`design` is not as it was made")
+})
+
+test_that("parameters in single precision are numbers of that precision", {
+  fit <- quick(mpg ~ wt, mtcars, precision = "single")
+  fit$theta <- fit$theta * 0 + 1e39
+  expect_error(continue(fit, 1, mtcars), "`theta` is not as it was made")
+})
+
+test_that("noise whose closed form is no number stays as it was trained", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, epochs = 5, posterior = "meanfield")
+  noise <- fit$layout$offset[fit$layout$role == "noise"] + 1
+  fit$theta[noise] <- 50
+  expect_true(all(is.finite(suppressWarnings(continue(fit, 1, mtcars))$theta)))
+})
+
+test_that("what stats::terms() says of a formula is of the formula's size", {
+  fit <- some_fits()$nn
+  with_attribute <- function(name, value) {
+    attr(fit$terms, name) <- value
+    fit$terms
+  }
+  odd <- list(factors = 1L, factors = attr(fit$terms, "factors")[-1, ], order = 1L, variables = quote(list(mpg)),
+              response = "1", response = 2, intercept = factor(1), offset = 7L, specials = list(s = 9), predvars = 1,
+              term.labels = structure(c("wt", "hp"), class = "Date"), dataClasses = c(mpg = NA),
+              class = c("terms", "data.frame", "formula"))
+  for (i in seq_along(odd)) expect_refused(fit, "terms", list(with_attribute(names(odd)[i], odd[[i]])))
+  formulas <- list(mpg ~ wt * hp - 1, log(mpg) ~ offset(wt) + poly(hp, 2), mpg ~ factor(cyl) %in% gear,
+                   stats::terms(mpg ~ wt:hp + s(wt), specials = "s", keep.order = TRUE))
+  s <- identity
+  for (formula in formulas) {
+    environment(formula) <- environment()
+    expect_silent(check_fit(suppressWarnings(quick(formula, mtcars))))
+  }
+})
+
+test_that("the fields of a mixture are damaged in the package's words", {
+  fit <- quick(mpg ~ wt, mtcars, members = 2)
+  expect_silent(check_fit(fit))
+  expect_refused(fit, "call", list(NA_real_, NULL, 1:3))
+  expect_refused(fit, "member_weights", list(c(a = 0.5, 0.5), stats::setNames(c(0.5, 0.5), c(NA, "b")), array(0.5, 2)))
+  odd <- list(stats::setNames(fit$members, c("a", NA)), structure(fit$members, class = "data.frame"),
+              list(structure(1, class = class(fit$members[[1]])), fit$members[[1]]),
+              list(structure(function() 1, class = class(fit$members[[1]])), fit$members[[1]]))
+  for (members in odd) {
+    fit$members <- members
+    expect_error(check_fit(fit), "its members are not as they were made")
+  }
+})
+
+test_that("histories, rows held out, offsets and classes are as training makes them", {
+  fit <- quick(mpg ~ wt, mtcars, validation = 0.2)
+  changed <- function(column, value) {
+    h <- fit$history
+    h[[column]] <- value
+    h
+  }
+  n <- nrow(fit$history)
+  expect_refused(fit, "history", list(changed("loss", rep(1e-310, n)), changed("epoch", rep(Inf, n)),
+                                      stats::setNames(fit$history, replace(names(fit$history), 4, NA))))
+  expect_refused(fit, "held_out", list(seq_len(32)))
+  fit$spec$has_offset <- 1L
+  expect_error(check_fit(fit), "damaged")
+  mixture <- quick(mpg ~ wt, mtcars, members = 2)
+  class(mixture) <- c("varnn_nn", "varnn", "varnn_mixture")
+  expect_error(check_fit(mixture), "its class")
+})
+
+test_that("a response of frames, or with more in its attributes than in its values, and odd objectives are damage", {
+  several <- fit_nn(cbind(mpg, wt) ~ hp, mtcars, hidden = 1, epochs = 1)
+  several$response <- data.frame(mpg = mtcars$mpg)
+  several$response$wt <- matrix(1, 32, 2)
+  expect_error(AIC(several), "damaged", class = "varnn_error")
+  one <- fit_nn(mpg ~ hp, mtcars, hidden = 1, epochs = 1)
+  attr(one$response, "more") <- numeric(5000)
+  expect_error(calibration(one), "damaged", class = "varnn_error")
+  vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 1)
+  for (wrong in list(1e9, 2, -1L)) {
+    vae$control$objective$importance <- wrong
+    expect_error(check_gradients(vae), "damaged", class = "varnn_error")
+  }
+})
+
+test_that("instructions that are none, a mixture without a class below, and noise beyond all numbers are named", {
+  own <- custom_family("own", ~ (y - mu)^2 / 2 + 0.9, mean = ~ exp(mu))
+  fit <- quick(mpg ~ wt, mtcars, family = own)
+  wrong <- fit
+  wrong$blocks[[1]]$custom$mean$a[2] <- 0L
+  expect_error(logLik(wrong), "damaged", class = "varnn_error")
+  wrong <- fit
+  wrong$blocks[[1]]$custom$nll$op[1] <- "no function"
+  expect_error(logLik(wrong), "damaged", class = "varnn_error")
+  mixture <- quick(mpg ~ wt, mtcars, members = 2)
+  class(mixture) <- "varnn_mixture"
+  expect_error(posterior_predict(mixture), "its class", class = "varnn_error")
+  vae <- fit_vae(mtcars[1:3], latent = 1, epochs = 2, margins = "smooth", sigma = "each")
+  vae$theta[vae$layout$offset[vae$layout$role == "noise"] + 1] <- 800
+  expect_error(decode(vae, matrix(0.1, 2, 1)), "not finite", class = "varnn_error")
   for (family in c("gamma", "beta", "negative_binomial")) {
     y <- switch(family, gamma = mtcars$mpg, beta = mtcars$qsec / 30, mtcars$carb)
     far <- fit_bayes_nn(mtcars["wt"], y, family = family, hidden = 1, epochs = 1, posterior = "meanfield")
