@@ -506,6 +506,6 @@ test_that("instructions that are none, a mixture without a class below, and nois
   counts <- quick(carb ~ wt, mtcars, family = "poisson")
   counts$eta <- matrix(1000, 32, 1)
   expect_error(simulate(counts), "not finite", class = "varnn_error")
-  vae$arguments$importance <- data.frame(a = integer())
+  vae$arguments[c("beta", "importance")] <- list(c(1, 1), integer())
   expect_error(print(vae), "damaged", class = "varnn_error")
 })
