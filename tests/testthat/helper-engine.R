@@ -3,6 +3,8 @@
 # Loops are shorter where every instruction is watched.
 is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.getenv("VARNN_VALGRIND"))
 is_counted <- function() nzchar(Sys.getenv("VARNN_COVERAGE")) # which lines are run
+# A test that takes long and runs no line that others do not: it runs where lines are not counted.
+skip_if_counted <- function() skip_if(is_counted(), "lines are counted without it")
 repeats <- function(n, watched) if (is_watched()) watched else n
 
 # Every combination of rows of tables; where every instruction is watched, or lines are counted, each row once.

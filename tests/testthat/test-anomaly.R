@@ -62,7 +62,7 @@ test_that("scores and surprises are those of the normal distribution that the fi
 })
 
 test_that("of new rows like the training data the share that the level says is flagged, with gaps and without", {
-  skip_if(is_counted()) # it takes long, and runs no line that the others do not
+  skip_if_counted()
   of_one_factor <- function(n) {
     z <- rnorm(n)
     data.frame(a = z + rnorm(n), b = exp(z + rnorm(n)), c = -2 * z + rnorm(n))

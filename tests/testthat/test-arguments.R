@@ -145,6 +145,7 @@ wrong_answers <- function(case, n_values) {
 }
 
 test_that("each argument takes any value, or says what is wrong with it", {
+  skip_if_counted()
   skip_on_cran() # it takes long
   # All of them take two minutes; else some, others every day.
   n_values <- if (nzchar(Sys.getenv("VARNN_TEST_ALL"))) length(evil_values) else 4
@@ -166,6 +167,7 @@ disguises <- c(
 )
 
 test_that("numbers, flags and words with dimensions, names or a class are what they are, or are refused", {
+  skip_if_counted()
   given <- list(
     hidden = 2, penalty = 0.1, dropout = 0.1, layer_norm = TRUE, standardize = TRUE, keep_data = TRUE,
     activation = "tanh", family = "gaussian", members = 1, combine = "equal", epochs = 1, batch_size = 4,

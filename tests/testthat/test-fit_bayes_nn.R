@@ -14,6 +14,7 @@ test_that("the exact estimator finds the mean-field posterior and its ELBO", {
 })
 
 test_that("draws of weights and of units find the same posterior", {
+  skip_if_counted()
   set.seed(1)
   for (estimator in c("weight", "local")) {
     fit <- bayes_cars(estimator = estimator, mc_samples = repeats(200, 20), epochs = repeats(2000, 20), batch_size = 32,
@@ -325,6 +326,7 @@ test_that("every covariance is that of the engine's draws", {
 })
 
 test_that("the KL of every covariance from a normal prior is that of two normals, and Monte Carlo is unbiased for it", {
+  skip_if_counted()
   for (covariance in random_posteriors()) {
     set.seed(33)
     case <- covariance_case(covariance)
@@ -543,6 +545,7 @@ test_that("draws of units have at least five times less gradient variance than d
 })
 
 test_that("units of a bottleneck are drawn as those of a dense layer: same moments, same gradient, less variance", {
+  skip_if_counted()
   for (kind in independent_posteriors()) {
     set.seed(7)
     layers <- list(layer("latent", 2, kind), layer("dense", 1, "bias"))
@@ -593,6 +596,7 @@ test_that("tied weights are the same in both layers, so that their units cannot 
 })
 
 test_that("the KL from a Laplace prior has its closed form, that from a mixture is a Monte Carlo mean", {
+  skip_if_counted()
   unit <- engine_data(matrix(1), matrix(0))
   kl <- function(spec, theta) engine_gradient(spec, theta, unit, a_control(1), term_alone("kl_weights"))$loss
   for (m in c(-2, 0, 0.3)) for (s in c(0.1, 1.5)) {
@@ -756,6 +760,7 @@ test_that("fits of the mean-field posterior are reproducible, print in 15 lines,
 })
 
 test_that("fits by default are reproducible, print in few lines and one for each member, and go on", {
+  skip_if_counted()
   for (formula in list(mpg ~ wt + hp, carb ~ wt, cbind(mpg, qsec) ~ wt)) {
     one <- function() {
       set.seed(9)

@@ -285,6 +285,7 @@ test_that("arguments that are none, and mixtures that are damaged, are refused",
 })
 
 test_that("every method of a fit answers of a mixture, or says why not", {
+  skip_if_counted()
   fits <- list(varnn_nn = quick_mixture(members = 2), varnn_bayes_nn = bayes_mixture(),
                varnn_bayes_nn = bayes_mixture(posterior = "auto", members = "auto"))
   own <- function(e) inherits(e, "varnn_error") && !grepl("damaged", conditionMessage(e))

@@ -55,6 +55,7 @@ margin_units <- function() {
 }
 
 test_that("any sequence of pictures leaves par() as it was, in any session and layout", {
+  skip_if_counted()
   for (session in sessions) {
     drawn(width = 9, height = 9, {
       session()
@@ -71,6 +72,7 @@ test_that("any sequence of pictures leaves par() as it was, in any session and l
 })
 
 test_that("each picture leaves par() as it was, the first on its device, and after an error", {
+  skip_if_counted()
   for (session in sessions[1:2]) for (i in seq_along(draws)) {
     drawn({
       session()
