@@ -57,7 +57,8 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
   parts <- levels(fold)
   seeds <- task_seeds(length(parts))
   one <- function(k) {
-    from_seed(seeds[[k]], left_out_part(object, train, arguments, w, which(fold == parts[k]), parts[k], draws))
+    out <- which(fold == parts[k])
+    from_seed(seeds[[k]], judged_part(fit_without(object, train, arguments, w, out, parts[k]), train, out, draws))
   }
   found <- Filter(Negate(is.null), in_parallel(seq_along(parts), one))
   if (!length(found)) stop_user("cross_validate() was interrupted before a part was done.")
@@ -102,18 +103,30 @@ call_arguments <- function(fit, envir) {
   })
 }
 
-# Trained without these rows: their predictions and scores, list(rows, predictions, scores); NULL after an interrupt.
-left_out_part <- function(fit, train, arguments, w, out, name, draws) {
+# A fit of the same kind, trained without these rows.
+fit_without <- function(fit, train, arguments, w, out, name) {
   train$weights <- replace(w, out, 0)
-  maker <- if (is_bayesian(fit$spec)) fit_bayes_nn.data.frame else fit_nn.data.frame
-  one <- tryCatch(do.call(maker, c(list(x = structure(train, class = "varnn_training"), y = NULL), arguments)),
-                  varnn_error = function(e) stop_user("Without part %s: %s", name, conditionMessage(e)))
-  if ("interrupted" %in% c(one$stop_reason, lapply(one$members, `[[`, "stop_reason"))) return(NULL)
+  tryCatch(made_again(fit, train, arguments),
+           varnn_error = function(e) stop_user("Without part %s: %s", name, conditionMessage(e)))
+}
+
+# A fit of the same kind with these arguments.
+made_again <- function(fit, train, arguments) {
+  do.call(maker_of(fit), c(list(x = structure(train, class = "varnn_training"), y = NULL), arguments))
+}
+
+maker_of <- function(fit) if (is_bayesian(fit$spec)) fit_bayes_nn.data.frame else fit_nn.data.frame
+
+is_unfinished <- function(fit) "interrupted" %in% c(fit$stop_reason, lapply(fit$members, `[[`, "stop_reason"))
+
+# What a fit says of rows that it has not seen, list(rows, predictions, scores); NULL of one that was interrupted.
+judged_part <- function(fit, train, out, draws) {
+  if (is_unfinished(fit)) return(NULL)
   rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out])
   response <- take_rows(train$response, out)
-  rows$y <- blocks_y(one$blocks, response, rows$offset)
-  predictions <- predicted(one, posterior_eta(one, row_data(one, rows), draws), rows$offset, "response")
-  list(rows = out, predictions = predictions, scores = part_scores(one, rows, predictions, draws))
+  rows$y <- blocks_y(fit$blocks, response, rows$offset)
+  predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
+  list(rows = out, predictions = predictions, scores = part_scores(fit, rows, predictions, draws))
 }
 
 # The scores of each row, as columns.
@@ -132,6 +145,24 @@ part_scores <- function(fit, rows, predictions, draws) {
   cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
 }
 
+# Of scores of rows, as columns, by their weights: the means over all rows and by part, and the standard errors of the
+# former; roots of squares.
+mean_scores <- function(scores, fold, w) {
+  by_part <- vapply(split(seq_along(fold), fold), function(i) {
+    colSums(w[i] * scores[i, , drop = FALSE]) / sum(w[i])
+  }, numeric(ncol(scores)))
+  by_part <- t(matrix(by_part, ncol(scores), dimnames = list(colnames(scores), levels(fold))))
+  done <- stats::complete.cases(by_part)
+  at <- which(fold %in% levels(fold)[done])
+  value <- colSums(w[at] * scores[at, , drop = FALSE]) / sum(w[at])
+  se <- apply(by_part[done, , drop = FALSE], 2, stats::sd) / sqrt(sum(done))
+  is_root <- names(value) == "rmse"
+  se[is_root] <- se[is_root] / (2 * sqrt(value[is_root]))
+  value[is_root] <- sqrt(value[is_root])
+  by_part[, is_root] <- sqrt(by_part[, is_root])
+  list(value = value, se = se, by_part = by_part)
+}
+
 new_cross_validation <- function(fit, found, fold, w) {
   at <- unlist(lapply(found, `[[`, "rows"))
   in_order <- function(part) {
@@ -139,20 +170,10 @@ new_cross_validation <- function(fit, found, fold, w) {
     all <- if (length(dim(parts[[1]])) == 2) do.call(rbind, parts) else unlist(parts, use.names = FALSE)
     in_places(all, match(seq_along(fold), at))
   }
-  rows <- in_order("scores")
-  by_part <- vapply(split(seq_along(fold), fold), function(i) colSums(w[i] * rows[i, , drop = FALSE]) / sum(w[i]),
-                    numeric(ncol(rows)))
-  by_part <- t(matrix(by_part, ncol(rows), dimnames = list(colnames(rows), levels(fold))))
-  done <- stats::complete.cases(by_part)
-  value <- colSums(w[at] * rows[at, , drop = FALSE]) / sum(w[at])
-  se <- apply(by_part[done, , drop = FALSE], 2, stats::sd) / sqrt(sum(done))
-  is_root <- names(value) == "rmse"
-  se[is_root] <- se[is_root] / (2 * sqrt(value[is_root]))
-  value[is_root] <- sqrt(value[is_root])
-  by_part[, is_root] <- sqrt(by_part[, is_root])
+  means <- mean_scores(in_order("scores"), fold, w)
   predictions <- as_trained(fit, in_order("predictions"))
-  structure(list(scores = data.frame(score = names(value), value = unname(value), se = unname(se)),
-                 by_fold = data.frame(fold = levels(fold), n = tabulate(fold, nlevels(fold)), by_part,
+  structure(list(scores = data.frame(score = names(means$value), value = unname(means$value), se = unname(means$se)),
+                 by_fold = data.frame(fold = levels(fold), n = tabulate(fold, nlevels(fold)), means$by_part,
                                       row.names = NULL),
                  predictions = predictions, fold = as_trained(fit, fold), response = response_names(fit)),
             class = "varnn_cross_validation")

@@ -8,6 +8,11 @@ in_parallel <- function(x, f) {
   future.apply::future_lapply(x, f, future.seed = NULL, future.packages = "varnn", future.stdout = NA)
 }
 
+# How many tasks to hand out before what they found is kept.
+workers_at_once <- function() {
+  if ("future" %in% loadedNamespaces()) as.integer(min(64, future::nbrOfWorkers())) else 1L
+}
+
 # A state of R's generator for each of n tasks: streams of L'Ecuyer's, the first by R's random numbers.
 task_seeds <- function(n) {
   seed <- c(10407L, sample.int(.Machine$integer.max, 6, replace = TRUE)) # L'Ecuyer-CMRG, Inversion, Rejection

@@ -61,7 +61,7 @@ call_arguments <- function(target, objects) {
   chosen <- setdiff(target$arguments, "...")
   arguments <- first_argument(target, objects)
   own_data <- data_of(attr(arguments, "of"))
-  if (is_maker(target)) arguments <- c(arguments, maker_arguments(target))
+  arguments <- c(arguments, needed_arguments(target))
   for (argument in setdiff(chosen, names(arguments))) {
     if (chance(0.3) && argument %in% names(sensible)) arguments[[argument]] <- one_of(sensible[[argument]])
     if (argument %in% c("newdata", "data") && !is_maker(target) && chance(0.5)) arguments[[argument]] <- own_data
@@ -70,7 +70,10 @@ call_arguments <- function(target, objects) {
   arguments
 }
 
-maker_arguments <- function(target) {
+# Without which there is no work.
+needed_arguments <- function(target) {
+  if (target$generic == "tune_fit") return(if (chance(0.8)) list(hidden = c(0, 2)))
+  if (!is_maker(target)) return(NULL)
   more <- list(hidden = 2, epochs = 1)
   if (target$class == "formula") more$data <- cars
   if ("y" %in% target$arguments) more$y <- cars$mpg

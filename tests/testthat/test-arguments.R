@@ -37,7 +37,8 @@ working_calls <- list(
   continue = list(epochs = 1), decode = list(z = matrix(0, 2, 1)), calibration = list(draws = 5),
   log_lik = list(draws = 5), elbo = list(draws = 2), posterior_epred = list(draws = 5),
   posterior_predict = list(draws = 5), check_gradients = list(rows = 5, parameters = 2), impute = list(k = 2),
-  summary = list(), as.matrix = list(draws = 5), augment = list(newdata = small_cars, draws = 5),
+  tune_fit = list(hidden = 1, folds = 2, draws = 5), summary = list(), as.matrix = list(draws = 5),
+  augment = list(newdata = small_cars, draws = 5),
   custom_family = list("own", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), nn_family = list("student_t"),
   prior_custom = list(~ -abs(w) - log(2))
 )
