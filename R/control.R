@@ -38,7 +38,8 @@
 #'   of dropout and of random weights, layers and latents comes from Philox (Salmon et al., 2011), which takes its key
 #'   from R's generator at the start of each training and prediction, and costs an eighth in single precision and a
 #'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
-#' @param verbose report each epoch.
+#' @param verbose report each epoch, and what comes before and after the training: each fold of the choice of epochs,
+#'   each number of latent dimensions that is tried, each member, each fold of stacking.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops. See below for errors in it.
 #' @param new_levels what predictions do with levels of a factor (or words of a character column) that the training
@@ -141,6 +142,9 @@ check_validation <- function(x) {
   if (is_share || is_rows) return(v)
   stop_user("`validation` must be a proportion below 1, row numbers, or a data frame, not %s.", shown(x))
 }
+
+# A line for a user who wants to see the work.
+report <- function(control, ...) if (isTRUE(control$verbose)) message(said(...))
 
 # The control that a fit uses: `control` with what was given directly. `names` are those of `given`, which is not
 # evaluated before they are known to be right.

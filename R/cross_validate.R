@@ -120,17 +120,18 @@ maker_of <- function(fit) if (is_bayesian(fit$spec)) fit_bayes_nn.data.frame els
 is_unfinished <- function(fit) "interrupted" %in% c(fit$stop_reason, lapply(fit$members, `[[`, "stop_reason"))
 
 # What a fit says of rows that it has not seen, list(rows, predictions, scores); NULL of one that was interrupted.
-judged_part <- function(fit, train, out, draws) {
+judged_part <- function(fit, train, out, draws, level = NULL) {
   if (is_unfinished(fit)) return(NULL)
   rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out])
   response <- take_rows(train$response, out)
   rows$y <- blocks_y(fit$blocks, response, rows$offset)
   predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
-  list(rows = out, predictions = predictions, scores = part_scores(fit, rows, predictions, draws))
+  list(rows = out, predictions = predictions, scores = part_scores(fit, rows, predictions, draws, level))
 }
 
-# The scores of each row, as columns.
-part_scores <- function(fit, rows, predictions, draws) {
+# The scores of each row, as columns; with a `level` of numbers also whether the central prediction interval covers
+# them, and how wide it is.
+part_scores <- function(fit, rows, predictions, draws, level = NULL) {
   out <- cbind(log_score = row_log_density(fit, rows, draws))
   block <- fit$blocks[[1]]
   if (length(fit$blocks) > 1 || is_kind(block, "trials")) return(out)
@@ -142,7 +143,10 @@ part_scores <- function(fit, rows, predictions, draws) {
   }
   if (is_kind(block, "time")) return(out)
   y <- observed_values_of(block, rows)
-  cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
+  out <- cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
+  if (is.null(level)) return(out)
+  ends <- apply(values, 1, stats::quantile, c((1 - level) / 2, (1 + level) / 2), names = FALSE)
+  cbind(out, coverage = y >= ends[1, ] & y <= ends[2, ], width = ends[2, ] - ends[1, ])
 }
 
 # Of scores of rows, as columns, by their weights: the means over all rows and by part, and the standard errors of the
@@ -239,4 +243,23 @@ draw_folds <- function(x, dots) {
   graphics::points(seq_len(nrow(x$by_fold)), y, pch = style$pch, col = style$col, cex = style$cex)
   draw_main(paste("Cross-validation for", paste(x$response, collapse = ", ")), dots)
   if (has_margin()) margin_note("band: the mean and one standard error")
+}
+
+# Scores one below the other, the first at the top, with one standard error to both sides. `words`: list(xlab, main,
+# note).
+draw_score_rows <- function(labels, value, se, dots, words) {
+  style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1))
+  at <- rev(seq_along(value))
+  ends <- value + outer(se, c(-1, 1))
+  ends[!is.finite(ends)] <- NA
+  widest <- max(graphics::strwidth(labels, "inches", cex = 0.8))
+  old <- graphics::par(mai = replace(graphics::par("mai"), 2, min(0.5 * graphics::par("din")[1], widest + 0.3)))
+  on.exit(graphics::par(old))
+  empty_plot(dots, list(x = range(ends, value, finite = TRUE), y = c(0.5, length(value) + 0.5), yaxt = "n", ylab = "",
+                        xlab = words$xlab))
+  graphics::axis(2, at, labels, las = 1, cex.axis = 0.8)
+  graphics::segments(ends[, 1], at, ends[, 2], at, col = "grey70", lwd = 2)
+  graphics::points(value, at, pch = style$pch, col = style$col, cex = style$cex)
+  draw_main(words$main, dots)
+  if (has_margin()) margin_note(words$note)
 }

@@ -71,10 +71,11 @@ poll_training <- function() {
 
 epoch_hook <- function(control, columns) {
   if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
+  always <- c("loss", "learn_rate", "val_loss")
   function(epoch, row) {
     names(row) <- columns
-    if (isTRUE(control$verbose)) message(sprintf("epoch %d  %s", epoch, paste(names(row)[is.finite(row)],
-                                                                      signif(row[is.finite(row)], 5), collapse = "  ")))
+    shown <- row[is.finite(row) & (columns %in% always | row != 0)] # other terms are 0 where the model has them not
+    report(control, "epoch %d  %s", epoch, paste(names(shown), signif(shown, 5), collapse = "  "))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
 }

@@ -247,15 +247,18 @@ choose_latent <- function(train, control, fit_with) {
   out <- sort(sample(use, length(use) %/% 5))
   part <- train
   part$weights <- replace(numeric(length(w)), setdiff(use, out), w[setdiff(use, out)])
-  control[c("verbose", "callback")] <- list(FALSE, NULL)
+  quiet <- control
+  quiet[c("verbose", "callback")] <- list(FALSE, NULL)
   scores <- best <- NULL
   for (size in sizes) {
-    fit <- caught(quiet_member(fit_with(size, part, control), first = FALSE))
+    fit <- caught(quiet_member(fit_with(size, part, quiet), first = FALSE))
     is_over <- was_interrupted() || fit$stop_reason == "interrupted"
     if (is_over) break
     rows <- coded_rows(fit, train$x[out, , drop = FALSE], train$y[out, , drop = FALSE])
     own <- row_log_liks(fit, rows, 50)$mean
     scores[as.character(size)] <- sum(w[out] * own) / sum(w[out])
+    report(control, "choice of `latent`, %s: log-likelihood of held-out rows %s", count(size, "dimension"),
+           format(scores[[length(scores)]], digits = 5))
     if (!is.null(best) && !is_gain(own - best, w[out])) break
     best <- own
     chosen <- size

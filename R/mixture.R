@@ -43,6 +43,7 @@ trained_mixture <- function(members, combine, class, spec, blocks, train, argume
   tried <- 0
   while (tried < members) {
     seed <- use_seed(NULL)$seed
+    report(control, "member %d of %d", tried + 1, members)
     found <- quiet_member(from_start(train, control), first = !length(fits))
     found <- utils::head(found, members - tried)
     tried <- tried + length(found)
@@ -165,6 +166,7 @@ stacked_weights <- function(fits, seeds, train, control, one_more) {
   fold[has_weight] <- sample(rep_len(seq_len(n_folds), length(has_weight)))
   log_density <- matrix(-Inf, n, length(fits))
   for (f in seq_len(n_folds)) for (k in seq_along(fits)) {
+    if (k == 1) report(control, "stacking, fold %d of %d", f, n_folds)
     part <- part_of_train(train, fold != f)
     fit <- from_seed(seeds[[k]], quiet_member(one_more(part, fold_control(control, part)), first = FALSE))
     log_density[fold == f, k] <- held_out_density(fit, train, which(fold == f))

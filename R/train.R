@@ -288,6 +288,8 @@ held_out_curves <- function(control, spec, layout, blocks, train, folds) {
       break
     }
     curves[, k] <- held_out_curve(one, nrow(curves))
+    report(control, "choice of epochs, fold %d of %d: the least held-out loss, %s, after epoch %d", k, folds,
+           format(min(curves[, k]), digits = 5), which.min(curves[, k]))
     weight[k] <- if (is.null(train$weight)) sum(out) else sum(train$weight[rows[out]])
   }
   structure(curves[, seq_len(k), drop = FALSE], weight = weight[seq_len(k)])

@@ -378,27 +378,13 @@ plot.varnn_tuning <- function(x, ...) {
   invisible(x)
 }
 
-# The scores of the best candidates, the best at the top, and one standard error to both sides.
 draw_tuning <- function(x, dots) {
-  style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1))
   shown <- utils::head(x$table, 20)
-  n <- nrow(shown)
-  at <- rev(seq_len(n))
-  value <- shown[[x$score]]
   named <- function(v, name) paste(name, if (is.numeric(v)) vapply(v, format, "", digits = 3) else v)
   words <- do.call(paste, c(unname(Map(named, shown[names(x$best)], names(x$best))), sep = ", "))
   if (!is.null(shown$epochs)) words <- sprintf("%s (%d epochs)", words, as.integer(shown$epochs))
-  ends <- value + outer(shown$se, c(-1, 1))
-  ends[!is.finite(ends)] <- NA
-  old <- graphics::par(mai = replace(graphics::par("mai"), 2, min(0.5 * graphics::par("din")[1],
-    max(graphics::strwidth(words, "inches", cex = 0.8)) + 0.3)))
-  on.exit(graphics::par(old))
-  empty_plot(dots, list(x = range(ends, value, finite = TRUE), y = c(0.5, n + 0.5), yaxt = "n", ylab = "",
-                        xlab = score_words[[x$score]]))
-  graphics::axis(2, at, words, las = 1, cex.axis = 0.8)
-  graphics::segments(ends[, 1], at, ends[, 2], at, col = "grey70", lwd = 2)
-  graphics::points(value, at, pch = style$pch, col = style$col, cex = style$cex)
-  draw_main(paste("Tuning for", paste(x$response, collapse = ", ")), dots)
-  if (has_margin()) margin_note(c("bars: one standard error", if (nrow(x$table) > n) sprintf("the first %d of %d", n,
-                                                                                               nrow(x$table))))
+  rest <- if (nrow(x$table) > nrow(shown)) sprintf("the first %d of %d", nrow(shown), nrow(x$table))
+  draw_score_rows(words, shown[[x$score]], shown$se, dots, list(
+    xlab = score_words[[x$score]], main = paste("Tuning for", paste(x$response, collapse = ", ")),
+    note = c("bars: one standard error", rest)))
 }

@@ -41,6 +41,10 @@ check_gradients.default <- verb_default(check_gradients, "check_gradients", "one
 #' @export
 cross_validate.default <- verb_default(cross_validate, "cross_validate", "fit_nn() or fit_bayes_nn()")
 #' @export
+compare_posteriors.default <- function(formula, ...) {
+  stop_user("`formula` must be a formula, or a fit by fit_bayes_nn(), not %s.", shown(formula))
+}
+#' @export
 tune_fit.default <- verb_default(tune_fit, "tune_fit", "fit_nn() or fit_bayes_nn()")
 #' @export
 importance.default <- verb_default(importance, "importance", "fit_nn() or fit_bayes_nn()")

@@ -73,6 +73,8 @@ call_arguments <- function(target, objects) {
 # Without which there is no work.
 needed_arguments <- function(target) {
   if (target$generic == "tune_fit") return(if (chance(0.8)) list(hidden = c(0, 2)))
+  if (target$generic == "compare_posteriors" && target$class == "formula")
+    return(list(data = cars, hidden = 0, posteriors = "point", folds = 2))
   if (!is_maker(target)) return(NULL)
   more <- list(hidden = 2, epochs = 1)
   if (target$class == "formula") more$data <- cars

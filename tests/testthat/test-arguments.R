@@ -37,7 +37,10 @@ working_calls <- list(
   continue = list(epochs = 1), decode = list(z = matrix(0, 2, 1)), calibration = list(draws = 5),
   log_lik = list(draws = 5), elbo = list(draws = 2), posterior_epred = list(draws = 5),
   posterior_predict = list(draws = 5), check_gradients = list(rows = 5, parameters = 2), impute = list(k = 2),
-  tune_fit = list(hidden = 1, folds = 2, draws = 5), summary = list(), as.matrix = list(draws = 5),
+  compare_posteriors.formula = list(mpg ~ wt, data = small_cars, posteriors = "point", hidden = 0, folds = 2,
+                                    draws = 5),
+  compare_posteriors = list(folds = 2, draws = 5), tune_fit = list(hidden = 1, folds = 2, draws = 5),
+  summary = list(), as.matrix = list(draws = 5),
   augment = list(newdata = small_cars, draws = 5),
   custom_family = list("own", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), nn_family = list("student_t"),
   prior_custom = list(~ -abs(w) - log(2))
@@ -61,7 +64,8 @@ method_calls <- function(generic, class, f) {
     list(name = name, f = get0(generic, asNamespace("varnn"), ifnotfound = f), own = f, given = given)
   }
   name <- paste(generic, class, sep = ".")
-  if (grepl("^fit_", generic)) return(if (class != "default") list(call(name, working_calls[[name]])))
+  if (name %in% names(working_calls)) return(list(call(name, working_calls[[name]])))
+  if (grepl("^fit_", generic)) return(NULL)
   if (class == "default") return(list(call(name, list(3))))
   kinds <- names(Filter(function(fit) inherits(fit, class), kind_of_fit))
   is_known <- exists(generic, asNamespace("varnn")) # generics of other packages may not be there

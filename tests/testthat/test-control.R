@@ -186,6 +186,22 @@ test_that("verbose reports, and else nothing is said", {
   expect_silent(quick(mpg ~ wt, mtcars))
 })
 
+test_that("verbose speaks of what comes before the training, and of no term that the model has not", {
+  lines <- function(expr) capture.output(capture.output(expr), type = "message")
+  set.seed(1)
+  said <- lines(fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, batch_size = 32, verbose = TRUE))
+  of_folds <- grep("choice of epochs, fold [0-9]+ of 15: the least held-out loss, [0-9.]+, after epoch", said)
+  expect_identical(of_folds, 1:15)
+  epochs <- grep("^epoch", said, value = TRUE)
+  expect_length(epochs, fit$n_epochs)
+  expect_match(epochs, "^epoch [0-9]+  loss [0-9.]+  learn_rate 0.005  nll [0-9.]+$")
+  said <- lines(fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, members = 2, combine = "stack", verbose = TRUE))
+  expect_identical(grep("^member|^stacking", said, value = TRUE),
+                   c("member 1 of 2", "member 2 of 2", sprintf("stacking, fold %d of 5", 1:5)))
+  said <- lines(fit <- fit_vae(iris, epochs = 2, verbose = TRUE))
+  expect_match(said[1:2], "choice of `latent`, [24] dimensions: log-likelihood of held-out rows")
+})
+
 # from random weights: where training starts at an optimum, adam's first steps are the signs of rounding errors
 test_that("single precision is double to its accuracy", {
   set.seed(1)

@@ -1,0 +1,98 @@
+# compare_posteriors(): the scores of closed forms and of cross_validate().
+
+test_that("new rows have the scores of the normal distribution that the posterior predictive is", {
+  set.seed(3)
+  d <- data.frame(x = rnorm(60))
+  d$y <- 1 + 2 * d$x + rnorm(60, sd = 0.5)
+  train <- d[1:40, ]
+  new <- d[41:60, ]
+  fit <- fit_bayes_nn(y ~ x, train, hidden = 0, posterior = "full", sigma = 0.5, prior = prior_normal(0, 10),
+                      standardize = FALSE)
+  wide <- update(fit, sigma = 2)
+  found <- compare_posteriors(fit, wide = wide, newdata = new, draws = 4000, level = 0.8)
+  x <- cbind(1, train$x)
+  truth <- lapply(c(0.5, 2), function(sigma) {
+    v <- solve(crossprod(x) / sigma^2 + diag(2) / 100)
+    at <- cbind(1, new$x)
+    list(mean = drop(at %*% v %*% crossprod(x, train$y)) / sigma^2, sd = sqrt(rowSums((at %*% v) * at) + sigma^2))
+  })
+  density <- vapply(truth, function(t) stats::dnorm(new$y, t$mean, t$sd, log = TRUE), numeric(20))
+  expect_identical(found$table$posterior, c("last_layer", "wide"))
+  expect_equal(found$table$log_score, colMeans(density), tolerance = 1e-2)
+  gap <- density[, 2] - density[, 1]
+  expect_equal(found$table$difference, c(0, mean(gap)), tolerance = 2e-2)
+  expect_equal(found$table$se, c(0, sd(gap) * sqrt(19 / 20) / sqrt(20)), tolerance = 5e-2)
+  expect_equal(found$table$rmse, vapply(truth, function(t) sqrt(mean((new$y - t$mean)^2)), 0), tolerance = 1e-2)
+  expect_equal(found$table$width, vapply(truth, function(t) mean(2 * stats::qnorm(0.9) * t$sd), 0), tolerance = 2e-2)
+  covered <- vapply(truth, function(t) mean(abs(new$y - t$mean) <= stats::qnorm(0.9) * t$sd), 0)
+  expect_equal(found$table$coverage, covered, tolerance = 0.06)
+})
+
+test_that("parts are those of cross_validate(), and all fits have the same", {
+  parts <- rep(1:4, 8)
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, posterior = "laplace")
+  other <- update(fit, . ~ hp)
+  found <- compare_posteriors(fit, other, folds = parts)
+  expect_identical(found$table$posterior, c("laplace", "laplace 1"))
+  for (i in 1:2) {
+    alone <- cross_validate(list(fit, other)[[i]], folds = parts)$scores
+    expect_equal(unlist(found$table[i, c("log_score", "rmse")]), alone$value[1:2], ignore_attr = TRUE)
+  }
+  expect_true(all(is.na(found$table$seconds)))
+  expect_identical(found$fits[[1]], fit)
+})
+
+test_that("posteriors of a formula are trained and judged, of numbers and of classes", {
+  set.seed(1)
+  found <- compare_posteriors(formula = mpg ~ wt, data = mtcars, posteriors = c("meanfield", "point"), hidden = 2,
+                              epochs = 5, members = 1, folds = 2, draws = 20)
+  expect_setequal(found$table$posterior, c("meanfield", "point"))
+  expect_named(found$table, c("posterior", "log_score", "difference", "se", "rmse", "crps", "coverage", "width",
+                              "seconds"))
+  expect_identical(vapply(found$fits, function(fit) fit$spec$posterior, "", USE.NAMES = FALSE), found$table$posterior)
+  expect_equal(found$fits[[1]]$call$formula, quote(mpg ~ wt))
+  set.seed(1)
+  again <- compare_posteriors(mpg ~ wt, mtcars, posteriors = c("meanfield", "point"), hidden = 2, epochs = 5,
+                              members = 1, folds = 2, draws = 20)
+  expect_identical(again$table[-9], found$table[-9])
+  classes <- compare_posteriors(Species ~ ., iris, posteriors = "meanfield", hidden = 2, epochs = 3, members = 1,
+                                newdata = iris[c(1, 70, 150), ], draws = 20)
+  expect_match(classes$judged_by, "3 rows")
+  expect_named(classes$table, c("posterior", "log_score", "difference", "se", "brier", "accuracy", "seconds"))
+})
+
+test_that("rows with gaps are left out of all fits", {
+  set.seed(1)
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, posterior = "laplace")
+  other <- update(fit, . ~ wt + hp)
+  new <- mtcars
+  new$hp[1:3] <- NA
+  new$mpg[10] <- NA
+  found <- compare_posteriors(fit, other = other, newdata = new)
+  expect_match(found$judged_by, "^28 rows")
+  whole <- compare_posteriors(fit, other = other, newdata = mtcars[-c(1:3, 10), ])
+  expect_equal(found$table$log_score, whole$table$log_score)
+})
+
+test_that("what is printed and drawn, and what is refused", {
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5, posterior = "meanfield")
+  found <- compare_posteriors(fit, folds = 2, draws = 20)
+  expect_output(print(found), "Posteriors for mpg \\(2-fold.*those of 95% prediction intervals")
+  expect_identical(as.data.frame(found), found$table)
+  pdf(NULL)
+  on.exit(dev.off())
+  expect_invisible(plot(found))
+  refused <- function(expr, words) expect_error(expr, words, class = "varnn_error")
+  refused(compare_posteriors(mtcars), "must be a formula, or a fit by")
+  refused(compare_posteriors(fit, mtcars), "Fits by fit_bayes_nn\\(\\) are compared, not a data frame")
+  refused(compare_posteriors(fit, a = fit_nn(mpg ~ wt, mtcars, hidden = 0)), "\\(`a`\\)")
+  refused(compare_posteriors(fit, update(fit, hp ~ wt)), "must have the same response")
+  refused(compare_posteriors(fit, update(fit, data = mtcars[-1, ])), "different rows")
+  refused(compare_posteriors(fit, newdata = mtcars[0, ]), "no row in `newdata`")
+  refused(compare_posteriors(fit, level = 1), "`level` must be")
+  refused(compare_posteriors(mpg ~ wt, mtcars, posteriors = "mean_field"), "`posteriors` must be one of")
+  refused(compare_posteriors(mpg ~ wt, mtcars, posteriors = 1), "`posteriors` must be names")
+  refused(compare_posteriors(mpg ~ wt, mtcars, hiden = 2), "did you mean \"hidden\"")
+  found$table$se <- "1"
+  refused(print(found), "damaged")
+})
