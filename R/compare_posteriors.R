@@ -34,8 +34,8 @@
 #' @seealso [cross_validate()], [calibration()], [loo()][loo.varnn].
 #' @examples
 #' set.seed(1)
-#' compared <- compare_posteriors(mpg ~ wt, mtcars, posteriors = c("laplace", "meanfield"), hidden = 4, members = 1,
-#'                                folds = 3)
+#' compared <- compare_posteriors(mpg ~ wt, mtcars, posteriors = c("laplace", "meanfield"),
+#'                                hidden = 4, members = 1, folds = 3)
 #' compared
 #' plot(compared)
 #' @export
@@ -81,10 +81,10 @@ compare_posteriors.varnn_bayes_nn <- function(formula, ..., newdata = NULL, y = 
   fits <- list(formula, ...)
   own <- if (is.null(names(fits))) rep("", length(fits)) else names(fits)
   for (i in seq_along(fits)) {
+    if (inherits(fits[[i]], "varnn")) check_fit(fits[[i]])
     if (!inherits(fits[[i]], "varnn_bayes_nn"))
       stop_user("Fits by fit_bayes_nn() are compared, not %s%s.", shown(fits[[i]]),
                 if (nzchar(own[i])) sprintf(" (`%s`)", own[i]) else "")
-    check_fit(fits[[i]])
   }
   check_one_response(fits, is.null(newdata))
   words <- vapply(fits, function(fit) fit$spec$posterior, "")

@@ -60,7 +60,8 @@ compare_simulated.varnn_vae <- function(object, newdata = NULL, nsim = NULL, tar
   own <- if (is.null(newdata)) train[rows_by_weight(object), , drop = FALSE] else real_rows(object, newdata)
   real <- as_rows(object, own)
   if (nrow(real) < 2 * folds)
-    stop_user("%d rows are too few to be divided into `folds` = %d parts of two or more.", nrow(real), folds)
+    stop_user("%s %d rows, too few to be divided into `folds` = %d parts of two or more.",
+              if (is.null(newdata)) "There are" else "`newdata` has", nrow(real), folds)
   names <- modelled_names(object)
   targets <- check_targets(targets, names)
   simulated <- simulated_like(object, own, nsim, real)

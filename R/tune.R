@@ -78,7 +78,7 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
   keeping_work({
     plan <- with_progress_of(plan, function() {
       fold <- row_folds(folds, by, w > 0)
-      list(fold = fold, seeds = task_seeds(nlevels(fold) * length(rung_shares)),
+      list(fold = fold, seeds = task_seeds(as.double(nlevels(fold)) * length(rung_shares)),
            candidates = drawn_candidates(values, n))
     })
     new_tuning(plan, searches[[search]](plan), score, rule, search)

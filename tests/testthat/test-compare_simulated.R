@@ -97,7 +97,7 @@ test_that("matrices, gaps, conditional models, new rows and weights are compared
   weighted <- fit_vae(iris, weights = rep(0:2, 50), epochs = 5)
   expect_identical(compare_simulated(weighted, folds = 2)$n[["real"]], 100L)
   expect_error(compare_simulated(fit, targets = "Width"), "Width", class = "varnn_error")
-  expect_error(compare_simulated(fit, iris[1:5, ]), "too few", class = "varnn_error")
+  expect_error(compare_simulated(fit, iris[1:5, ]), "`newdata` has 5 rows, too few", class = "varnn_error")
   expect_error(compare_simulated(fit, nsim = 1), "nsim", class = "varnn_error")
   expect_error(compare_simulated(lm(mpg ~ wt, mtcars)), "varnn|compare_simulated")
   found$columns$distance <- NULL

@@ -72,11 +72,13 @@ test_that("held-out curves are those of training without each fold, which divide
   }
   seen <- list()
   start <- function(...) seen[[length(seen) + 1]] <<- stats::rnorm(length(case$theta), 0, 0.3)
-  expect_silent(curves <- with_function("engine_fit", recorded, with_function("start_of", start, {
+  said <- capture_messages(curves <- with_function("engine_fit", recorded, with_function("start_of", start, {
     set.seed(2)
     held_out_curves(control, case$spec, case$layout, block, data, 10)
   })))
   expect_identical(dim(curves), c(4L, 10L))
+  expect_match(said, "^choice of epochs, fold [0-9]+ of 10")
+  expect_length(said, 10)
   for (division in list(1:5, 6:10)) {
     expect_setequal(unlist(rows[division]), 1:18)
     expect_identical(anyDuplicated(unlist(rows[division])), 0L)
@@ -87,7 +89,7 @@ test_that("held-out curves are those of training without each fold, which divide
   still <- utils::modifyList(control, list(learn_rate = 1e-300))
   seen <- rows <- list()
   curves <- with_function("engine_fit", recorded, with_function("start_of", start, {
-    held_out_curves(still, case$spec, case$layout, block, data, 5)
+    suppressMessages(held_out_curves(still, case$spec, case$layout, block, data, 5))
   }))
   for (k in 1:5) {
     nll <- mean(slow_engine(case$spec, seen[[k]], part(rows[[k]]))$terms)
