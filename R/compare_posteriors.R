@@ -151,11 +151,7 @@ scores_by_folds <- function(fits, folds, by, level, draws, envir) {
   tasks <- expand.grid(fit = seq_along(fits), part = seq_along(parts))
   found <- in_parallel(Map(list, tasks$fit, tasks$part), one)
   if (any(lengths(found) == 0)) stop_user("compare_posteriors() was interrupted before all parts were done.")
-  of <- lapply(seq_along(fits), function(i) {
-    mine <- found[tasks$fit == i]
-    scores <- do.call(rbind, lapply(mine, `[[`, "scores"))
-    in_places(scores, match(seq_along(fold), unlist(lapply(mine, `[[`, "rows"))))
-  })
+  of <- lapply(seq_along(fits), function(i) in_row_order(found[tasks$fit == i], "scores", fold))
   list(scores = of, fold = fold, w = w, by = sprintf("%d-fold cross-validation", nlevels(fold)))
 }
 
@@ -169,8 +165,7 @@ scores_of_new <- function(fits, newdata, y, level, draws, envir) {
   scores <- Map(function(fit, rows) {
     use <- known[rows$ok]
     rows <- list(x = rows$x[use, , drop = FALSE], y = rows$y[use, , drop = FALSE], offset = rows$offset[use])
-    predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
-    part_scores(fit, rows, predictions, draws, level)
+    judged_rows(fit, rows, draws, level)$scores
   }, fits, found)
   list(scores = unname(scores), fold = factor(rep(1, sum(known))), w = rep(1, sum(known)),
        by = sprintf("%s of `newdata`", count(sum(known), "row")))

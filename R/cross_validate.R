@@ -125,8 +125,26 @@ judged_part <- function(fit, train, out, draws, level = NULL) {
   rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out])
   response <- take_rows(train$response, out)
   rows$y <- blocks_y(fit$blocks, response, rows$offset)
+  c(list(rows = out), judged_rows(fit, rows, draws, level))
+}
+
+judged_rows <- function(fit, rows, draws, level = NULL) {
   predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
-  list(rows = out, predictions = predictions, scores = part_scores(fit, rows, predictions, draws, level))
+  list(predictions = predictions, scores = part_scores(fit, rows, predictions, draws, level))
+}
+
+# What parts found of their rows, in the order of all rows.
+in_row_order <- function(found, name, fold) {
+  parts <- lapply(found, `[[`, name)
+  all <- if (length(dim(parts[[1]])) == 2) do.call(rbind, parts) else unlist(parts, use.names = FALSE)
+  in_places(all, match(seq_along(fold), unlist(lapply(found, `[[`, "rows"))))
+}
+
+# The scores that a response has.
+score_names <- function(fit) {
+  block <- fit$blocks[[1]]
+  if (length(fit$blocks) > 1 || is_kind(block, c("trials", "time"))) return("log_score")
+  c("log_score", if (block$type %in% c("factor", "logical")) c("brier", "accuracy") else c("rmse", "crps"))
 }
 
 # The scores of each row, as columns; with a `level` of numbers also whether the central prediction interval covers
@@ -134,14 +152,14 @@ judged_part <- function(fit, train, out, draws, level = NULL) {
 part_scores <- function(fit, rows, predictions, draws, level = NULL) {
   out <- cbind(log_score = row_log_density(fit, rows, draws))
   block <- fit$blocks[[1]]
-  if (length(fit$blocks) > 1 || is_kind(block, "trials")) return(out)
-  is_class <- block$type %in% c("factor", "logical")
+  more <- score_names(fit)[-1]
+  if (!length(more)) return(out)
+  is_class <- "brier" %in% more
   values <- predictive_draws(fit, rows, draws, if (is_class) class_values else number_values)$values
   if (is_class) {
     hit <- by_level(observed_shares(block, rows$y))
     return(cbind(out, brier = rowSums((values - hit)^2), accuracy = max.col(values, "first") == max.col(hit, "first")))
   }
-  if (is_kind(block, "time")) return(out)
   y <- observed_values_of(block, rows)
   out <- cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
   if (is.null(level)) return(out)
@@ -168,14 +186,8 @@ mean_scores <- function(scores, fold, w) {
 }
 
 new_cross_validation <- function(fit, found, fold, w) {
-  at <- unlist(lapply(found, `[[`, "rows"))
-  in_order <- function(part) {
-    parts <- lapply(found, `[[`, part)
-    all <- if (length(dim(parts[[1]])) == 2) do.call(rbind, parts) else unlist(parts, use.names = FALSE)
-    in_places(all, match(seq_along(fold), at))
-  }
-  means <- mean_scores(in_order("scores"), fold, w)
-  predictions <- as_trained(fit, in_order("predictions"))
+  means <- mean_scores(in_row_order(found, "scores", fold), fold, w)
+  predictions <- as_trained(fit, in_row_order(found, "predictions", fold))
   structure(list(scores = data.frame(score = names(means$value), value = unname(means$value), se = unname(means$se)),
                  by_fold = data.frame(fold = levels(fold), n = tabulate(fold, nlevels(fold)), means$by_part,
                                       row.names = NULL),

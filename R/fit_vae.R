@@ -274,9 +274,7 @@ choose_latent <- function(train, control, fit_with) {
 
 # Is the weighted mean above its standard error?
 is_gain <- function(x, w) {
-  share <- w / sum(w)
-  mean <- sum(share * x)
-  isTRUE(mean > sqrt(sum(share^2 * (x - mean)^2)))
+  isTRUE(sum(w * x) / sum(w) > error_of_mean(x, w))
 }
 
 # A model of standardised columns with hidden layers learns margins, the noise of each column, and how many dimensions

@@ -70,8 +70,10 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
   check_score(score, object)
   plan <- list(fit = object, train = train[setdiff(names(train), "y")], given = call_arguments(object, envir),
                keep_data = eval(object$call$keep_data, envir), values = values, w = w, draws = draws, file = file,
+               score = score, rule = rule,
                # by which a file is known to be of this call
                settings = list(call = deparse(object$call), values = deparse(values), search = search, n = n,
+                               score = if (search == "halving") score, # by which it drops candidates
                                folds = folds, by = by, draws = draws, w = w, response = train$response,
                                data = column_moments(train$x)$order))
   check_candidate_values(plan)
@@ -81,7 +83,7 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
       list(fold = fold, seeds = task_seeds(as.double(nlevels(fold)) * length(rung_shares)),
            candidates = drawn_candidates(values, n))
     })
-    new_tuning(plan, searches[[search]](plan), score, rule, search)
+    new_tuning(plan, searches[[search]](plan), search)
   })
 }
 
@@ -127,10 +129,7 @@ candidate <- function(plan, i) {
 }
 
 check_score <- function(score, fit) {
-  kind <- if (length(fit$blocks) == 1) fit$blocks[[1]]$type
-  has <- if (is.null(kind) || is_kind(fit$blocks[[1]], "trials")) "log_score"
-  else if (kind %in% c("factor", "logical")) c("log_score", "brier", "accuracy")
-  else if (is_kind(fit$blocks[[1]], "time")) "log_score" else c("log_score", "rmse", "crps")
+  has <- score_names(fit)
   if (!score %in% has) stop_user("`score` must be one of %s for this response, not %s.", quoted(has), quoted(score))
 }
 
@@ -150,12 +149,17 @@ searches <- list(
       is_done <- lengths(judged) > 0
       found[alive[is_done]] <- judged[is_done]
       if (rung == last || !all(is_done)) break
-      value <- vapply(judged, function(one) mean_scores(one$scores, plan$fold, plan$w)$value[[1]], 0)
-      alive <- sort(alive[order(-value)[seq_len(ceiling(length(alive) / 3))]])
+      alive <- alive[better_third(plan, judged)]
     }
     found
   }
 )
+
+# Which of them, by the score that the user has chosen.
+better_third <- function(plan, judged) {
+  value <- vapply(judged, function(one) mean_scores(one$scores, plan$fold, plan$w)$value[[plan$score]], 0)
+  sort(order(-gain_by(value, plan$score))[seq_len(ceiling(length(judged) / 3))])
+}
 
 # Shares of the epochs after which "halving" drops candidates.
 rung_shares <- c(1 / 27, 1 / 9, 1 / 3, 1)
@@ -194,9 +198,8 @@ judged_candidates <- function(plan, who, rung, first = NULL) {
   lapply(who, function(i) {
     of <- plan$progress$done[key(rung, i, seq_along(parts))]
     if (any(lengths(of) == 0)) return(NULL)
-    scores <- do.call(rbind, lapply(of, `[[`, "scores"))
-    list(scores = in_places(scores, match(seq_along(plan$fold), unlist(lapply(of, `[[`, "rows")))),
-         n_par = of[[1]]$n_par, epochs = if (!is_whole) rung_epochs(plan, rung))
+    list(scores = in_row_order(of, "scores", plan$fold), n_par = of[[1]]$n_par,
+         epochs = if (!is_whole) rung_epochs(plan, rung))
   })
 }
 
@@ -274,7 +277,8 @@ keep_progress <- function(plan) {
 
 # ---- the result
 
-new_tuning <- function(plan, judged, score, rule, search) {
+new_tuning <- function(plan, judged, search) {
+  score <- plan$score
   done <- which(lengths(judged) > 0)
   if (!length(done)) stop_user("tune_fit() was interrupted before a candidate was done.")
   if (was_interrupted()) {
@@ -289,10 +293,12 @@ new_tuning <- function(plan, judged, score, rule, search) {
                       se = vapply(means, function(m) m$se[[score]], 0),
                       value[, colnames(value) != score, drop = FALSE],
                       n_par = vapply(judged[done], `[[`, 0, "n_par"), check.names = FALSE)
-  table$epochs <- epochs
-  order <- order(-reached(table), -gain_by(table, score))
+  if (!is.null(epochs)) table$epochs <- epochs
+  # only those that have had all the epochs are compared in the end
+  reached <- if (is.null(epochs)) numeric(length(done)) else epochs
+  order <- order(-reached, -gain_by(table[[score]], score))
   best <- order[1]
-  if (rule == "one_se") best <- simplest_near(table, score, best)
+  if (plan$rule == "one_se") best <- simplest_near(table, score, best, reached == reached[best])
   arguments <- candidate(plan, done[best])
   given <- with_tried(plan$given, arguments)
   if (!is.null(epochs)) given$epochs <- plan$fit$n_epochs
@@ -302,19 +308,17 @@ new_tuning <- function(plan, judged, score, rule, search) {
   if (!is.null(epochs)) fit$call$epochs <- plan$fit$n_epochs
   table <- table[order, , drop = FALSE]
   row.names(table) <- NULL
-  structure(list(table = table, best = arguments, fit = fit, score = score, rule = rule, search = search,
+  structure(list(table = table, best = arguments, fit = fit, score = score, rule = plan$rule, search = search,
                  folds = nlevels(plan$fold), response = response_names(plan$fit)), class = "varnn_tuning")
 }
 
 # More is better.
-gain_by <- function(table, score) table[[score]] * if (score %in% c("log_score", "accuracy")) 1 else -1
+gain_by <- function(value, score) value * if (score %in% c("log_score", "accuracy")) 1 else -1
 
-# How far the training of each candidate went.
-reached <- function(table) if (is.null(table$epochs)) numeric(nrow(table)) else table$epochs
-
-simplest_near <- function(table, score, best) {
-  gain <- gain_by(table, score)
-  near <- which(gain >= gain[best] - table$se[best] & reached(table) == reached(table)[best])
+# Of the rows `among` the simplest within one standard error of the best.
+simplest_near <- function(table, score, best, among = TRUE) {
+  gain <- gain_by(table[[score]], score)
+  near <- which(gain >= gain[best] - table$se[best] & among)
   penalty <- if (is.numeric(table$penalty)) table$penalty else numeric(nrow(table))
   near[order(table$n_par[near], -penalty[near])[1]]
 }
@@ -324,12 +328,13 @@ tried_columns <- function(plan, who) {
   out <- lapply(seq_along(plan$values), function(j) {
     v <- plan$values[[j]]
     is_plain <- all(vapply(v, function(one) is.atomic(one) && length(one) == 1 && !is.object(one), NA))
-    words <- if (is_plain) unlist(v) else vapply(v, value_words, "")
+    words <- if (is_plain) unlist(v) else vapply(v, function(one) if (is_word(one)) one else value_words(one), "")
     words[plan$candidates[who, j]]
   })
   as.data.frame(stats::setNames(out, names(plan$values)), optional = TRUE, stringsAsFactors = FALSE)
 }
 
+# A value as it is typed.
 value_words <- function(v) {
   if (inherits(v, "varnn_prior")) return(v$words)
   paste(deparse(v, width.cutoff = 60L), collapse = " ")
@@ -356,7 +361,8 @@ check_tuning <- function(x) {
   is_whole <- every(is.list(x), is.data.frame(x$table), nrow(x$table) > 0, is.list(x$best), is.character(x$response),
                     every(is.character(x$score), length(x$score) == 1, x$score %in% names(score_words)),
                     all(c(x$score, "se") %in% names(x$table)), is.numeric(x$table[[x$score]]), is.numeric(x$table$se),
-                    all(names(x$best) %in% names(x$table)), is.character(x$rule), is.numeric(x$folds))
+                    all(names(x$best) %in% names(x$table)), is.character(x$rule), is.numeric(x$folds),
+                    x$search %in% names(searches))
   if (!is_whole) stop_user("The result of tune_fit() is damaged: make it anew.")
 }
 
@@ -378,11 +384,12 @@ plot.varnn_tuning <- function(x, ...) {
   invisible(x)
 }
 
+# The scores of the best candidates.
 draw_tuning <- function(x, dots) {
   shown <- utils::head(x$table, 20)
   named <- function(v, name) paste(name, if (is.numeric(v)) vapply(v, format, "", digits = 3) else v)
   words <- do.call(paste, c(unname(Map(named, shown[names(x$best)], names(x$best))), sep = ", "))
-  if (!is.null(shown$epochs)) words <- sprintf("%s (%d epochs)", words, as.integer(shown$epochs))
+  if (x$search == "halving") words <- sprintf("%s (%d epochs)", words, as.integer(shown$epochs))
   rest <- if (nrow(x$table) > nrow(shown)) sprintf("the first %d of %d", nrow(shown), nrow(x$table))
   draw_score_rows(words, shown[[x$score]], shown$se, dots, list(
     xlab = score_words[[x$score]], main = paste("Tuning for", paste(x$response, collapse = ", ")),

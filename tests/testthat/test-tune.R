@@ -57,6 +57,25 @@ test_that("by halves the last ones have the scores of training in one run, which
   expect_identical(halved$fit$n_epochs, fit$n_epochs)
 })
 
+test_that("halving drops candidates by the score that is asked for", {
+  judged <- function(log_score, rmse) list(scores = cbind(log_score = rep(log_score, 4), rmse = rmse^2))
+  plan <- list(fold = factor(c(1, 1, 2, 2)), w = rep(1, 4))
+  all <- list(judged(-1, 3), judged(-2, 1), judged(-3, 2))
+  expect_identical(better_third(c(plan, score = "log_score"), all), 1L)
+  expect_identical(better_third(c(plan, score = "rmse"), all), 2L)
+})
+
+test_that("epochs are tried like any argument, and the best score comes first", {
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5)
+  tuned <- tune_fit(fit, epochs = c(1, 40, 400), learn_rate = c(0.3, 0.01), folds = 2, draws = 10, rule = "one_se")
+  expect_setequal(tuned$table$epochs, c(1, 40, 400))
+  expect_false(is.unsorted(-tuned$table$log_score))
+  expect_identical(tuned$fit$n_epochs, as.integer(tuned$best$epochs))
+  expect_output(print(tuned), "epochs")
+  words <- tune_fit(fit, activation = list(~ x * plogis(x), "relu"), folds = 2, draws = 10)
+  expect_setequal(words$table$activation, c("~x * plogis(x)", "relu"))
+})
+
 test_that("some of the candidates are drawn, and the simplest near the best is found", {
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5)
   set.seed(1)
@@ -113,15 +132,16 @@ test_that("the same choice with any plan of the package future", {
 test_that("an interrupt leaves the candidates that are done, or says that none is", {
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5)
   plan <- list(fit = fit, train = fit$data, given = list(hidden = 2, epochs = 5), values = list(penalty = list(0, 1)),
-               w = rep(1, 32), fold = factor(rep(1:2, 16)), candidates = cbind(penalty = 1:2))
-  expect_error(new_tuning(plan, list(NULL, NULL), "log_score", "best", "grid"), "before a candidate was done",
+               w = rep(1, 32), score = "log_score", rule = "best", fold = factor(rep(1:2, 16)),
+               candidates = cbind(penalty = 1:2))
+  expect_error(new_tuning(plan, list(NULL, NULL), "grid"), "before a candidate was done",
                class = "varnn_error")
   done <- list(scores = cbind(log_score = rep(-1, 32)), n_par = 7)
   plan$train <- training_data(fit)
   plan$train$y <- NULL
   keeping_work({
     work$asked <- TRUE
-    expect_warning(tuned <- new_tuning(plan, list(NULL, done), "log_score", "best", "grid"), "after 1 of 2 candidates",
+    expect_warning(tuned <- new_tuning(plan, list(NULL, done), "grid"), "after 1 of 2 candidates",
                    class = "varnn_interrupted")
   })
   expect_identical(tuned$best, list(penalty = 1))
