@@ -80,7 +80,7 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
 
 # By rows: `values` of draws from the predictive distribution, and its log density at y.
 predictive_draws <- function(fit, rows, draws, values) {
-  if (is_mixture(fit)) return(mixed_predictive_draws(fit, rows, draws, values))
+  if (has_parts(fit)) return(mixed_predictive_draws(fit, rows, draws, values))
   block <- fit$blocks[[1]]
   n <- nrow(rows$x)
   out <- list(values = NULL, log_score = numeric(n))
@@ -97,13 +97,15 @@ predictive_draws <- function(fit, rows, draws, values) {
 # The predictive distribution of a mixture: `values` are draws of its members, of each as many as its weight says, or
 # for classes the weighted mean of probabilities.
 mixed_predictive_draws <- function(fit, rows, draws, values) {
-  parts <- lapply(member_fits(fit), predictive_draws, rows, draws, values)
+  whole <- parts_of(fit)
+  of_each <- if (is_mixture(fit)) draws else ceiling(draws / length(whole$fits))
+  parts <- lapply(whole$fits, predictive_draws, rows, of_each, values)
   log_scores <- vapply(parts, function(p) p$log_score, numeric(nrow(rows$x)))
   found <- lapply(parts, function(p) p$values)
-  list(values = if (identical(values, class_values)) Reduce(`+`, Map(`*`, found, fit$member_weights))
+  list(values = if (identical(values, class_values)) Reduce(`+`, Map(`*`, found, whole$weights))
        else do.call(cbind, Map(function(v, n) v[, seq_len(n), drop = FALSE], found,
-                               shares_of_draws(fit$member_weights, draws))),
-       log_score = log_mean_exp(matrix(log_scores, nrow(rows$x)), fit$member_weights))
+                               shares_of_draws(whole$weights, draws))),
+       log_score = log_mean_exp(matrix(log_scores, nrow(rows$x)), whole$weights))
 }
 
 number_values <- function(block, eta, free, offset) predict_block(block, eta, free, offset)

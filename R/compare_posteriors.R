@@ -26,8 +26,13 @@
 #'   squared error, the continuous ranked probability score, the share of responses within the central prediction
 #'   intervals, `coverage`, which should be `level`, and their mean `width`; of right coverages the smaller width is
 #'   the better. Of a factor or logical response there are the Brier score and the share of right classes.
+#'
+#'   Where `"hmc"` is among them, which is exact but for Monte Carlo error, `distance` is how far the other posteriors of
+#'   the mean of the response (of probabilities) are from its own: the Wasserstein distance of order 1 at a row, averaged
+#'   over up to 500 rows of `newdata` or of the training data. Draws differ by chance, too: two chains of the same
+#'   posterior have a distance that is not 0.
 #' @return A list of class `varnn_posteriors`: `table`, a data frame with a row per fit, the best first: `posterior`,
-#'   `log_score`, `difference`, `se`, the other scores, and `seconds`, the time of training on all rows (`NA` of fits
+#'   `log_score`, `difference`, `se`, the other scores, `distance`, and `seconds`, the time of training on all rows (`NA` of fits
 #'   that are given); `fits`, trained on all rows, in the same order; `level`; `judged_by`. `as.data.frame()` gives
 #'   `table`.
 #' @references Vehtari, Gelman and Gabry (2017) Practical Bayesian model evaluation, \doi{10.1007/s11222-016-9696-4}.
@@ -115,7 +120,9 @@ compared_fits <- function(fits, seconds, newdata, y, folds, by, level, draws, en
   table <- data.frame(posterior = names(fits), log_score = value[, "log_score"],
                       difference = value[, "log_score"] - value[best, "log_score"],
                       se = vapply(gap, error_of_mean, 0, judged$w), value[, -1, drop = FALSE],
-                      seconds = if (is.null(seconds)) NA_real_ else seconds[names(fits)], row.names = NULL)
+                      row.names = NULL)
+  table$distance <- distances(fits, newdata, draws, envir)
+  table$seconds <- if (is.null(seconds)) NA_real_ else seconds[names(fits)]
   order <- order(-table$log_score)
   table <- table[order, ]
   row.names(table) <- NULL
@@ -169,6 +176,26 @@ scores_of_new <- function(fits, newdata, y, level, draws, envir) {
   }, fits, found)
   list(scores = unname(scores), fold = factor(rep(1, sum(known))), w = rep(1, sum(known)),
        by = sprintf("%s of `newdata`", count(sum(known), "row")))
+}
+
+most_distant_rows <- 500
+least_distant_draws <- 1000
+
+# The mean over rows of the distances of posteriors of means to those of the first fit that is draws; NULL without one.
+distances <- function(fits, newdata, draws, envir) {
+  exact <- which(vapply(fits, function(fit) is_sampled(fit$spec), NA))
+  if (!length(exact)) return(NULL)
+  draws <- max(draws, least_distant_draws)
+  drawn <- lapply(fits, function(fit) {
+    rows <- found_rows(fit, newdata, envir)
+    use <- which(rows$ok)
+    at <- use[unique(round(seq(1, length(use), length.out = min(length(use), most_distant_rows))))]
+    own <- match(at, use)
+    part <- list(x = rows$x[own, , drop = FALSE], offset = rows$offset[own], ok = rep(TRUE, length(at)))
+    means <- drawn_responses(fit, part, draws, epred_block)
+    do.call(cbind, lapply(if (is.list(means)) means else list(means), function(m) apply(matrix(m, draws), 2, sort)))
+  })
+  vapply(drawn, function(m) mean(abs(m - drawn[[exact[1]]])), 0)
 }
 
 # ---- what is shown

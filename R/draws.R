@@ -56,9 +56,9 @@ over_chunks <- function(fit, data, draws, want, visit, key = draws_key(fit, draw
 
 check_draws <- function(draws) check_number(draws, "draws", 1, 1e8, whole = TRUE)
 
-# Result and the copies on the way.
+# Result and the copies on the way. What is small fits; to ask how much there is takes longer than a run.
 check_draws_memory <- function(numbers, what, argument = "draws") {
-  if (24 * numbers > available_memory())
+  if (numbers > 1e6 && 24 * numbers > available_memory())
     stop_user("%s would need %s GB, more than there is (%s GB): ask for fewer `%s` or rows.", what,
               format(24 * numbers / 1e9, digits = 3), format(available_memory() / 1e9, digits = 3), argument)
 }
@@ -88,7 +88,7 @@ mean_draws <- function(block, eta, free) {
 default_draws <- 1000
 
 posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit, draws)) {
-  if (is_mixture(fit)) return(mixture_eta(fit, data, draws))
+  if (has_parts(fit)) return(mixture_eta(fit, data, draws))
   if (is_point(fit$spec)) return(fit_run(fit, data, "eta"))
   if (is_laplace(fit$spec) && !predicts_by_draws(fit)) return(linearised_eta(fit, data))
   if (!predicts_by_draws(fit)) {
@@ -108,13 +108,13 @@ posterior_eta <- function(fit, data, draws = default_draws, key = draws_key(fit,
 # The eta of all members take more memory than their mean: they are made in chunks of rows, all with the same draws.
 mixture_eta <- function(fit, data, draws) {
   out <- matrix(0, data$n, run_columns(fit$spec, "eta"))
-  use <- fit$member_weights > 0
-  members <- member_fits(fit)[use]
+  parts <- parts_of(fit)
+  members <- parts$fits
   keys <- lapply(members, function(m) if (predicts_by_draws(m)) draws_key(m, draws))
   for (at in row_chunks(data$n, as.double(length(members)) * ncol(out))) {
     part <- part_of_rows(data, at)
-    out[at, ] <- mean_eta(members, Map(function(m, key) posterior_eta(m, part, draws, key), members, keys),
-                          fit$member_weights[use])
+    etas <- Map(function(m, key) posterior_eta(m, part, draws, key), members, keys)
+    out[at, ] <- mean_eta(members, etas, parts$weights)
   }
   out
 }

@@ -96,6 +96,20 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
   out
 }
 
+# A chain of draws from the posterior of theta, from `theta` on: list(theta [parameters, draws], precision [groups,
+# draws], path [columns, draws], status). `options` as C_sample() takes them.
+engine_sample <- function(spec, data, control, theta, options) {
+  hooks <- list(epoch = sample_hook(control, options))
+  if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
+  control$batch_size <- max(1, if (is.null(data$row)) data$n else length(data$row))
+  control$precision <- "double"
+  out <- .Call(C_sample, spec, engine_job(control), data, theta, options, hooks)
+  kept <- seq_len(out$status[2])
+  parts <- lapply(out[c("theta", "precision", "path")], function(m) m[, kept, drop = FALSE])
+  rownames(parts$path) <- path_columns
+  c(parts, list(status = statuses[out$status[1] + 1L]))
+}
+
 # Jumps where a run is interrupted that a fit can do without.
 poll_run <- function() {
   .Call(C_poll)

@@ -15,6 +15,7 @@ trained_models <- function(class, spec, blocks, train, arguments, control, call,
   control <- choose_epochs(control, spec, layout, blocks, sets)
   columns <- linear_columns(spec, sets$train, train$design$intercept)
   trained <- if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
+  else if (is_sampled(spec)) train_hmc(spec, layout, blocks, sets, control, arguments)
   else list(train_linear(columns, control, spec, layout, blocks, sets))
   lapply(trained, trained_fit, class, spec, blocks, train, arguments, control, call, keep_data, layout, columns,
          sets$train)
@@ -32,6 +33,7 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
               na.action = train$na.action, rows = train$rows, held_out = train$held_out, response = train$response,
               version = fit_version)
   fit$laplace <- trained$laplace
+  fit$sampled <- trained$sampled
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
   if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
   remembers <- is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)
@@ -193,7 +195,7 @@ warn_of_training <- function(fit, trained) {
       "within %d seconds, or set options(varnn.interrupt = \"stop\")."),
       after_epochs(last), if (fit$best_epoch < last) "the best" else "the", second_within)
   if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued) &&
-      !is_laplace(fit$spec))
+      !is_laplace(fit$spec) && !is_sampled(fit$spec))
     warn_user("varnn_no_progress", paste(
       "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."),
       last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)

@@ -28,6 +28,8 @@
 #'     and the log evidence are exact.}
 #'   \item{`"full"`}{all weights and biases have one covariance, for small networks: of n weights n (n - 1) / 2
 #'     numbers.}
+#'   \item{`"hmc"`}{the posterior itself, by draws: Hamiltonian Monte Carlo in several chains, see [posterior_hmc()]. It
+#'     takes seconds for hundreds of weights, and is what the others can be held against, see [compare_posteriors()].}
 #'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
 #'     `rank` columns.}
 #' }
@@ -122,7 +124,8 @@
 #'   where nothing is drawn in training (`estimator = "exact"`), else `prior_normal(0, 2, fan_in = TRUE)`; without
 #'   hidden layers it is `prior_normal(0, 2.5)`, the scale of Gelman et al. (2008). Of `posterior = "laplace"` it is a
 #'   normal prior whose standard deviations are found, see Evidence; the others are possible, too.
-#' @param posterior the distributions among which the one nearest to the posterior is sought, see Posteriors. `"auto"`
+#' @param posterior the distributions among which the one nearest to the posterior is sought, see Posteriors, or
+#'   [posterior_hmc()]. `"auto"`
 #'   is `"last_layer"` without hidden layers (up to 5 million covariances), else as described in Defaults.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
@@ -139,7 +142,7 @@
 #' @param ... arguments of [nn_control()].
 #' @param members number of posteriors, from 1 to 1000, that are trained from different random starts and averaged, see
 #'   Mixtures. `"auto"` is 1, but of `posterior = "laplace"` with hidden layers as many as some seconds allow: 5 to 10
-#'   starts, with `sigma = "auto"` of two members each.
+#'   starts, with `sigma = "auto"` of two members each; of `posterior = "hmc"` 4 chains.
 #' @param combine weights of the members: `"equal"`, `"stack"` or `"evidence"`, see Mixtures. `"auto"` is `"stack"` for
 #'   `posterior = "laplace"` of one response that is no class, else `"equal"`.
 #' @param df degrees of freedom of a response of the family `"student_t"` where they are known: short for `family =
@@ -249,14 +252,16 @@ training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "mome
 bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, estimator, kl, mc_samples,
                             sigma, standardize, rotate) {
   hidden <- check_hidden(hidden)
-  posterior <- check_choice(posterior, c("auto", registry()$posterior), "posterior")
+  wished <- split_posterior(posterior)
+  posterior <- wished$name
   estimator <- check_choice(estimator, c("auto", registry()$estimator), "estimator")
   kl <- check_choice(kl, c("exact", "mc"), "kl")
   list(hidden = hidden, activation = check_activation(activation, length(hidden)), family = plain_words(family),
        prior = check_prior(prior), posterior = posterior,
        rank = check_number(rank, "rank", 1, 1000, whole = TRUE), estimator = estimator, kl = kl,
        mc_samples = check_number(mc_samples, "mc_samples", 1, 1e6, whole = TRUE), sigma = check_noise_sd(sigma),
-       standardize = check_flag(standardize, "standardize"), rotate = check_rotate(rotate, standardize, posterior))
+       standardize = check_flag(standardize, "standardize"), rotate = check_rotate(rotate, standardize, posterior),
+       sampling = wished$sampling)
 }
 
 check_rotate <- function(rotate, standardize, posterior) {
@@ -295,18 +300,19 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
                    posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
-  if (seeks_mode(spec)) spec$kl_mc <- 0L
+  if (seeks_mode(spec) || is_sampled(spec)) spec$kl_mc <- 0L
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
   model$prior <- bayes_prior(model$prior, spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   if (!is.null(model$prior$program)) spec <- with_program(spec, "prior_program", model$prior$program)
-  if (is_laplace(spec)) spec <- with_precisions(spec)
+  if (spec$prior == "by_weight") spec <- with_precisions(spec)
   control <- bayes_control(control, says_how, spec, train, model)
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
-  model <- if (is_laplace(spec)) laplace_mixture(model, spec, blocks, train_counts(train)) else with_members(model)
+  model <- if (is_laplace(spec)) laplace_mixture(model, spec, blocks, train_counts(train))
+  else with_members(model, if (is_sampled(spec)) n_chains else 1)
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 
@@ -316,6 +322,7 @@ bayes_prior <- function(prior, spec) {
     check_laplace(spec)
     return(laplace_prior(prior))
   }
+  if (is_sampled(spec)) return(sampled_prior(prior, spec))
   if (identical(prior, "auto")) return(default_prior(spec))
   if (is_point(spec) && prior$kind == "empirical")
     stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",
@@ -412,7 +419,7 @@ default_prior <- function(spec) {
 }
 
 bayes_estimator <- function(model, spec) {
-  if (seeks_mode(spec)) {
+  if (seeks_mode(spec) || is_sampled(spec)) {
     if (model$estimator != "auto")
       stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"%s\" has nothing to draw in training.",
                       "Leave `estimator` out."), model$estimator, spec$posterior)
@@ -438,7 +445,7 @@ rotates <- function(model, spec, control) {
 # How to train where the user has not said, of so many rows and cases.
 bayes_training <- function(control, says_how, spec, counts) {
   n <- counts$cases
-  if (is_laplace(spec)) return(laplace_control(control, says_how))
+  if (is_laplace(spec) || is_sampled(spec)) return(laplace_control(control, says_how, spec$posterior))
   if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   if (!is.null(control$epochs)) return(control)
   if (control$optimizer == "lbfgs") {
@@ -452,7 +459,7 @@ bayes_training <- function(control, says_how, spec, counts) {
 
 # How to train, checked, and the objective: the weight of the KL and the number of draws.
 bayes_control <- function(control, says_how, spec, train, model) {
-  if (control$optimizer == "lbfgs" && !is_deterministic(spec))
+  if (control$optimizer == "lbfgs" && !is_deterministic(spec) && !is_sampled(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
   control <- bayes_training(control, says_how, spec, row_counts(nrow(train$x), train$moment_weights))

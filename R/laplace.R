@@ -435,9 +435,9 @@ with_precisions <- function(spec) {
 }
 
 # The mode is sought by L-BFGS; `epochs` is its number of steps in the rounds of one kind of noise.
-laplace_control <- function(control, says_how) {
+laplace_control <- function(control, says_how, posterior = "laplace") {
   if (says_how && control$optimizer != "lbfgs")
-    stop_user("`posterior` = \"laplace\" seeks the mode by L-BFGS: leave `optimizer` and its like out.")
+    stop_user("`posterior` = \"%s\" seeks the mode by L-BFGS: leave `optimizer` and its like out.", posterior)
   control$optimizer <- "lbfgs"
   if (is.null(control$epochs)) control$epochs <- laplace_steps * (laplace_rounds + 2L)
   control

@@ -89,6 +89,10 @@ point_network <- function(fit) {
 # What a leave-one-out takes: the log-likelihood [draws, rows], times the case weights, and the logs of the densities of
 # draws, but for constants. `rows` are those whose likelihood the posterior has.
 loo_draws <- function(fit, rows, draws) {
+  if (is_sampled(fit$spec)) {
+    log_lik <- drawn_log_lik(fit, rows, draws) * rep(rows$w, each = draws)
+    return(list(log_lik = log_lik, log_p = numeric(draws), log_q = numeric(draws)))
+  }
   drawn <- weights_with_density(fit, draws)
   out <- matrix(0, draws, nrow(rows$x))
   shift <- row_jacobian(fit, rows$y)
@@ -174,8 +178,9 @@ loo.varnn <- function(x, draws = 1000, correct = "auto", save_psis = FALSE, core
   rows <- rows_of_posterior(x, parent.frame())
   if (nrow(rows$x) < 2) stop_user("loo() needs two rows or more.")
   check_draws_memory(4 * draws * nrow(rows$x), "That many draws")
-  use <- if (is_mixture(x)) x$member_weights > 0 else TRUE
-  members <- if (is_mixture(x)) member_fits(x)[use] else list(x)
+  of_members <- is_mixture(x) && !is_sampled(x$spec) # chains have one posterior
+  use <- if (of_members) x$member_weights > 0 else TRUE
+  members <- if (of_members) member_fits(x)[use] else list(x)
   parts <- lapply(members, function(m) quiet_loo(loo_draws(m, rows, draws), correct, save_psis, cores))
   out <- if (length(parts) == 1) parts[[1]] else mixed_loo(parts, x$member_weights[use])
   rownames(out$pointwise) <- rows$names

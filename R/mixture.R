@@ -22,8 +22,8 @@ shared_fields <- c("call", "terms", "design", "weights", "offset", "na.action", 
 
 # One fit, or the mixture of several. The other arguments are those of trained_model().
 fit_members <- function(members, combine, ...) {
-  if (members == 1) return(fit_model(...))
-  keeping_work(fit_or_failure(trained_mixture(members, combine, ...)))
+  told_divergent(if (members == 1) fit_model(...)
+                 else keeping_work(fit_or_failure(trained_mixture(members, combine, ...))))
 }
 
 # The arguments of a model with what "auto" means in it: one member of equal weight, or as the model says.
@@ -104,7 +104,7 @@ tell_dropped <- function(n_bad, n_missing) {
 new_mixture <- function(fits, weights) {
   fit <- fits[[1]]
   own <- c("theta", "state", "history", "n_epochs", "best_epoch", "converged", "stop_reason", "information",
-           "kept_columns", "is_separated", "is_flat", "eta", "laplace")
+           "kept_columns", "is_separated", "is_flat", "eta", "laplace", "sampled")
   fit[own] <- NULL
   fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
   fit$member_weights <- weights
@@ -334,11 +334,12 @@ shares_of_draws <- function(weights, draws) {
   diff(c(0, floor(cumsum(weights[-length(weights)]) * draws + stats::runif(1)), draws))
 }
 
-# Draws of the members, of each as many as its share, in random order. draw(member, n) gives an array whose rows are
-# draws, or a list of these.
+# Draws of the parts of a fit, of each as many as its share, in random order. draw(member, n) gives an array whose rows
+# are draws, or a list of these.
 mixed_draws <- function(fit, draws, draw) {
-  n <- shares_of_draws(fit$member_weights, draws)
-  parts <- Map(draw, member_fits(fit)[n > 0], n[n > 0])
+  whole <- parts_of(fit)
+  n <- shares_of_draws(whole$weights, draws)
+  parts <- Map(draw, whole$fits[n > 0], n[n > 0])
   order <- sample.int(draws)
   bind <- function(parts) {
     first <- parts[[1]]
@@ -358,9 +359,10 @@ log_mean_exp <- function(x, weights) {
 # The log density of the response at each row of `rows`, which have x, y and offset, averaged over draws of the weights.
 row_log_density <- function(fit, rows, draws = default_draws) {
   n <- nrow(rows$x)
-  if (is_mixture(fit)) {
-    of_members <- vapply(member_fits(fit), row_log_density, numeric(n), rows, draws)
-    return(log_mean_exp(matrix(of_members, n), fit$member_weights))
+  if (has_parts(fit)) {
+    parts <- parts_of(fit)
+    of_parts <- vapply(parts$fits, row_log_density, numeric(n), rows, draws)
+    return(log_mean_exp(matrix(of_parts, n), parts$weights))
   }
   if (has_closed_density(fit))
     return(linearised_log_lik(fit, rows$y, row_data(fit, rows), expected = FALSE) - row_jacobian(fit, rows$y))

@@ -2,7 +2,8 @@
 
 # What print() and summary() call the posteriors in the engine's table.
 posterior_words <- c(point = "point", laplace = "laplace, {layers}", meanfield = "meanfield",
-                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors")
+                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors",
+                     hmc = "hmc, draws of it")
 
 # Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as
 # numbers, of which the mode is sought (seeks_mode); have a prior (is_bayesian).
@@ -58,9 +59,12 @@ weight_posterior <- function(fit) {
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
   on <- dependence(fit$spec$posterior)
   factor <- lapply(part(if (on == "shared") 3 else 2), function(i) unlist(lapply(i, value)))
-  if (seeks_mode(fit$spec)) q$sigma <- numeric(length(q$mean))
+  if (seeks_mode(fit$spec) || is_sampled(fit$spec)) q$sigma <- numeric(length(q$mean))
   variance <- q$sigma^2
-  if (is_laplace(fit$spec)) {
+  if (is_sampled(fit$spec)) {
+    q$draws <- t(fit$sampled$draws[unlist(lapply(means, function(i) leaf_index(layout[i, ]))), , drop = FALSE])
+    variance <- colMeans((q$draws - rep(q$mean, each = nrow(q$draws)))^2)
+  } else if (is_laplace(fit$spec)) {
     q$at <- fit$laplace$active
     q$root <- laplace_root(fit)
     q$layers <- lapply(fit$laplace$layers, function(leaf) c(leaf, list(at = leaf_index(layout[leaf$row, ]))))
@@ -102,6 +106,7 @@ of_columns <- function(m, fit, rotation = fit$scaling$rotation) {
 
 weight_covariance <- function(q) {
   out <- diag(q$sigma^2, length(q$sigma))
+  if (!is.null(q$draws)) out <- crossprod(q$draws - rep(q$mean, each = nrow(q$draws))) / nrow(q$draws)
   if (!is.null(q$shared)) out <- out + tcrossprod(q$shared)
   if (!is.null(q$root)) out[q$at, q$at] <- tcrossprod(q$root)
   for (leaf in q$layers) out[leaf$at, leaf$at] <- leaf_covariance(leaf)
@@ -116,6 +121,7 @@ entry_names <- function(leaf) {
 }
 
 draw_weights <- function(q, draws) {
+  if (!is.null(q$draws)) return(q$draws[chosen_draws(nrow(q$draws), draws), , drop = FALSE])
   eps <- matrix(stats::rnorm(draws * length(q$mean)), draws)
   out <- rep(q$mean, each = draws) + eps * rep(q$sigma, each = draws)
   if (!is.null(q$lower)) out[, q$at] <- out[, q$at] + tcrossprod(eps[, q$at, drop = FALSE], q$lower)
@@ -156,6 +162,8 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
 
 # KL[q || p], by the closed form where there is one, else by draws of the engine.
 total_kl <- function(fit, draws = 1000L) {
+  if (is_sampled(fit$spec))
+    stop_user("elbo() needs the density of the posterior, and `posterior` = \"hmc\" has draws alone: see log_lik().")
   if (is_laplace(fit$spec)) return(laplace_kl(fit))
   spec <- utils::modifyList(fit$spec, list(kl_mc = 0L))
   alone <- stats::setNames(as.double(registry()$term == "kl_weights"), registry()$term)
@@ -220,6 +228,7 @@ confint.varnn_bayes_nn <- function(object, parm, level = 0.95, ...) {
   check_standard("confint", ..., known = c("parm", "level"))
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   check_has_spread(object$spec)
+  if (is_sampled(object$spec)) return(sampled_intervals(object, if (!missing(parm)) parm, level))
   q <- marginal_posterior(object)
   tail <- (1 - level) / 2
   out <- q$mean + q$sd %o% stats::qnorm(c(tail, 1 - tail))
@@ -237,6 +246,17 @@ marginal_posterior <- function(fit) {
   turn <- fit$scaling$rotation
   list(mean = of_columns(cbind(q$mean), fit)[, 1], name = q$name,
        sd = sqrt(of_columns(cbind(q$sd^2), fit, if (!is.null(turn)) turn^2)[, 1]))
+}
+
+# Quantiles of the draws.
+sampled_intervals <- function(fit, parm, level) {
+  probs <- c((1 - level) / 2, (1 + level) / 2)
+  drawn <- sampled_coefficients(fit)
+  first <- if (is_mixture(fit)) member_fits(fit)[[1]] else fit
+  out <- t(apply(drawn, 2, stats::quantile, probs, names = FALSE))
+  names <- marginal_posterior(first)$name
+  dimnames(out) <- list(names, paste(format(100 * probs, digits = 3, trim = TRUE), "%"))
+  if (is.null(parm)) out else out[chosen_parameters(parm, names), , drop = FALSE]
 }
 
 check_has_spread <- function(spec) {
@@ -270,9 +290,10 @@ posterior_lines <- function(fit, digits) {
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste0("Prior: ", a$prior$words, wide_words(fit)),
     paste0("Posterior: ", posterior_phrase(fit),
-           if (!seeks_mode(fit$spec)) paste("; estimator", fit$spec$estimator),
+           if (!seeks_mode(fit$spec) && !is_sampled(fit$spec)) paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (is_laplace(fit$spec)) evidence_line(fit, digits)
+    else if (is_sampled(fit$spec)) chain_lines(fit, digits)
     else if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),

@@ -176,7 +176,7 @@ log_lik.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100
 
 # The log-likelihood of each row of `rows`, which have x, y and offset, at draws of the weights: [draws, rows].
 drawn_log_lik <- function(fit, rows, draws) {
-  if (is_mixture(fit)) return(mixed_draws(fit, draws, function(member, n) drawn_log_lik(member, rows, n)))
+  if (has_parts(fit)) return(mixed_draws(fit, draws, function(member, n) drawn_log_lik(member, rows, n)))
   if (!nrow(rows$x)) return(matrix(0, draws, 0))
   data <- row_data(fit, rows, rows$y)
   if (is_point(fit$spec)) # the engine knows no noise that is profiled
@@ -258,7 +258,7 @@ rows_with_response <- function(fit, newdata, y, envir) {
 # Draws of a response [draws, rows], or [draws, rows, levels], of each block, by
 # draw(block, eta [rows, columns, draws], free, offset) -> [rows, (levels,) draws].
 drawn_responses <- function(fit, rows, draws, draw, argument = "draws") {
-  if (is_mixture(fit))
+  if (has_parts(fit))
     return(mixed_draws(fit, draws, function(member, n) drawn_responses(member, rows, n, draw, argument)))
   columns <- block_slices(fit$blocks, eta_rows)
   free <- simulation_free(fit)
@@ -327,6 +327,7 @@ elbo.varnn_bayes_nn <- function(object, newdata = NULL, y = NULL, draws = 100, .
 
 # The expected log-likelihood of each row of `rows`, which have x, y and offset.
 row_elbo <- function(fit, rows, draws) {
+  if (is_sampled(fit$spec)) return(colMeans(drawn_log_lik(fit, rows, draws)))
   data <- row_data(fit, rows, rows$y)
   terms <- matrix(0, data$n, 1)
   if (is_laplace(fit$spec) && !predicts_by_draws(fit)) {
@@ -434,19 +435,20 @@ has_closed_means <- function(fit, is_known) {
   is_known && is_laplace(fit$spec) && !(is_mixture(fit) && any(vapply(fit$blocks, mean_needs_free, NA)))
 }
 
-# Calls visit(components, at) for chunks of rows: a component for each member of a mixture, or one, with draws of each
+# Calls visit(components, at) for chunks of rows: a component for each member of a mixture, for each draw of a sampled
+# posterior, or one, with draws of each
 # block's eta [rows, columns, draws], its free scalars and its weight. All chunks have the same draws. Of a point one
 # draw is enough where what is asked for needs no draws of the response (`is_known`). Of a linearised posterior the
 # draws are then nodes with weights of their own, and mean and sd those of the first column of eta.
 over_components <- function(fit, rows, draws, is_known, visit) {
   data <- row_data(fit, rows)
   if (data$n == 0) return(invisible())
-  members <- if (is_mixture(fit)) member_fits(fit) else list(fit)
-  weights <- if (is_mixture(fit)) fit$member_weights else 1
-  members <- members[weights > 0]
-  weights <- weights[weights > 0]
+  parts <- all_parts(fit)
+  members <- parts$fits
+  weights <- parts$weights
   has_closed <- has_closed_means(fit, is_known) && !predicts_by_draws(fit)
   n_draws <- vapply(members, function(m) if (is_point(m$spec) && is_known) 1 else draws, 0)
+  n_draws[parts$is_draw & n_draws > 1] <- ceiling(draws / max(1, sum(parts$is_draw)))
   if (has_closed) n_draws[] <- link_nodes
   columns <- block_slices(fit$blocks, eta_rows)
   free <- lapply(members, simulation_free)

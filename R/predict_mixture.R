@@ -68,6 +68,7 @@ confint.varnn_mixture <- function(object, parm, level = 0.95, ...) {
   need_posterior(object, "confint()")
   if (inherits(object, "varnn_bayes_nn")) check_has_spread(object$spec)
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
+  if (is_sampled(object$spec)) return(sampled_intervals(object, if (!missing(parm)) parm, level))
   parts <- member_moments(object)
   tail <- (1 - level) / 2
   bind <- function(of) matrix(vapply(parts, of, numeric(length(parts[[1]]$mean))), ncol = length(parts))
@@ -160,7 +161,7 @@ check_gradients.varnn_mixture <- function(object, ...) {
 
 #' @exportS3Method
 model_title.varnn_mixture <- function(fit) {
-  sprintf("%s, a mixture", NextMethod())
+  sprintf("%s, %s", NextMethod(), if (is_sampled(fit$spec)) "draws of several chains" else "a mixture")
 }
 
 #' @exportS3Method
@@ -170,6 +171,7 @@ result_line.varnn_mixture <- function(fit, digits) {
 }
 
 member_table <- function(fit) {
+  if (is_sampled(fit$spec)) return(chain_table(fit))
   whole <- member_fits(fit)
   is_bayes <- inherits(fit, "varnn_bayes_nn")
   last <- function(m, column) if (nrow(m$history)) m$history[[column]][kept_epoch(m)] else NA_real_
@@ -199,8 +201,12 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
   first <- member_fits(x)[[1]]
   print_lines(c(model_title(x), paste("Call:", shown_call(x$call)), "", paste("Network:", network_line(first)),
                 paste("Data:", data_line(x)), if (inherits(x, "varnn_bayes_nn")) mixture_posterior(first, digits),
-                paste("Members:", members_phrase(x))))
+                if (is_sampled(x$spec)) agreement_line(x) else paste("Members:", members_phrase(x))))
   table <- member_table(x)
+  if (is_sampled(x$spec)) {
+    print(table, row.names = FALSE, digits = digits)
+    return(invisible(x))
+  }
   table$weight <- fixed(table$weight, 3)
   has_weight <- x$member_weights >= 5e-4
   print(table[has_weight, ], row.names = FALSE, digits = digits)
@@ -211,7 +217,7 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
 # The lines of print() on prior and posterior that hold for all members.
 mixture_posterior <- function(first, digits) {
   lines <- posterior_lines(first, digits)[1]
-  if (is_laplace(first$spec)) c(lines, paste("Posterior:", posterior_phrase(first))) else lines
+  if (is_laplace(first$spec) || is_sampled(first$spec)) c(lines, paste("Posterior:", posterior_phrase(first))) else lines
 }
 
 #' @export
@@ -226,8 +232,8 @@ summary.varnn_mixture <- function(object, ...) {
 print.summary.varnn_mixture <- function(x, digits = print_digits(), ...) {
   check_standard("print", ..., known = "digits")
   print(x$fit, digits = digits)
-  best <- which.max(x$members$weight)
-  cat(sprintf("\nMember %d, of the greatest weight:\n", best))
+  best <- if (is_sampled(x$fit$spec)) 1 else which.max(x$members$weight)
+  cat(if (is_sampled(x$fit$spec)) "\nChain 1:\n" else sprintf("\nMember %d, of the greatest weight:\n", best))
   print(x$summaries[[best]], digits = digits)
   invisible(x)
 }

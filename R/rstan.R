@@ -118,7 +118,7 @@ bayes_R2.varnn <- function(object, newdata = NULL, draws = 1000, ...) {
 # Of each draw the weighted means over rows of the mean of the response, of its square and of the response's variance:
 # [draws, 3]. The means are less one number, so that squares lose no digits.
 drawn_moments <- function(fit, rows, w, draws, center = fit$blocks[[1]]$center) {
-  if (is_mixture(fit)) return(mixed_draws(fit, draws, function(m, n) drawn_moments(m, rows, w, n, center)))
+  if (has_parts(fit)) return(mixed_draws(fit, draws, function(m, n) drawn_moments(m, rows, w, n, center)))
   block <- fit$blocks[[1]]
   record <- record_of(block)
   free <- simulation_free(fit)[[1]]

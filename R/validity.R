@@ -144,6 +144,7 @@ fit_rules <- list(
     every(!is.null(fit$kept_columns), is_finite_matrix(x, size, size), all(diag(x) >= 0))
   }),
   laplace = function(x, fit, layout) if (is_laplace(fit$spec)) is_laplace_record(x, fit) else is.null(x),
+  sampled = function(x, fit, layout) if (is_sampled(fit$spec)) is_sampled_record(x, fit, layout) else is.null(x),
   family = function(x, fit, layout) identical(x, fit_family(fit$blocks)),
   rows = optional(function(x, fit, layout) is_words(x, fit$n_obs)),
   held_out = optional(function(x, fit, layout) {
@@ -200,6 +201,17 @@ is_laplace_record <- function(x, fit) {
         is_finite_vector(x$effective, length(x$effective), "names"), is_finite_vector(x$evidence, 1),
         are_layer_posteriors(x$layers, fit$layout, held, rows))
 }
+
+# What train_hmc() makes.
+is_sampled_record <- function(x, fit, layout) {
+  n <- ncol(x$draws)
+  every(is.list(x), is_finite_matrix(x$draws, layout$n_par, n), n >= 1, all(abs(x$draws) <= 1e100),
+        is_number_matrix(x$precision), all(x$precision > 0), is_number_matrix(x$path),
+        identical(rownames(x$path), path_columns), is_finite_vector(x$max_depth, 1),
+        is_finite_matrix(x$watched, n, ncol(x$watched)), is_posterior_record(fit$arguments$sampling))
+}
+
+is_number_matrix <- function(x) every(is.double(x), length(dim(x)) == 2, all(is.finite(x)))
 
 # What layer_posteriors() makes, of these rows of the layout.
 are_layer_posteriors <- function(x, layout, held, rows) {

@@ -9,13 +9,14 @@
 #include "engine/program.c"
 #include "engine/quantile.c"
 #include "engine/run.c"
+#include "engine/sample.c"
 #include "engine/train.c"
 #include "engine/vmath.c"
 
 const nn_engine NN_ENGINE = {
-    model_bytes, model_build, model_describe, model_leaf, model_term, train,
-    run,         gradient,    jacobian,       root,       product,    math,
-    call,        random_draw, moments,        mixture,    all_finite, normal_quantiles};
+    model_bytes, model_build, model_describe, model_leaf, model_term,      train, run,
+    gradient,    jacobian,    sample,         root,       product,         math,  call,
+    random_draw, moments,     mixture,        all_finite, normal_quantiles};
 
 #else
 typedef int nn_no_such_build;

@@ -107,6 +107,65 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   return out;
 }
 
+/* A group of each parameter, from 0, or -1. */
+static const int *groups_of(SEXP options, size_t n, int n_groups) {
+  const int *group = INTEGER(field_of(options, "group", INTSXP, (double)n));
+  for (size_t i = 0; i < n; i++) within(group[i], "group", -1, n_groups - 1);
+  return group;
+}
+
+static const double *positive_numbers(SEXP options, const char *name, double n, double low) {
+  const double *x = numbers_of(list_get(options, name), name, n);
+  for (size_t i = 0; i < (size_t)n; i++) within(x[i], name, low, 1e100);
+  return x;
+}
+
+/* Draws from the posterior, from theta on: list(warmup, draws, max_depth, accept, total, variance, precision, center, group,
+ * shape, rate, start). Returns the draws, precisions and path as matrices with a column per draw, and how it ended. */
+static SEXP C_sample(SEXP spec, SEXP job, SEXP data, SEXP theta, SEXP options, SEXP hooks) {
+  const char *fields[] = {"theta", "precision", "path", "status", ""};
+  const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
+  const size_t n = m->info.n_par;
+  nn_job j = job_of(job, m, data);
+  nn_sampling s = {.data = &j,
+                   .warmup = field_int(options, "warmup", 0, 100000000),
+                   .draws = field_int(options, "draws", 1, 100000000),
+                   .max_depth = field_int(options, "max_depth", 1, NN_MAX_DEPTH),
+                   .accept = field_number(options, "accept", 0.01, 0.999),
+                   .total = field_number(options, "total", 1e-100, 1e100),
+                   .variance = positive_numbers(options, "variance", (double)n, 1e-100),
+                   .precision = positive_numbers(options, "precision", (double)n, 0),
+                   .center = REAL(parameters_of(m, list_get(options, "center"), n, "center")),
+                   .n_groups = (int)Rf_xlength(list_get(options, "shape"))};
+  SEXP root = list_get(options, "root");
+  if (root != R_NilValue) s.root = REAL(parameters_of(m, root, n * n, "root"));
+  s.group = groups_of(options, n, s.n_groups);
+  s.shape = positive_numbers(options, "shape", s.n_groups, 1);
+  s.rate = positive_numbers(options, "rate", s.n_groups, 0);
+  SEXP start = PROTECT(Rf_duplicate(field_of(options, "start", REALSXP, s.n_groups)));
+  for (int k = 0; k < s.n_groups; k++) within(REAL(start)[k], "start", 1e-100, 1e100);
+  s.group_precision = REAL(start);
+  j.theta = REAL(parameters_of(m, theta, n, "theta"));
+  j.host = host_of(job, hooks);
+  within((double)n * s.draws, "draws", 0, MOST);
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
+  SET_VECTOR_ELT(out, 0, Rf_allocMatrix(REALSXP, (int)n, s.draws));
+  SET_VECTOR_ELT(out, 1, Rf_allocMatrix(REALSXP, s.n_groups, s.draws));
+  SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, NN_PATH_COLUMNS, s.draws));
+  s.draw = REAL(VECTOR_ELT(out, 0)), s.precisions = REAL(VECTOR_ELT(out, 1));
+  s.path = REAL(VECTOR_ELT(out, 2));
+  int status = NN_OK;
+  void *memory = allocate(m->engine->sample(m->model, &s, NULL, NULL));
+  GetRNGstate();
+  m->engine->sample(m->model, &s, memory, &status);
+  PutRNGstate();
+  const int ended[] = {status, s.done};
+  SEXP how = list_new(out, 3, INTSXP, 2);
+  memcpy(INTEGER(how), ended, sizeof ended);
+  UNPROTECT(2);
+  return out;
+}
+
 /* A forward run: list(want, mode, draws, compute). An array [n, rows, draws], or NULL when interrupted. */
 static SEXP C_run(SEXP spec, SEXP theta, SEXP data, SEXP z, SEXP options, SEXP hooks) {
   const nn_mode mode = (nn_mode)field_int(options, "mode", NN_MODE_MEAN, NN_MODE_DRAW);
@@ -314,11 +373,12 @@ static SEXP C_all_finite(SEXP x, SEXP options) {
 #define ENTRY(name, n)                                                                             \
   { #name, (DL_FUNC)&name, n }
 static const R_CallMethodDef entries[] = {
-    ENTRY(C_registry, 0), ENTRY(C_layout, 1),    ENTRY(C_fit, 7),     ENTRY(C_run, 6),
-    ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
-    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
-    ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
-    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),    {NULL, NULL, 0}};
+    ENTRY(C_registry, 0),   ENTRY(C_sample, 6),   ENTRY(C_layout, 1),    ENTRY(C_fit, 7),
+    ENTRY(C_run, 6),        ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0),
+    ENTRY(C_draw, 1),       ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6),
+    ENTRY(C_all_finite, 2), ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),
+    ENTRY(C_threads, 1),    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),
+    {NULL, NULL, 0}};
 
 void attribute_visible R_init_varnn(DllInfo *dll) {
   R_registerRoutines(dll, NULL, entries, NULL, NULL);

@@ -169,6 +169,25 @@ typedef struct {
   nn_host host;
 } nn_job;
 
+/* A chain of draws from the posterior: its parameters are the job's, whose mean loss times `total` is minus the log posterior,
+ * but for normal priors of parameters that the model has none of. */
+enum { NN_MAX_DEPTH = 12, NN_PATH_COLUMNS = 6 };
+typedef struct {
+  nn_job *data;
+  int warmup, draws, max_depth;
+  double accept, total;   /* the acceptance that the step size is adapted to */
+  const double *root;     /* T, upper triangular: coordinates z with theta = start + T z; NULL: I */
+  const double *variance; /* of each parameter, where the metric starts */
+  const double *precision, *center; /* of each parameter's normal prior, 0: it has none here */
+  const int *group;                 /* of each parameter, whose precision is drawn; -1: none */
+  int n_groups;
+  const double *shape, *rate; /* of the gamma priors of the groups' precisions */
+  double *group_precision;    /* in: where they start */
+  double *draw, *precisions,
+      *path; /* out: [parameters, draws]; [groups, draws]; [columns, draws] */
+  int done;  /* out: draws */
+} nn_sampling;
+
 typedef enum { NN_WANT_Z, NN_WANT_ETA, NN_WANT_TERMS, NN_WANT_SD } nn_want;
 
 typedef struct {
@@ -255,6 +274,7 @@ typedef struct nn_engine {
   size_t (*run)(void *model, nn_run *run, void *memory, int *status);
   size_t (*gradient)(void *model, nn_job *job, void *memory, double *loss, double *gradient);
   size_t (*jacobian)(void *model, nn_jacobian *jacobian, void *memory, int *status);
+  size_t (*sample)(void *model, nn_sampling *sampling, void *memory, int *status);
   size_t (*root)(const nn_root *root, const nn_compute *compute, void *memory);
   size_t (*product)(const nn_matrices *matrices, const nn_compute *compute, void *memory);
   size_t (*math)(int row, size_t n, const double *x, double *y, void *memory);

@@ -96,3 +96,23 @@ test_that("what is printed and drawn, and what is refused", {
   found$table$se <- "1"
   refused(print(found), "damaged")
 })
+
+test_that("distances to hmc are those of the closed forms' means", {
+  skip_if_counted()
+  set.seed(4)
+  prior <- prior_normal(0, 1)
+  of <- function(posterior, ...) {
+    fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, sigma = 3, prior = prior, posterior = posterior, ...)
+  }
+  exact <- of("laplace")
+  drawn <- of(posterior_hmc(draws = 1000, warmup = 200), members = 2)
+  other <- of("laplace", weights = rep(0.25, 32)) # twice as wide
+  found <- compare_posteriors(drawn, exact, other, newdata = mtcars)
+  distance <- stats::setNames(found$table$distance, found$table$posterior)
+  spread <- apply(posterior_epred(exact, mtcars, draws = 4000), 2, stats::sd)
+  expect_identical(distance[["hmc"]], 0)
+  expect_lt(distance[["laplace"]], 0.15 * mean(spread))
+  # of N(m, s^2) and N(m', (2 s)^2): at least that of equal means, s sqrt(2 / pi)
+  expect_gt(distance[["laplace 1"]], 0.8 * mean(spread) * sqrt(2 / pi))
+  expect_null(compare_posteriors(exact, other, newdata = mtcars)$table$distance)
+})
