@@ -304,6 +304,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
+  if (is_sampled(spec)) check_sampling(model$sampling, spec)
   model$prior <- bayes_prior(model$prior, spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   if (!is.null(model$prior$program)) spec <- with_program(spec, "prior_program", model$prior$program)
@@ -322,7 +323,10 @@ bayes_prior <- function(prior, spec) {
     check_laplace(spec)
     return(laplace_prior(prior))
   }
-  if (is_sampled(spec)) return(sampled_prior(prior, spec))
+  if (is_sampled(spec)) {
+    check_laplace(spec)
+    return(sampled_prior(prior, spec))
+  }
   if (identical(prior, "auto")) return(default_prior(spec))
   if (is_point(spec) && prior$kind == "empirical")
     stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",

@@ -394,8 +394,8 @@ check_laplace <- function(spec) {
   size <- dense_sizes(spec)
   needed <- 8 * (2 * full_count(size)^2 + max(size$rows^2 + size$cols^2 + 4 * size$rows * size$cols))
   if (needed > available_memory())
-    stop_user("`posterior` = \"laplace\" of %s weights and biases needs %s GB, more than there is (%s GB): %s.",
-              thousands(n_weights(spec)), format(needed / 1e9, digits = 3),
+    stop_user("`posterior` = \"%s\" of %s weights and biases needs %s GB, more than there is (%s GB): %s.",
+              spec$posterior, thousands(n_weights(spec)), format(needed / 1e9, digits = 3),
               format(available_memory() / 1e9, digits = 3), "use fewer hidden units, or another `posterior`")
 }
 
