@@ -60,7 +60,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
     message(sprintf("The schedule \"%s\" starts again: this is not the same as training in one run.", control$schedule))
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
   object$held_out <- train$held_out
-  keeping_work(fit_or_failure(trained_further(object, layout, sets, control, if (keeps_state) object$state, train)))
+  kept_training("trained_further", list(fit = object, layout = layout, sets = sets, control = control,
+                                        state = if (keeps_state) object$state, train = train))
 }
 
 trained_further <- function(fit, layout, sets, control, state, train) {

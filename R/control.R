@@ -95,7 +95,7 @@
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
                        momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,
                        precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL,
-                       new_levels = "error") {
+                       new_levels = "error", checkpoint = NULL, checkpoint_every = 60) {
   optimizer <- check_choice(optimizer, optimizers(), "optimizer")
   schedule <- check_choice(schedule, registry()$schedule, "schedule")
   precision <- check_choice(precision, c("double", "single"), "precision")
@@ -112,10 +112,13 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   validation <- check_validation(validation)
   check_callback(callback)
+  if (!is.null(checkpoint)) checkpoint <- check_file_name(checkpoint, "checkpoint")
+  checkpoint_every <- check_number(checkpoint_every, "checkpoint_every", 0, 1e9)
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
-                 verbose = verbose, callback = callback, new_levels = new_levels), class = "varnn_control",
+                 verbose = verbose, callback = callback, new_levels = new_levels, checkpoint = checkpoint,
+                 checkpoint_every = checkpoint_every), class = "varnn_control",
             given = setdiff(names(match.call()), ""))
 }
 
@@ -166,7 +169,9 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
 #' @export
 print.varnn_control <- function(x, ...) {
   check_dots_empty(..., known = "digits")
-  shown_value <- function(v) if (is.null(v)) "chosen from the data" else shown(v)
-  cat(paste0(format(names(x)), "  ", vapply(x, shown_value, ""), "\n"), sep = "")
+  shown_value <- function(v, name) {
+    if (!is.null(v)) shown(v) else if (name %in% c("callback", "checkpoint")) "none" else "chosen from the data"
+  }
+  cat(paste0(format(names(x)), "  ", mapply(shown_value, x, names(x)), "\n"), sep = "")
   invisible(x)
 }

@@ -82,11 +82,20 @@ epoch_hook <- function(control, columns) {
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
+  out <- kept_run(function(keeping, more) {
+    trained_once(spec, layout, data, valid, control, theta, state, keeping, more, engine_job(control, ...))
+  })
+  if (length(out$theta) != length(theta)) stop_user("The checkpoint is of another training: it cannot be gone on with.")
+  out
+}
+
+# `keeping` and the hooks `more` are those of a training that is kept.
+trained_once <- function(spec, layout, data, valid, control, theta, state, keeping, more, job) {
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
-  hooks <- list(epoch = epoch_hook(control, columns))
+  hooks <- c(list(epoch = epoch_hook(control, columns)), more)
   if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
-  out <- .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state, hooks)
+  out <- .Call(C_fit, spec, job, data, valid, theta, state, hooks, keeping)
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
   colnames(history) <- columns
   out$history <- history
@@ -178,6 +187,9 @@ engine_mixture <- function(mean, sd, probs, weight = rep(1 / ncol(mean), ncol(me
   .Call(C_mixture, mean, sd, weight, as.double(probs), stats::qnorm(probs), list(compute = engine_compute("double")))
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
+# The checksum of bytes that follow others, whose checksum is `before`; and whether a file is on the disk.
+engine_checksum <- function(bytes, before = NULL) .Call(C_checksum, bytes, before)
+engine_sync <- function(file) .Call(C_sync, enc2native(file))
 engine_threads <- function(wanted) .Call(C_threads, list(threads = as.integer(wanted)))
 engine_kernels <- function() .Call(C_kernels)
 # matrix(rnorm(rows * columns, 0, sd), rows), to rounding, in less than half the time.

@@ -32,7 +32,10 @@ keeping_work <- function(expr) {
 was_interrupted <- function() isTRUE(work$is_on) && (work$asked || !is.null(work$failure))
 
 # An interrupt is heeded: what follows it is done.
-heed_interrupt <- function() work$asked <- FALSE
+heed_interrupt <- function() {
+  if (was_interrupted() && !is.null(journals$now)) journals$now$is_cut <- TRUE
+  work$asked <- FALSE
+}
 
 # Keeps an error or a time limit, with which the work is over.
 keep_failure <- function(e) work$failure <- e

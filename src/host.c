@@ -7,11 +7,16 @@
 
 /* The functions are R_NilValue where there are none. */
 typedef struct {
-  SEXP poll, epoch;
+  SEXP poll, epoch, is_due, keep;
+  SEXP kept;   /* what keep is called with */
   SEXP failed; /* takes an error of poll or epoch, which else jumps */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
-  clock_t polled;                                          /* when R was asked */
+  clock_t polled,
+      offered; /* when R was asked; in the time of the processor, which costs little to ask for */
+  int each;    /* R is asked whenever the engine asks whether it is time to keep */
 } r_host;
+
+enum { ASKS_PER_SECOND = 50 };
 
 /* Normals of R's stream, as norm_rand() gives them, to rounding. By inversion, R's default, each is the quantile of two
  * uniforms, of which the first has 27 bits. */
@@ -75,7 +80,7 @@ static int ask(const r_host *h, SEXP f, SEXP arguments) {
 static int poll(void *context) {
   r_host *h = (r_host *)context;
   const clock_t now = clock();
-  if (now - h->polled < CLOCKS_PER_SEC / 50) return 0;
+  if (now - h->polled < CLOCKS_PER_SEC / ASKS_PER_SECOND) return 0;
   h->polled = now;
   return ask(h, h->poll, R_NilValue);
 }
@@ -89,6 +94,23 @@ static int epoch(void *context, int number, const double *history, int n_columns
   int stop = ask(h, h->epoch, arguments);
   UNPROTECT(3);
   return stop ? NN_STOPPED : ask(h, h->poll, R_NilValue) ? NN_INTERRUPTED : NN_OK;
+}
+
+static int is_due(void *context) {
+  r_host *h = (r_host *)context;
+  const clock_t now = clock();
+  if (!h->each && now - h->offered < CLOCKS_PER_SEC / ASKS_PER_SECOND) return 0;
+  h->offered = now;
+  return ask(h, h->is_due, R_NilValue);
+}
+
+static int keep(void *context, const nn_job *job) {
+  const r_host *h = (const r_host *)context;
+  kept_numbers(job, REAL(list_get(h->kept, "number")));
+  SEXP arguments = PROTECT(Rf_list1(h->kept));
+  const int stop = ask(h, h->keep, arguments);
+  UNPROTECT(1);
+  return stop;
 }
 
 static SEXP hook_of(SEXP hooks, const char *name) {
@@ -105,16 +127,28 @@ nn_host host_of(SEXP options, SEXP hooks) {
   h->poll = hook_of(hooks, "poll");
   h->epoch = hook_of(hooks, "epoch");
   h->failed = hook_of(hooks, "failed");
+  h->is_due = hook_of(hooks, "is_due");
+  h->keep = hook_of(hooks, "keep");
+  h->kept = R_NilValue;
+  h->each = 0;
   h->quantiles = field_int(compute, "inversion", 0, 1) ? build_of(0)->normal_quantiles : NULL;
-  h->polled = clock();
+  h->polled = h->offered = clock();
   SEXP key = list_get(compute, "key");
   nn_host host = {.context = h,
                   .normal = normal,
                   .uniform = uniform,
                   .poll = poll,
                   .epoch = epoch,
+                  .is_due = is_due,
+                  .keep = keep,
                   .compute = compute_of(options),
                   .has_key = key != R_NilValue};
   for (int i = 0; i < 2 && host.has_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);
   return host;
+}
+
+void host_keeps(nn_host *host, SEXP kept, int each) {
+  r_host *h = (r_host *)host->context;
+  h->kept = kept;
+  h->each = each;
 }
