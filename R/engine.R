@@ -82,8 +82,9 @@ epoch_hook <- function(control, columns) {
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
+  job <- engine_job(control, ...) # before a training goes on: it may draw
   out <- kept_run(function(keeping, more) {
-    trained_once(spec, layout, data, valid, control, theta, state, keeping, more, engine_job(control, ...))
+    trained_once(spec, layout, data, valid, control, theta, state, keeping, more, job)
   })
   if (length(out$theta) != length(theta)) stop_user("The checkpoint is of another training: it cannot be gone on with.")
   out
