@@ -1,9 +1,9 @@
 # Training that goes on where it was stopped: nn_control(checkpoint = ) and continue() of a file.
 #
 # A training is a program: it computes the same from the same arguments and the same state of R's generator. Its parts
-# are numbered as they come, parts of a part too. The journal has the arguments, the state at the beginning, of each part
-# that is done its value and the state of the generator after it, and of the engine's run under way where it is between
-# two steps. To go on the program is run again: what is done is not done again but returned by the journal.
+# are numbered as they come, parts of a part too. The journal has the arguments, the state at the beginning, of each
+# part that is done its value and the state of the generator after it, and of the engine's run under way where it is
+# between two steps. To go on the program is run again: what is done is not done again but returned by the journal.
 
 # The journal of the training under way; NULL: it keeps none. And the files that this process has open.
 journals <- new.env(parent = emptyenv())
@@ -154,8 +154,8 @@ tell_problem <- function(journal, problem) {
     journal$is_warned <- FALSE
   } else if (!journal$is_warned) {
     journal$is_warned <- TRUE
-    warn_user("varnn_checkpoint", paste("The training goes on, but is not kept in \"%s\": %s. What was kept there before",
-                                        "stays."), journal$file, problem)
+    warn_user("varnn_checkpoint", paste("The training goes on, but is not kept in \"%s\": %s. What was kept there",
+                                        "before stays."), journal$file, problem)
   }
 }
 
@@ -194,8 +194,8 @@ read_checkpoint <- function(file) {
   if (!is_checkpoint(x))
     stop_user("`object`: the file \"%s\" is no checkpoint, as nn_control(checkpoint = ) makes them.", file)
   if (!identical(x$version, package_version_words()))
-    stop_user("`object`: the file \"%s\" was written by varnn %s, and this is varnn %s: go on with that.", file, x$version,
-              package_version_words())
+    stop_user("`object`: the file \"%s\" was written by varnn %s, and this is varnn %s: go on with that.", file,
+              x$version, package_version_words())
   c(x, list(owner = kept$owner))
 }
 
@@ -236,7 +236,10 @@ unlock_file <- function(lock) {
 # FALSE also where that cannot be told.
 is_alive <- function(process) {
   number <- suppressWarnings(as.integer(process))
-  .Platform$OS.type == "unix" && !is.na(number) && number > 0 && isTRUE(tools::pskill(number, 0L))
+  if (.Platform$OS.type != "unix" || is.na(number) || number <= 0 || !isTRUE(tools::pskill(number, 0L))) return(FALSE)
+  # on Linux: it may be dead, and its parent has not asked how it ended
+  stat <- tryCatch(suppressWarnings(readLines(sprintf("/proc/%d/stat", number), 1)), error = function(e) "")
+  !any(grepl("\\) [ZX] ", stat))
 }
 
 # ---- going on
@@ -258,16 +261,18 @@ continue.character <- function(object, epochs, data = NULL, ...) {
   check_generator_of(x$seed)
   differs <- names(where_run())[where_run() != x$where[names(where_run())]]
   if (length(differs))
-    warn_user("varnn_checkpoint", paste("The training was begun with another %s: what it comes to may differ from what it",
-                                        "would have come to, as by rounding."), paste(differs, collapse = ", "))
-  with_journal(new_journal(absolute_file(file), control, x[c("program", "arguments", "seed")], x$done, x$partial, x$owner))
+    warn_user("varnn_checkpoint", paste("The training was begun with another %s: what it comes to may differ by",
+                                        "rounding from what it would have come to."), paste(differs, collapse = ", "))
+  of <- x[c("program", "arguments", "seed")]
+  with_journal(new_journal(absolute_file(file), control, of, x$done, x$partial, x$owner))
 }
 
 # What may change while a training is stopped.
 goes_on_with <- c("checkpoint_every", "threads", "verbose", "callback")
 
 check_generator_of <- function(seed) {
-  is_right <- tryCatch(keep_random({
+  # of one number alone R makes a state by the time
+  is_right <- length(seed) > 1 && tryCatch(keep_random({
     set_generator(seed)
     stats::runif(1)
     identical(utils::head(use_seed(NULL)$seed, 1), utils::head(seed, 1))

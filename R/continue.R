@@ -5,11 +5,13 @@
 #' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in
 #' contrast fits anew, as it does for `lm`.
 #'
-#' @param object a fit.
+#' @param object a fit; or the name of a file in which a training is kept, see Checkpoints in [nn_control()]: it goes on
+#'   to its end.
 #' @param epochs number of further epochs.
 #' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
 #'   else `list(x = , y = )`.
-#' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
+#' @param ... arguments of [nn_control()] to change, such as `learn_rate`; of a file `checkpoint_every`, `threads`,
+#'   `verbose` and `callback`.
 #'
 #' @details
 #' Training in pieces is training in one run, bit for bit, where it uses all the rows in each step (`batch_size` at
@@ -24,14 +26,20 @@
 #' The warm-up of a variational autoencoder goes on where it was. The members of a mixture are trained on one by one.
 #' Their weights stay as they are, but for those by evidence, which are computed anew.
 #'
-#' @return The fit after training on; its history goes on where it ended. When it is interrupted or fails, what it has
-#'   so far, as described for [nn_control()].
+#' @return The fit after training on; its history goes on where it ended. Of a file the fit that its training
+#'   comes to. When it is interrupted or fails, what it has so far, as described for [nn_control()].
 #' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20)
 #' fit <- continue(fit, 30)
 #' nrow(fit$history)
+#'
+#' # a training that is kept in a file
+#' file <- tempfile()
+#' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20, checkpoint = file)
+#' identical(predict(continue(file)), predict(fit))
+#' unlink(file)
 #' @export
 continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
 

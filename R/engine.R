@@ -69,13 +69,15 @@ poll_training <- function() {
   was_interrupted()
 }
 
-epoch_hook <- function(control, columns) {
+# `has_bar`: whether lines for each epoch would be in its way.
+epoch_hook <- function(control, columns, has_bar = function() FALSE) {
   if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
   always <- c("loss", "learn_rate", "val_loss")
   function(epoch, row) {
     names(row) <- columns
     shown <- row[is.finite(row) & (columns %in% always | row != 0)] # other terms are 0 where the model has them not
-    report(control, "epoch %d  %s", epoch, paste(names(shown), signif(shown, 5), collapse = "  "))
+    if (!has_bar())
+      report(control, "epoch %d  %s", epoch, paste(names(shown), signif(shown, 5), collapse = "  "))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
 }
@@ -94,7 +96,9 @@ engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, 
 trained_once <- function(spec, layout, data, valid, control, theta, state, keeping, more, job) {
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
-  hooks <- c(list(epoch = epoch_hook(control, columns)), more)
+  progress <- progress_of(control, columns)
+  on.exit(progress$end())
+  hooks <- c(list(epoch = epoch_hook(control, columns, progress$has_bar), progress = progress$show), more)
   if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
   out <- .Call(C_fit, spec, job, data, valid, theta, state, hooks, keeping)
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])

@@ -15,6 +15,7 @@ keeping_work <- function(expr) {
   work$failure <- NULL
   if (before$is_on) return(expr)
   work$is_on <- TRUE
+  work$began <- seconds_now()
   work$asked <- work$skips <- FALSE
   if (identical(getOption("varnn.interrupt"), "stop")) return(expr)
   withCallingHandlers(expr, interrupt = function(c) {

@@ -137,8 +137,9 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
   given <- list(...)
   check_known(given, names(formals(nn_control)))
   to <- if ("checkpoint" %in% names(given)) given else object$control
+  to <- unclass(to)[intersect(names(to), c("checkpoint", "checkpoint_every"))]
   kept_training("trained_members_further", list(fit = object, epochs = epochs, train = train, control = given),
-                do.call(nn_control, unclass(to)[intersect(names(to), c("checkpoint", "checkpoint_every"))], quote = TRUE))
+                do.call(nn_control, to, quote = TRUE))
 }
 
 # `control` are the arguments of nn_control() that change.
