@@ -9,7 +9,7 @@ signalled <- function(expr) {
   seen
 }
 
-long_fit <- function(...) fit_nn(mpg ~ wt + hp, mtcars, hidden = 8, epochs = 30000, batch_size = 8, ...)
+long_fit <- function(...) fit_nn(mpg ~ wt + hp, mtcars, hidden = 8, epochs = 2e5, batch_size = 8, ...)
 
 test_that("progressr hears of a long training, its epochs and losses, no more often than four times a second", {
   skip_if_not_installed("progressr")
@@ -31,9 +31,9 @@ test_that("progressr hears of a long training, its epochs and losses, no more of
   expect_gt(length(updates), 0)
   expect_lte(length(updates), 4 * took + 1)
   amount <- sum(vapply(updates, function(p) p$amount, 0))
-  expect_true(amount > 0 && amount <= 30000)
+  expect_true(amount > 0 && amount <= 2e5)
   expect_match(updates[[length(updates)]]$message,
-               "^epoch [0-9]+ of 30000, loss [-0-9.e]+, val_loss [-0-9.e]+(, [0-9]+ s left)?$")
+               "^epoch [0-9]+ of 200000, loss [-0-9.e]+, val_loss [-0-9.e]+(, [0-9]+ s left)?$")
 })
 
 test_that("short work, and work that nobody listens to, says nothing; what fails is not shown, and training goes on", {
