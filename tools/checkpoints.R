@@ -57,7 +57,7 @@ while (killed < n) for (k in seq_along(trainings)) {
   if (killed >= n) break
   name <- names(trainings)[k]
   if (!file.exists(wholes[k])) {
-    took[k] <- system.time(child(c("set.seed(1)", paste("fit <-", sprintf(trainings[k], "verbose = FALSE")),
+    took[k] <- system.time(child(c("set.seed(1)", paste("fit <-", sprintf(trainings[k], "checkpoint = NULL")),
                                    sprintf(result, wholes[k]))))[["elapsed"]]
   }
   file <- tempfile(tmpdir = folder)
