@@ -72,6 +72,29 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
                                         state = if (keeps_state) object$state, train = train))
 }
 
+#' @rdname continue
+#' @export
+continue.character <- function(object, epochs, data = NULL, ...) {
+  file <- check_file_name(object, "object")
+  if (!missing(epochs))
+    stop_user("`epochs` is not for a file: its training goes on to the end that it had. Continue the fit after that.")
+  if (!is.null(data)) stop_user("`data` is not for a file, which has the data.")
+  given <- list(...)
+  check_known(given, goes_on_with)
+  x <- read_checkpoint(file)
+  if (!is.null(x$done[[whole_training]])) return(done_part(x$done[[whole_training]]))
+  control <- do.call(nn_control, c(list(checkpoint = file), given), quote = TRUE)
+  if (is.null(given$checkpoint_every)) control["checkpoint_every"] <- list(x$arguments$control$checkpoint_every)
+  x$arguments$control[names(given)] <- unclass(control)[names(given)]
+  check_generator_of(x$seed)
+  differs <- names(where_run())[where_run() != x$where[names(where_run())]]
+  if (length(differs))
+    warn_user("varnn_checkpoint", paste("The training was begun with another %s: what it comes to may differ by",
+                                        "rounding from what it would have come to."), paste(differs, collapse = ", "))
+  of <- x[c("program", "arguments", "seed")]
+  with_journal(new_journal(absolute_file(file), control, of, x$done, x$partial, x$owner))
+}
+
 trained_further <- function(fit, layout, sets, control, state, train) {
   if (is_laplace(fit$spec)) {
     trained <- laplace_trained(laplace_search(laplace_state(fit, layout), sets, control, laplace_rounds), sets)
