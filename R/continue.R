@@ -5,11 +5,13 @@
 #' Continues the training of a fit from its parameters and its optimizer's state, on the same data. [update()] in
 #' contrast fits anew, as it does for `lm`.
 #'
-#' @param object a fit.
+#' @param object a fit; or the name of a file in which a training is kept, see Checkpoints in [nn_control()]: it goes on
+#'   to its end.
 #' @param epochs number of further epochs.
 #' @param data the training data, needed only where they cannot be found again: a data frame for a fit by formula,
 #'   else `list(x = , y = )`.
-#' @param ... arguments of [nn_control()] to change, such as `learn_rate`.
+#' @param ... arguments of [nn_control()] to change, such as `learn_rate`; of a file `checkpoint_every`, `threads`,
+#'   `verbose` and `callback`.
 #'
 #' @details
 #' Training in pieces is training in one run, bit for bit, where it uses all the rows in each step (`batch_size` at
@@ -24,14 +26,20 @@
 #' The warm-up of a variational autoencoder goes on where it was. The members of a mixture are trained on one by one.
 #' Their weights stay as they are, but for those by evidence, which are computed anew.
 #'
-#' @return The fit after training on; its history goes on where it ended. When it is interrupted or fails, what it has
-#'   so far, as described for [nn_control()].
+#' @return The fit after training on; its history goes on where it ended. Of a file the fit that its training
+#'   comes to. When it is interrupted or fails, what it has so far, as described for [nn_control()].
 #' @seealso [nn_control()], [plot.varnn()] with `which = "history"`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20)
 #' fit <- continue(fit, 30)
 #' nrow(fit$history)
+#'
+#' # a training that is kept in a file
+#' file <- tempfile()
+#' fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 20, checkpoint = file)
+#' identical(predict(continue(file)), predict(fit))
+#' unlink(file)
 #' @export
 continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
 
@@ -62,7 +70,31 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
     message(sprintf("The schedule \"%s\" starts again: this is not the same as training in one run.", control$schedule))
   keeps_state <- identical(control$optimizer, object$control$optimizer) && control$optimizer != "lbfgs"
   object$held_out <- train$held_out
-  keeping_work(fit_or_failure(trained_further(object, layout, sets, control, if (keeps_state) object$state, train)))
+  kept_training("trained_further", list(fit = object, layout = layout, sets = sets, control = control,
+                                        state = if (keeps_state) object$state, train = train))
+}
+
+#' @rdname continue
+#' @export
+continue.character <- function(object, epochs, data = NULL, ...) {
+  file <- check_file_name(object, "object")
+  if (!missing(epochs))
+    stop_user("`epochs` is not for a file: its training goes on to the end that it had. Continue the fit after that.")
+  if (!is.null(data)) stop_user("`data` is not for a file, which has the data.")
+  given <- list(...)
+  check_known(given, goes_on_with)
+  x <- read_checkpoint(file)
+  if (!is.null(x$done[[whole_training]])) return(done_part(x$done[[whole_training]]))
+  control <- do.call(nn_control, c(list(checkpoint = file), given), quote = TRUE)
+  if (is.null(given$checkpoint_every)) control["checkpoint_every"] <- list(x$arguments$control$checkpoint_every)
+  x$arguments$control[names(given)] <- unclass(control)[names(given)]
+  check_generator_of(x$seed)
+  differs <- names(where_run())[where_run() != x$where[names(where_run())]]
+  if (length(differs))
+    warn_user("varnn_checkpoint", paste("The training was begun with another %s: what it comes to may differ by",
+                                        "rounding from what it would have come to."), paste(differs, collapse = ", "))
+  of <- x[c("program", "arguments", "seed")]
+  with_journal(new_journal(absolute_file(file), control, of, x$done, x$partial, x$owner))
 }
 
 trained_further <- function(fit, layout, sets, control, state, train) {

@@ -39,13 +39,45 @@
 #'   from R's generator at the start of each training and prediction, and costs an eighth in single precision and a
 #'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch, and what comes before and after the training: each fold of the choice of epochs,
-#'   each number of latent dimensions that is tried, each member, each fold of stacking.
+#'   each number of latent dimensions that is tried, each member, each fold of stacking. In an interactive session with
+#'   the package cli a bar takes the place of the epochs' lines once the work has taken two seconds. Whether or not, work
+#'   of more than two seconds tells of its epochs, losses and the time left by conditions of the package progressr,
+#'   where that is loaded: they are shown as its handlers say, by default not at all.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops. See below for errors in it.
 #' @param new_levels what predictions do with levels of a factor (or words of a character column) that the training
 #'   data had not: `"error"`; `"na"` predicts `NA`; `"mean"` takes the mean of the columns that code the known levels,
 #'   by their shares in training. The last two warn, with class `varnn_new_levels`. For an autoencoder, which reads
 #'   missing entries, both make the entry a missing one.
+#'
+#' @param checkpoint the name of a file in which the training is kept, so that [continue()] of it goes on after R was
+#'   killed; see below. `NULL`: it is not kept.
+#' @param checkpoint_every seconds from one writing of that file to the next; 0: it is written after every step, however
+#'   long that takes.
+#'
+#' @section Checkpoints:
+#' With `checkpoint = "fit.ckpt"` what was done so far is kept in that file every `checkpoint_every` seconds. When R is
+#' killed, the machine goes down or the disk is full, `continue("fit.ckpt")` goes on where the file ends and returns
+#' the fit, which is `identical()` to that of a training which was never stopped, and so is what R's generator draws
+#' next. (An environment, as of a formula that a function made, is a copy when it is read from a file.) At most the time
+#' since the last writing is lost. That holds for all that trains a fit: folds that choose epochs, random starts,
+#' members, rounds of evidence, dimensions of codes, stacking, and for [continue()] of a fit. What is computed between
+#' two trainings, such as a covariance, is computed again. Another processor, BLAS or R than the one that began may round
+#' otherwise; a warning of class `varnn_checkpoint` says so.
+#'
+#' The file has the data and all arguments, the callback included, of whose own state nothing is kept. It is written
+#' beside, as a file whose name ends with `.new`, checked, brought to the disk, and renamed, so that it is always whole;
+#' a checksum finds what was changed in it later. When writing takes long, the next one waits for 20 times as long. When
+#' the training is done the file has the fit, which `continue("fit.ckpt")` returns at once. Such a file may be written
+#' over by another training. One that is not done, and a file that is no checkpoint, is an error.
+#'
+#' While a training uses a file, there is a second one with `.lock` behind its name, and another training with it is an
+#' error; a lock that a killed R has left behind is taken over. Where the two run on different machines, or on Windows,
+#' that cannot be told: then the first one stops to write. When the file cannot be written while training goes on, a
+#' warning of class `varnn_checkpoint` says so once, and what was kept before stays. After an interrupt, a time limit or
+#' an error in `callback` nothing more is written: `continue()` of the file goes on as if it had not been.
+#' [cross_validate()], [tune_fit()] and others that fit anew do so without a checkpoint; `tune_fit()` has a `file` of
+#' its own.
 #'
 #' @section Interrupts, time limits and errors:
 #' An interrupt (Ctrl-C, Esc or the stop button) ends the training, and the fit with what it found is returned, with a
@@ -95,7 +127,7 @@
 nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", learn_rate = NULL, schedule = "constant",
                        momentum = 0.9, clip_norm = NULL, validation = 0, patience = Inf, starts = 1,
                        precision = "double", threads = 1, rng = "R", verbose = FALSE, callback = NULL,
-                       new_levels = "error") {
+                       new_levels = "error", checkpoint = NULL, checkpoint_every = 60) {
   optimizer <- check_choice(optimizer, optimizers(), "optimizer")
   schedule <- check_choice(schedule, registry()$schedule, "schedule")
   precision <- check_choice(precision, c("double", "single"), "precision")
@@ -112,10 +144,13 @@ nn_control <- function(epochs = NULL, batch_size = NULL, optimizer = "adam", lea
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   validation <- check_validation(validation)
   check_callback(callback)
+  if (!is.null(checkpoint)) checkpoint <- check_file_name(checkpoint, "checkpoint")
+  checkpoint_every <- check_number(checkpoint_every, "checkpoint_every", 0, 1e9)
   structure(list(epochs = epochs, batch_size = batch_size, optimizer = optimizer, learn_rate = learn_rate,
                  schedule = schedule, momentum = momentum, clip_norm = clip_norm, validation = validation,
                  patience = patience, starts = starts, precision = precision, threads = threads, rng = rng,
-                 verbose = verbose, callback = callback, new_levels = new_levels), class = "varnn_control",
+                 verbose = verbose, callback = callback, new_levels = new_levels, checkpoint = checkpoint,
+                 checkpoint_every = checkpoint_every), class = "varnn_control",
             given = setdiff(names(match.call()), ""))
 }
 
@@ -166,7 +201,9 @@ control_with <- function(control, names, n_given, given, fit_arguments) {
 #' @export
 print.varnn_control <- function(x, ...) {
   check_dots_empty(..., known = "digits")
-  shown_value <- function(v) if (is.null(v)) "chosen from the data" else shown(v)
-  cat(paste0(format(names(x)), "  ", vapply(x, shown_value, ""), "\n"), sep = "")
+  shown_value <- function(v, name) {
+    if (!is.null(v)) shown(v) else if (name %in% c("callback", "checkpoint")) "none" else "chosen from the data"
+  }
+  cat(paste0(format(names(x)), "  ", mapply(shown_value, x, names(x)), "\n"), sep = "")
   invisible(x)
 }

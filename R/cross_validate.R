@@ -97,8 +97,14 @@ data_arguments <- c("formula", "x", "y", "data", "weights", "subset", "na.action
 # The arguments of a fit's call but its data, evaluated.
 call_arguments <- function(fit, envir) {
   given <- as.list(fit$call)[-1]
-  given <- given[!names(given) %in% c(data_arguments, "keep_data")]
-  tryCatch(c(lapply(given, eval, envir), keep_data = FALSE), error = function(e) {
+  given <- given[!names(given) %in% c(data_arguments, "keep_data", "checkpoint", "checkpoint_every")]
+  # one file is of one training
+  evaluated <- function(argument) {
+    value <- eval(argument, envir)
+    if (inherits(value, "varnn_control")) value["checkpoint"] <- list(NULL)
+    value
+  }
+  tryCatch(c(lapply(given, evaluated), keep_data = FALSE), error = function(e) {
     stop_user("The arguments of the fit's call are no longer found (%s).", sub("[.]$", "", conditionMessage(e)))
   })
 }

@@ -69,24 +69,38 @@ poll_training <- function() {
   was_interrupted()
 }
 
-epoch_hook <- function(control, columns) {
+# `has_bar`: whether lines for each epoch would be in its way.
+epoch_hook <- function(control, columns, has_bar = function() FALSE) {
   if (!isTRUE(control$verbose) && is.null(control$callback)) return(NULL)
   always <- c("loss", "learn_rate", "val_loss")
   function(epoch, row) {
     names(row) <- columns
     shown <- row[is.finite(row) & (columns %in% always | row != 0)] # other terms are 0 where the model has them not
-    report(control, "epoch %d  %s", epoch, paste(names(shown), signif(shown, 5), collapse = "  "))
+    if (!has_bar())
+      report(control, "epoch %d  %s", epoch, paste(names(shown), signif(shown, 5), collapse = "  "))
     !is.null(control$callback) && isTRUE(control$callback(epoch, row))
   }
 }
 
 # Trains once from theta; list(theta, state, history, status, epochs, best_epoch).
 engine_fit <- function(spec, layout, data, valid, control, theta, state = NULL, ...) {
+  job <- engine_job(control, ...) # before a training goes on: it may draw
+  out <- kept_run(function(keeping, more) {
+    trained_once(spec, layout, data, valid, control, theta, state, keeping, more, job)
+  })
+  if (length(out$theta) != length(theta)) stop_user("The checkpoint is of another training: it cannot be gone on with.")
+  out
+}
+
+# `keeping` and the hooks `more` are those of a training that is kept.
+trained_once <- function(spec, layout, data, valid, control, theta, state, keeping, more, job) {
   terms <- make.unique(layout$terms$term)
   columns <- c("loss", "learn_rate", "val_loss", terms, paste0("val_", terms))
-  hooks <- list(epoch = epoch_hook(control, columns))
+  progress <- progress_of(control, columns)
+  on.exit(progress$end())
+  hooks <- c(list(epoch = epoch_hook(control, columns, progress$has_bar), progress = progress$show), more)
   if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
-  out <- .Call(C_fit, spec, engine_job(control, ...), data, valid, theta, state, hooks)
+  out <- .Call(C_fit, spec, job, data, valid, theta, state, hooks, keeping)
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
   colnames(history) <- columns
   out$history <- history
@@ -192,6 +206,9 @@ engine_mixture <- function(mean, sd, probs, weight = rep(1 / ncol(mean), ncol(me
   .Call(C_mixture, mean, sd, weight, as.double(probs), stats::qnorm(probs), list(compute = engine_compute("double")))
 }
 engine_all_finite <- function(x) .Call(C_all_finite, as_double(x), list(compute = engine_compute("double")))
+# The checksum of bytes that follow others, whose checksum is `before`; and whether a file is on the disk.
+engine_checksum <- function(bytes, before = NULL) .Call(C_checksum, bytes, before)
+engine_sync <- function(file) .Call(C_sync, enc2native(file))
 engine_threads <- function(wanted) .Call(C_threads, list(threads = as.integer(wanted)))
 engine_kernels <- function() .Call(C_kernels)
 # matrix(rnorm(rows * columns, 0, sd), rows), to rounding, in less than half the time.

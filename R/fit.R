@@ -2,7 +2,9 @@
 
 # The common part of every fitting function. `arguments` are those that shape the model, kept for print() and
 # continue().
-fit_model <- function(...) keeping_work(fit_or_failure(trained_model(...)))
+fit_model <- function(class, spec, blocks, train, arguments, control, call, keep_data) {
+  kept_training("trained_model", as.list(environment()))
+}
 
 trained_model <- function(...) trained_models(...)[[1]]
 
@@ -12,11 +14,13 @@ trained_models <- function(class, spec, blocks, train, arguments, control, call,
   control <- resolve_control(control, train_counts(train), layout)
   check_memory(layout, control)
   sets <- training_sets(train, blocks, control$validation, control$precision == "single")
-  control <- choose_epochs(control, spec, layout, blocks, sets)
+  control <- with_chosen_epochs(control, kept_part(choose_epochs(control, spec, layout, blocks, sets)[chosen_epochs]))
   columns <- linear_columns(spec, sets$train, train$design$intercept)
-  trained <- if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
-  else if (is_sampled(spec)) train_hmc(spec, layout, blocks, sets, control, arguments)
-  else list(train_linear(columns, control, spec, layout, blocks, sets))
+  trained <- kept_part(
+    if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
+    else if (is_sampled(spec)) train_hmc(spec, layout, blocks, sets, control, arguments)
+    else list(train_linear(columns, control, spec, layout, blocks, sets))
+  )
   lapply(trained, trained_fit, class, spec, blocks, train, arguments, control, call, keep_data, layout, columns,
          sets$train)
 }

@@ -216,18 +216,21 @@ vae_train <- function(train, model, control, call, keep_data) {
   warn_of_latent(model$latent, length(train$design$variables),
                  "the others have nothing to tell and fall back to the prior. Use fewer, or `latent` = \"auto\".")
   control$objective <- vae_objective(model)
+  kept_training("trained_vae", list(train = train, model = model, control = control, call = call,
+                                    keep_data = keep_data, n_given = length(given$design$columns)))
+}
+
+trained_vae <- function(train, model, control, call, keep_data, n_given) {
   fit_with <- function(model, train, control, keep_data) {
-    spec <- new_spec(ncol(train$x), coder_layers(model, train$blocks, "meanfield", length(given$design$columns)),
-                     train$blocks, latent_kl = if (model$importance > 1) "mc" else model$kl)
+    spec <- new_spec(ncol(train$x), coder_layers(model, train$blocks, "meanfield", n_given), train$blocks,
+                     latent_kl = if (model$importance > 1) "mc" else model$kl)
     trained_model("varnn_vae", spec, train$blocks, train, model, control, call, keep_data)
   }
-  keeping_work(fit_or_failure({
-    if (identical(model$latent, "auto"))
-      model[c("latent", "latent_scores")] <- choose_latent(train, control, function(latent, part, control) {
-        fit_with(replace(model, "latent", latent), part, control, FALSE)
-      })
-    fit_with(model, train, control, keep_data)
-  }))
+  if (identical(model$latent, "auto"))
+    model[c("latent", "latent_scores")] <- kept_part(choose_latent(train, control, function(latent, part, control) {
+      fit_with(replace(model, "latent", latent), part, control, FALSE)
+    }))
+  fit_with(model, train, control, keep_data)
 }
 
 # ---- the number of latent dimensions

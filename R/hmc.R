@@ -166,7 +166,7 @@ hmc_chain <- function(spec, layout, blocks, sets, control, arguments, start) {
   if (is_drawn) spec <- utils::modifyList(spec, list(posterior = "point", prior = "flat"))
   is_over <- start$is_over || was_interrupted()
   chain <- if (is_over) no_chain(layout$n_par, length(rate), start$status)
-  else engine_sample(spec, sets$train, control, from, options)
+  else kept_part(engine_sample(spec, sets$train, control, from, options))
   if (was_interrupted()) chain$status <- "interrupted"
   drawn <- if (ncol(chain$precision)) 1 / rowMeans(1 / chain$precision) else start$alpha
   c(chain, list(from = from, max_depth = options$max_depth, weight_precision = drawn[start$groups$of]))

@@ -15,6 +15,7 @@ keeping_work <- function(expr) {
   work$failure <- NULL
   if (before$is_on) return(expr)
   work$is_on <- TRUE
+  work$began <- seconds_now()
   work$asked <- work$skips <- FALSE
   if (identical(getOption("varnn.interrupt"), "stop")) return(expr)
   withCallingHandlers(expr, interrupt = function(c) {
@@ -32,7 +33,10 @@ keeping_work <- function(expr) {
 was_interrupted <- function() isTRUE(work$is_on) && (work$asked || !is.null(work$failure))
 
 # An interrupt is heeded: what follows it is done.
-heed_interrupt <- function() work$asked <- FALSE
+heed_interrupt <- function() {
+  if (was_interrupted() && !is.null(journals$now)) journals$now$is_cut <- TRUE
+  work$asked <- FALSE
+}
 
 # Keeps an error or a time limit, with which the work is over.
 keep_failure <- function(e) work$failure <- e

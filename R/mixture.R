@@ -22,8 +22,9 @@ shared_fields <- c("call", "terms", "design", "weights", "offset", "na.action", 
 
 # One fit, or the mixture of several. The other arguments are those of trained_model().
 fit_members <- function(members, combine, ...) {
-  told_divergent(if (members == 1) fit_model(...)
-                 else keeping_work(fit_or_failure(trained_mixture(members, combine, ...))))
+  trained <- c("class", "spec", "blocks", "train", "arguments", "control", "call", "keep_data")
+  told_divergent(if (members == 1) fit_model(...) else kept_training(
+    "trained_mixture", c(list(members, combine), stats::setNames(list(...), trained))))
 }
 
 # The arguments of a model with what "auto" means in it: one member of equal weight, or as the model says.
@@ -125,7 +126,7 @@ member_weights <- function(fits, combine, seeds, train, control, one_more) {
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()
   if (all(vapply(fits, has_closed_density, NA)) && !length(train$held_out)) return(laplace_weights(fits, train))
-  weights <- unless_interrupted(stacked_weights(fits, seeds, train, control, one_more), NULL)
+  weights <- unless_interrupted(kept_part(stacked_weights(fits, seeds, train, control, one_more)), NULL)
   if (!is.null(weights)) return(weights)
   if (is.null(work$failure))
     warn_user("varnn_interrupted", "Stacking was interrupted: the members have equal weights.")

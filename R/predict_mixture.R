@@ -135,20 +135,29 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
   check_fit(object)
   train <- training_data(object, data, parent.frame())
   object$data <- train
-  keeping_work({
-    fits <- list()
-    for (member in member_fits(object)) {
-      fits <- c(fits, list(if (was_interrupted()) member else quiet_member(continue.varnn(member, epochs, ...),
-                                                                           first = !length(fits))))
-    }
-    weights <- object$member_weights
-    if (object$arguments$combine == "stack" && length(weights) > 1)
-      message("The members keep the weights of stacking, which held-out rows gave them before this training.")
-    if (object$arguments$combine == "evidence") weights <- softmax_weights(vapply(fits, total_elbo, 0, train))
-    out <- new_mixture(fits, weights)
-    if (is.null(object$data)) out["data"] <- list(NULL)
-    out
-  })
+  given <- list(...)
+  check_known(given, names(formals(nn_control)))
+  to <- if ("checkpoint" %in% names(given)) given else object$control
+  to <- unclass(to)[intersect(names(to), c("checkpoint", "checkpoint_every"))]
+  kept_training("trained_members_further", list(fit = object, epochs = epochs, train = train, control = given),
+                do.call(nn_control, to, quote = TRUE))
+}
+
+# `control` are the arguments of nn_control() that change.
+trained_members_further <- function(fit, epochs, train, control) {
+  fits <- list()
+  for (member in member_fits(fit)) {
+    further <- function() quiet_member(do.call(continue.varnn, c(list(member, epochs), control), quote = TRUE),
+                                       first = !length(fits))
+    fits <- c(fits, list(if (was_interrupted()) member else further()))
+  }
+  weights <- fit$member_weights
+  if (fit$arguments$combine == "stack" && length(weights) > 1)
+    message("The members keep the weights of stacking, which held-out rows gave them before this training.")
+  if (fit$arguments$combine == "evidence") weights <- softmax_weights(vapply(fits, total_elbo, 0, train))
+  out <- new_mixture(fits, weights)
+  if (is.null(fit$data)) out["data"] <- list(NULL)
+  out
 }
 
 #' @export

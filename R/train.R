@@ -250,6 +250,14 @@ choose_epochs <- function(control, spec, layout, blocks, sets) {
   control
 }
 
+# What choose_epochs() changes in a control.
+chosen_epochs <- c("epochs", "epochs_by", "patience")
+
+with_chosen_epochs <- function(control, chosen) {
+  control[chosen_epochs] <- unclass(chosen)[chosen_epochs]
+  control
+}
+
 # 0 where nothing is chosen: there are too few rows, or the noise of codes does what fewer epochs would.
 number_of_folds <- function(spec, counts) {
   n <- counts$cases

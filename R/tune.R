@@ -64,7 +64,7 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
   values <- check_tried(list(...), object, search)
   n <- check_candidates(n, search, values)
   draws <- check_draws(draws)
-  file <- check_tuning_file(file)
+  if (!is.null(file)) file <- check_folder(check_file_name(file, "file"), "file")
   w <- case_weights(object)
   train <- training_data(object, NULL, envir)
   check_score(score, object)
@@ -231,15 +231,6 @@ check_candidate_values <- function(plan) {
 
 # ---- what was done, in a file
 
-check_tuning_file <- function(file) {
-  if (is.null(file)) return(NULL)
-  if (!every(is.character(file), length(file) == 1, !is.na(file), nzchar(file)))
-    stop_user("`file` must be the name of a file, or NULL, not %s.", shown(file))
-  folder <- dirname(file)
-  if (!dir.exists(folder)) stop_user("`file`: there is no folder \"%s\".", folder)
-  plain(file)
-}
-
 # The plan with its parts, seeds and candidates, and what was done: as its file has them, or new ones.
 with_progress_of <- function(plan, start) {
   progress <- new.env(parent = emptyenv())
@@ -252,7 +243,7 @@ with_progress_of <- function(plan, start) {
 }
 
 read_tuning <- function(plan) {
-  kept <- tryCatch(suppressWarnings(readRDS(plan$file)), error = function(e) NULL)
+  kept <- kept_in_file(plan$file)$value
   is_ours <- every(is.list(kept), identical(kept$kind, "varnn tuning"), is.list(kept$done), is.factor(kept$fold),
                    length(kept$fold) == length(plan$w), is.list(kept$seeds), is.matrix(kept$candidates))
   if (!is_ours)
@@ -262,16 +253,10 @@ read_tuning <- function(plan) {
   kept
 }
 
-# Written beside the file and renamed, so that the file is always whole.
 keep_progress <- function(plan) {
   if (is.null(plan$file)) return(invisible())
-  beside <- paste0(plan$file, ".new")
-  kept <- c(list(kind = "varnn tuning", done = plan$progress$done),
-            plan[c("settings", "fold", "seeds", "candidates")])
-  problem <- tryCatch(suppressWarnings({
-    saveRDS(kept, beside)
-    if (file.rename(beside, plan$file)) NULL else "it cannot be renamed"
-  }), error = conditionMessage)
+  problem <- keep_in_file(c(list(kind = "varnn tuning", done = plan$progress$done),
+                            plan[c("settings", "fold", "seeds", "candidates")]), plan$file)
   if (!is.null(problem)) warn_user("varnn_not_kept", "What was done is not kept in \"%s\": %s.", plan$file, problem)
 }
 

@@ -45,5 +45,6 @@ const nn_property nn_properties[] = {PROPERTIES(PROPERTY)};
 const int nn_n_properties = NN_COUNT(nn_properties);
 
 int nn_optimizer_slots(int optimizer) { return optimizer_slots(optimizer); }
+int nn_optimizer_full_batch(int optimizer) { return nn_optimizers[optimizer].full_batch; }
 double nn_layer_below(int layer) { return nn_layers[layer].below; }
 const char *nn_layer_option(int layer) { return nn_layers[layer].option; }

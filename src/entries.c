@@ -80,8 +80,10 @@ static SEXP state_copy(const r_model *m, SEXP state, size_t n) {
   return fresh;
 }
 
-/* Trains from theta and state; returns them trained, the history (a row per epoch) and how it ended. */
-static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, SEXP hooks) {
+/* Trains from theta and state, or on from where list(each, from) says; returns them trained, the history (a row per epoch)
+ * and how it ended. Without that list the training cannot be kept. */
+static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP state, SEXP hooks,
+                  SEXP keeping) {
   const char *fields[] = {"theta", "state", "history", "status", "epochs", "best_epoch", ""};
   const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
   const size_t n_par = m->info.n_par;
@@ -95,6 +97,14 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, 3 + 2 * m->info.n_terms, j.epochs));
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1));
   j.history = REAL(VECTOR_ELT(out, 2));
+  SEXP kept = R_NilValue, from = list_get(keeping, "from");
+  if (keeping != R_NilValue) {
+    kept = kept_new(m, &j, out);
+    j.offers_each = field_int(keeping, "each", 0, 1);
+    host_keeps(&j.host, kept, j.offers_each);
+    if (from != R_NilValue) kept_read(from, m, &j);
+  }
+  PROTECT(kept);
   int status = NN_OK;
   void *memory = allocate(m->engine->train(m->model, &j, NULL, NULL));
   GetRNGstate();
@@ -103,7 +113,7 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
   SET_VECTOR_ELT(out, 4, Rf_ScalarInteger(j.epochs_done));
   SET_VECTOR_ELT(out, 5, Rf_ScalarInteger(j.best_epoch));
-  UNPROTECT(1);
+  UNPROTECT(2);
   return out;
 }
 
@@ -373,12 +383,12 @@ static SEXP C_all_finite(SEXP x, SEXP options) {
 #define ENTRY(name, n)                                                                             \
   { #name, (DL_FUNC)&name, n }
 static const R_CallMethodDef entries[] = {
-    ENTRY(C_registry, 0),   ENTRY(C_sample, 6),   ENTRY(C_layout, 1),    ENTRY(C_fit, 7),
-    ENTRY(C_run, 6),        ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0),
-    ENTRY(C_draw, 1),       ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6),
-    ENTRY(C_all_finite, 2), ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),
-    ENTRY(C_threads, 1),    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),
-    {NULL, NULL, 0}};
+    ENTRY(C_registry, 0), ENTRY(C_layout, 1),    ENTRY(C_fit, 8),     ENTRY(C_run, 6),
+    ENTRY(C_gradient, 4), ENTRY(C_moments, 3),   ENTRY(C_kernels, 0), ENTRY(C_draw, 1),
+    ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
+    ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
+    ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),    ENTRY(C_checksum, 2),
+    ENTRY(C_sync, 1),     ENTRY(C_sample, 6),    {NULL, NULL, 0}};
 
 void attribute_visible R_init_varnn(DllInfo *dll) {
   R_registerRoutines(dll, NULL, entries, NULL, NULL);

@@ -49,8 +49,21 @@ nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y);
 nn_job job_of(SEXP job, const r_model *m, SEXP data);
 void training_of(SEXP job, nn_job *j);
 
-/* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`. */
+/* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`, and of a training that is
+ * kept `is_due` and `keep`. */
 nn_host host_of(SEXP options, SEXP hooks);
+/* What `keep` is called with; `each`: `is_due` is asked as often as the engine asks. */
+void host_keeps(nn_host *host, SEXP kept, int each);
+
+/* inputs.c: a new list of what training goes on with, of which `out` has the first elements; where it begins, when it goes
+ * on from such a list; the element `number` of it. */
+SEXP kept_new(const r_model *m, nn_job *j, SEXP out);
+void kept_read(SEXP from, const r_model *m, nn_job *j);
+void kept_numbers(const nn_job *j, double *number);
+
+/* files.c: what R lacks of files. */
+SEXP C_checksum(SEXP bytes, SEXP before);
+SEXP C_sync(SEXP file);
 
 /* doors.c: what the package's tests alone call. */
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);

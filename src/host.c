@@ -7,11 +7,16 @@
 
 /* The functions are R_NilValue where there are none. */
 typedef struct {
-  SEXP poll, epoch;
+  SEXP poll, epoch, progress, is_due, keep;
+  SEXP kept;   /* what keep is called with */
   SEXP failed; /* takes an error of poll or epoch, which else jumps */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
-  clock_t polled;                                          /* when R was asked */
+  /* when R was asked; in the time of the processor, which costs little to ask for */
+  clock_t polled, offered, shown;
+  int each; /* R is asked whenever the engine asks whether it is time to keep */
 } r_host;
+
+enum { ASKS_PER_SECOND = 50, SHOWS_PER_SECOND = 4 };
 
 /* Normals of R's stream, as norm_rand() gives them, to rounding. By inversion, R's default, each is the quantile of two
  * uniforms, of which the first has 27 bits. */
@@ -75,20 +80,44 @@ static int ask(const r_host *h, SEXP f, SEXP arguments) {
 static int poll(void *context) {
   r_host *h = (r_host *)context;
   const clock_t now = clock();
-  if (now - h->polled < CLOCKS_PER_SEC / 50) return 0;
+  if (now - h->polled < CLOCKS_PER_SEC / ASKS_PER_SECOND) return 0;
   h->polled = now;
   return ask(h, h->poll, R_NilValue);
 }
 
 static int epoch(void *context, int number, const double *history, int n_columns) {
-  const r_host *h = (const r_host *)context;
-  if (h->epoch == R_NilValue) return NN_OK;
+  r_host *h = (r_host *)context;
+  const clock_t now = clock();
+  const int shows =
+      h->progress != R_NilValue && now - h->shown >= CLOCKS_PER_SEC / SHOWS_PER_SECOND;
+  if (h->epoch == R_NilValue && !shows) return NN_OK;
   SEXP row = PROTECT(Rf_allocVector(REALSXP, n_columns));
   memcpy(REAL(row), history, (size_t)n_columns * sizeof(double));
   SEXP arguments = PROTECT(Rf_list2(PROTECT(Rf_ScalarInteger(number)), row));
-  int stop = ask(h, h->epoch, arguments);
+  if (shows) h->shown = now;
+  const int is_over = shows && ask(h, h->progress, arguments);
+  const int stop = !is_over && h->epoch != R_NilValue && ask(h, h->epoch, arguments);
   UNPROTECT(3);
+  if (is_over) return NN_INTERRUPTED;
+  if (h->epoch == R_NilValue) return NN_OK;
   return stop ? NN_STOPPED : ask(h, h->poll, R_NilValue) ? NN_INTERRUPTED : NN_OK;
+}
+
+static int is_due(void *context) {
+  r_host *h = (r_host *)context;
+  const clock_t now = clock();
+  if (!h->each && now - h->offered < CLOCKS_PER_SEC / ASKS_PER_SECOND) return 0;
+  h->offered = now;
+  return ask(h, h->is_due, R_NilValue);
+}
+
+static int keep(void *context, const nn_job *job) {
+  const r_host *h = (const r_host *)context;
+  kept_numbers(job, REAL(list_get(h->kept, "number")));
+  SEXP arguments = PROTECT(Rf_list1(h->kept));
+  const int stop = ask(h, h->keep, arguments);
+  UNPROTECT(1);
+  return stop;
 }
 
 static SEXP hook_of(SEXP hooks, const char *name) {
@@ -104,17 +133,30 @@ nn_host host_of(SEXP options, SEXP hooks) {
   r_host *h = (r_host *)R_alloc(1, sizeof *h);
   h->poll = hook_of(hooks, "poll");
   h->epoch = hook_of(hooks, "epoch");
+  h->progress = hook_of(hooks, "progress");
   h->failed = hook_of(hooks, "failed");
+  h->is_due = hook_of(hooks, "is_due");
+  h->keep = hook_of(hooks, "keep");
+  h->kept = R_NilValue;
+  h->each = 0;
   h->quantiles = field_int(compute, "inversion", 0, 1) ? build_of(0)->normal_quantiles : NULL;
-  h->polled = clock();
+  h->polled = h->offered = h->shown = clock();
   SEXP key = list_get(compute, "key");
   nn_host host = {.context = h,
                   .normal = normal,
                   .uniform = uniform,
                   .poll = poll,
                   .epoch = epoch,
+                  .is_due = is_due,
+                  .keep = keep,
                   .compute = compute_of(options),
                   .has_key = key != R_NilValue};
   for (int i = 0; i < 2 && host.has_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);
   return host;
+}
+
+void host_keeps(nn_host *host, SEXP kept, int each) {
+  r_host *h = (r_host *)host->context;
+  h->kept = kept;
+  h->each = each;
 }

@@ -276,3 +276,95 @@ void training_of(SEXP job, nn_job *j) {
   j->clip_norm = field_number(job, "clip_norm", 0, 1e300);
   j->tolerance = field_number(job, "tolerance", 0, 1);
 }
+
+/* The moment and the epochs done as numbers, in a fixed order. */
+enum {
+  KEPT_EPOCHS,
+  KEPT_BEST,
+  KEPT_STALE,
+  KEPT_FIRST,
+  KEPT_PASS,
+  KEPT_WATCHED,
+  KEPT_SHARE,
+  KEPT_LOSS,
+  KEPT_TIGHTER,
+  N_KEPT
+};
+
+void kept_numbers(const nn_job *j, double *number) {
+  const nn_moment *now = &j->kept->now;
+  const double value[N_KEPT] = {[KEPT_EPOCHS] = j->epochs_done, [KEPT_BEST] = j->best_epoch,
+                                [KEPT_STALE] = now->stale,      [KEPT_FIRST] = (double)now->first,
+                                [KEPT_PASS] = now->pass,        [KEPT_WATCHED] = now->watched,
+                                [KEPT_SHARE] = now->share,      [KEPT_LOSS] = now->loss,
+                                [KEPT_TIGHTER] = now->tighter};
+  memcpy(number, value, sizeof value);
+}
+
+/* How many numbers each array has. */
+typedef struct {
+  size_t grad, order;
+} kept_sizes;
+
+static kept_sizes kept_sizes_of(const r_model *m, const nn_job *j) {
+  const int full = nn_optimizer_full_batch(j->optimizer);
+  return (kept_sizes){full ? m->info.n_par : 0,
+                      full || (size_t)j->batch_size >= j->train.n ? 0 : j->train.n};
+}
+
+SEXP kept_new(const r_model *m, nn_job *j, SEXP out) {
+  const char *fields[] = {"theta", "state", "history", "number", "start", "best",
+                          "grad",  "sum",   "part",    "order",  ""};
+  const kept_sizes n = kept_sizes_of(m, j);
+  const R_xlen_t n_par = (R_xlen_t)m->info.n_par, n_terms = m->info.n_terms;
+  nn_kept *k = (nn_kept *)R_alloc(1, sizeof *k);
+  SEXP kept = PROTECT(Rf_mkNamed(VECSXP, fields));
+  for (int i = 0; i < 3; i++) SET_VECTOR_ELT(kept, i, VECTOR_ELT(out, i));
+  list_new(kept, 3, REALSXP, N_KEPT);
+  k->start = REAL(list_new(kept, 4, REALSXP, n_par));
+  k->best = REAL(list_new(kept, 5, REALSXP, n_par));
+  k->grad = REAL(list_new(kept, 6, REALSXP, (R_xlen_t)n.grad));
+  k->sum = REAL(list_new(kept, 7, REALSXP, n_terms));
+  k->part = REAL(list_new(kept, 8, REALSXP, n_terms));
+  k->order = REAL(list_new(kept, 9, REALSXP, (R_xlen_t)n.order));
+  j->kept = k;
+  UNPROTECT(1);
+  return kept;
+}
+
+/* Numbers that must be as many as these, and finite, to where they belong. */
+static void kept_copy(SEXP from, const r_model *m, const char *name, size_t n, double *to) {
+  memcpy(to, REAL(parameters_of(m, list_get(from, name), n, name)), n * sizeof(double));
+}
+
+void kept_read(SEXP from, const r_model *m, nn_job *j) {
+  const size_t n_par = m->info.n_par, n_terms = (size_t)m->info.n_terms,
+               n_state = n_par * (size_t)nn_optimizer_slots(j->optimizer) + 1,
+               width = 3 + 2 * n_terms;
+  const kept_sizes n = kept_sizes_of(m, j);
+  const double *number = REAL(field_of(from, "number", REALSXP, N_KEPT));
+  nn_kept *k = j->kept;
+  j->epochs_done = (int)within(number[KEPT_EPOCHS], "number", 0, j->epochs);
+  j->best_epoch = (int)within(number[KEPT_BEST], "number", 0, j->epochs_done);
+  k->now = (nn_moment){.stale = (int)within(number[KEPT_STALE], "number", 0, j->epochs_done),
+                       .first = (size_t)within(number[KEPT_FIRST], "number", 0, (double)j->train.n),
+                       .pass = (unsigned)within(number[KEPT_PASS], "number", 0, UINT_MAX),
+                       .watched = within(number[KEPT_WATCHED], "number", -INFINITY, INFINITY),
+                       .share = within(number[KEPT_SHARE], "number", 0, 1),
+                       .loss = number[KEPT_LOSS],
+                       .tighter = within(number[KEPT_TIGHTER], "number", -DBL_MAX, DBL_MAX)};
+  kept_copy(from, m, "theta", n_par, j->theta);
+  kept_copy(from, m, "state", n_state, j->state);
+  within(j->state[n_state - 1], "state", 0, INT_MAX);
+  kept_copy(from, m, "start", n_par, k->start);
+  kept_copy(from, m, "best", n_par, k->best);
+  kept_copy(from, m, "grad", n.grad, k->grad);
+  kept_copy(from, m, "sum", n_terms, k->sum);
+  kept_copy(from, m, "part", n_terms, k->part);
+  kept_copy(from, m, "order", n.order, k->order);
+  for (size_t i = 0; i < n.order; i++) within(k->order[i], "order", 0, (double)j->train.n - 1);
+  memcpy(j->history,
+         numbers_of(list_get(from, "history"), "history", (double)width * j->epochs_done),
+         width * (size_t)j->epochs_done * sizeof(double));
+  j->goes_on = 1;
+}

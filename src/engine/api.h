@@ -135,11 +135,34 @@ typedef struct {
   int threads;
 } nn_compute;
 
+/* Where training is, between two steps. */
+typedef struct {
+  int stale;      /* epochs without improvement */
+  size_t first;   /* rows of this epoch that are done */
+  unsigned pass;  /* of the weights' part of the tape */
+  double watched; /* the best loss so far, INFINITY: there is none */
+  double share;   /* the learning rate of this epoch, as a share of the first */
+  double loss;    /* full batch: at the parameters; NAN: not known */
+  double tighter; /* the importance-weighted loss of this epoch less the sum of its terms */
+} nn_moment;
+
+/* With a job's parameters, optimizer's state, history and epochs done, with these, and with the host's random numbers as
+ * they were, training goes on as if it had never stopped. The arrays are the host's. */
+typedef struct {
+  nn_moment now;
+  double *start, *best; /* parameters: at the start of the epoch; the best */
+  double *grad;         /* full batch: at the parameters */
+  double *sum, *part;   /* the terms' means, of the epoch so far; of the last evaluation */
+  double *order;        /* of the rows, where batches are random */
+} nn_kept;
+
 /* Where a random number of the engine's own generator belongs. */
 typedef struct {
   unsigned key[2], node, pass;
   unsigned long long first;
 } nn_place;
+
+struct nn_job;
 
 typedef struct {
   void *context;
@@ -148,13 +171,16 @@ typedef struct {
   int (*poll)(void *context); /* not 0: stop and keep the work */
   /* NN_OK: go on; else how training ends */
   int (*epoch)(void *context, int epoch, const double *history, int n_columns);
+  /* Between steps of a job that can be kept: whether it is time to; then the job to keep. Not 0: as poll */
+  int (*is_due)(void *context);
+  int (*keep)(void *context, const struct nn_job *job);
   nn_compute compute;
   int has_key,
       knows_key; /* noise is drawn from the engine's generator, not the host's; with this key */
   unsigned key[2];
 } nn_host;
 
-typedef struct {
+typedef struct nn_job {
   nn_source train, valid; /* valid.n = 0: none */
   int optimizer, schedule, epochs, batch_size, patience, mc_samples;
   int importance;    /* draws of the importance-weighted bound; 1: the plain one */
@@ -166,6 +192,9 @@ typedef struct {
   double *state;   /* optimizer's slots, n_slots * n_par, then the step count */
   double *history; /* epochs x columns, row major */
   int epochs_done, best_epoch;
+  nn_kept *kept;   /* NULL: the job cannot be kept */
+  int goes_on;     /* training begins where `kept` says */
+  int offers_each; /* the host is asked after every step, not only where it is polled */
   nn_host host;
 } nn_job;
 
@@ -316,5 +345,6 @@ extern const nn_property nn_properties[];
 extern const int nn_n_properties;
 
 int nn_optimizer_slots(int optimizer);
+int nn_optimizer_full_batch(int optimizer);
 double nn_layer_below(int layer);       /* its setting is at least 0 and below this */
 const char *nn_layer_option(int layer); /* the table that its option names a row of */

@@ -264,6 +264,22 @@ static int host_poll(const nn_host *h) {
   return stop;
 }
 
+static int host_is_due(const nn_host *h) {
+  const nn_arithmetic own = arithmetic_now();
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
+  const int is_due = h->is_due(h->context);
+  arithmetic_set(own);
+  return is_due;
+}
+
+static int host_keep(const nn_job *job) {
+  const nn_arithmetic own = arithmetic_now();
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
+  const int stop = job->host.keep(job->host.context, job);
+  arithmetic_set(own);
+  return stop;
+}
+
 static int host_epoch(const nn_host *h, int epoch, const double *history, int n_columns) {
   const nn_arithmetic own = arithmetic_now();
   arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);

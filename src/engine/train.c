@@ -67,14 +67,17 @@ typedef struct {
   double tighter;                      /* the importance-weighted loss less the sum of its terms */
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
+  nn_moment now;
+  int goes_on; /* the epoch was begun by the training that this one goes on with */
   double work; /* since the host was asked */
+  int asked;   /* the host was polled since the last offer */
   int stopped; /* the host wants training to end */
 } trainer;
 
 /* Whether the host wants training to end. */
 static int should_stop(trainer *s) {
   if (s->stopped || s->work < NN_POLL_WORK) return s->stopped;
-  s->work = 0;
+  s->work = 0, s->asked = 1;
   return s->stopped = host_poll(&s->job->host);
 }
 
@@ -315,19 +318,69 @@ static void optimizer_step(trainer *s, double learn_rate) {
   }
 }
 
+static size_t n_slot_numbers(const trainer *s) {
+  return s->model->n_par * (size_t)nn_optimizers[s->job->optimizer].n_slots;
+}
+
+static int is_full_batch(const trainer *s) { return nn_optimizers[s->job->optimizer].full_batch; }
+
+static int is_shuffled(const trainer *s) {
+  return !is_full_batch(s) && (size_t)s->job->batch_size < s->train.n;
+}
+
+/* Between two steps: the host keeps where training is, when it is time. Numbers that lead to a divergence are not kept. */
+static void offer(trainer *s) {
+  nn_job *job = s->job;
+  nn_kept *k = job->kept;
+  const size_t n_par = s->model->n_par, n_slots = n_slot_numbers(s),
+               bytes = (size_t)s->tape->n_terms * sizeof(double);
+  if (!k || !(s->asked || job->offers_each)) return;
+  s->asked = 0;
+  if (!all_usable(n_par, s->theta) || !all_usable(n_slots, s->slots) || !host_is_due(&job->host))
+    return;
+  k->now = s->now;
+  k->now.pass = s->tape->pass;
+  copy_out(n_par, s->theta, job->theta);
+  copy_out(n_slots, s->slots, job->state);
+  copy_out(n_par, s->start, k->start);
+  copy_out(n_par, s->best, k->best);
+  if (is_full_batch(s)) copy_out(n_par, s->grad, k->grad);
+  memcpy(k->sum, s->sum, bytes);
+  memcpy(k->part, s->part, bytes);
+  for (size_t i = 0; is_shuffled(s) && i < s->train.n; i++) k->order[i] = (double)s->order[i];
+  s->stopped |= host_keep(job);
+}
+
+/* Training begins where the job was kept. */
+static void go_on(trainer *s) {
+  const nn_kept *k = s->job->kept;
+  const size_t n_par = s->model->n_par, bytes = (size_t)s->tape->n_terms * sizeof(double);
+  s->now = k->now, s->goes_on = 1;
+  s->tape->pass = k->now.pass;
+  copy_in(n_par, k->start, s->start);
+  copy_in(n_par, k->best, s->best);
+  if (is_full_batch(s)) copy_in(n_par, k->grad, s->grad);
+  memcpy(s->sum, k->sum, bytes);
+  memcpy(s->part, k->part, bytes);
+  for (size_t i = 0; is_shuffled(s) && i < s->train.n; i++) s->order[i] = (size_t)k->order[i];
+}
+
 static double evaluate_all(void *context) {
   trainer *s = (trainer *)context;
   return batch_gradient(s, NULL, 0, s->train.n);
 }
 
 /* One iteration of a full-batch optimizer. */
-static nn_status full_epoch(trainer *s, double *loss) {
+static nn_status full_epoch(trainer *s) {
+  double *loss = &s->now.loss;
   const nn_optimizer *o = &nn_optimizers[s->job->optimizer];
   real *slot[NN_MAX_SLOTS];
   for (int k = 0; k < o->n_slots; k++) slot[k] = s->slots + (size_t)k * s->model->n_par;
   if (isnan(*loss)) *loss = evaluate_all(s);
   if (s->stopped) return NN_INTERRUPTED;
   if (!is_usable(*loss)) return NN_DIVERGED;
+  offer(s);
+  if (s->stopped) return NN_INTERRUPTED;
   nn_problem p = {.n = s->model->n_par,
                   .theta = s->theta,
                   .grad = s->grad,
@@ -345,21 +398,26 @@ static nn_status full_epoch(trainer *s, double *loss) {
 }
 
 /* One pass over the data in random batches; the last may be short. */
-static nn_status batch_epoch(trainer *s, double learn_rate, double *loss) {
+static nn_status batch_epoch(trainer *s, double learn_rate) {
   size_t n = s->train.n, batch = (size_t)s->job->batch_size;
-  double tighter = 0;
-  memset(s->sum, 0, (size_t)s->tape->n_terms * sizeof(double));
-  if (batch < n) shuffle(s);
-  for (size_t first = 0; first < n; first += batch) {
-    size_t size = n - first < batch ? n - first : batch;
-    const double batch_loss = batch_gradient(s, s->order, first, size);
+  nn_moment *now = &s->now;
+  if (!s->goes_on) {
+    now->first = 0, now->tighter = 0;
+    memset(s->sum, 0, (size_t)s->tape->n_terms * sizeof(double));
+    if (is_shuffled(s)) shuffle(s);
+  }
+  while (now->first < n) {
+    size_t size = n - now->first < batch ? n - now->first : batch;
+    const double batch_loss = batch_gradient(s, s->order, now->first, size);
     if (s->stopped) return NN_INTERRUPTED;
     if (!is_usable(batch_loss)) return NN_DIVERGED;
-    tighter += s->tighter * (double)size / (double)n;
+    now->tighter += s->tighter * (double)size / (double)n;
     for (int k = 0; k < s->tape->n_terms; k++) s->sum[k] += s->part[k] * (double)size / (double)n;
     optimizer_step(s, learn_rate);
+    now->first += size;
+    offer(s);
   }
-  *loss = loss_of(s, s->sum, s->coefficient) + tighter;
+  now->loss = loss_of(s, s->sum, s->coefficient) + now->tighter;
   return NN_OK;
 }
 
@@ -368,27 +426,28 @@ enum { HISTORY_LOSS, HISTORY_RATE, HISTORY_VALIDATION, HISTORY_TERMS };
 
 /* What is watched for the best parameters: the validation loss, or else the loss. The loss of an epoch of batches is that of
  * parameters on the way, of which those at its start are sure to have had it. */
-static int is_better(trainer *s, double watched, double *best, int epoch) {
-  int at_end = s->valid.n || nn_optimizers[s->job->optimizer].full_batch;
-  if (!(watched < *best)) return 0;
-  *best = watched, s->job->best_epoch = epoch + 1;
+static int is_better(trainer *s, double watched, int epoch) {
+  int at_end = s->valid.n || is_full_batch(s);
+  if (!(watched < s->now.watched)) return 0;
+  s->now.watched = watched, s->job->best_epoch = epoch + 1;
   memcpy(s->best, at_end ? s->theta : s->start, s->model->n_par * sizeof(real));
   return 1;
 }
 
 /* One epoch and its row of the history. */
-static nn_status train_epoch(trainer *s, double *row, double share, double *loss) {
-  int n_terms = s->tape->n_terms, full = nn_optimizers[s->job->optimizer].full_batch;
-  double learn_rate = share * s->job->learn_rate;
-  memcpy(s->start, s->theta, s->model->n_par * sizeof(real));
-  nn_status status = full ? full_epoch(s, loss) : batch_epoch(s, learn_rate, loss);
+static nn_status train_epoch(trainer *s, double *row) {
+  int n_terms = s->tape->n_terms, full = is_full_batch(s);
+  double learn_rate = s->now.share * s->job->learn_rate;
+  if (!s->goes_on) memcpy(s->start, s->theta, s->model->n_par * sizeof(real));
+  nn_status status = full ? full_epoch(s) : batch_epoch(s, learn_rate);
+  s->goes_on = 0;
   if (status == NN_DIVERGED || status == NN_INTERRUPTED) return status;
-  row[HISTORY_LOSS] = *loss, row[HISTORY_RATE] = full ? 1 : learn_rate;
+  row[HISTORY_LOSS] = s->now.loss, row[HISTORY_RATE] = full ? 1 : learn_rate;
   row[HISTORY_VALIDATION] = s->valid.n ? validation_loss(s) : NAN;
   memcpy(row + HISTORY_TERMS, s->sum, (size_t)n_terms * sizeof(double));
   memcpy(row + HISTORY_TERMS + n_terms, s->held, (size_t)n_terms * sizeof(double));
   if (s->stopped) return NN_INTERRUPTED;
-  const double watched = s->valid.n ? row[HISTORY_VALIDATION] : *loss;
+  const double watched = s->valid.n ? row[HISTORY_VALIDATION] : s->now.loss;
   return is_usable(watched) && all_usable(s->model->n_par, s->theta) ? status : NN_DIVERGED;
 }
 
@@ -398,7 +457,7 @@ static int is_sound(trainer *s, double first_loss) {
   enum { TIMES = 1000000 };
   const size_t n = s->train.n < END_ROWS ? s->train.n : END_ROWS;
   if (!all_usable(s->model->n_par, s->theta)) return 0;
-  if (s->job->epochs == 0 || nn_optimizers[s->job->optimizer].full_batch) return 1;
+  if (s->job->epochs == 0 || is_full_batch(s)) return 1;
   const int stopped = s->stopped;
   s->stopped = 0, s->work = -INFINITY; /* not to be asked any more */
   const double loss = forward_loss(s, NN_MODE_MEAN, &s->train, s->order, n);
@@ -419,25 +478,27 @@ static void warm_up(trainer *s, int epoch) {
  * data before they know how uncertain they are: of these the last count, unless patience ends training. */
 static nn_status train_epochs(trainer *s) {
   nn_job *job = s->job;
-  int width = HISTORY_TERMS + 2 * s->tape->n_terms, stale = 0;
-  double best = INFINITY, share = 1, loss = NAN;
+  nn_moment *now = &s->now;
+  int width = HISTORY_TERMS + 2 * s->tape->n_terms;
   nn_status status = NN_OK;
   while (job->epochs_done < job->epochs && status == NN_OK) {
     int epoch = job->epochs_done;
     double *row = job->history + (size_t)epoch * (size_t)width;
     warm_up(s, job->epochs_before + epoch);
-    if (job->epochs_before + epoch < job->kl_warmup) best = INFINITY;
-    share = nn_schedules[job->schedule].share(epoch, job->epochs, share, stale);
-    status = train_epoch(s, row, share, &loss);
+    if (job->epochs_before + epoch < job->kl_warmup) now->watched = INFINITY;
+    if (!s->goes_on)
+      now->share = nn_schedules[job->schedule].share(epoch, job->epochs, now->share, now->stale);
+    status = train_epoch(s, row);
     if (status == NN_DIVERGED || status == NN_INTERRUPTED) break;
-    stale = is_better(s, s->valid.n ? row[HISTORY_VALIDATION] : loss, &best, epoch) ? 0 : stale + 1;
+    now->stale =
+        is_better(s, s->valid.n ? row[HISTORY_VALIDATION] : now->loss, epoch) ? 0 : now->stale + 1;
     job->epochs_done++;
-    if (status == NN_OK && job->patience > 0 && stale >= job->patience) status = NN_PATIENCE;
+    if (status == NN_OK && job->patience > 0 && now->stale >= job->patience) status = NN_PATIENCE;
     int asked = host_epoch(&job->host, epoch + 1, row, width);
     if (status == NN_OK) status = (nn_status)asked;
   }
   const int watches = s->valid.n && s->model->spec->posterior == NN_POINT,
-            takes_best = status == NN_INTERRUPTED ? watches && isfinite(best)
+            takes_best = status == NN_INTERRUPTED ? watches && isfinite(now->watched)
                                                   : status == NN_PATIENCE || watches;
   if (status != NN_DIVERGED && !takes_best)
     status = is_sound(s, job->epochs_done ? job->history[HISTORY_LOSS] : 0) ? status : NN_DIVERGED;
@@ -448,7 +509,7 @@ static nn_status train_epochs(trainer *s) {
 
 /* The optimizer's state to go on with: a fresh one where training diverged, or a gradient was too large for it. */
 static void leave_state(trainer *s, nn_status status) {
-  const size_t n = s->model->n_par * (size_t)nn_optimizers[s->job->optimizer].n_slots;
+  const size_t n = n_slot_numbers(s);
   if (status == NN_DIVERGED || !all_usable(n, s->slots))
     memset(s->slots, 0, n * sizeof(real)), s->job->state[n] = 0;
   copy_out(n, s->slots, s->job->state);
@@ -477,7 +538,10 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
 
 static trainer trainer_of(void *model, nn_job *job) {
   nn_model *m = (nn_model *)model;
-  trainer s = {.model = m, .tape = &m->tape, .job = job};
+  trainer s = {.model = m,
+               .tape = &m->tape,
+               .job = job,
+               .now = {.watched = INFINITY, .share = 1, .loss = NAN}};
   m->tape.host = &job->host;
   m->tape.linalg.wish = job->host.compute;
   return s;
@@ -505,6 +569,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   copy_in(n_par, job->theta, s.best);
   copy_in(n_par * (size_t)o->n_slots, job->state, s.slots);
   if (o->decoupled) job->coefficient[NN_PENALTY] = 0;
+  if (job->goes_on) go_on(&s);
   *status = (int)train_epochs(&s);
   copy_out(n_par, s.theta, job->theta);
   leave_state(&s, (nn_status)*status);
