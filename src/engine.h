@@ -21,6 +21,6 @@ const nn_engine NN_ENGINE = {
 #else
 typedef int nn_no_such_build;
 #endif
-#if NN_VECTOR_BYTES > 16 && defined(__clang__)
+#if defined(NN_HAS_AVX) && NN_VECTOR_BYTES > 16 && defined(__clang__)
 #pragma clang attribute pop
 #endif

@@ -9,6 +9,7 @@
  *              lanes (single, double)   ROWS x COLUMNS   registers for sums
  *   AVX-512    16, 8                    3 x 8            24 of 32
  *   AVX2       8, 4                     3 x 4            12 of 16
+ *   NEON       4, 2                     4 x 4            16 of 32 (64-bit ARM: compilers load all numbers first)
  *   16 bytes   4, 2                     2 x 4             8 of 16 (SSE2 needs one for each product, too)
  *   plain C    1, 1                     2 x 4             as compilers like
  *
@@ -67,6 +68,8 @@ typedef struct {
 enum { ROWS = 3, COLUMNS = 8 };
 #elif NN_VECTOR_BYTES == 32
 enum { ROWS = 3, COLUMNS = 4 };
+#elif defined(__aarch64__)
+enum { ROWS = 4, COLUMNS = 4 };
 #else
 enum { ROWS = 2, COLUMNS = 4 };
 #endif
@@ -121,6 +124,8 @@ typedef struct {
 #endif
 #if NN_VECTOR_BYTES > 16
 #define HEIGHTS(ROW) ROW(half_tile, 1) ROW(tile, 1) ROW(tile, 2) ROW(tile, 3)
+#elif defined(__aarch64__)
+#define HEIGHTS(ROW) ROW(tile, 1) ROW(tile, 2) ROW(tile, 3) ROW(tile, 4)
 #else
 #define HEIGHTS(ROW) ROW(tile, 1) ROW(tile, 2)
 #endif
@@ -213,10 +218,10 @@ static void pack(const real *a, size_t row_step, size_t column_step, int rows, i
     }
 }
 
-/* Rows of the next strip: as many vectors as a tile has, but two and two of the last four. */
+/* Rows of the next strip: as many vectors as a tile has, but half of the last ones where these are one more. */
 static int strip_rows(int left) {
-  const int is_four = left > HEIGHT + HALF && left <= HEIGHT + LANES,
-            rows = is_four ? (ROWS + 2) / 2 * LANES : HEIGHT;
+  const int is_one_more = left > HEIGHT + HALF && left <= HEIGHT + LANES,
+            rows = is_one_more ? (ROWS + 2) / 2 * LANES : HEIGHT;
   return left < rows ? left : rows;
 }
 

@@ -108,12 +108,13 @@ static void normals(const random_words *w, real *out) {
 }
 
 /* Whole groups are made where they belong, those that begin or end elsewhere in a buffer. */
-static void fill(const nn_sequence *s, void (*make)(const random_words *w, real *out), size_t first,
-                 size_t n, real *out) {
+static void fill(const nn_sequence *s, void (*make)(const random_words *w, real *out),
+                 uint64_t first, size_t n, real *out) {
   random_words words;
   real buffer[GROUP_REALS];
   while (n > 0) {
-    size_t skip = first % GROUP_REALS, take = GROUP_REALS - skip < n ? GROUP_REALS - skip : n;
+    size_t skip = (size_t)(first % GROUP_REALS),
+           take = GROUP_REALS - skip < n ? GROUP_REALS - skip : n;
     philox(s, first / GROUP_REALS, &words);
     make(&words, take == GROUP_REALS ? out : buffer);
     if (take < GROUP_REALS) memcpy(out, buffer + skip, take * sizeof(real));
@@ -122,11 +123,11 @@ static void fill(const nn_sequence *s, void (*make)(const random_words *w, real 
 }
 
 /* Numbers first .. first + n of the sequence. */
-static void random_normal(const nn_sequence *s, size_t first, size_t n, real *out) {
+static void random_normal(const nn_sequence *s, uint64_t first, size_t n, real *out) {
   fill(s, normals, first, n, out);
 }
 
-static void random_uniform(const nn_sequence *s, size_t first, size_t n, real *out) {
+static void random_uniform(const nn_sequence *s, uint64_t first, size_t n, real *out) {
   fill(s, uniforms, first, n, out);
 }
 
@@ -141,7 +142,7 @@ static void random_draw(int kind, const nn_place *place, size_t n, double *out) 
   }
   for (size_t i = 0, take; kind > 0 && i < n; i += take) {
     take = n - i < GROUP_REALS ? n - i : GROUP_REALS;
-    (kind == 1 ? random_uniform : random_normal)(&s, (size_t)place->first + i, take, piece);
+    (kind == 1 ? random_uniform : random_normal)(&s, place->first + i, take, piece);
     for (size_t k = 0; k < take; k++) out[i + k] = (double)piece[k];
   }
 }

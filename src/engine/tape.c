@@ -217,7 +217,7 @@ static real *grad_of(nn_tape *t, const nn_node *n, int k) {
 static void tape_noise(nn_tape *t, const nn_node *n, int is_normal, real *out) {
   const nn_host *h = t->host;
   const nn_sequence s = {h->key, (uint32_t)(n - t->node), t->pass};
-  size_t first = n->cols ? 0 : t->first_obs * (size_t)n->rows;
+  const uint64_t first = n->cols ? 0 : (uint64_t)t->first_obs * (uint64_t)n->rows;
   if (h->has_key)
     (is_normal ? random_normal : random_uniform)(&s, first, size_of(t, n), out);
   else
