@@ -163,7 +163,8 @@ table_of_term <- function(design, e, term, all_levels, predictors, frame) {
   v <- frame[[own]]
   rows[[own]] <- if (p$kind == "level") level_like(v, grid) else if (p$kind == "logical") grid else like_vector(v, grid)
   row.names(rows) <- NULL
-  made <- with_values(new_frame(design, rows), term, design$times)[[term]]
+  made <- tryCatch(with_values(new_frame(design, rows), term, design$times)[[term]], varnn_error = function(e) NULL)
+  if (is.null(made)) stop_no_page(term, sprintf("R does not find its values for other values of `%s`", own))
   columns <- if (is.numeric(made)) as.matrix(made) else level_codes(design, term, made, all_levels)
   if (anyNA(columns)) stop_no_page(term, sprintf("it has no value for some values of `%s`", own))
   list(name = own, grid = if (!p$kind %in% c("level", "logical")) grid, columns = unname(columns))
@@ -304,7 +305,7 @@ page_response <- function(fit, newdata, rows) {
   lapply(seq_along(fit$blocks), function(i) {
     y <- block_pieces(fit$blocks, response)[[i]]
     y <- switch(fit$blocks[[i]]$type, factor = , logical = match(as.character(y), fit$blocks[[i]]$levels) - 1,
-                counts = y[, 1] / rowSums(y), time = y[, 1], y)
+                counts = y[, 1] / rowSums(y), time = times_and_events(y)[, 1], y)
     I(as.double(y)[rows])
   })
 }

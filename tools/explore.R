@@ -1,12 +1,15 @@
 # What tools/explore runs: fits of all kinds, their pages, and what the browser makes of them.
-# Arguments: the browser, the folder for pages and pictures, the script that acts in a page.
+# Arguments: the browser, the folder for pages and pictures, the script that acts in a page; then names of pages, or
+# "numbers", for these alone.
 
 suppressMessages(library(varnn))
-args <- utils::tail(commandArgs(trailingOnly = TRUE), 3)
+args <- commandArgs(trailingOnly = TRUE)
 browser <- args[1]
 folder <- normalizePath(args[2])
 acts <- paste(readLines(args[3]), collapse = "\n")
 space <- asNamespace("varnn")
+only <- args[-(1:3)]
+is_wanted <- function(name) !length(only) || name %in% only
 
 # ---- the browser
 
@@ -14,7 +17,8 @@ browse <- function(path, ..., out = FALSE) {
   profile <- tempfile()
   on.exit(unlink(profile, recursive = TRUE))
   found <- suppressWarnings(system2(browser, c(
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", paste0("--user-data-dir=", profile), ...,
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+    "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update", paste0("--user-data-dir=", profile), ...,
     shQuote(paste0("file://", path))
   ), stdout = TRUE, stderr = FALSE, timeout = 180))
   if (out) paste(found, collapse = "\n")
@@ -74,7 +78,7 @@ models <- c(
        lognormal = quote(few(s ~ wt, cars, family = "lognormal")), loglogistic = quote(few(s ~ wt, cars, family = "loglogistic")),
        custom = quote(few(mpg ~ wt, cars, family = own))),
   list(columns = quote(few(mpg ~ wt * g + log(hp) + factor(cyl) + (qsec > 18) + l:wt + I(disp^2 / 1e4), cars)),
-       tables = quote(few(mpg ~ splines::ns(wt, 3) * g + poly(hp, 2) + cut(qsec, 3), cars)),
+       tables = quote(few(mpg ~ splines::ns(wt, 3) * g + poly(hp, 2) + cut(qsec, c(0, 17, 19, 30)), cars)),
        offset = quote(few(mpg ~ wt + offset(qsec / 2), cars)), matrix = quote(few(as.matrix(cars[2:4]), cars$mpg)),
        several = quote(few(cbind(mpg, qsec) ~ wt + hp, cars)), norm = quote(few(mpg ~ wt + hp, cars, layer_norm = TRUE)),
        members = quote(few(mpg ~ wt + hp, cars, members = 3)), date = quote(few(mpg ~ d, transform(cars, d = as.Date("2020-01-01") + hp)))),
@@ -101,6 +105,7 @@ models <- c(
 
 # All fits' numbers in one page, computed by the browser.
 check_numbers <- function(models, n = 200) {
+  if (is.null(models)) return(data.frame())
   set.seed(1)
   data <- list()
   for (name in names(models)) {
@@ -155,15 +160,15 @@ pages <- list(
 # ---- all of it
 
 bad <- 0
-cat("Numbers: the largest difference from R's\n")
-numbers <- check_numbers(models)
+if (is_wanted("numbers")) cat("Numbers: the largest difference from R's\n")
+numbers <- check_numbers(if (is_wanted("numbers")) models)
 for (i in seq_len(nrow(numbers))) {
   is_right <- isTRUE(numbers$worst[i] < 1e-6) && numbers$numbers[i] > 0
   bad <- bad + !is_right
   cat(sprintf("  %-32s %6d numbers %9.1e%s\n", numbers$name[i], numbers$numbers[i], numbers$worst[i], if (is_right) "" else "  WRONG"))
 }
 cat("Pages\n")
-for (name in names(pages)) {
+for (name in Filter(is_wanted, names(pages))) {
   set.seed(1)
   page <- eval(pages[[name]])
   path <- file.path(folder, paste0(name, ".html"))

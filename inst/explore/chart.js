@@ -93,7 +93,6 @@ const newChart = (host, {height = 360, small = false} = {}) => {
       svg.append(s("line", {x1: px(x), x2: px(x), y1: box.top, y2: box.top + inner[1], stroke: "#1b2733", "stroke-dasharray": "3 4", "stroke-opacity": 0.6}));
       if (Number.isFinite(y)) svg.append(s("circle", {cx: px(x), cy: py(y), r: small ? 5 : 7, fill: "#fff", stroke: "#1b2733", "stroke-width": 2.2}));
     }
-    describeChart(svg, spec);
   };
   const ends = () => [spec.x.first ?? spec.x.low, spec.x.last ?? spec.x.high];
   const within = (x) => Math.min(ends()[1], Math.max(ends()[0], x));
@@ -124,6 +123,7 @@ const newChart = (host, {height = 360, small = false} = {}) => {
   whenSized(host, draw);
   return {draw: (next) => {
     spec = next;
+    describeChart(svg, spec);
     draw();
   }, svg};
 };

@@ -56,7 +56,7 @@ const whenSized = (element, draw) => {
       draw();
     }
   };
-  new ResizeObserver(look).observe(element);
+  new ResizeObserver(() => requestAnimationFrame(look)).observe(element); // what it changes at once may resize again
 };
 
 // Calls f once before the next picture, however often it is asked for.

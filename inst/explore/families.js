@@ -42,7 +42,7 @@ const counted = (cdf) => ({
 const poisson = counted((q, mu) => incompleteGamma(q + 1, mu)[1]);
 const negativeBinomial = counted((q, mu, f) => {
   const size = Math.exp(f[0]);
-  return pbeta(size / (size + mu), size, q + 1);
+  return size > 1e15 ? incompleteGamma(q + 1, mu)[1] : pbeta(size / (size + mu), size, q + 1, mu / (size + mu));
 });
 const inflated = (counts) => ({
   whole: true, mean: (e) => Math.exp(e[0]) * plogis(-e[1]),

@@ -28,7 +28,7 @@ const upperTail = (() => {
                    1.0765576773720192317e-8],
                   [19685.429676859990727, 38912.003286093271411, 34900.952721145977266, 18615.571640885098091,
                    6485.558298266760755, 1519.377599407554805, 235.38790178262499861, 22.266688044328115691, 1]];
-  const far = [[2.9112874951168792e-5, 0.001421619193227893466, 0.022235277649156656, 0.1274011611602473639,
+  const far = [[2.9112874951168792e-5, 0.001421619193227893466, 0.022235277870649807, 0.1274011611602473639,
                 0.21589853405795699, 0.02307344176494017303],
                [7.29751555083966205e-5, 0.00378239633202758244, 0.0659881378689285515, 0.468238212480865118,
                 1.28426009614491121, 1]];
@@ -85,6 +85,12 @@ const lgamma = (x) => {
   const series = polynomial([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156], s) / x;
   return (x - 0.5) * Math.log(x) - x + 0.9189385332046727 + series - shift;
 };
+// lgamma(x + by) - lgamma(x), without loss where x is large.
+const lgammaRise = (x, by) => {
+  if (x < 15) return lgamma(x + by) - lgamma(x);
+  const series = (v) => polynomial([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156], 1 / (v * v)) / v;
+  return (x + by - 0.5) * Math.log1p(by / x) - by + by * Math.log(x) + series(x + by) - series(x);
+};
 const digamma = (x) => {
   if (x <= 0) return x === Math.floor(x) ? NaN : digamma(1 - x) - Math.PI / Math.tan(Math.PI * x);
   let sum = 0;
@@ -137,26 +143,26 @@ const incompleteGamma = (a, x) => {
 };
 const pgamma = (x, shape, scale) => incompleteGamma(shape, x / scale)[0];
 
-// Regularised incomplete beta function.
-const pbeta = (x, a, b) => {
+// Regularised incomplete beta function at x, where y = 1 - x.
+const pbeta = (x, a, b, y = 1 - x) => {
   if (!(x > 0)) return x <= 0 ? 0 : NaN;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - pbeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)) / a;
+  if (!(y > 0)) return 1;
+  if (y < (b + 1) / (a + b + 2)) return 1 - pbeta(y, b, a, x);
+  const logX = x > 0.5 ? Math.log1p(-y) : Math.log(x), logY = y > 0.5 ? Math.log1p(-x) : Math.log(y);
+  const beta = lgamma(Math.min(a, b)) - lgammaRise(Math.max(a, b), Math.min(a, b));
+  const front = Math.exp(a * logX + b * logY - beta) / a;
   const of = (i) => {
-    const m = i >> 1;
-    if (i === 1) return [1, 1];
     const k = i - 1, h = k >> 1;
-    const d = k % 2 === 0 ? h * (b - h) * x / ((a + 2 * h - 1) * (a + 2 * h))
-      : -(a + h) * (a + b + h) * x / ((a + 2 * h) * (a + 2 * h + 1));
-    return [d, 1, m];
+    if (i === 1) return [1, 1];
+    if (k % 2 === 0) return [h * (b - h) * x / ((a + 2 * h - 1) * (a + 2 * h)), 1];
+    return [-(a + h) * (a + b + h) * x / ((a + 2 * h) * (a + 2 * h + 1)), 1];
   };
   return Math.min(1, front * fraction(0, of));
 };
 
 const pt = (t, df) => {
   if (df > 1e10) return pnorm(t);
-  const tail = t * t < df ? 1 - pbeta(t * t / (df + t * t), 0.5, df / 2) : pbeta(df / (df + t * t), df / 2, 0.5);
+  const x = df / (df + t * t), tail = pbeta(x, df / 2, 0.5, t * t / (df + t * t));
   return t > 0 ? 1 - tail / 2 : tail / 2;
 };
 
