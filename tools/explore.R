@@ -159,6 +159,8 @@ pages <- list(
 
 # ---- all of it
 
+windows <- c(wide = "1280,1000", phone = "400,860")
+
 bad <- 0
 if (is_wanted("numbers")) cat("Numbers: the largest difference from R's\n")
 numbers <- check_numbers(if (is_wanted("numbers")) models)
@@ -173,12 +175,13 @@ for (name in Filter(is_wanted, names(pages))) {
   page <- eval(pages[[name]])
   path <- file.path(folder, paste0(name, ".html"))
   writeBin(charToRaw(enc2utf8(page$html)), path)
-  for (size in c(wide = "1280,1000", phone = "400,860")) {
+  for (window in names(windows)) {
+    size <- windows[[window]]
     wrong <- act_in(page$html, name, size)
     browse(path, "--virtual-time-budget=5000", paste0("--window-size=", size),
-           paste0("--screenshot=", file.path(folder, sprintf("%s-%s.png", name, sub(",.*", "", size)))))
+           paste0("--screenshot=", file.path(folder, sprintf("%s-%s.png", name, window))))
     bad <- bad + !is.null(wrong)
-    cat(sprintf("  %-10s %9s %7d bytes%s\n", name, size, page$size, if (is.null(wrong)) "" else paste("  WRONG:", wrong)))
+    cat(sprintf("  %-10s %-6s %7d bytes%s\n", name, window, page$size, if (is.null(wrong)) "" else paste("  WRONG:", wrong)))
   }
 }
 cat(if (bad) paste(bad, "wrong\n") else "All is right.\n")

@@ -167,9 +167,11 @@ const planeView = (page, model) => {
 
   // ---- what the point decodes to
 
-  const decoded = h("div", {"aria-live": "off"});
+  const decoded = h("div", {});
+  const thumb = page.dim ? h("canvas", {class: "pixels thumb", "aria-hidden": "true"}) : null;
   const drawDecoded = () => {
     const found = model.decode(state.z, given);
+    if (thumb) paintedImage(page, found.map((f, j) => model.shownValue(j, f)), thumb);
     decoded.replaceChildren(page.dim ? imageOf(page, found.map((f, j) => model.shownValue(j, f)), "The decoded image") : columnTable(page, model, found));
   };
 
@@ -231,7 +233,7 @@ const planeView = (page, model) => {
     k > 1 ? choice("Behind the points", [["none", "nothing"], ...(page.dim ? [["images", "decoded images"]] : page.columns.map((c, j) => [j, c.name]))], state.behind, (v) => {
       state.behind = v;
       refresh();
-    }) : null);
+    }) : null, thumb);
   refresh();
   if (page.dim) {
     own.set(page.columns.map(() => pixelEnds(page)[0])); // the code of a blank image means nothing
