@@ -106,8 +106,8 @@ page_bytes <- function(fit, draws) {
 check_page_size <- function(size, max_size) {
   if (size <= max_size) return(invisible())
   mb <- function(x) format(x / 1e6, digits = 3)
-  stop_user("The page would have %s MB, more than `max_size` = %s (%s MB): raise it, or ask for fewer `rows` or `draws`.",
-            mb(size), format(max_size, scientific = FALSE), mb(max_size))
+  stop_user(paste("The page would have %s MB, more than `max_size` = %s (%s MB): raise it, or ask for fewer `rows` or",
+                  "`draws`."), mb(size), format(max_size, scientific = FALSE), mb(max_size))
 }
 
 page_checks <- 20 # inputs by which a page checks itself
@@ -175,11 +175,10 @@ open_page <- function(x) {
 # of markdown.
 #' @exportS3Method knitr::knit_print
 knit_print.varnn_explorer <- function(x, ...) {
-  if (!isTRUE(knitr::is_html_output()) && !is.null(knitr::pandoc_to())) {
-    return(knitr::knit_print(sprintf("Page of a fit: %s. It is shown in HTML documents.", x$title)))
-  }
+  if (!isTRUE(knitr::is_html_output()) && !is.null(knitr::pandoc_to()))
+    return(knitr::asis_output(sprintf("Page of a fit: %s. It is shown in HTML documents.", x$title)))
   source <- gsub("\n", "&#10;", html_text(x$html), fixed = TRUE)
-  frame <- sprintf("<iframe title=\"%s\" style=\"width:100%%;height:760px;border:0\" loading=\"lazy\" srcdoc=\"%s\"></iframe>",
-                   html_text(x$title), source)
+  frame <- sprintf("<iframe title=\"%s\" style=\"%s\" loading=\"lazy\" srcdoc=\"%s\"></iframe>", html_text(x$title),
+                   "width:100%;height:760px;border:0", source)
   if (is.null(knitr::pandoc_to())) knitr::asis_output(frame) else knitr::raw_html(frame)
 }

@@ -7,7 +7,8 @@ as_json <- function(x) {
   if (is.null(x)) return("null")
   if (is.list(x)) return(list_json(x))
   if (is.factor(x)) x <- as.character(x)
-  values <- if (is.character(x)) text_json(x) else if (is.logical(x)) ifelse(is.na(x), "null", ifelse(x, "true", "false"))
+  values <- if (is.character(x)) text_json(x)
+  else if (is.logical(x)) ifelse(is.na(x), "null", ifelse(x, "true", "false"))
   else number_json(x)
   if (length(values) == 1 && !inherits(x, "AsIs")) values else paste0("[", paste(values, collapse = ","), "]")
 }

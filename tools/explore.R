@@ -18,7 +18,8 @@ browse <- function(path, ..., out = FALSE) {
   on.exit(unlink(profile, recursive = TRUE))
   found <- suppressWarnings(system2(browser, c(
     "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-    "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update", paste0("--user-data-dir=", profile), ...,
+    "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
+    paste0("--user-data-dir=", profile), ...,
     shQuote(paste0("file://", path))
   ), stdout = TRUE, stderr = FALSE, timeout = 180))
   if (out) paste(found, collapse = "\n")
@@ -73,16 +74,21 @@ models <- c(
        zero_inflated_negative_binomial = quote(few(am ~ wt, cars, family = "zero_inflated_negative_binomial")),
        student_t = quote(few(mpg ~ wt, cars, family = "student_t")),
        student_4 = quote(few(mpg ~ wt, cars, family = nn_family("student_t", df = 4))),
-       gamma = quote(few(s ~ wt, cars, family = "gamma")), inverse_gaussian = quote(few(s ~ wt, cars, family = "inverse_gaussian")),
+       gamma = quote(few(s ~ wt, cars, family = "gamma")),
+       inverse_gaussian = quote(few(s ~ wt, cars, family = "inverse_gaussian")),
        beta = quote(few(share ~ wt, cars, family = "beta")), weibull = quote(few(s ~ wt, cars, family = "weibull")),
-       lognormal = quote(few(s ~ wt, cars, family = "lognormal")), loglogistic = quote(few(s ~ wt, cars, family = "loglogistic")),
+       lognormal = quote(few(s ~ wt, cars, family = "lognormal")),
+       loglogistic = quote(few(s ~ wt, cars, family = "loglogistic")),
        custom = quote(few(mpg ~ wt, cars, family = own))),
   list(columns = quote(few(mpg ~ wt * g + log(hp) + factor(cyl) + (qsec > 18) + l:wt + I(disp^2 / 1e4), cars)),
        tables = quote(few(mpg ~ splines::ns(wt, 3) * g + poly(hp, 2) + cut(qsec, c(0, 17, 19, 30)), cars)),
        offset = quote(few(mpg ~ wt + offset(qsec / 2), cars)), matrix = quote(few(as.matrix(cars[2:4]), cars$mpg)),
-       several = quote(few(cbind(mpg, qsec) ~ wt + hp, cars)), norm = quote(few(mpg ~ wt + hp, cars, layer_norm = TRUE)),
-       members = quote(few(mpg ~ wt + hp, cars, members = 3)), date = quote(few(mpg ~ d, transform(cars, d = as.Date("2020-01-01") + hp)))),
-  list(laplace = quote(bayes(mpg ~ wt + hp, cars)), laplace_one = quote(bayes(mpg ~ wt + hp, cars, members = 1, sigma = "learned")),
+       several = quote(few(cbind(mpg, qsec) ~ wt + hp, cars)),
+       norm = quote(few(mpg ~ wt + hp, cars, layer_norm = TRUE)),
+       members = quote(few(mpg ~ wt + hp, cars, members = 3)),
+       date = quote(few(mpg ~ d, transform(cars, d = as.Date("2020-01-01") + hp)))),
+  list(laplace = quote(bayes(mpg ~ wt + hp, cars)),
+       laplace_one = quote(bayes(mpg ~ wt + hp, cars, members = 1, sigma = "learned")),
        laplace_poisson = quote(bayes(carb ~ wt + hp, cars, family = "poisson", posterior = "laplace")),
        laplace_classes = quote(bayes(Species ~ ., iris, posterior = "laplace", members = 2)),
        laplace_two = quote(bayes(g ~ wt, cars, posterior = "laplace", members = 2)),
@@ -91,7 +97,8 @@ models <- c(
        full = quote(bayes(mpg ~ wt + hp, cars, posterior = "full", hidden = 3, epochs = 100)),
        last_layer = quote(bayes(mpg ~ wt + hp, cars, posterior = "last_layer", epochs = 100)),
        tanh_bayes = quote(bayes(mpg ~ wt, cars, posterior = "meanfield", activation = "tanh", epochs = 100)),
-       linear_bayes = quote(bayes(mpg ~ wt + hp, cars, hidden = 0)), point = quote(bayes(mpg ~ wt, cars, posterior = "point")),
+       linear_bayes = quote(bayes(mpg ~ wt + hp, cars, hidden = 0)),
+       point = quote(bayes(mpg ~ wt, cars, posterior = "point")),
        ordered_bayes = quote(bayes(o ~ wt, cars, members = 2))),
   list(vae = quote(vae(iris)), vae_textbook = quote(vae(iris, margins = "normal", sigma = "learned", latent = 3)),
        vae_holes = quote(vae(holes)), vae_hetero = quote(vae(iris[-5], sigma = "hetero")),
@@ -109,23 +116,26 @@ check_numbers <- function(models, n = 200) {
   set.seed(1)
   data <- list()
   for (name in names(models)) {
-    data[[name]] <- tryCatch(space$page_data(eval(models[[name]]), NULL, globalenv(), rows = 3, checks = n), error = function(e) {
-      cat(sprintf("  %s: %s\n", name, conditionMessage(e)))
-      NULL
-    })
+    failed <- function(e) cat(sprintf("  %s: %s\n", name, conditionMessage(e)))
+    data[[name]] <- tryCatch(space$page_data(eval(models[[name]]), NULL, globalenv(), rows = 3, checks = n),
+                             error = failed)
   }
-  scripts <- paste(vapply(c("math.js", "network.js", "families.js", "model.js", "code.js"), space$page_part, ""), collapse = "\n")
+  scripts <- c("math.js", "network.js", "families.js", "model.js", "code.js")
+  scripts <- paste(vapply(scripts, space$page_part, ""), collapse = "\n")
   path <- file.path(folder, "numbers.html")
   writeLines(paste0(
-    "<!doctype html><meta charset='utf-8'><body><script type='application/json' id='data'>", space$as_json(data), "</script><script>", scripts,
+    "<!doctype html><meta charset='utf-8'><body><script type='application/json' id='data'>", space$as_json(data),
+    "</script><script>", scripts,
     "const out = []; const data = JSON.parse(document.getElementById('data').textContent);",
     "for (const name in data) { let found; try { const w = checkPage(data[name]); found = w.n + ' ' + w.value; } ",
     "catch (e) { found = '0 ' + e.message; } out.push(name + ' ' + found); }",
-    "document.body.innerHTML = '<pre id=test></pre>'; document.getElementById('test').textContent = out.join('\\n');</script>"), path, useBytes = TRUE)
+    "document.body.innerHTML = '<pre id=test></pre>'; ",
+    "document.getElementById('test').textContent = out.join('\\n');</script>"), path, useBytes = TRUE)
   dom <- browse(path, "--virtual-time-budget=100000", "--dump-dom", out = TRUE)
   lines <- strsplit(sub("</pre>.*", "", sub(".*<pre id=\"test\">", "", dom)), "\n")[[1]]
   found <- do.call(rbind, strsplit(lines, " "))[, 1:3, drop = FALSE]
-  out <- data.frame(name = found[, 1], numbers = as.integer(found[, 2]), worst = suppressWarnings(as.double(found[, 3])))
+  out <- data.frame(name = found[, 1], numbers = as.integer(found[, 2]),
+                    worst = suppressWarnings(as.double(found[, 3])))
   missing <- setdiff(names(models), out$name)
   rbind(out, data.frame(name = missing, numbers = rep(0L, length(missing)), worst = rep(NA_real_, length(missing))))
 }
@@ -133,7 +143,8 @@ check_numbers <- function(models, n = 200) {
 # ---- pages
 
 # Texts that would do harm if they were read as HTML, or turn the text around them.
-evil <- c("</script><script>window.injected = 1</script>", "<img src=x onerror='window.injected = 1'>", "\"'><b>&amp; quotes",
+evil <- c("</script><script>window.injected = 1</script>", "<img src=x onerror='window.injected = 1'>",
+          "\"'><b>&amp; quotes",
           "\U0001F600 \u05E9\u05DC\u05D5\u05DD \u202E right to left", "<!-- <script>", "a\\b\n\u2028c")
 evil_rows <- function() {
   n <- 60
@@ -167,7 +178,8 @@ numbers <- check_numbers(if (is_wanted("numbers")) models)
 for (i in seq_len(nrow(numbers))) {
   is_right <- isTRUE(numbers$worst[i] < 1e-6) && numbers$numbers[i] > 0
   bad <- bad + !is_right
-  cat(sprintf("  %-32s %6d numbers %9.1e%s\n", numbers$name[i], numbers$numbers[i], numbers$worst[i], if (is_right) "" else "  WRONG"))
+  cat(sprintf("  %-32s %6d numbers %9.1e%s\n", numbers$name[i], numbers$numbers[i], numbers$worst[i],
+              if (is_right) "" else "  WRONG"))
 }
 cat("Pages\n")
 for (name in Filter(is_wanted, names(pages))) {
@@ -181,7 +193,8 @@ for (name in Filter(is_wanted, names(pages))) {
     browse(path, "--virtual-time-budget=5000", paste0("--window-size=", size),
            paste0("--screenshot=", file.path(folder, sprintf("%s-%s.png", name, window))))
     bad <- bad + !is.null(wrong)
-    cat(sprintf("  %-10s %-6s %7d bytes%s\n", name, window, page$size, if (is.null(wrong)) "" else paste("  WRONG:", wrong)))
+    cat(sprintf("  %-10s %-6s %7d bytes%s\n", name, window, page$size,
+                if (is.null(wrong)) "" else paste("  WRONG:", wrong)))
   }
 }
 cat(if (bad) paste(bad, "wrong\n") else "All is right.\n")
