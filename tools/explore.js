@@ -4,7 +4,8 @@
 const wrong = [];
 window.addEventListener("error", (e) => wrong.push(`error: ${e.message}`));
 window.addEventListener("unhandledrejection", (e) => wrong.push(`error: ${e.reason}`));
-document.addEventListener("securitypolicyviolation", (e) => wrong.push(`request: ${e.blockedURI} ${e.violatedDirective}`));
+document.addEventListener("securitypolicyviolation",
+  (e) => wrong.push(`request: ${e.blockedURI} ${e.violatedDirective}`));
 for (const kind of ["error", "warn"]) {
   const old = console[kind];
   console[kind] = (...words) => {
@@ -22,7 +23,8 @@ window.requestAnimationFrame = (f) => setTimeout(() => f(performance.now()), 0);
 const wait = () => new Promise((done) => setTimeout(done, 30));
 const point = (element, type, x, y) => {
   const box = element.getBoundingClientRect();
-  element.dispatchEvent(new PointerEvent(type, {bubbles: true, pointerId: 1, clientX: box.left + x * box.width, clientY: box.top + y * box.height}));
+  element.dispatchEvent(new PointerEvent(type, {bubbles: true, pointerId: 1, clientX: box.left + x * box.width,
+    clientY: box.top + y * box.height}));
 };
 const drag = async (element, from, to) => {
   point(element, "pointerdown", ...from);
@@ -68,13 +70,15 @@ const testPredict = async () => {
   if (slider) await changes("a slider", () => chart.innerHTML, () => enter(slider, slider.min));
   const by = all("select").filter((s) => s.parentElement.textContent.startsWith("by"))[0];
   if (by) {
-    await changes("a second predictor", () => chart.innerHTML, () => enter(by, by.options[by.options.length - 1].value, "change"));
+    await changes("a second predictor", () => chart.innerHTML,
+      () => enter(by, by.options[by.options.length - 1].value, "change"));
     await enter(by, "-1", "change");
   }
   const draw = all("button").find((b) => b.textContent === "Draw a function");
   if (draw) await changes("drawing a function", () => all("path", chart).length, () => click("Draw a function"));
   for (const box of all(".card input[type=checkbox]")) {
-    await changes(`the box "${box.parentElement.textContent}"`, () => document.querySelector(".card").innerHTML, async () => {
+    await changes(`the box "${box.parentElement.textContent}"`, () => document.querySelector(".card").innerHTML,
+      async () => {
       box.click();
       await wait();
     });
@@ -102,8 +106,10 @@ const testCodes = async () => {
     await changes("painting", look, () => drag(canvas, [0.3, 0.2], [0.6, 0.8]));
   } else {
     for (const input of all("tbody input, tbody select", own).slice(0, 3)) {
-      const value = input.tagName === "SELECT" ? input.options[input.options.length - 1].value : String(2 * input.value + 1);
-      await changes("an entry of the row", look, () => enter(input, value, input.tagName === "SELECT" ? "change" : "input"));
+      const value = input.tagName === "SELECT" ? input.options[input.options.length - 1].value
+        : String(2 * input.value + 1);
+      await changes("an entry of the row", look, () =>
+        enter(input, value, input.tagName === "SELECT" ? "change" : "input"));
     }
     const first = own.querySelector("tbody input, tbody select");
     await enter(first, "", first.tagName === "SELECT" ? "change" : "input");

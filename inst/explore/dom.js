@@ -17,7 +17,8 @@ const put = (element, attributes, children) => {
   return element;
 };
 const h = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
-const s = (tag, attributes, ...children) => put(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+const s = (tag, attributes, ...children) => put(document.createElementNS("http://www.w3.org/2000/svg", tag),
+  attributes, children);
 // A text of the data, whose direction of writing does not reach beyond it.
 const name = (text) => h("bdi", {}, text);
 const isolated = (text) => "\u2068" + text + "\u2069";
@@ -45,7 +46,8 @@ const dateText = (kind, v) => {
 // A predictor's value in words.
 const valueText = (p, v) => {
   if (v === null || v === undefined) return "missing";
-  return p.kind === "Date" || p.kind === "POSIXct" ? dateText(p.kind, v) : typeof v === "number" ? format(v) : String(v);
+  return p.kind === "Date" || p.kind === "POSIXct" ? dateText(p.kind, v) : typeof v === "number" ? format(v)
+    : String(v);
 };
 
 const whenSized = (element, draw) => {
@@ -140,9 +142,11 @@ const predictorControls = (predictors, values, change) => {
     const span = p.high - p.low || 1;
     const step = p.grid ? null : p.whole && span >= 8 ? 1 : span / 200;
     const last = p.grid ? p.grid.length - 1 : 0;
-    const slider = h("input", {type: "range", id, min: p.grid ? 0 : p.low, max: p.grid ? last : p.high, step: p.grid ? 1 : step});
+    const slider = h("input", {type: "range", id, min: p.grid ? 0 : p.low, max: p.grid ? last : p.high,
+      step: p.grid ? 1 : step});
     const isTime = p.kind === "Date" || p.kind === "POSIXct";
-    const box = isTime ? h("output", {class: "small"}) : h("input", {type: "number", step: "any", "aria-label": `${p.name}, number`});
+    const box = isTime ? h("output", {class: "small"})
+      : h("input", {type: "number", step: "any", "aria-label": `${p.name}, number`});
     slider.addEventListener("input", () => change(i, p.grid ? p.grid[+slider.value] : +slider.value));
     box.addEventListener("change", () => {
       const v = parseFloat(box.value);

@@ -8,7 +8,8 @@ const unpack = (packed) => {
   const view = new DataView(bytes.buffer);
   const size = packed.f64 !== undefined ? 8 : 4;
   const out = new Float64Array(bytes.length / size);
-  for (let i = 0; i < out.length; i++) out[i] = size === 8 ? view.getFloat64(8 * i, true) : view.getFloat32(4 * i, true);
+  for (let i = 0; i < out.length; i++) out[i] = size === 8 ? view.getFloat64(8 * i, true)
+    : view.getFloat32(4 * i, true);
   return out;
 };
 
@@ -88,7 +89,8 @@ const lgamma = (x) => {
 // lgamma(x + by) - lgamma(x), without loss where x is large.
 const lgammaRise = (x, by) => {
   if (x < 15) return lgamma(x + by) - lgamma(x);
-  const series = (v) => polynomial([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156], 1 / (v * v)) / v;
+  const series = (v) => polynomial([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156],
+    1 / (v * v)) / v;
   return (x + by - 0.5) * Math.log1p(by / x) - by + by * Math.log(x) + series(x + by) - series(x);
 };
 const digamma = (x) => {
@@ -96,7 +98,8 @@ const digamma = (x) => {
   let sum = 0;
   while (x < 12) sum -= 1 / x++;
   const s = 1 / (x * x);
-  return sum + Math.log(x) - 1 / (2 * x) - s * polynomial([1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760], s);
+  return sum + Math.log(x) - 1 / (2 * x) - s * polynomial([1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132,
+    -691 / 32760], s);
 };
 const trigamma = (x) => {
   if (x <= 0) {

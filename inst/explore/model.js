@@ -7,7 +7,8 @@ const predictModel = (page) => {
   const standardise = standardiser(page.scaling);
   const starts = blockStarts(page.blocks);
   const members = page.members.map((m) => ({
-    ...m, theta: unpack(m.theta), root: unpack(m.root), shifts: unpack(m.shifts), drawn: unpack(m.drawn), sd: unpack(m.sd)
+    ...m, theta: unpack(m.theta), root: unpack(m.root), shifts: unpack(m.shifts), drawn: unpack(m.drawn),
+      sd: unpack(m.sd)
   }));
   const responseOf = (b, e, f) => familyOf(page.blocks[b]).mean(e, f, page.blocks[b].constants);
 
@@ -78,7 +79,8 @@ const predictModel = (page) => {
     if (page.way === "point" || meanOnly && isNormal && (page.center === "nodes" || page.center === "mode")) {
       whole(m.weight, withOffset(forward(page.layers, m.theta, input.x), input.offset));
     } else if (page.way === "draws") {
-      drawsOf(m).forEach((theta) => whole(m.weight / m.draws, withOffset(forward(page.layers, theta, input.x), input.offset)));
+      drawsOf(m).forEach((theta) => whole(m.weight / m.draws,
+        withOffset(forward(page.layers, theta, input.x), input.offset)));
     } else {
       const found = withSlopes(page.layers, m.theta, input.x, m.random);
       const eta = withOffset(Float64Array.from(found.eta), input.offset);
@@ -168,7 +170,8 @@ const predictModel = (page) => {
     const of = (part) => family.quantile(p, part.e, part.f, block.constants);
     if (d.parts.length === 1) return observed(d.b, of(d.parts[0]), d.offset);
     const total = d.parts.reduce((sum, part) => sum + part.w, 0);
-    const cdf = (q) => d.parts.reduce((sum, part) => sum + part.w * family.cdf(q, part.e, part.f, block.constants), 0) / total;
+    const cdf = (q) => d.parts.reduce((sum, part) => sum + part.w * family.cdf(q, part.e, part.f, block.constants),
+      0) / total;
     const ends = d.parts.map(of), low = Math.min(...ends), high = Math.max(...ends);
     const q = family.whole ? wholeQuantile(cdf, p, high) : rootOf(cdf, p, low, high);
     return observed(d.b, q, d.offset);

@@ -25,7 +25,8 @@ const primitives = {
   digamma, trigamma, pmin: (a, b) => (b !== b ? b : b < a ? b : a), pmax: (a, b) => (b !== b ? b : b > a ? b : a),
   ifelse: (a, b, c) => (a !== a ? NaN : a ? b : c),
   "<": (a, b) => flag(a < b), "<=": (a, b) => flag(a <= b), ">": (a, b) => flag(a > b), ">=": (a, b) => flag(a >= b),
-  "==": (a, b) => flag(a === b), "!=": (a, b) => flag(a !== b), "&": (a, b) => flag(a && b), "|": (a, b) => flag(a || b),
+  "==": (a, b) => flag(a === b), "!=": (a, b) => flag(a !== b), "&": (a, b) => flag(a && b),
+    "|": (a, b) => flag(a || b),
   "!": (a) => flag(!a)
 };
 
@@ -45,7 +46,8 @@ const compile = (e, predictors) => {
   if (typeof e === "number") return () => e;
   if (e === null) return () => NaN;
   const [head, ...rest] = e;
-  if (head === "v") return (v) => (v[rest[0]] === null ? NaN : typeof v[rest[0]] === "boolean" ? +v[rest[0]] : v[rest[0]]);
+  if (head === "v") return (v) => (v[rest[0]] === null ? NaN : typeof v[rest[0]] === "boolean" ? +v[rest[0]]
+    : v[rest[0]]);
   if (head === "s") return () => rest[0];
   if (head === "t") return tableOf(predictors[rest[0]], rest[0], rest[1]);
   if (head === "in") {

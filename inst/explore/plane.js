@@ -2,9 +2,11 @@
 
 const planeView = (page, model) => {
   const k = page.latent, rows = rowsOfPage(page);
-  const given = page.predictors ? page.predictors.map((p) => (p.levels ? p.levels.find((l) => l === p.start) ?? p.levels[0] : p.start)) : [];
+  const given = page.predictors ? page.predictors.map((p) =>
+    (p.levels ? p.levels.find((l) => l === p.start) ?? p.levels[0] : p.start)) : [];
   const codes = rows.map((row) => model.encode(row.values, row.given || given).z);
-  const state = {z: new Array(k).fill(0), dims: [0, Math.min(1, k - 1)], row: null, code: null, behind: page.dim && k > 1 ? "images" : "none", hidden: new Set()};
+  const state = {z: new Array(k).fill(0), dims: [0, Math.min(1, k - 1)], row: null, code: null, behind: page.dim &&
+    k > 1 ? "images" : "none", hidden: new Set()};
   const refresh = soon(() => {
     draw();
     drawDecoded();
@@ -21,7 +23,8 @@ const planeView = (page, model) => {
 
   const ends = (dim) => {
     const all = codes.map((z) => z[dim]);
-    const [low, high] = paddedRange([...all, page.codes.low[dim], page.codes.high[dim], ...(page.prior ? [-2.7, 2.7] : [])], 0.06);
+    const [low, high] = paddedRange([...all, page.codes.low[dim], page.codes.high[dim],
+      ...(page.prior ? [-2.7, 2.7] : [])], 0.06);
     return [low, high];
   };
   const plane = h("div", {class: "plane"});
@@ -34,10 +37,12 @@ const planeView = (page, model) => {
     const width = plane.clientWidth;
     if (!width) return;
     const one = k === 1, tall = one ? 240 : Math.min(width * 0.92, 620);
-    const box = {left: 46, right: 12, top: 12, bottom: 42}, inner = [width - box.left - box.right, tall - box.top - box.bottom];
+    const box = {left: 46, right: 12, top: 12, bottom: 42},
+      inner = [width - box.left - box.right, tall - box.top - box.bottom];
     let [x, y] = [ends(state.dims[0]), one ? [-1, 1] : ends(state.dims[1])];
     if (!one) [x, y] = equalUnits(x, y, inner);
-    const px = (v) => box.left + (v - x[0]) / (x[1] - x[0]) * inner[0], py = (v) => box.top + (y[1] - v) / (y[1] - y[0]) * inner[1];
+    const px = (v) => box.left + (v - x[0]) / (x[1] - x[0]) * inner[0], py = (v) => box.top +
+      (y[1] - v) / (y[1] - y[0]) * inner[1];
     frame = {box, inner, x, y, px, py, one};
     put(svg, {viewBox: `0 0 ${width} ${tall}`, height: tall});
     svg.replaceChildren();
@@ -46,7 +51,8 @@ const planeView = (page, model) => {
     codes.forEach((z, i) => {
       const code = page.rows.group && page.rows.group.code ? page.rows.group.code[i] : 0;
       if (state.hidden.has(code)) return;
-      const mark = markOf(code === null ? 6 : code, px(z[state.dims[0]]), py(one ? heightOf(i) : z[state.dims[1]]), 3.6, state.behind === "none" ? 0.72 : 0.9);
+      const mark = markOf(code === null ? 6 : code, px(z[state.dims[0]]), py(one ? heightOf(i) : z[state.dims[1]]),
+        3.6, state.behind === "none" ? 0.72 : 0.9);
       const group = page.rows.group;
       if (group && group.number) mark.setAttribute("fill", scaleColour(group.number[i], group.ends));
       if (state.behind !== "none") put(mark, {stroke: "#fff", "stroke-width": 0.7});
@@ -54,7 +60,8 @@ const planeView = (page, model) => {
     });
     if (state.code) drawCode(svg, frame, state);
     const at = [px(state.z[state.dims[0]]), py(one ? 0 : state.z[state.dims[1]])];
-    svg.append(s("circle", {cx: at[0], cy: at[1], r: 10, fill: "#ffffffcc", stroke: "#1b2733", "stroke-width": 2.6, id: "handle"}),
+    svg.append(s("circle", {cx: at[0], cy: at[1], r: 10, fill: "#ffffffcc", stroke: "#1b2733", "stroke-width": 2.6,
+      id: "handle"}),
       s("circle", {cx: at[0], cy: at[1], r: 2.6, fill: "#1b2733"}));
     put(svg, {"aria-label": planeWords(page, state, model.decode(state.z, given), model)});
   };
@@ -64,8 +71,10 @@ const planeView = (page, model) => {
     const {box, inner, x, y} = frame;
     canvas.hidden = state.behind === "none" || frame.one;
     if (canvas.hidden) return;
-    Object.assign(canvas.style, {left: `${box.left}px`, top: `${box.top}px`, width: `${inner[0]}px`, height: `${inner[1]}px`});
-    const key = JSON.stringify([state.behind, x, y, state.dims, given, state.z.filter((_, i) => !state.dims.includes(i))]);
+    Object.assign(canvas.style, {left: `${box.left}px`, top: `${box.top}px`, width: `${inner[0]}px`,
+      height: `${inner[1]}px`});
+    const key = JSON.stringify([state.behind, x, y, state.dims, given,
+      state.z.filter((_, i) => !state.dims.includes(i))]);
     if (key === behindKey) return;
     behindKey = key;
     const across = state.behind === "images" ? 13 : 44, down = Math.max(1, Math.round(across * inner[1] / inner[0]));
@@ -80,8 +89,10 @@ const planeView = (page, model) => {
   };
   const placeOfPointer = (e) => {
     const r = svg.getBoundingClientRect();
-    const u = (e.clientX - r.left - frame.box.left) / frame.inner[0], v = (e.clientY - r.top - frame.box.top) / frame.inner[1];
-    return [frame.x[0] + u * (frame.x[1] - frame.x[0]), frame.y[1] - v * (frame.y[1] - frame.y[0]), e.clientX - r.left, e.clientY - r.top];
+    const u = (e.clientX - r.left - frame.box.left) / frame.inner[0],
+      v = (e.clientY - r.top - frame.box.top) / frame.inner[1];
+    return [frame.x[0] + u * (frame.x[1] - frame.x[0]), frame.y[1] - v * (frame.y[1] - frame.y[0]),
+      e.clientX - r.left, e.clientY - r.top];
   };
   const moveTo = (x, y) => {
     const within = (v, [low, high]) => Math.min(high, Math.max(low, v));
@@ -148,7 +159,8 @@ const planeView = (page, model) => {
   // ---- one slider for each code
 
   const sliders = [];
-  const latentSliders = h("div", {class: "controls", style: {marginTop: "12px", maxHeight: "260px"}}, state.z.map((_, i) => {
+  const latentSliders = h("div", {class: "controls", style: {marginTop: "12px", maxHeight: "260px"}},
+    state.z.map((_, i) => {
     const [low, high] = ends(i);
     const slider = h("input", {type: "range", min: low, max: high, step: (high - low) / 400, id: `code-${i}`});
     const box = h("output", {for: `code-${i}`});
@@ -172,7 +184,8 @@ const planeView = (page, model) => {
   const drawDecoded = () => {
     const found = model.decode(state.z, given);
     if (thumb) paintedImage(page, found.map((f, j) => model.shownValue(j, f)), thumb);
-    decoded.replaceChildren(page.dim ? imageOf(page, found.map((f, j) => model.shownValue(j, f)), "The decoded image") : columnTable(page, model, found));
+    decoded.replaceChildren(page.dim ? imageOf(page, found.map((f, j) => model.shownValue(j, f)), "The decoded image")
+      : columnTable(page, model, found));
   };
 
   // ---- simulated rows
@@ -180,7 +193,8 @@ const planeView = (page, model) => {
   const simulated = h("div", {});
   const simulate = () => {
     const drawn = Array.from({length: page.dim ? 12 : 8}, () => model.draw(model.drawCode(), given));
-    simulated.replaceChildren(page.dim ? h("div", {class: "gallery"}, drawn.map((row) => imageOf(page, row, "A simulated image"))) : rowTable(page, drawn));
+    simulated.replaceChildren(page.dim ? h("div", {class: "gallery"},
+      drawn.map((row) => imageOf(page, row, "A simulated image"))) : rowTable(page, drawn));
     say(`${drawn.length} rows simulated`);
   };
 
@@ -213,11 +227,15 @@ const planeView = (page, model) => {
   };
 
   const parts = tabs("Panel", [
-    ["Decoded", h("div", {}, h("p", {class: "soft small"}, page.dim ? "What the decoder makes of the point on the plane."
+    ["Decoded", h("div", {}, h("p", {class: "soft small"},
+      page.dim ? "What the decoder makes of the point on the plane."
       : "What the decoder makes of the point on the plane: the mean of each column, and 90 % of its distribution there."), decoded)],
-    [page.dim ? "An image" : "A row", h("div", {}, own.element, h("div", {class: "row", style: {marginTop: "10px"}}, button("Move the point to its code", goToCode),
-      rows.length ? choice("Take", [["", "a row…"], ...rows.map((r, i) => [i, r.name])], "", (v) => v !== "" && takeRow(+v)) : null))],
-    ["Simulated", h("div", {}, h("p", {class: "soft small"}, page.prior ? "Codes drawn from the prior, decoded, with the noise of the columns."
+    [page.dim ? "An image" : "A row", h("div", {}, own.element,
+      h("div", {class: "row", style: {marginTop: "10px"}}, button("Move the point to its code", goToCode),
+      rows.length ? choice("Take", [["", "a row…"], ...rows.map((r, i) => [i, r.name])], "", (v) => v !== "" &&
+        takeRow(+v)) : null))],
+    ["Simulated", h("div", {}, h("p", {class: "soft small"},
+      page.prior ? "Codes drawn from the prior, decoded, with the noise of the columns."
       : "Codes drawn from a normal distribution like that of the rows, decoded. An autoencoder has no prior: between the rows anything may come."),
     h("div", {style: {marginBottom: "10px"}}, button("Simulate", simulate, "plain main")), simulated)]
   ]);
@@ -230,7 +248,8 @@ const planeView = (page, model) => {
       state.dims[side] = +v;
       refresh();
     })) : null,
-    k > 1 ? choice("Behind the points", [["none", "nothing"], ...(page.dim ? [["images", "decoded images"]] : page.columns.map((c, j) => [j, c.name]))], state.behind, (v) => {
+    k > 1 ? choice("Behind the points", [["none", "nothing"],
+      ...(page.dim ? [["images", "decoded images"]] : page.columns.map((c, j) => [j, c.name]))], state.behind, (v) => {
       state.behind = v;
       refresh();
     }) : null, thumb);
@@ -244,62 +263,76 @@ const planeView = (page, model) => {
   return h("div", {class: "two"},
     h("section", {class: "card", "aria-label": "Plane of codes"}, chooser, plane, groupLegend(page, state, refresh),
       h("p", {class: "soft small", style: {margin: "8px 0 0"}}, planeHint(page)), latentSliders),
-    h("section", {class: "card", "aria-label": "Rows"}, controls ? h("div", {style: {marginBottom: "12px"}}, h("h2", {}, "Given"), controls.element) : null,
+    h("section", {class: "card", "aria-label": "Rows"},
+      controls ? h("div", {style: {marginBottom: "12px"}}, h("h2", {}, "Given"), controls.element) : null,
       parts.list, h("div", {style: {marginTop: "14px"}}, parts.panels)));
 };
 
 // ---- rows and columns
 
 const rowsOfPage = (page) => page.rows.names.map((text, i) => ({
-  name: text, values: page.rows.values.map((v) => v[i]), given: page.rows.given ? page.rows.given.map((v) => v[i]) : null
+  name: text, values: page.rows.values.map((v) => v[i]),
+    given: page.rows.given ? page.rows.given.map((v) => v[i]) : null
 }));
 const cellText = (c, v) => (v === null || v === undefined ? "missing" : c.levels ? c.levels[v] : format(v));
 
 const tipOf = (page, row, i) => {
   const group = page.rows.group, title = h("strong", {}, "Row ", name(row.name));
   const of = group ? (group.levels ? group.levels[group.code[i]] : format(group.number[i])) : null;
-  const lines = page.dim ? [] : page.columns.slice(0, 6).map((c, j) => h("div", {}, name(shortened(c.name, 18)), ": ", name(shortened(cellText(c, row.values[j]), 18))));
+  const lines = page.dim ? [] : page.columns.slice(0,
+    6).map((c, j) => h("div", {}, name(shortened(c.name, 18)), ": ", name(shortened(cellText(c, row.values[j]), 18))));
   const more = !page.dim && page.columns.length > 6 ? h("div", {}, `and ${page.columns.length - 6} more`) : null;
-  const image = page.dim ? paintedImage(page, row.values, h("canvas", {style: {width: "72px", height: `${72 * page.dim[0] / page.dim[1]}px`, imageRendering: "pixelated"}})) : null;
-  return [image, title, of !== null && of !== undefined ? h("div", {}, name(of)) : null, ...lines, more].filter(Boolean);
+  const image = page.dim ? paintedImage(page, row.values,
+    h("canvas", {style: {width: "72px", height: `${72 * page.dim[0] / page.dim[1]}px`, imageRendering: "pixelated"}}))
+    : null;
+  return [image, title, of !== null && of !== undefined ? h("div", {}, name(of)) : null, ...lines,
+    more].filter(Boolean);
 };
 
 // Each column's mean and 90 % of its distribution, or the probabilities of its levels.
 const columnTable = (page, model, found) => h("div", {class: "scroll"}, h("table", {}, h("thead", {}, h("tr", {},
-  h("th", {scope: "col"}, "column"), h("th", {scope: "col", class: "number"}, "mean"), h("th", {scope: "col"}, "distribution"))),
+  h("th", {scope: "col"}, "column"), h("th", {scope: "col", class: "number"}, "mean"),
+    h("th", {scope: "col"}, "distribution"))),
 h("tbody", {}, page.columns.map((c, j) => {
   const f = found[j];
   if (f.prob) {
-    return h("tr", {}, h("th", {scope: "row"}, name(c.name)), h("td", {class: "number"}, name(shortened(c.levels[model.shownValue(j, f)], 16))),
+    return h("tr", {}, h("th", {scope: "row"}, name(c.name)),
+      h("td", {class: "number"}, name(shortened(c.levels[model.shownValue(j, f)], 16))),
       h("td", {}, probabilityBars(c.levels, f.prob)));
   }
   const ends = [model.quantile(j, f, 0.05), model.quantile(j, f, 0.95)];
-  return h("tr", {}, h("th", {scope: "row"}, name(c.name)), h("td", {class: "number", "data-column": j, "data-value": f.mean}, format(f.mean)),
+  return h("tr", {}, h("th", {scope: "row"}, name(c.name)),
+    h("td", {class: "number", "data-column": j, "data-value": f.mean}, format(f.mean)),
     h("td", {}, spanBar(c, f.mean, ends)));
 }))));
 const spanBar = (c, mean, [low, high]) => {
-  const from = Math.min(c.low, mean), to = Math.max(c.high, mean), at = (v) => 4 + 132 * Math.min(1, Math.max(0, (v - from) / (to - from || 1)));
+  const from = Math.min(c.low, mean), to = Math.max(c.high, mean), at = (v) => 4 +
+    132 * Math.min(1, Math.max(0, (v - from) / (to - from || 1)));
   const known = low !== null && high !== null;
   return s("svg", {viewBox: "0 0 140 18", width: 140, height: 18, role: "img",
     "aria-label": known ? `90 % between ${format(low)} and ${format(high)}` : `mean ${format(mean)}`},
   s("line", {x1: 4, x2: 136, y1: 9, y2: 9, stroke: "#d5dce3", "stroke-width": 2}),
-  known ? s("line", {x1: at(low), x2: at(high), y1: 9, y2: 9, stroke: COLOURS[0], "stroke-width": 7, "stroke-opacity": 0.35, "stroke-linecap": "round"}) : null,
+  known ? s("line", {x1: at(low), x2: at(high), y1: 9, y2: 9, stroke: COLOURS[0], "stroke-width": 7,
+    "stroke-opacity": 0.35, "stroke-linecap": "round"}) : null,
   s("circle", {cx: at(mean), cy: 9, r: 4.5, fill: COLOURS[0]}));
 };
 const rowTable = (page, rows) => h("div", {class: "scroll"}, h("table", {}, h("thead", {}, h("tr", {},
   page.columns.map((c) => h("th", {scope: "col", class: c.levels ? null : "number"}, name(c.name))))),
-h("tbody", {}, rows.map((row) => h("tr", {}, page.columns.map((c, j) => h("td", {class: c.levels ? null : "number"}, name(cellText(c, row[j])))))))));
+h("tbody", {}, rows.map((row) => h("tr", {}, page.columns.map((c, j) =>
+  h("td", {class: c.levels ? null : "number"}, name(cellText(c, row[j])))))))));
 
 // ---- images
 
 const pixelEnds = (page) => {
-  if (!page.pixelEnds) page.pixelEnds = [Math.min(...page.columns.map((c) => (c.levels ? 0 : c.low))), Math.max(...page.columns.map((c) => (c.levels ? 1 : c.high)))];
+  if (!page.pixelEnds) page.pixelEnds = [Math.min(...page.columns.map((c) => (c.levels ? 0 : c.low))),
+    Math.max(...page.columns.map((c) => (c.levels ? 1 : c.high)))];
   return page.pixelEnds;
 };
 // The least value is white, the greatest black; a missing pixel is orange.
 const inkOf = (page, v) => {
   if (v === null || v === undefined || v !== v) return [230, 159, 0];
-  const [low, high] = pixelEnds(page), shade = 255 - Math.round(255 * Math.min(1, Math.max(0, (v - low) / (high - low || 1))));
+  const [low, high] = pixelEnds(page), shade = 255 - Math.round(255 * Math.min(1,
+    Math.max(0, (v - low) / (high - low || 1))));
   return [shade, shade, shade];
 };
 const paintedImage = (page, pixels, canvas) => {
@@ -311,7 +344,8 @@ const paintedImage = (page, pixels, canvas) => {
   context.putImageData(image, 0, 0);
   return canvas;
 };
-const imageOf = (page, pixels, label) => paintedImage(page, pixels, h("canvas", {class: "pixels", role: "img", "aria-label": `${label}, ${imageWords(page, pixels)}`}));
+const imageOf = (page, pixels, label) => paintedImage(page, pixels,
+  h("canvas", {class: "pixels", role: "img", "aria-label": `${label}, ${imageWords(page, pixels)}`}));
 const imageWords = (page, pixels) => {
   const [low, high] = pixelEnds(page), n = pixels.filter((v) => v > (low + high) / 2).length;
   return `${page.dim[0]} by ${page.dim[1]} pixels, ${n} of them dark`;
@@ -356,7 +390,8 @@ const scaleRgb = (share) => {
   const at = Math.min(0.9999, Math.max(0, share)) * (SCALE.length - 1), k = Math.floor(at);
   return SCALE[k].map((v, i) => Math.round(v + (at - k) * (SCALE[k + 1][i] - v)));
 };
-const scaleColour = (v, ends) => (v === null ? "#999999" : `rgb(${scaleRgb((v - ends[0]) / (ends[1] - ends[0] || 1)).join(",")})`);
+const scaleColour = (v, ends) => (v === null ? "#999999"
+  : `rgb(${scaleRgb((v - ends[0]) / (ends[1] - ends[0] || 1)).join(",")})`);
 
 // ---- a row that the reader makes
 
@@ -367,7 +402,8 @@ const ownRow = (page, model, changed) => {
   const read = () => changed(row.slice());
   const body = h("tbody", {}, page.columns.map((c, j) => {
     const label = {"aria-label": c.name};
-    inputs[j] = c.levels ? h("select", label, h("option", {value: ""}, "missing"), c.levels.map((l, i) => h("option", {value: i}, l)))
+    inputs[j] = c.levels ? h("select", label, h("option", {value: ""}, "missing"),
+      c.levels.map((l, i) => h("option", {value: i}, l)))
       : h("input", {...label, type: "number", step: "any", placeholder: "missing", style: {width: "120px"}});
     inputs[j].addEventListener(c.levels ? "change" : "input", () => {
       const v = inputs[j].value === "" ? null : +inputs[j].value;
@@ -379,8 +415,10 @@ const ownRow = (page, model, changed) => {
   }));
   const where = h("p", {class: "soft small", style: {margin: "8px 0 0"}});
   return {
-    element: h("div", {}, h("p", {class: "soft small"}, "Change entries, or leave them empty: the encoder finds the row's code, the decoder what it makes of it, and missing entries are filled in."),
-      h("div", {class: "scroll"}, h("table", {}, h("thead", {}, h("tr", {}, h("th", {scope: "col"}, "column"), h("th", {scope: "col"}, "row"),
+    element: h("div", {}, h("p", {class: "soft small"},
+      "Change entries, or leave them empty: the encoder finds the row's code, the decoder what it makes of it, and missing entries are filled in."),
+      h("div", {class: "scroll"}, h("table", {}, h("thead", {},
+        h("tr", {}, h("th", {scope: "col"}, "column"), h("th", {scope: "col"}, "row"),
         h("th", {scope: "col", class: "number"}, "reconstruction"))), body)), where),
     set: (values) => {
       row = values;
@@ -389,9 +427,11 @@ const ownRow = (page, model, changed) => {
     show: (values, code, found) => {
       page.columns.forEach((c, j) => {
         const v = model.shownValue(j, found[j]), missing = values[j] === null;
-        back[j].replaceChildren(h("span", {class: missing ? "filled" : null}, name(cellText(c, v)), missing ? " (filled in)" : ""));
+        back[j].replaceChildren(h("span", {class: missing ? "filled" : null}, name(cellText(c, v)),
+          missing ? " (filled in)" : ""));
       });
-      where.textContent = "Code: " + Array.from(code.z).map((z, i) => `z${i + 1} = ${format(z, 3)}` + (code.sd ? ` ± ${format(code.sd[i], 2)}` : "")).join(", ");
+      where.textContent = "Code: " + Array.from(code.z).map((z, i) => `z${i + 1} = ${format(z, 3)}` +
+        (code.sd ? ` ± ${format(code.sd[i], 2)}` : "")).join(", ");
     }
   };
 };
@@ -417,7 +457,8 @@ const ownImage = (page, changed) => {
   const paint = (i, strength = 1) => {
     if (i < 0 || i >= row.length) return;
     const now = row[i] === null ? ends[0] : row[i];
-    row[i] = brush === "missing" ? null : brush === "ink" ? Math.max(now, ends[0] + strength * (ends[1] - ends[0])) : ends[0];
+    row[i] = brush === "missing" ? null : brush === "ink" ? Math.max(now, ends[0] + strength * (ends[1] - ends[0]))
+      : ends[0];
     if (page.columns[i].levels) row[i] = row[i] === null ? null : Math.round(row[i]);
   };
   const stroke = (e) => {
@@ -427,7 +468,8 @@ const ownImage = (page, changed) => {
     at = y * wide + x;
     paint(at);
     if (brush === "ink" && wide > 12) {
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) if (x + dx >= 0 && x + dx < wide) paint(at + dx + dy * wide, 0.6);
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) if (x + dx >= 0 && x + dx < wide) paint(at + dx +
+        dy * wide, 0.6);
     }
     repaint();
     changed(row.slice());
@@ -451,14 +493,18 @@ const ownImage = (page, changed) => {
     say(`row ${Math.floor(at / wide) + 1}, column ${at % wide + 1}`);
   });
   return {
-    element: h("div", {}, h("p", {class: "soft small"}, "Paint an image, or take a row: the encoder finds its code, and the decoder what it makes of it. Missing pixels are filled in."),
-      h("div", {class: "row", style: {marginBottom: "8px"}}, choice("Brush", [["ink", "dark"], ["erase", "light"], ["missing", "missing"]], brush, (v) => brush = v),
+    element: h("div", {}, h("p", {class: "soft small"},
+      "Paint an image, or take a row: the encoder finds its code, and the decoder what it makes of it. Missing pixels are filled in."),
+      h("div", {class: "row", style: {marginBottom: "8px"}},
+        choice("Brush", [["ink", "dark"], ["erase", "light"], ["missing", "missing"]], brush, (v) => brush = v),
         button("Clear", () => {
           row = row.map(() => ends[0]);
           repaint();
           changed(row.slice());
         })),
-      h("div", {class: "two", style: {gridTemplateColumns: "1fr 1fr", gap: "10px"}}, h("div", {}, h("div", {class: "soft small"}, "yours"), canvas), h("div", {}, h("div", {class: "soft small"}, "reconstruction"), back)), where),
+      h("div", {class: "two", style: {gridTemplateColumns: "1fr 1fr", gap: "10px"}},
+        h("div", {}, h("div", {class: "soft small"}, "yours"), canvas),
+        h("div", {}, h("div", {class: "soft small"}, "reconstruction"), back)), where),
     set: (values) => {
       row = values;
       repaint();
@@ -482,28 +528,37 @@ const equalUnits = (x, y, inner) => {
 };
 const drawPlaneAxes = (svg, {box, inner, x, y, px, py, one}, dims, page) => {
   const bottom = box.top + inner[1];
-  svg.append(s("rect", {x: box.left, y: box.top, width: inner[0], height: inner[1], fill: "none", stroke: "#d5dce3", rx: 4}));
-  for (const t of ticksOf(x[0], x[1], 6)) svg.append(s("text", {x: px(t), y: bottom + 17, "text-anchor": "middle"}, format(t)));
-  svg.append(s("text", {class: "title", x: box.left + inner[0] / 2, y: bottom + 36, "text-anchor": "middle"}, `z${dims[0] + 1}`));
+  svg.append(s("rect", {x: box.left, y: box.top, width: inner[0], height: inner[1], fill: "none", stroke: "#d5dce3",
+    rx: 4}));
+  for (const t of ticksOf(x[0], x[1], 6)) svg.append(s("text", {x: px(t), y: bottom + 17, "text-anchor": "middle"},
+    format(t)));
+  svg.append(s("text", {class: "title", x: box.left + inner[0] / 2, y: bottom + 36, "text-anchor": "middle"},
+    `z${dims[0] + 1}`));
   if (one) return;
-  for (const t of ticksOf(y[0], y[1], 6)) svg.append(s("text", {x: box.left - 6, y: py(t) + 4, "text-anchor": "end"}, format(t)));
-  svg.append(s("text", {class: "title", transform: `translate(12 ${box.top + inner[1] / 2}) rotate(-90)`, "text-anchor": "middle"}, `z${dims[1] + 1}`));
+  for (const t of ticksOf(y[0], y[1], 6)) svg.append(s("text", {x: box.left - 6, y: py(t) + 4, "text-anchor": "end"},
+    format(t)));
+  svg.append(s("text", {class: "title", transform: `translate(12 ${box.top + inner[1] / 2}) rotate(-90)`,
+    "text-anchor": "middle"}, `z${dims[1] + 1}`));
   if (!page.prior) return;
   const clip = "plane-clip";
   svg.append(s("clipPath", {id: clip}, s("rect", {x: box.left, y: box.top, width: inner[0], height: inner[1]})));
   // within a circle of this radius are the shares p of a standard normal distribution in two dimensions
   for (const p of [0.5, 0.8, 0.95]) {
     const r = Math.sqrt(-2 * Math.log(1 - p)), radius = Math.abs(px(r) - px(0));
-    svg.append(s("circle", {"clip-path": `url(#${clip})`, cx: px(0), cy: py(0), r: radius, fill: "none", stroke: "#8794a1", "stroke-dasharray": "4 4"}),
-      s("text", {x: px(0), y: py(0) - radius - 3, "text-anchor": "middle", style: {fontSize: "10.5px"}}, `${100 * p} %`));
+    svg.append(s("circle", {"clip-path": `url(#${clip})`, cx: px(0), cy: py(0), r: radius, fill: "none",
+      stroke: "#8794a1", "stroke-dasharray": "4 4"}),
+      s("text", {x: px(0), y: py(0) - radius - 3, "text-anchor": "middle", style: {fontSize: "10.5px"}},
+        `${100 * p} %`));
   }
 };
 const drawCode = (svg, {px, py, one}, state) => {
   const {z, sd} = state.code, [a, b] = state.dims, x = px(z[a]), y = py(one ? 0 : z[b]);
   if (sd && !one) {
-    svg.append(s("ellipse", {cx: x, cy: y, rx: Math.abs(px(2 * sd[a]) - px(0)), ry: Math.abs(py(2 * sd[b]) - py(0)), fill: "#d55e0014", stroke: "#D55E00", "stroke-width": 1.5}));
+    svg.append(s("ellipse", {cx: x, cy: y, rx: Math.abs(px(2 * sd[a]) - px(0)), ry: Math.abs(py(2 * sd[b]) - py(0)),
+      fill: "#d55e0014", stroke: "#D55E00", "stroke-width": 1.5}));
   }
-  svg.append(s("path", {d: `M${x},${y - 9}L${x + 9},${y}L${x},${y + 9}L${x - 9},${y}Z`, fill: "#D55E00", stroke: "#fff", "stroke-width": 2}));
+  svg.append(s("path", {d: `M${x},${y - 9}L${x + 9},${y}L${x},${y + 9}L${x - 9},${y}Z`, fill: "#D55E00",
+    stroke: "#fff", "stroke-width": 2}));
 };
 const groupLegend = (page, state, refresh) => {
   const group = page.rows.group;
@@ -515,16 +570,23 @@ const groupLegend = (page, state, refresh) => {
         else state.hidden.add(i);
         refresh();
       });
-      label.append(s("svg", {class: "swatch", viewBox: "0 0 14 14", "aria-hidden": "true"}, markOf(i, 7, 7, 5, 1)), name(l));
+      label.append(s("svg", {class: "swatch", viewBox: "0 0 14 14", "aria-hidden": "true"}, markOf(i, 7, 7, 5, 1)),
+        name(l));
       return h("li", {}, label);
     }));
   }
   const known = group.number.filter((v) => v !== null);
   group.ends = [Math.min(...known), Math.max(...known)];
-  return h("div", {class: "legend"}, format(group.ends[0]), h("div", {role: "img", "aria-label": "colours from dark to light", style: {width: "140px", height: "14px", borderRadius: "4px",
-    background: `linear-gradient(90deg, ${SCALE.map((c) => `rgb(${c.join(",")})`).join(",")})`}}), format(group.ends[1]));
+  return h("div", {class: "legend"}, format(group.ends[0]),
+    h("div", {role: "img", "aria-label": "colours from dark to light",
+    style: {width: "140px", height: "14px", borderRadius: "4px",
+    background: `linear-gradient(90deg, ${SCALE.map((c) => `rgb(${c.join(",")})`).join(",")})`}}),
+      format(group.ends[1]));
 };
 const planeHint = (page) => "Drag the ring, or use the arrow keys: what it decodes to is shown beside. Points are rows; choose one to see it as a row. " +
-  (page.prior ? "Dashed: the shares of the prior within. " : "") + "Orange: the code of the row" + (page.prior ? ", and two standard deviations of it." : ".");
-const planeWords = (page, state, found, model) => `At ${state.z.map((z, i) => `z${i + 1} ${format(z, 3)}`).join(", ")}: ` +
-  (page.dim ? imageWords(page, found.map((f, j) => model.shownValue(j, f))) : page.columns.slice(0, 8).map((c, j) => `${c.name} ${cellText(c, model.shownValue(j, found[j]))}`).join(", "));
+  (page.prior ? "Dashed: the shares of the prior within. " : "") + "Orange: the code of the row" +
+    (page.prior ? ", and two standard deviations of it." : ".");
+const planeWords = (page, state, found, model) => `At ${state.z.map((z, i) => `z${i +
+  1} ${format(z, 3)}`).join(", ")}: ` +
+  (page.dim ? imageWords(page, found.map((f, j) => model.shownValue(j, f)))
+    : page.columns.slice(0, 8).map((c, j) => `${c.name} ${cellText(c, model.shownValue(j, found[j]))}`).join(", "));

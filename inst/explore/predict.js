@@ -7,8 +7,10 @@ const MOST_LINES = 7;
 const outputsOfPage = (page) => page.blocks.flatMap((block, b) => {
   const title = block.columns[0], several = page.blocks.length > 1;
   const of = (level) => (several ? `${title}: ${level}` : level);
-  if (block.levels && block.kind !== "binary") return block.levels.map((l, k) => ({b, k, text: of(l), probability: true, level: l}));
-  if (block.levels) return [{b, k: 0, text: `probability of ${of(block.levels[1])}`, probability: true, level: block.levels[1]}];
+  if (block.levels && block.kind !== "binary") return block.levels.map((l, k) =>
+    ({b, k, text: of(l), probability: true, level: l}));
+  if (block.levels) return [{b, k: 0, text: `probability of ${of(block.levels[1])}`, probability: true,
+    level: block.levels[1]}];
   return [{b, k: 0, text: title, probability: block.kind === "binary" || block.kind === "trials"}];
 });
 
@@ -17,7 +19,8 @@ const predictView = (page, model) => {
   const values = predictors.map((p) => (p.levels ? p.levels.find((l) => l === p.start) ?? p.levels[0] : p.start));
   const hasAll = page.blocks.some((b) => b.levels && b.kind !== "binary");
   const movable = predictors.map((p, i) => i).filter((i) => !constantPredictor(predictors[i]));
-  const state = {x: movable.length ? movable[0] : 0, by: -1, output: hasAll ? "all" : "0", data: true, mean: true, observations: true, functions: []};
+  const state = {x: movable.length ? movable[0] : 0, by: -1, output: hasAll ? "all" : "0", data: true, mean: true,
+    observations: true, functions: []};
 
   const choose = h("div", {class: "row"});
   const host = h("div", {class: "chart"});
@@ -27,7 +30,8 @@ const predictView = (page, model) => {
   const answer = h("div", {class: "answer", "aria-live": "polite"});
   const effects = h("div", {class: "grid"});
 
-  const shownOutputs = () => (state.output === "all" ? outputs.filter((o) => o.b === firstLevels(page)) : [outputs[+state.output]]);
+  const shownOutputs = () => (state.output === "all" ? outputs.filter((o) => o.b === firstLevels(page))
+    : [outputs[+state.output]]);
   const refresh = soon(() => {
     controls.set();
     drawMain();
@@ -57,7 +61,8 @@ const predictView = (page, model) => {
       shown.forEach((o, oi) => {
         const code = state.by >= 0 ? gi : oi, colour = COLOURS[code % COLOURS.length];
         const points = found.map((d, i) => [xs[i], d ? d[o.b].mean[o.k] : NaN]);
-        const shift = p.levels || p.kind === "logical" ? (code - (Math.max(groups.length, shown.length) - 1) / 2) * 9 : 0;
+        const shift = p.levels || p.kind === "logical" ? (code - (Math.max(groups.length, shown.length) - 1) / 2) * 9
+          : 0;
         lines.push({points, colour, shift, dash: code >= COLOURS.length ? "6 4" : null});
         all.push(...points.map((q) => q[1]));
         const wants = groups.length * shown.length <= 3;
@@ -68,10 +73,12 @@ const predictView = (page, model) => {
           all.push(...at.flatMap((q) => [q[1], q[2]]));
           return at;
         };
-        const observations = state.observations && wants && !o.probability && band((d) => model.observationBand(d, LEVEL), 0.12, 5);
+        const observations = state.observations && wants && !o.probability &&
+          band((d) => model.observationBand(d, LEVEL), 0.12, 5);
         const means = state.mean && model.hasMeanBand && wants && band((d) => model.meanBand(d, LEVEL, o.k), 0.28, 12);
         if (!rows.length) points.forEach((q, i) => rows.push([q, means && means[i], observations && observations[i]]));
-        if (groups.length * shown.length > 1) items.push([code, state.by >= 0 ? `${predictors[state.by].name}: ${valueText(predictors[state.by], g)}` : o.text]);
+        if (groups.length * shown.length > 1) items.push([code,
+          state.by >= 0 ? `${predictors[state.by].name}: ${valueText(predictors[state.by], g)}` : o.text]);
       });
     });
     const single = shown[0];
@@ -89,7 +96,8 @@ const predictView = (page, model) => {
     const isProbability = shown.every((o) => o.probability);
     const range = isProbability ? [0, 1] : paddedRange([...all, ...dots.map((d) => d.y)]);
     const here = model.at(values), y = here && shown.length === 1 && state.by < 0 ? here[single.b].mean[single.k] : NaN;
-    const text = isProbability && shown.length > 1 ? `probability of ${page.blocks[single.b].columns[0]}` : single.probability && !single.text.startsWith("probability") ? `probability of ${single.text}` : single.text;
+    const text = isProbability && shown.length > 1 ? `probability of ${page.blocks[single.b].columns[0]}`
+      : single.probability && !single.text.startsWith("probability") ? `probability of ${single.text}` : single.text;
     chart.draw({
       x: {...axis, label: p.name}, y: {low: range[0], high: range[1], label: text}, bands, lines, dots,
       marker: [placeOf(p, values[state.x]), y],
@@ -98,7 +106,9 @@ const predictView = (page, model) => {
         `from ${format(rows[0][0][1])} to ${format(rows[rows.length - 1][0][1])}, the other predictors as in the row`,
       move: (x) => change(state.x, snapped(p, x))
     });
-    legend.replaceChildren(items.length ? legendOf(items) : "", h("p", {class: "soft small", style: {margin: "8px 0 0"}}, bandWords(page, model, state, bands.length, dots.length)));
+    legend.replaceChildren(items.length ? legendOf(items) : "",
+      h("p", {class: "soft small", style: {margin: "8px 0 0"}},
+      bandWords(page, model, state, bands.length, dots.length)));
     drawTable(p, text, rows);
   };
   const drawTable = (p, text, rows) => {
@@ -106,10 +116,13 @@ const predictView = (page, model) => {
     const at = rows.filter((_, i) => rows.length < 15 || i % Math.ceil(rows.length / 11) === 0);
     const cells = (band) => (band ? `${format(band[1])} to ${format(band[2])}` : "–");
     numbers.replaceChildren(numbers.firstChild, h("div", {class: "scroll"}, h("table", {},
-      h("thead", {}, h("tr", {}, h("th", {scope: "col"}, name(p.name)), h("th", {scope: "col", class: "number"}, name(text)),
-        h("th", {scope: "col", class: "number"}, "mean, 95 %"), h("th", {scope: "col", class: "number"}, "observations, 95 %"))),
+      h("thead", {}, h("tr", {}, h("th", {scope: "col"}, name(p.name)),
+        h("th", {scope: "col", class: "number"}, name(text)),
+        h("th", {scope: "col", class: "number"}, "mean, 95 %"),
+          h("th", {scope: "col", class: "number"}, "observations, 95 %"))),
       h("tbody", {}, at.map(([q, m, o]) => h("tr", {}, h("th", {scope: "row"}, valueText(p, valueAt(p, q[0]))),
-        h("td", {class: "number"}, format(q[1])), h("td", {class: "number"}, cells(m)), h("td", {class: "number"}, cells(o))))))));
+        h("td", {class: "number"}, format(q[1])), h("td", {class: "number"}, cells(m)),
+          h("td", {class: "number"}, cells(o))))))));
   };
   numbers.addEventListener("toggle", refresh);
 
@@ -128,7 +141,8 @@ const predictView = (page, model) => {
       }
       const mean = model.hasMeanBand ? model.meanBand(d, LEVEL) : null, y = model.observationBand(d, LEVEL);
       return [title, h("div", {class: "value", "data-answer": d.mean[0]}, format(d.mean[0])),
-        h("div", {class: "bands small"}, mean ? h("div", {}, `mean, 95 %: ${format(mean[0])} to ${format(mean[1])}`) : null,
+        h("div", {class: "bands small"}, mean ? h("div", {}, `mean, 95 %: ${format(mean[0])} to ${format(mean[1])}`)
+          : null,
           y ? h("div", {}, `observations, 95 %: ${format(y[0])} to ${format(y[1])}`) : null)];
     }));
   };
@@ -155,7 +169,8 @@ const predictView = (page, model) => {
       minis[k].chart.draw({
         x: {...axisOf(p), label: p.name}, y: {low: range[0], high: range[1], label: shown.text},
         lines: [{points: curves[k], colour: COLOURS[0], width: 2}], marker: [placeOf(p, values[i]), y],
-        label: `${shown.text} as ${p.name} alone changes`, valueText: `${p.name} ${valueText(p, values[i])}, ${shown.text} ${format(y)}`,
+        label: `${shown.text} as ${p.name} alone changes`,
+          valueText: `${p.name} ${valueText(p, values[i])}, ${shown.text} ${format(y)}`,
         move: (x) => change(i, snapped(p, x))
       });
     });
@@ -199,7 +214,8 @@ const predictView = (page, model) => {
       state.mean = v;
       refresh();
     }) : null,
-    page.blocks.some((b) => !b.levels && familyOf(b).quantile && !familyOf(b).binary) ? checkbox("band of observations", true, (v) => {
+    page.blocks.some((b) => !b.levels && familyOf(b).quantile && !familyOf(b).binary)
+      ? checkbox("band of observations", true, (v) => {
       state.observations = v;
       refresh();
     }) : null,
@@ -213,7 +229,8 @@ const predictView = (page, model) => {
       state.functions = [];
       refresh();
     }) : null);
-  const rowChoice = page.rows.names.length ? choice("Take the row", [["", "–"], ...page.rows.names.map((n, i) => [i, n])], "", (v) => {
+  const rowChoice = page.rows.names.length ? choice("Take the row",
+    [["", "–"], ...page.rows.names.map((n, i) => [i, n])], "", (v) => {
     if (v === "") return;
     page.rows.values.forEach((column, i) => values[i] = column[+v]);
     refresh();
@@ -223,7 +240,8 @@ const predictView = (page, model) => {
   return h("div", {class: "stack"},
     h("div", {class: "two"},
       h("section", {class: "card", "aria-label": "Curve"}, choose, toggles, host, legend, numbers),
-      h("section", {class: "card", "aria-label": "One row"}, answer, h("div", {style: {marginBottom: "10px"}}, rowChoice), controls.element)),
+      h("section", {class: "card", "aria-label": "One row"}, answer,
+        h("div", {style: {marginBottom: "10px"}}, rowChoice), controls.element)),
     movable.length ? h("section", {class: "card", "aria-label": "Effect of each predictor"},
       h("h2", {}, "One predictor at a time"),
       h("p", {class: "soft small"}, "What the prediction would be if this predictor alone had another value. Drag in a picture to change the row."), effects) : null);
@@ -231,8 +249,10 @@ const predictView = (page, model) => {
 
 const firstLevels = (page) => page.blocks.findIndex((b) => b.levels && b.kind !== "binary");
 const constantPredictor = (p) => (p.kind === "level" ? p.levels.length < 2 : p.kind !== "logical" && !(p.high > p.low));
-const probabilityBars = (levels, p) => h("div", {class: "probabilities", style: {margin: "6px 0"}}, levels.flatMap((l, k) => [
-  h("span", {}, name(l)), h("div", {class: "bar", "aria-hidden": "true"}, h("div", {style: {width: `${100 * p[k]}%`}})), h("span", {}, percent(p[k]))
+const probabilityBars = (levels, p) => h("div", {class: "probabilities", style: {margin: "6px 0"}},
+  levels.flatMap((l, k) => [
+  h("span", {}, name(l)), h("div", {class: "bar", "aria-hidden": "true"},
+    h("div", {style: {width: `${100 * p[k]}%`}})), h("span", {}, percent(p[k]))
 ]));
 
 // Places of a predictor's values on an axis: levels have their number.
@@ -242,7 +262,8 @@ const axisOf = (p) => {
   if (levels) return {low: -0.5, high: levels.length - 0.5, levels};
   const isTime = p.kind === "Date" || p.kind === "POSIXct";
   const pad = 0.02 * (p.high - p.low);
-  return {low: p.low - pad, high: p.high + pad, first: p.low, last: p.high, text: isTime ? (v) => dateText(p.kind, v) : null};
+  return {low: p.low - pad, high: p.high + pad, first: p.low, last: p.high,
+    text: isTime ? (v) => dateText(p.kind, v) : null};
 };
 const placesOf = (p, n = 81) => {
   const levels = levelsOf(p);
@@ -275,7 +296,8 @@ const dotsOf = (page, state, output, several, groups) => {
     if (y[i] === null || v === null) return [];
     const code = state.by < 0 ? 0 : groupOf(page.rows.values[state.by][i], groups);
     if (code < 0) return [];
-    const height = block.levels ? Math.abs((y[i] === (block.kind === "binary" ? 1 : output.k) ? 1 : 0) - 0.03 - jitter(i) * 0.1) : y[i];
+    const height = block.levels ? Math.abs((y[i] === (block.kind === "binary" ? 1 : output.k) ? 1
+      : 0) - 0.03 - jitter(i) * 0.1) : y[i];
     return [{x: levelsOf(p) ? placeOf(p, v) + jitter(i) : v, y: height, code}];
   });
 };
@@ -285,10 +307,12 @@ const groupOf = (v, groups) => (typeof v === "number"
 const bandWords = (page, model, state, hasBands, hasDots) => {
   const words = [];
   if (hasBands && model.hasMeanBand && state.mean) words.push("Dark band: 95 % of the mean");
-  if (hasBands && state.observations && page.blocks.some((b) => !b.levels)) words.push("light band: 95 % of observations");
+  if (hasBands && state.observations && page.blocks.some((b) =>
+    !b.levels)) words.push("light band: 95 % of observations");
   if (hasBands && (page.way === "draws" || page.way === "shifts")) words.push(`bands and means from ${page.members.reduce((n, m) => n + m.draws, 0)} draws of the weights`);
   if (hasDots) words.push(`points: ${page.rows.names.length} rows of the data`);
   if (state.functions.length) words.push(`thin lines: ${state.functions.length} functions drawn from the posterior`);
   const text = words.join("; ");
-  return text ? `${text[0].toUpperCase()}${text.slice(1)}. The other predictors are as in the row.` : "The other predictors are as in the row.";
+  return text ? `${text[0].toUpperCase()}${text.slice(1)}. The other predictors are as in the row.`
+    : "The other predictors are as in the row.";
 };
