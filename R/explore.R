@@ -58,6 +58,7 @@ explore <- function(fit, newdata = NULL, file = NULL, group = NULL, dim = NULL, 
                     ...) {
   if (!inherits(fit, "varnn")) stop_user("`fit` must be a fit of this package, not %s.", shown(fit))
   check_fit(fit)
+  envir <- parent.frame()
   check_dots_empty(..., known = c("newdata", "file", "group", "dim", "draws", "rows", "max_size"))
   file <- check_page_file(file)
   draws <- check_number(draws, "draws", 1, 1000, whole = TRUE)
@@ -66,7 +67,7 @@ explore <- function(fit, newdata = NULL, file = NULL, group = NULL, dim = NULL, 
   if (has_response(fit)) for (name in c("group", "dim")) if (!is.null(get(name)))
     stop_user("`%s` is for autoencoders, and this fit has a response.", name)
   check_page_size(page_bytes(fit, draws), max_size)
-  data <- page_data(fit, newdata, parent.frame(), group, dim, draws, rows)
+  data <- page_data(fit, newdata, envir, group, dim, draws, rows)
   html <- page_html(data)
   check_page_size(nchar(html, "bytes"), max_size)
   out <- structure(list(html = html, title = data$title, size = nchar(html, "bytes"), file = file),
@@ -98,7 +99,7 @@ write_page <- function(html, file) {
 # The bytes of the numbers alone, before they are made.
 page_bytes <- function(fit, draws) {
   found <- page_members(fit)
-  n <- length(leaf_places(mean_leaves(found$fits[[1]]))) * length(found$fits)
+  n <- as.double(length(leaf_places(mean_leaves(found$fits[[1]])))) * length(found$fits)
   way <- if (has_response(fit)) page_way(fit, found$fits) else "point"
   4 / 3 * (8 * n + if (way %in% c("shifts", "draws")) 4 * draws * n / length(found$fits) else 0)
 }

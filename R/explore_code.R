@@ -5,6 +5,8 @@ coder_page <- function(fit, newdata, envir, group, dim, rows, checks) {
   columns <- fit$design$variables
   if (!is.null(dim)) dim <- check_image_dim(columns, dim)
   found <- latent_rows(fit, newdata, envir, needs_data = TRUE)
+  around <- if (is.null(newdata)) found
+  else tryCatch(latent_rows(fit, NULL, envir, needs_data = TRUE), varnn_error = function(e) found)
   n <- nrow(found$y)
   group <- check_group(group, n, if (is.null(newdata)) fit$na.action)
   ok <- which(rowSums(!is.finite(found$z)) == 0)
@@ -13,10 +15,10 @@ coder_page <- function(fit, newdata, envir, group, dim, rows, checks) {
   list(kind = "code", latent = fit_latent(fit), prior = has_prior(fit), dim = if (!is.null(dim)) I(dim),
        layers = page_layers(fit), theta = packed(fit$theta[leaf_places(mean_leaves(fit))]),
        free = page_free(fit), blocks = page_blocks(fit), scaling = page_scaling(fit$scaling),
-       columns = Map(page_column, columns, seq_along(columns), list(fit), list(found)),
+       columns = Map(page_column, columns, seq_along(columns), list(fit), list(around)),
        predictors = given$predictors, design = given$design, matrix = fit$design$is_matrix,
        nodes = lapply(list(normal_nodes(15), normal_nodes(61)), function(q) lapply(q, I)),
-       codes = code_moments(fit, found$z[ok, , drop = FALSE]),
+       codes = code_moments(fit, around$z[is.finite(rowSums(around$z)), , drop = FALSE]),
        rows = list(values = coder_values(columns, on_user_scale_y(fit, found$y[shown, , drop = FALSE])),
                    given = given$values, group = page_group(group[shown]), names = I(coder_names(fit, newdata, shown))),
        checks = keep_random({

@@ -205,7 +205,7 @@ page_values <- function(predictors, frame, rows = seq_len(nrow(frame))) {
     if (p$kind == "level") I(if (is.numeric(p$levels)) as.double(as.character(v)) else as.character(v))
     else if (p$kind == "logical") I(as.logical(v))
     else if (is.null(p$grid)) I(as.double(unclass(v)))
-    else I(p$grid[pmax(1, round((as.double(unclass(v)) - p$low) / (p$high - p$low) * (grid_points - 1)) + 1)])
+    else I(p$grid[vapply(as.double(unclass(v)), function(one) which.min(abs(p$grid - one)), 1L)])
   })
 }
 
@@ -278,7 +278,10 @@ predict_page <- function(fit, newdata, envir, draws, rows, checks) {
   found <- predictor_rows(fit, newdata, envir)
   frame <- found$frame
   if (!nrow(frame)) stop_user("There is no row without missing values.")
-  made <- page_columns(fit$design, page_predictors(fit$design, frame), frame)
+  # controls go as far as the training data, where these are found, however few the new ones are
+  around <- if (is.null(newdata)) frame
+  else tryCatch(predictor_rows(fit, NULL, envir)$frame, varnn_error = function(e) frame)
+  made <- page_columns(fit$design, page_predictors(fit$design, around), around)
   networks <- page_networks(fit, draws)
   shown <- mixed_rows(nrow(frame), rows)
   response <- page_response(fit, newdata, shown)
@@ -292,7 +295,7 @@ predict_page <- function(fit, newdata, envir, draws, rows, checks) {
          # nothing of rows that are not shown is in the page
          rows = list(values = page_values(made$predictors, frame, shown), response = response,
                      names = I(page_row_names(frame, shown)))),
-    list(checks = predict_checks(fit, networks, made$predictors, frame, checks)))
+    list(checks = predict_checks(fit, networks, made$predictors, around, checks)))
 }
 
 page_row_names <- function(frame, rows) {

@@ -1,5 +1,5 @@
-// Does in a page what a reader does, and writes what is wrong into the document: an element "test". Runs before all else
-// in the page to hear its errors, and when it has opened.
+// Does in a page what a reader does, and writes what is wrong into the document: an element "test". Runs before all
+// else in the page to hear its errors, and when it has opened.
 
 const wrong = [];
 window.addEventListener("error", (e) => wrong.push(`error: ${e.message}`));

@@ -51,8 +51,8 @@ const legendOf = (items) => h("ul", {class: "legend"}, items.map(([code, text]) 
   s("svg", {class: "swatch", viewBox: "0 0 14 14", "aria-hidden": "true"}, markOf(code, 7, 7, 5, 1)), name(text))));
 
 // A chart within `host`. draw(spec) shows x and y {low, high, label, levels}, bands [{points: [x, low, high], colour}],
-// lines [{points, colour, width, dash, opacity}], dots [{x, y, code}], marker [x, y], label (what it says, in words) and
-// move(x), by which pointer and arrow keys move the marker.
+// lines [{points, colour, width, dash, opacity}], dots [{x, y, code}], marker [x, y], label (what it says, in words)
+// and move(x), by which pointer and arrow keys move the marker.
 const newChart = (host, {height = 360, small = false} = {}) => {
   let spec = null, frame = null;
   const svg = s("svg", {});

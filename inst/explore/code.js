@@ -107,8 +107,8 @@ const splineOf = (x, y) => {
   b[0] = -d[0];
   b[last] = -d[last - 1];
   c[0] = (c[2] / (x[3] - x[1]) - c[1] / (x[2] - x[0])) * d[0] * d[0] / (x[3] - x[0]);
-  c[last] = -(c[last - 1] / (x[last] - x[last - 2]) - c[last - 2] / (x[last - 1] - x[last - 3])) * d[last - 1] * d[last - 1] /
-    (x[last] - x[last - 3]);
+  const end = c[last - 1] / (x[last] - x[last - 2]) - c[last - 2] / (x[last - 1] - x[last - 3]);
+  c[last] = -end * d[last - 1] * d[last - 1] / (x[last] - x[last - 3]);
   for (let i = 1; i < n; i++) {
     const t = d[i - 1] / b[i - 1];
     b[i] -= t * d[i - 1];

@@ -1,5 +1,5 @@
-// Families, on the scale of the network: of each what R has under the same name. e: the outputs for a response, f: its free
-// scalars, c: the numbers of the family by name. `whole`: it has whole numbers; `positive`: numbers above 0.
+// Families, on the scale of the network: of each what R has under the same name. e: the outputs for a response, f: its
+// free scalars, c: the numbers of the family by name. `whole`: it has whole numbers; `positive`: numbers above 0.
 
 const HUBER = (() => {
   const k = 1.345, root = Math.sqrt(2 * Math.PI);

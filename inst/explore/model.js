@@ -70,8 +70,8 @@ const predictModel = (page) => {
   };
 
   const isNormal = page.blocks.every((block) => familyOf(block).sd);
-  // Of each member: its weight and the parts of each block's distribution, {w, e, f, left}. With `meanOnly` of normal ones
-  // those at the mode, which have the same mean.
+  // Of each member: its weight and the parts of each block's distribution, {w, e, f, left}. With `meanOnly` of normal
+  // ones those at the mode, which have the same mean.
   const partsOfMember = (m, input, meanOnly) => {
     const blocks = page.blocks.map((block, b) => ({parts: [], free: freeOf(m.free[b], 0)}));
     const add = (b, w, e, left) => blocks[b].parts.push({w, e, f: blocks[b].free, left});
@@ -123,7 +123,8 @@ const predictModel = (page) => {
     return blocks.map((block) => block.parts);
   };
 
-  // The distribution of each response at these values of the predictors: list of {mean, parts, normals}, means as arrays.
+  // The distribution of each response at these values of the predictors: list of {mean, parts, normals}, means as
+  // arrays.
   const at = (values, meanOnly = false) => {
     const input = inputsOf(values);
     if (!input.known) return null;
@@ -159,7 +160,8 @@ const predictModel = (page) => {
     return tails.map((p) => (same ? drawQuantile(values, p) : weightedQuantile(values, weights, p)));
   };
 
-  // Of the distribution of an observation P(Y <= q), on the scale of the network, and its quantile on that of the response.
+  // Of the distribution of an observation P(Y <= q), on the scale of the network, and its quantile on that of the
+  // response.
   const predictive = (d, p) => {
     const block = page.blocks[d.b], family = familyOf(block);
     if (!family.quantile || family.levels || family.binary) return null;
@@ -224,7 +226,8 @@ const predictModel = (page) => {
   };
 };
 
-// The largest difference between numbers of R's and those of the page, in units of `scale` where that is more than they are.
+// The largest difference between numbers of R's and those of the page, in units of `scale` where that is more than they
+// are.
 const worstOf = () => {
   const worst = {value: 0, n: 0};
   return {

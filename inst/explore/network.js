@@ -91,7 +91,8 @@ const dense = (theta, weight, bias, rows, cols, x) => {
   return y;
 };
 
-// One layer: forward(theta, x, given), and backward(theta, x, y, dy, slopes), which adds to the slopes in theta and gives dx.
+// One layer: forward(theta, x, given), and backward(theta, x, y, dy, slopes), which adds to the slopes in theta and
+// gives dx.
 const layerKinds = {
   dense: {
     forward: (l, theta, x) => dense(theta, l.weight, l.bias, l.rows, l.cols, x),

@@ -1,4 +1,5 @@
-// The page of an autoencoder: the plane of two codes, what a point there decodes to, simulated rows, and a row of one's own.
+// The page of an autoencoder: the plane of two codes, what a point there decodes to, simulated rows, and a row of one's
+// own.
 
 const planeView = (page, model) => {
   const k = page.latent, rows = rowsOfPage(page);
@@ -583,10 +584,14 @@ const groupLegend = (page, state, refresh) => {
     background: `linear-gradient(90deg, ${SCALE.map((c) => `rgb(${c.join(",")})`).join(",")})`}}),
       format(group.ends[1]));
 };
-const planeHint = (page) => "Drag the ring, or use the arrow keys: what it decodes to is shown beside. Points are rows; choose one to see it as a row. " +
+const planeHint = (page) => "Drag the ring, or use the arrow keys, and see what it decodes to. " +
+  "Points are rows; choose one to see it as a row. " +
   (page.prior ? "Dashed: the shares of the prior within. " : "") + "Orange: the code of the row" +
     (page.prior ? ", and two standard deviations of it." : ".");
-const planeWords = (page, state, found, model) => `At ${state.z.map((z, i) => `z${i +
-  1} ${format(z, 3)}`).join(", ")}: ` +
-  (page.dim ? imageWords(page, found.map((f, j) => model.shownValue(j, f)))
-    : page.columns.slice(0, 8).map((c, j) => `${c.name} ${cellText(c, model.shownValue(j, found[j]))}`).join(", "));
+const planeWords = (page, state, found, model) => {
+  const at = state.z.map((z, i) => `z${i + 1} ${format(z, 3)}`).join(", ");
+  const values = found.map((f, j) => model.shownValue(j, f));
+  const what = page.dim ? imageWords(page, values)
+    : page.columns.slice(0, 8).map((c, j) => `${c.name} ${cellText(c, values[j])}`).join(", ");
+  return `At ${at}: ${what}`;
+};
