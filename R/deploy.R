@@ -340,23 +340,29 @@ column_steps <- function(s, fit, prefix) {
   })
 }
 
-# An expression for each column of a design.
-column_expressions <- function(design) {
+# An expression for each column of a design. What has none is an error, unless other(expression, name, all_levels) gives
+# a list of what stands for the columns of this variable of the terms.
+column_expressions <- function(design, other = NULL) {
   if (design$kind == "matrix") return(lapply(design$columns, as.name))
   factors <- attr(design$terms, "factors")
   classes <- attr(design$terms, "dataClasses")
-  is_discrete <- rownames(factors) %in% discrete_variables(design$terms)
+  variables <- term_variables(design$terms) # the names of the factors' rows have backticks where they need them
+  is_discrete <- variables %in% discrete_variables(design$terms)
   if (!attr(design$terms, "intercept")) { # then the first factor has all its levels
     first <- which(is_discrete & factors > 0)[1]
     if (!is.na(first)) factors[first] <- 2
   }
   parsed <- as.list(attr(design$terms, "variables"))[-1L]
-  of_variable <- function(i, coding) {
-    name <- rownames(factors)[i]
+  known <- function(i, coding) {
+    name <- variables[i]
     if (name %in% names(design$times) || !classes[[name]] %in% c("numeric", "logical", discrete_classes))
       stop_no_expression(name)
     if (!is_discrete[i]) list(plain_expression(parsed[[i]], name, design$terms))
     else level_expressions(design, parsed[[i]], name, coding == 2)
+  }
+  of_variable <- function(i, coding) {
+    if (is.null(other)) return(known(i, coding))
+    tryCatch(known(i, coding), varnn_error = function(e) other(parsed[[i]], variables[i], coding == 2))
   }
   times <- function(a, b) {
     pair <- function(i, j) call("*", call("(", a[[i]]), call("(", b[[j]]))
