@@ -27,13 +27,13 @@
 #'   intervals, `coverage`, which should be `level`, and their mean `width`; of right coverages the smaller width is
 #'   the better. Of a factor or logical response there are the Brier score and the share of right classes.
 #'
-#'   Where `"hmc"` is among them, which is exact but for Monte Carlo error, `distance` is how far the other posteriors of
-#'   the mean of the response (of probabilities) are from its own: the Wasserstein distance of order 1 at a row, averaged
-#'   over up to 500 rows of `newdata` or of the training data. Draws differ by chance, too: two chains of the same
-#'   posterior have a distance that is not 0.
+#'   Where `"hmc"` is among them, which is exact but for Monte Carlo error, `distance` is how far the other posteriors
+#'   of the mean of the response (of probabilities) are from its own: the Wasserstein distance of order 1 at a row,
+#'   averaged over up to 500 rows of `newdata` or of the training data. Draws differ by chance, too: two runs of the
+#'   same posterior have a distance that is not 0.
 #' @return A list of class `varnn_posteriors`: `table`, a data frame with a row per fit, the best first: `posterior`,
-#'   `log_score`, `difference`, `se`, the other scores, `distance`, and `seconds`, the time of training on all rows (`NA` of fits
-#'   that are given); `fits`, trained on all rows, in the same order; `level`; `judged_by`. `as.data.frame()` gives
+#'   `log_score`, `difference`, `se`, the other scores, `distance`, and `seconds`, the time of training on all rows
+#'   (`NA` of fits that are given); `fits`, trained on all rows, in the same order; `level`; `judged_by`. `as.data.frame()` gives
 #'   `table`.
 #' @references Vehtari, Gelman and Gabry (2017) Practical Bayesian model evaluation, \doi{10.1007/s11222-016-9696-4}.
 #' @seealso [cross_validate()], [calibration()], [loo()][loo.varnn].

@@ -40,8 +40,8 @@
 #'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch, and what comes before and after the training: each fold of the choice of epochs,
 #'   each number of latent dimensions that is tried, each member, each fold of stacking. In an interactive session with
-#'   the package cli a bar takes the place of the epochs' lines once the work has taken two seconds. Whether or not, work
-#'   of more than two seconds tells of its epochs, losses and the time left by conditions of the package progressr,
+#'   the package cli a bar takes the place of the epochs' lines once the work has taken two seconds. Whether or not,
+#'   work of more than two seconds tells of its epochs, losses and the time left by conditions of the package progressr,
 #'   where that is loaded: they are shown as its handlers say, by default not at all.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops. See below for errors in it.
@@ -62,8 +62,8 @@
 #' next. (An environment, as of a formula that a function made, is a copy when it is read from a file.) At most the time
 #' since the last writing is lost. That holds for all that trains a fit: folds that choose epochs, random starts,
 #' members, rounds of evidence, dimensions of codes, stacking, and for [continue()] of a fit. What is computed between
-#' two trainings, such as a covariance, is computed again. Another processor, BLAS or R than the one that began may round
-#' otherwise; a warning of class `varnn_checkpoint` says so.
+#' two trainings, such as a covariance, is computed again. Another processor, BLAS or R than the one that began may
+#' round otherwise; a warning of class `varnn_checkpoint` says so.
 #'
 #' The file has the data and all arguments, the callback included, of whose own state nothing is kept. It is written
 #' beside, as a file whose name ends with `.new`, checked, brought to the disk, and renamed, so that it is always whole;

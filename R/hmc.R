@@ -35,8 +35,8 @@ is_sampled <- function(spec) spec$posterior == "hmc"
 #' chains agree on predictions: weights are exchangeable between units and need not. `summary()` has, of the linear
 #' predictor at up to 50 training rows, the greatest \eqn{\hat R}{R-hat} and the least effective number of draws
 #' (Vehtari et al. 2021, without ranks), and of each chain the mean acceptance, its step size, the share of
-#' trajectories that were cut at `max_depth`, and how many diverged. Activations with kinks (`"relu"`) are allowed: trajectories lose some
-#' accuracy at them, which acceptance makes up for.
+#' trajectories that were cut at `max_depth`, and how many diverged. Activations with kinks (`"relu"`) are allowed:
+#' trajectories lose some accuracy at them, which acceptance makes up for.
 #'
 #' Predictions are averages over all draws, without other random numbers. More draws than there are repeat some.
 #' `elbo()` and `evidence()` do not apply: draws have no density. `loo()` takes them as draws of the posterior.
@@ -148,7 +148,6 @@ hmc_chain <- function(spec, layout, blocks, sets, control, arguments, start) {
   is_noise <- rep(leaves$role == "noise", leaves$rows * leaves$cols)
   is_drawn <- spec$prior == "by_weight"
   from <- hmc_theta(leaves, start)
-  n_w <- sum(!is_noise)
   of_weights <- function(x, other) replace(rep(as.double(other), layout$n_par), !is_noise, x)
   variance <- start$curvature$variance
   variance[!is.finite(variance) | variance <= 0] <- 1
@@ -316,8 +315,8 @@ chain_agreement <- function(chains) {
   chains <- Filter(function(m) NROW(m) >= 4, chains)
   if (!length(chains)) return(NULL)
   n <- min(vapply(chains, nrow, 0L)) %/% 2
-  halves <- unlist(lapply(chains, function(m) list(m[seq_len(n), , drop = FALSE],
-                                                   m[nrow(m) - n + seq_len(n), , drop = FALSE])), recursive = FALSE)
+  halves_of <- function(m) list(m[seq_len(n), , drop = FALSE], m[nrow(m) - n + seq_len(n), , drop = FALSE])
+  halves <- unlist(lapply(chains, halves_of), recursive = FALSE)
   found <- vapply(seq_len(ncol(halves[[1]])), function(j) {
     agreement_of(vapply(halves, function(m) m[, j], numeric(n)))
   }, c(rhat = 0, ess = 0))
@@ -365,7 +364,8 @@ most_rhat <- 1.05
 chain_lines <- function(fit, digits) {
   table <- chain_table(fit)
   c(sprintf("Chain: %s draws, of trajectories of %s steps on average; %s divergent", table$draws,
-            format(table$steps, digits = digits), if (table$divergent) table$divergent else "none"), agreement_line(fit))
+            format(table$steps, digits = digits), if (table$divergent) table$divergent else "none"),
+    agreement_line(fit))
 }
 
 agreement_line <- function(fit) {

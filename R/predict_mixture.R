@@ -226,7 +226,7 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
 # The lines of print() on prior and posterior that hold for all members.
 mixture_posterior <- function(first, digits) {
   lines <- posterior_lines(first, digits)[1]
-  if (is_laplace(first$spec) || is_sampled(first$spec)) c(lines, paste("Posterior:", posterior_phrase(first))) else lines
+  c(lines, if (is_laplace(first$spec) || is_sampled(first$spec)) paste("Posterior:", posterior_phrase(first)))
 }
 
 #' @export
