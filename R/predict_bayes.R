@@ -7,7 +7,8 @@
 #'
 #' @param object a fit by [fit_bayes_nn()], or by [fit_nn()] with several `members`.
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
-#'   not use are ignored. Without it, the predictions for the training data.
+#'   not use are ignored. Without it, the predictions for the training data. Of [chunks()] the predictions of all rows,
+#'   bound together without the names of rows.
 #' @param type as in [predict.varnn_nn()], averaged over the posterior (of classes: their probabilities are);
 #'   `"draws"`: [posterior_epred()].
 #' @param interval `"none"`; `"confidence"`: of the mean of the response, for the weights are uncertain;
@@ -42,6 +43,12 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
                                              "new_levels", "times", "probs"))
+  if (!missing(newdata) && is_chunks(newdata)) {
+    check_binds(type)
+    return(predicted_chunks(newdata, function(data) {
+      stats::predict(object, data, type, interval, level, draws, na.action, new_levels, times, probs, ...)
+    }))
+  }
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
