@@ -1,16 +1,16 @@
 # Training on data that are read in chunks.
 #
-# A sample of the rows, all of them where they are few, takes the place of the training data: `train` is made of it as of
-# any data frame, and `train$known` says what passes over all the rows have found. Engine and passes read the rows by
-# the design that the sample has.
+# A sample of the rows, all of them where they are few, takes the place of the training data: `train` is made of it as
+# of any data frame, and `train$known` says what passes over all the rows have found. Engine and passes read the rows
+# by the design that the sample has.
 
 least_sample <- 20000
 most_held_rows <- 10000
 
 # ---- the rows of a chunk
 
-# The call's model frame of a chunk: rows that `na.action` keeps and that have a weight. Its row names are numbers of the
-# chunk's rows.
+# The call's model frame of a chunk: rows that `na.action` keeps and that have a weight. Its row names are numbers of
+# the chunk's rows.
 chunk_frame <- function(plan, data, number) {
   attr(data, "row.names") <- .set_row_names(nrow(data))
   call <- plan$call
@@ -108,8 +108,8 @@ chunked_data <- function(chunks, call, envir, contrasts, family) {
   train$known$predictors <- setdiff(term_variables(train$design$terms), offset_names(train$terms))
   if (is.null(train$response)) stop_user("The formula has no response: write it as y ~ x.")
   if (!identical(proportions_to_counts(train, family)$weights, train$weights))
-    stop_user("The shares of successes of `%s` do not go with chunks(): give the counts, as cbind(successes, failures).",
-              train$response_name)
+    stop_user(paste("The shares of successes of `%s` do not go with chunks(): give the counts, as cbind(successes,",
+                    "failures)."), train$response_name)
   if (!train$known$is_whole) train$known[c("moments", "of_response")] <- measure_chunks(train, family)
   train
 }
@@ -204,15 +204,16 @@ check_terms_of_chunks <- function(terms, call) {
 more_levels <- function(levels, frame) {
   for (name in names(frame)) {
     v <- frame[[name]]
+    if (!is.factor(v) && !(is.character(v) && is.null(dim(v)))) next
     if (is.factor(v)) {
       all <- levels(v)
       used <- all[tabulate(v, length(all)) > 0]
       if (is.ordered(v) && !is.null(levels[[name]]) && !identical(levels[[name]]$all, all))
         stop_user("the ordered factor `%s` has other levels than in the chunks before.", name)
-    } else if (is.character(v) && is.null(dim(v))) {
+    } else {
       used <- unique(v[!is.na(v)])
       all <- character()
-    } else next
+    }
     levels[[name]] <- list(all = union(levels[[name]]$all, all), used = union(levels[[name]]$used, used))
   }
   levels
@@ -390,8 +391,7 @@ chunked_control <- function(control, train, keep_data, says_how = FALSE, is_line
   if (isTRUE(keep_data)) stop_user("`keep_data` = TRUE does not go with chunks(): a fit does not keep them.")
   if (is_linear && !says_how) control$optimizer <- "lbfgs"
   if (!holds_out) return(control)
-  is_full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
-  if (!is.null(control$epochs) || is_full || !identical(as.double(unlist(control$validation)[1]), 0)) return(control)
+  if (!is.null(control$epochs) || takes_all_rows(control) || !identical(as.double(unlist(control$validation)[1]), 0)) return(control)
   n <- train$known$n
   k <- min(most_held_rows, round(n / 5))
   if (k < 1) return(control)
@@ -402,72 +402,96 @@ chunked_control <- function(control, train, keep_data, says_how = FALSE, is_line
 
 # ---- buffers for the engine
 
-# What the engine reads the training rows by: list(n, most, total_weight, counts, fetch). fetch() gives the next buffer.
+# What the engine reads the training rows by: list(n, most, total_weight, counts, fetch, close). fetch() gives the next
+# buffer, after the last one the first; none but the last is smaller than `most`.
 new_feed <- function(train, blocks, control) {
   plan <- train$known
-  is_full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
-  held <- plan$numbers[train$held_out]
   counts <- trained_counts(train)
   n <- counts$rows
-  step <- if (is_full) 1024 else control$batch_size
-  rows <- plan$chunks$rows
-  most <- if (n <= rows) n else min(n, max(step, rows %/% step * step))
-  first <- c(0, cumsum(plan$unit_rows))
-  reader <- waiting <- NULL
-  given <- 0
-  start <- function() {
-    mixes <- plan$chunks$jumps && !is_full && n > most && length(plan$unit_rows) > 1
-    reader <<- new_reader(plan$chunks, if (mixes) sample.int(length(plan$unit_rows)))
-    given <<- 0
-    in_unit <<- numeric(length(plan$unit_rows))
-  }
-  in_unit <- numeric()
-  own_rows <- function(piece) {
-    if (train$design$kind == "columns") return(chunk_columns(train, piece$data, piece$number))
-    rows <- chunk_rows(plan, piece$data, piece$number)
-    rows$y <- in_chunk(piece$number, with_drawn_scores(train$design, blocks_y(blocks, rows$response, rows$offset)))
-    rows
-  }
-  next_rows <- function() {
-    piece <- reader$piece()
-    if (is.null(piece)) return(NULL)
-    rows <- own_rows(piece)
-    if (piece$unit > length(in_unit)) changed_source(plan$n)
-    number <- first[piece$unit] + in_unit[piece$unit] + seq_len(rows$n)
-    in_unit[piece$unit] <<- in_unit[piece$unit] + rows$n
-    if (in_unit[piece$unit] > plan$unit_rows[piece$unit]) changed_source(plan$n)
-    out <- list(x = rows$x, y = rows$y, offset = engine_offset(blocks, rows$offset),
-                weight = if (is.null(rows$weights)) rep(1, rows$n) else rows$weights / plan$weight_unit)
-    if (length(held)) take_parts(out, which(!number %in% held)) else out
-  }
+  is_full <- takes_all_rows(control)
+  most <- buffer_rows(n, plan$chunks$rows, if (is_full) 1024 else control$batch_size)
+  mixes <- plan$chunks$jumps && !is_full && n > most && length(plan$unit_rows) > 1
+  parts <- training_parts(train, blocks, mixes)
+  waiting <- NULL
+  given <- n
   fetch <- function() {
-    if (is.null(reader)) start()
+    if (given == n) {
+      parts$start()
+      given <<- 0
+    }
     size <- min(most, n - given)
-    parts <- list(waiting)
+    own <- list(waiting)
     have <- NROW(waiting$x)
     while (have < size) {
-      part <- next_rows()
+      own[[length(own) + 1]] <- part <- parts$part()
       if (is.null(part)) changed_source(plan$n)
-      parts[[length(parts) + 1]] <- part
       have <- have + nrow(part$x)
     }
-    all <- bind_parts(parts)
+    all <- bind_parts(own)
     waiting <<- if (have > size) take_parts(all, seq(size + 1, have))
-    out <- if (have > size) take_parts(all, seq_len(size)) else all
     given <<- given + size
-    if (given == n) finish()
+    if (given == n) check_end()
+    out <- if (have > size) take_parts(all, seq_len(size)) else all
     engine_data(out$x, out$y, train$scaling, out$weight, out$offset)
   }
-  finish <- function() {
+  check_end <- function() {
     if (!is.null(waiting)) changed_source(plan$n)
-    while (!is.null(rest <- next_rows())) if (nrow(rest$x)) changed_source(plan$n)
-    close()
+    while (!is.null(rest <- parts$part())) if (nrow(rest$x)) changed_source(plan$n)
+    parts$close()
   }
   close <- function() {
-    if (!is.null(reader)) reader$close()
-    reader <<- waiting <<- NULL
+    parts$close()
+    waiting <<- NULL
+    given <<- n
   }
   list(n = n, most = most, total_weight = counts$sum / plan$weight_unit, counts = counts, fetch = fetch, close = close)
+}
+
+takes_all_rows <- function(control) row_property("optimizer", control$optimizer, "full_batch") == 1
+
+# Whole batches, or chunks of the engine.
+buffer_rows <- function(n, rows, step) if (n <= rows) n else min(n, max(step, rows %/% step * step))
+
+# The rows to train on, in parts: start() begins a pass, with `mixes` in a new order of units, and part() gives what the
+# next chunk has of them as the engine reads it, NULL after the last one.
+training_parts <- function(train, blocks, mixes) {
+  plan <- train$known
+  held <- plan$numbers[train$held_out]
+  first <- c(0, cumsum(plan$unit_rows))
+  reader <- NULL
+  seen <- numeric()
+  close <- function() {
+    if (!is.null(reader)) reader$close()
+    reader <<- NULL
+  }
+  start <- function() {
+    close()
+    reader <<- new_reader(plan$chunks, if (mixes) sample.int(length(plan$unit_rows)))
+    seen <<- numeric(length(plan$unit_rows))
+  }
+  part <- function() {
+    piece <- reader$piece()
+    if (is.null(piece)) return(NULL)
+    rows <- engine_rows(train, blocks, piece)
+    unit <- piece$unit
+    if (unit > length(seen) || seen[unit] + rows$n > plan$unit_rows[unit]) changed_source(plan$n)
+    number <- first[unit] + seen[unit] + seq_len(rows$n)
+    seen[unit] <<- seen[unit] + rows$n
+    if (length(held)) take_parts(rows, which(!number %in% held)) else rows
+  }
+  list(start = start, part = part, close = close)
+}
+
+# A chunk's rows as the engine reads them.
+engine_rows <- function(train, blocks, piece) {
+  if (train$design$kind == "columns") {
+    rows <- chunk_columns(train, piece$data, piece$number)
+  } else {
+    rows <- chunk_rows(train$known, piece$data, piece$number)
+    rows$y <- in_chunk(piece$number, blocks_y(blocks, rows$response, rows$offset))
+  }
+  list(x = rows$x, y = rows$y, offset = engine_offset(blocks, rows$offset), n = rows$n,
+       weight = if (is.null(rows$weights)) rep(1, rows$n) else rows$weights / train$known$weight_unit)
 }
 
 # Rows, weights and cases of the rows to train on, and the sum of their weights.
@@ -514,8 +538,8 @@ without_rows <- function(fit, train) {
   fit
 }
 
-# Adds what a last pass finds: of each block the sum of weights of the rows that have it, and the sums of squared errors,
-# of minus log-likelihoods and of deviances, by which logLik(), deviance() and sigma() answer.
+# Adds what a last pass finds: of each block the sum of weights of the rows that have it, and the sums of squared
+# errors, of minus log-likelihoods and of deviances, by which logLik(), deviance() and sigma() answer.
 with_totals <- function(fit, train) {
   if (fit$design$kind == "columns" || predicts_by_draws(fit)) return(fit)
   plan <- train$known

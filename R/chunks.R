@@ -195,9 +195,9 @@ of_table <- function(source, query, rows, more) {
        words = if (is_table) sprintf("the table \"%s\" of a database", query) else "a query of a database")
 }
 
-csv_arguments <- c(setdiff(names(formals(utils::read.csv)), c("file", "header", "...")), "na.strings", "colClasses", "skip",
-                   "check.names", "strip.white", "stringsAsFactors", "fileEncoding", "encoding", "as.is", "blank.lines.skip", "allowEscapes",
-                   "skipNul")
+csv_arguments <- c(setdiff(names(formals(utils::read.csv)), c("file", "header", "...")), "na.strings", "colClasses",
+                   "skip", "check.names", "strip.white", "stringsAsFactors", "fileEncoding", "encoding", "as.is",
+                   "blank.lines.skip", "allowEscapes", "skipNul")
 
 # The columns of all files have the classes of the first rows of the first one; a column without values there any.
 of_csv <- function(source, query, rows, more) {

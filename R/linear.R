@@ -77,21 +77,23 @@ train_linear <- function(columns, control, spec, layout, blocks, sets) {
   axes <- matrix(0, spec$n_x, spec$n_x)
   at <- seq_along(columns$kept)
   axes[columns$kept, at] <- backsolve(columns$r, diag(length(at))) * sqrt(columns$total)
-  turned <- function(data) {
-    if (is.null(data)) return(NULL)
-    if (!is.null(data$fetch)) {
-      fetch <- data$fetch
-      data$fetch <- function() turned(fetch())
-      return(data)
-    }
-    z <- standardised(data$x, data)
-    data$x <- (z - rep(columns$mean, each = nrow(z))) %*% axes
-    data[c("center", "scale")] <- list(NULL)
-    data
-  }
-  trained <- best_start(control, spec, layout, blocks, lapply(sets, turned))
+  trained <- best_start(control, spec, layout, blocks, lapply(sets, turned_data, columns$mean, axes))
   trained$theta <- turned_back(trained$theta, layout$leaves, axes, columns$mean)
   trained
+}
+
+# Data in these coordinates, also where they come in buffers.
+turned_data <- function(data, mean, axes) {
+  if (is.null(data)) return(NULL)
+  if (!is.null(data$fetch)) {
+    fetch <- data$fetch
+    data$fetch <- function() turned_data(fetch(), mean, axes)
+    return(data)
+  }
+  z <- standardised(data$x, data)
+  data$x <- (z - rep(mean, each = nrow(z))) %*% axes
+  data[c("center", "scale")] <- list(NULL)
+  data
 }
 
 # eta = W u + b = (W axes') (z - mean) + b

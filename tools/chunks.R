@@ -1,5 +1,6 @@
 # Memory and time of training on data in chunks: Rscript tools/chunks.R ROWS [EPOCHS], of a function that makes as many
-# rows of ten columns; under /usr/bin/time -v its "Maximum resident set size" is to be the same for every number of rows.
+# rows of ten columns. Under /usr/bin/time -v its "Maximum resident set size" is to be the same for every number of
+# rows.
 library(varnn)
 
 arguments <- as.numeric(commandArgs(trailingOnly = TRUE))
