@@ -376,7 +376,7 @@ with_spread <- function(m) moments_spread(m, m$total, m$positive)
 # As hold_out() does, from the sample.
 hold_out_sample <- function(train, validation) {
   n <- length(train$known$numbers)
-  if (is.list(validation) || identical(validation, 0)) return(train)
+  if (is.list(validation) || identical(as.double(validation), 0)) return(train)
   if (length(validation) != 1 || validation >= 1)
     stop_user("`validation` must be a proportion or a data frame where the data come in chunks, not row numbers.")
   k <- if (train$known$is_whole) validation else min(round(validation * train$known$n), n %/% 2) / n
@@ -391,7 +391,8 @@ chunked_control <- function(control, train, keep_data, says_how = FALSE, is_line
   if (isTRUE(keep_data)) stop_user("`keep_data` = TRUE does not go with chunks(): a fit does not keep them.")
   if (is_linear && !says_how) control$optimizer <- "lbfgs"
   if (!holds_out) return(control)
-  if (!is.null(control$epochs) || takes_all_rows(control) || !identical(as.double(unlist(control$validation)[1]), 0)) return(control)
+  is_given <- is.list(control$validation) || !identical(as.double(control$validation), 0)
+  if (!is.null(control$epochs) || takes_all_rows(control) || is_given) return(control)
   n <- train$known$n
   k <- min(most_held_rows, round(n / 5))
   if (k < 1) return(control)

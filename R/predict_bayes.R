@@ -43,7 +43,8 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
                                              "new_levels", "times", "probs"))
-  if (!missing(newdata) && is_chunks(newdata)) {
+  is_new <- !missing(newdata) && !is.null(newdata)
+  if (is_new && is_chunks(newdata)) {
     check_binds(type)
     return(predicted_chunks(newdata, function(data) {
       stats::predict(object, data, type, interval, level, draws, na.action, new_levels, times, probs, ...)
@@ -55,10 +56,9 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   type <- check_type(type, interval)
-  is_new <- !missing(newdata) && !is.null(newdata)
   has_eta <- !is_new && interval == "none" && uses_eta(object, type)
-  rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
-  if (is_new) rows <- by_na_action(rows, action)
+  rows <- if (has_eta) list(offset = object$offset)
+  else by_na_action(found_rows(object, if (is_new) newdata, parent.frame()), if (is_new) action else "na.pass")
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   times <- times_for(type, times)
@@ -69,8 +69,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
     return(each_response(object, bounds_of(object, rows, "prediction", probs, draws), in_place))
   out <- if (type == "survival") mean_survivor_function(object, rows, times, draws)
   else averaged_prediction(object, rows, type, draws, if (has_eta) object$eta)
-  if (is_new) with_rows(spread(out, rows$ok), rows$rows)
-  else as_trained(object, out)
+  in_place(if (is_new) spread(out, rows$ok) else out)
 }
 
 # Whether what is predicted of the training data comes from the outputs that the fit has kept.

@@ -118,7 +118,8 @@ data_line <- function(fit) {
   constant <- sum(s$is_constant)
   paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
           if (scaled) paste0(count(scaled, "input"), " standardised", if (!is.null(s$rotation)) " and rotated"),
-          if (constant) paste(constant, "constant"), rank_words(fit), if (!is.null(fit$weights) || isTRUE(fit$source$has_weights)) "case weights",
+          if (constant) paste(constant, "constant"), rank_words(fit),
+          if (!is.null(fit$weights) || isTRUE(fit$source$has_weights)) "case weights",
           if (is_from_chunks(fit)) paste("in chunks from", fit$source$words)),
         collapse = ", ")
 }

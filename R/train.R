@@ -127,7 +127,8 @@ check_single <- function(train, y, columns) {
                                names[bad[1]])
   }
   s <- train$scaling
-  check(if (is.null(train$known$moments)) engine_moments(train$x) else train$known$moments, s$center, s$scale, sprintf("Column `%s` has", train$design$columns))
+  m <- if (is.null(train$known$moments)) engine_moments(train$x) else train$known$moments
+  check(m, s$center, s$scale, sprintf("Column `%s` has", train$design$columns))
   check(engine_moments(y), 0, 1, rep(sprintf("The response `%s` has", columns[1]), ncol(y)))
 }
 

@@ -195,8 +195,10 @@ test_that("rows held out at random end the training where epochs are not given",
   expect_identical(fit$best_epoch, which.min(fit$history$val_loss))
   expect_lt(mean((predict(fit, d) - d$y)^2), 1.2 * 0.2^2)
   expect_error(fit_nn(y ~ x, chunks(d), validation = 1:3), "`validation`")
-  new <- from_seed(fit_nn(y ~ x, chunks(d), validation = d[1:50, ], epochs = 2))
-  expect_length(new$history$val_loss, 2)
+  held <- data.frame(x = 0, y = d$y[1:50])
+  new <- from_seed(fit_nn(y ~ x, chunks(d), validation = held, patience = 2))
+  expect_identical(new$source[c("words", "dropped")], list(words = "a data frame", dropped = 0))
+  expect_identical(new$control$validation, held)
 })
 
 test_that("the other models train on chunks", {
