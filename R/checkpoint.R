@@ -15,6 +15,8 @@ training_programs <- c("trained_model", "trained_mixture", "trained_vae", "train
 kept_training <- function(program, arguments, control = arguments$control) {
   if (is.null(control$checkpoint) || !is.null(journals$now))
     return(keeping_work(fit_or_failure(run_training(program, arguments))))
+  if (is_chunked(arguments$train))
+    stop_user("`checkpoint` keeps trainings on data in memory, not on chunks(): leave it out.")
   check_generator()
   file <- check_new_checkpoint(control$checkpoint)
   with_journal(new_journal(file, control, list(program = program, arguments = arguments, seed = use_seed(NULL)$seed)))

@@ -131,6 +131,7 @@ with_values <- function(frame, names, times, where = "") {
 
 # The data frame that a user gave, or that a matrix or a list stands for; `what` names it.
 as_frame <- function(x, what) {
+  if (is_chunks(x)) stop_user("%s must be a data frame: each_chunk() calls a function with those of chunks().", what)
   refuse <- function(...) stop_user("%s must be a data frame, not %s.", what, shown(x))
   is_like <- is.matrix(x) || is.list(x) && is.null(oldClass(x))
   if (!is.data.frame(x)) x <- if (is_like) tryCatch(suppressWarnings(as.data.frame(x)), error = refuse) else refuse()

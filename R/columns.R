@@ -15,12 +15,23 @@
 columns_frame_call <- function(call, envir, given = NULL) {
   action <- if (is.null(call$na.action)) quote(stats::na.pass)
   frame <- call_frame(call, envir, action)
+  check_no_response(frame)
+  frame
+}
+
+check_no_response <- function(frame) {
   terms <- attr(frame, "terms")
   if (attr(terms, "response"))
     stop_user("The formula has a response, `%s`: write all columns to the right, as in ~ %s.", names(frame)[1],
               paste(names(frame)[seq_len(min(3, length(frame)))], collapse = " + "))
   if (!is.null(stats::model.offset(frame))) stop_user("offset() has no meaning here: there is no response to shift.")
-  frame
+}
+
+# Training data of a call by a one-sided formula, whose data may come in chunks.
+columns_data <- function(call, envir) {
+  call <- with_data(call, envir)
+  if (is_chunks(call$data)) chunked_columns_data(call$data, call, envir)
+  else columns_from_frame(columns_frame_call(call, envir))
 }
 
 # The columns that a formula names, its interactions refused.
@@ -102,8 +113,9 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
   columns <- if (fits_as_whole(train$data, family, numeric)) {
     like_columns(names, train$data[0, 1], family, numeric, custom[[1]])
   } else {
-    Map(function(j, family, custom) new_column(column_values(train$data, j), names[j], family, numeric, custom),
-        seq_along(names), unname(family), custom)
+    Map(function(j, family, custom) {
+      new_column(column_values(train$data, j), names[j], family, numeric, custom, train$known$levels[[names[j]]])
+    }, seq_along(names), unname(family), custom)
   }
   columns <- Map(function(column, constants) c(column, list(constants = constants)), columns, constants)
   columns <- lapply(columns, with_sigma, if (identical(sigma, "own")) "each" else sigma)
@@ -118,7 +130,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
   m <- place$moments
   if (margins == "smooth") {
     for (column in columns) {
-      check_column_moments(column, m, train$n)
+      check_column_moments(column, m, n_rows(train))
       check_scaled(column, m, raw)
     }
     columns <- add_margins(columns, raw, train$moment_weights)
@@ -126,7 +138,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
     m <- column_moments(raw, train$moment_weights)
   }
   for (j in seq_along(columns)) {
-    check_column_moments(columns[[j]], m, train$n)
+    check_column_moments(columns[[j]], m, if (margins == "smooth") train$n else n_rows(train))
     columns[[j]] <- scale_column(columns[[j]], m, raw, standardize, train)
   }
   train$blocks <- lapply(place$blocks, columns_block, columns)
@@ -162,11 +174,11 @@ check_columns_known <- function(given, known, argument) {
                              if (nzchar(hint <- did_you_mean(new[1], known))) hint else ".")
 }
 
-new_column <- function(v, name, family, numeric, custom = NULL) {
+new_column <- function(v, name, family, numeric, custom = NULL, known_levels = NULL) {
   check_column_class(v, name)
   type <- if (is.factor(v)) "factor" else typeof(v)
   if (is.character(v)) v <- factor(as.vector(v))
-  if (is.factor(v)) v <- droplevels(v)
+  if (is.factor(v)) v <- if (is.null(known_levels)) droplevels(v) else factor(v, known_levels)
   check_column_levels(v, name)
   if (!is.null(custom) && is.numeric(v)) return(custom_column(name, type, custom))
   if (family %in% c("auto", "custom"))
@@ -224,7 +236,7 @@ place_columns <- function(columns, train) {
     last <- max(columns[[j]]$at)
   }
   raw <- raw_values(columns, train$data, train$n)
-  list(columns = columns, blocks = blocks, raw = raw, moments = column_moments(raw, train$moment_weights))
+  list(columns = columns, blocks = blocks, raw = raw, moments = raw_moments(train, columns, raw))
 }
 
 # Has this column a noise that could be learned, but no spread?

@@ -33,8 +33,8 @@
 #'   same posterior have a distance that is not 0.
 #' @return A list of class `varnn_posteriors`: `table`, a data frame with a row per fit, the best first: `posterior`,
 #'   `log_score`, `difference`, `se`, the other scores, `distance`, and `seconds`, the time of training on all rows
-#'   (`NA` of fits that are given); `fits`, trained on all rows, in the same order; `level`; `judged_by`. `as.data.frame()` gives
-#'   `table`.
+#'   (`NA` of fits that are given); `fits`, trained on all rows, in the same order; `level`; `judged_by`.
+#'   `as.data.frame()` gives `table`.
 #' @references Vehtari, Gelman and Gabry (2017) Practical Bayesian model evaluation, \doi{10.1007/s11222-016-9696-4}.
 #' @seealso [cross_validate()], [calibration()], [loo()][loo.varnn].
 #' @examples

@@ -121,6 +121,7 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
     stop_user("The training data are no longer found (%s): give them, or fit with `keep_data = TRUE`.",
               sub("[.]$", "", conditionMessage(e)))
   }
+  if (is_from_chunks(fit)) stop_no_rows()
   check_given_data(fit, data)
   train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
   if (is.null(train) && is.null(envir))

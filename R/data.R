@@ -5,8 +5,22 @@
 
 # ---- the formula interface
 
+# Training data of a call by formula, whose data may come in chunks.
+formula_data <- function(call, envir, contrasts, family) {
+  call <- with_data(call, envir)
+  if (is_chunks(call$data)) chunked_data(call$data, call, envir, contrasts, family)
+  else data_from_frame(call_frame(call, envir), contrasts)
+}
+
+# The call with its data in place of what makes them, which may be slow, or draw random numbers.
+with_data <- function(call, envir) {
+  data <- if (!is.null(call$data)) tryCatch(eval(call$data, envir), error = function(e) NULL)
+  if (is.list(data) || is.environment(data)) call$data <- data
+  call
+}
+
 # model.frame() of a call to a fitting function, evaluated as lm() does.
-call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
+call_frame <- function(call, envir, na.action = NULL, xlev = NULL, may_be_empty = FALSE) {
   keep <- match(c("formula", "data", "subset", "weights", "na.action", "offset"), names(call), 0L)
   frame_call <- call[c(1L, keep)]
   names(frame_call)[2] <- "formula"
@@ -35,7 +49,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL) {
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) check_row_numbers(frame_call, envir)
-  if (!nrow(frame)) stop_user("There are no rows to train on (after `subset` and `na.action`).")
+  if (!nrow(frame) && !may_be_empty) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   structure(plain_frame(frame, "the data"), class_weights = class_weights)
 }
 
@@ -93,7 +107,7 @@ check_frame_arguments <- function(call, envir) {
   }
 }
 
-data_from_frame <- function(frame, contrasts = NULL) {
+data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE) {
   terms <- attr(frame, "terms")
   has_intercept <- attr(terms, "intercept") == 1
   check_one_side(terms)
@@ -102,7 +116,7 @@ data_from_frame <- function(frame, contrasts = NULL) {
   times <- frame_times(frame[is_predictor])
   frame <- with_values(frame, names(frame)[is_predictor], times)
   predictors <- frame[is_predictor]
-  check_frame_columns(predictors)
+  check_frame_columns(predictors, levels = !has_all_levels)
   refuse_missing(names(predictors), vapply(predictors, anyNA, NA))
   xlevels <- stats::.getXlevels(terms, frame)
   x <- frame_matrix(x_terms, frame, contrasts)

@@ -55,7 +55,7 @@ engine_job <- function(control, coefficient = control$objective$coefficient,
   list(compute = engine_compute(control$precision, control$threads, control$rng), coefficient = of_terms,
        mc_samples = as.integer(mc_samples), importance = max(1L, more$importance), kl_warmup = max(0L, more$kl_warmup),
        epochs_before = as.integer(min(epochs_before, 1e8)),
-       batch_size = as.integer(control$batch_size), optimizer = control$optimizer,
+       batch_size = as.integer(min(control$batch_size, .Machine$integer.max)), optimizer = control$optimizer,
        schedule = control$schedule, epochs = as.integer(control$epochs),
        patience = if (is.finite(control$patience)) as.integer(min(control$patience, .Machine$integer.max)) else 0L,
        learn_rate = as.double(control$learn_rate), momentum = as.double(control$momentum),
@@ -100,6 +100,10 @@ trained_once <- function(spec, layout, data, valid, control, theta, state, keepi
   on.exit(progress$end())
   hooks <- c(list(epoch = epoch_hook(control, columns, progress$has_bar), progress = progress$show), more)
   if (isTRUE(work$is_on)) hooks[c("poll", "failed")] <- list(poll_training, keep_failure)
+  if (!is.null(data$fetch)) { # the data come in buffers
+    data$close()
+    hooks$fetch <- data$fetch
+  }
   out <- .Call(C_fit, spec, job, data, valid, theta, state, hooks, keeping)
   history <- t(out$history[, seq_len(out$epochs), drop = FALSE])
   colnames(history) <- columns

@@ -14,8 +14,13 @@ trained_models <- function(class, spec, blocks, train, arguments, control, call,
   control <- resolve_control(control, train_counts(train), layout)
   check_memory(layout, control)
   sets <- training_sets(train, blocks, control$validation, control$precision == "single")
+  if (is_chunked(train) && train$known$n > train$known$chunks$rows) {
+    sets$feed <- new_feed(train, blocks, control)
+    on.exit(sets$feed$close())
+  }
   control <- with_chosen_epochs(control, kept_part(choose_epochs(control, spec, layout, blocks, sets)[chosen_epochs]))
-  columns <- linear_columns(spec, sets$train, train$design$intercept)
+  columns <- linear_columns(spec, sets$train, train$design$intercept,
+                            if (!isTRUE(train$known$is_whole)) sets$feed)
   trained <- kept_part(
     if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
     else if (is_sampled(spec)) train_hmc(spec, layout, blocks, sets, control, arguments)
@@ -38,7 +43,12 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
               version = fit_version)
   fit$laplace <- trained$laplace
   fit$sampled <- trained$sampled
+  if (is_chunked(train)) fit <- without_rows(fit, train)
   fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
+  if (is_chunked(train)) {
+    fit <- unless_interrupted(close_noise(fit, data), fit)
+    return(unless_interrupted(with_totals(fit, train), fit))
+  }
   if (if (is.null(keep_data)) needs_data(fit) else keep_data) fit$data <- train
   remembers <- is.null(fit$data) && !predicts_by_draws(fit) || is_cheap_to_run(fit)
   fit <- finished(fit, data, train, remembers)

@@ -39,7 +39,8 @@
 #'
 #' @param x a one-sided formula such as `~ .`, a numeric matrix, or a data frame.
 #' @param formula,data,weights,subset,na.action as in [lm()], but that missing entries pass by default. `weights` are
-#'   case weights: a row of weight 2 counts as two such rows, and a row of weight 0 as none.
+#'   case weights: a row of weight 2 counts as two such rows, and a row of weight 0 as none. `data` may be larger than
+#'   memory, see [chunks()].
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of units of the bottleneck.
@@ -99,7 +100,7 @@ fit_ae.formula <- function(formula, data, weights, subset, na.action, hidden = 3
   control <- control_with(control, ...names(), ...length(), list(...), names(formals(fit_ae.formula)))
   model <- ae_arguments(hidden, latent, activation, family, penalty, noise, sparsity, contractive, tied, loss,
                         standardize)
-  ae_train(columns_from_frame(columns_frame_call(call, parent.frame())), model, control, call, keep_data)
+  ae_train(columns_data(call, parent.frame()), model, control, call, keep_data)
 }
 
 #' @rdname fit_ae
@@ -191,6 +192,7 @@ tied_layers <- function(dense, activation) {
 ae_train <- function(train, model, control, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
   check_decay(model$penalty, control)
+  control <- chunked_control(control, train, keep_data)
   train <- hold_out(train, control$validation, train$n)
   train <- add_columns(train, model$family, model$standardize, loss_families[[model$loss]])
   if (model$tied) train <- without_indicators(train)

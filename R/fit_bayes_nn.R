@@ -218,7 +218,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
   model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
              check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
-  train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
+  train <- formula_data(call, parent.frame(), contrasts, model$family)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
 
@@ -289,9 +289,12 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
+  control <- chunked_control(control, train, keep_data, holds_out = FALSE)
+  if (is_chunked(train) && model$posterior == "laplace")
+    stop_user("`posterior` = \"laplace\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().")
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
-  model$posterior <- wished_posterior(model, says_how, ncol(train$x), blocks, train_counts(train)$rows)
+  model$posterior <- wished_posterior(model, says_how || is_chunked(train), ncol(train$x), blocks, train_counts(train)$rows)
   if (identical(model$sigma, "auto")) model$sigma <- auto_sigma(model, blocks)
   if (model$sigma %in% c("auto", "hetero")) blocks <- hetero_blocks(train, blocks, model)
   blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")
@@ -466,9 +469,9 @@ bayes_control <- function(control, says_how, spec, train, model) {
   if (control$optimizer == "lbfgs" && !is_deterministic(spec) && !is_sampled(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
-  control <- bayes_training(control, says_how, spec, row_counts(nrow(train$x), train$moment_weights))
-  total <- if (is.null(train$moment_weights)) nrow(train$x) else sum(train$moment_weights)
-  control$objective <- list(coefficient = c(kl_weights = 1 / total), mc_samples = model$mc_samples)
+  counts <- trained_counts(train)
+  control <- bayes_training(control, says_how, spec, counts)
+  control$objective <- list(coefficient = c(kl_weights = 1 / counts$sum), mc_samples = model$mc_samples)
   control
 }
 

@@ -80,7 +80,7 @@
 #'   rows. Weights that are inverse variances are not meant: they give other standard errors than those of [lm()]. Of a
 #'   response with classes `weights` may also be numbers by the classes' names, such as `c(no = 1, yes = 5)`, or
 #'   `"balanced"`: then the rows of each class have the same sum of weights, and the mean weight is 1. Probabilities are
-#'   those of data with such weights.
+#'   those of data with such weights. `data` may be larger than memory, see [chunks()].
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
@@ -195,7 +195,7 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
   family <- family_with(family, df = df, tau = tau)
   model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
-  train <- data_from_frame(call_frame(call, parent.frame()), contrasts)
+  train <- formula_data(call, parent.frame(), contrasts, model$family)
   nn_train(train, model, control, says_how, call, keep_data)
 }
 
@@ -281,6 +281,7 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
+  control <- chunked_control(control, train, keep_data, says_how, is_linear = !length(model$hidden))
   train <- hold_out(train, control$validation)
   train$scaling <- x_scaling(train, model$standardize)
   blocks <- response_blocks(train, model$family, model$standardize)

@@ -64,7 +64,7 @@
 #'   frame.
 #' @param formula,data,weights,subset,na.action,contrasts as in [lm()], but that missing entries of modelled columns
 #'   pass by default. `weights` are case weights: a row of weight 2 counts as two such rows, and a row of weight 0
-#'   as none.
+#'   as none. With a one-sided formula `data` may be larger than memory, see [chunks()].
 #' @param hidden units of each hidden layer of the encoder; the decoder has them in reverse order. Or `list(encoder =
 #'   , decoder = )`. `0`: none.
 #' @param latent number of latent dimensions, or `"auto"`, see Defaults.
@@ -204,6 +204,7 @@ vae_objective <- function(model) {
 vae_train <- function(train, model, control, call, keep_data) {
   keep_data <- check_keep_data(keep_data)
   check_stochastic(control, "A variational autoencoder")
+  control <- chunked_control(control, train, keep_data, holds_out = FALSE)
   train <- hold_out(train, control$validation, train$n)
   given <- train$given
   model <- with_own_defaults(model)
@@ -249,6 +250,7 @@ choose_latent <- function(train, control, fit_with) {
   if (length(use) > 2500) use <- sort(sample(use, 2500))
   out <- sort(sample(use, length(use) %/% 5))
   part <- train
+  part$known <- NULL
   part$weights <- replace(numeric(length(w)), setdiff(use, out), w[setdiff(use, out)])
   quiet <- control
   quiet[c("verbose", "callback")] <- list(FALSE, NULL)
@@ -329,7 +331,10 @@ given_values <- function(design, newdata, what) {
 conditional_data <- function(call, envir, contrasts) {
   formula <- eval(call$formula, envir)
   if (!inherits(formula, "formula")) stop_user("`formula` must be a formula, not %s.", shown(formula))
-  if (length(formula) == 2) return(columns_from_frame(columns_frame_call(call, envir)))
+  if (length(formula) == 2) return(columns_data(call, envir))
+  call <- with_data(call, envir)
+  if (is_chunks(call$data))
+    stop_user("`formula` must be one-sided where the data come in chunks, such as ~ a + b.")
   left <- left_names(formula, call, envir)
   check_environment(formula)
   side <- function(expression) {

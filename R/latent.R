@@ -224,7 +224,7 @@ check_codes <- function(z, latent) {
 #' scores, their reconstruction, or how far that is from them.
 #'
 #' @param object a fit by [fit_ae()] or [fit_vae()].
-#' @param newdata as in [encode()].
+#' @param newdata as in [encode()]; or [chunks()], of which the results are bound together without the names of rows.
 #' @param type `"latent"`: the codes, as [encode()]; `"reconstruction"`: as [reconstruct()]; `"error"`: the
 #'   reconstruction error.
 #' @param threads threads to use at most; see [nn_control()].
@@ -251,6 +251,8 @@ predict.varnn_ae <- function(object, newdata = NULL, type = "latent", per_variab
 }
 
 predict_coder <- function(object, newdata, type, per_variable, threads, envir) {
+  if (is_chunks(newdata))
+    return(predicted_chunks(newdata, function(data) predict_coder(object, data, type, per_variable, threads, envir)))
   object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   type <- check_choice(type, c("latent", "reconstruction", "error"), "type")
   per_variable <- check_flag(per_variable, "per_variable")

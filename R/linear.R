@@ -13,10 +13,12 @@ linear_control <- function(control, says_how, spec) {
 
 # The pivoted QR decomposition of the centred and standardised columns z of training, W^(1/2) (z - mean) = Q R, its
 # columns chosen as lm() does: list(rank, kept, r, mean). NULL where it would take too long.
-linear_columns <- function(spec, data, has_intercept) {
+linear_columns <- function(spec, data, has_intercept, feed = NULL) {
   n <- as.double(data$n)
   p <- spec$n_x
-  if (length(spec$layer) > 1 || p > 1000 || n * p^2 > 2e10) return(NULL)
+  if (length(spec$layer) > 1 || p > 1000) return(NULL)
+  if (!is.null(feed)) return(chunked_columns(feed, p, has_intercept))
+  if (n * p^2 > 2e10) return(NULL)
   z <- if (is.null(data$center)) data$x else standardised(data$x, data)
   w <- if (is.null(data$weight)) rep(1, n) else data$weight
   if (!is.null(data$row)) {
@@ -25,10 +27,37 @@ linear_columns <- function(spec, data, has_intercept) {
   }
   mean <- if (has_intercept) colSums(z * w) / sum(w) else numeric(p)
   z <- (z - rep(mean, each = nrow(z))) * sqrt(w)
-  found <- qr(if (n * p^2 > 1e9) square_root(crossprod(z)) else z)
+  chosen_columns(if (n * p^2 > 1e9) square_root(crossprod(z)) else z, mean, sum(w), has_intercept)
+}
+
+# Of the centred columns z, or of a matrix with the same products.
+chosen_columns <- function(z, mean, total, has_intercept) {
+  found <- qr(z)
   kept <- found$pivot[seq_len(found$rank)]
-  list(rank = found$rank + has_intercept, kept = kept, mean = mean, total = sum(w),
+  list(rank = found$rank + has_intercept, kept = kept, mean = mean, total = total,
        r = qr.R(found)[seq_along(kept), seq_along(kept), drop = FALSE])
+}
+
+# The same by a pass over data in buffers: products about the mean of two parts together are their sum, and those of the
+# difference between their means (Chan, Golub & LeVeque 1979).
+chunked_columns <- function(feed, p, has_intercept) {
+  feed$close()
+  total <- seen <- 0
+  mean <- numeric(p)
+  products <- matrix(0, p, p)
+  while (seen < feed$n) {
+    data <- feed$fetch()
+    z <- if (is.null(data$center)) data$x else standardised(data$x, data)
+    own <- if (has_intercept) colSums(z * data$weight) / sum(data$weight) else numeric(p)
+    z <- (z - rep(own, each = nrow(z))) * sqrt(data$weight)
+    apart <- own - mean
+    share <- sum(data$weight) / (total + sum(data$weight))
+    products <- products + crossprod(z) + tcrossprod(apart) * total * share
+    mean <- mean + apart * share
+    total <- total + sum(data$weight)
+    seen <- seen + nrow(z)
+  }
+  chosen_columns(square_root(products), mean, total, has_intercept)
 }
 
 # A matrix B with B'B = s.
@@ -43,21 +72,28 @@ square_root <- function(s) {
 # steps whatever their scales and correlations. With a penalty, which belongs to z, it trains on z itself.
 train_linear <- function(columns, control, spec, layout, blocks, sets) {
   turns <- is_linear(spec) && !is.null(columns) && length(columns$kept) && control$optimizer == "lbfgs" &&
-    !has_penalty(spec) && spec$n_x < sets$train$n
+    !has_penalty(spec) && spec$n_x < set_counts(sets)$rows
   if (!turns) return(best_start(control, spec, layout, blocks, sets))
   axes <- matrix(0, spec$n_x, spec$n_x)
   at <- seq_along(columns$kept)
   axes[columns$kept, at] <- backsolve(columns$r, diag(length(at))) * sqrt(columns$total)
-  turned <- function(data) {
-    if (is.null(data)) return(NULL)
-    z <- standardised(data$x, data)
-    data$x <- (z - rep(columns$mean, each = nrow(z))) %*% axes
-    data[c("center", "scale")] <- list(NULL)
-    data
-  }
-  trained <- best_start(control, spec, layout, blocks, list(train = turned(sets$train), valid = turned(sets$valid)))
+  trained <- best_start(control, spec, layout, blocks, lapply(sets, turned_data, columns$mean, axes))
   trained$theta <- turned_back(trained$theta, layout$leaves, axes, columns$mean)
   trained
+}
+
+# Data in these coordinates, also where they come in buffers.
+turned_data <- function(data, mean, axes) {
+  if (is.null(data)) return(NULL)
+  if (!is.null(data$fetch)) {
+    fetch <- data$fetch
+    data$fetch <- function() turned_data(fetch(), mean, axes)
+    return(data)
+  }
+  z <- standardised(data$x, data)
+  data$x <- (z - rep(mean, each = nrow(z))) %*% axes
+  data[c("center", "scale")] <- list(NULL)
+  data
 }
 
 # eta = W u + b = (W axes') (z - mean) + b
@@ -89,6 +125,7 @@ why_no_maximum <- function(fit) {
 
 why_no_errors <- function(fit) {
   why <- why_no_maximum(fit)
+  if (is.null(why) && is_from_chunks(fit)) why <- "they need all rows at once, and the fit was trained on chunks()"
   if (is.null(why) && isTRUE(fit$is_flat)) why <- flat_words
   why
 }

@@ -16,7 +16,10 @@ training_blocks <- function(fit, envir) {
       columns, free)
 }
 
-case_weights <- function(fit) if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
+case_weights <- function(fit) {
+  if (is_from_chunks(fit)) stop_no_rows()
+  if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
+}
 
 # The free scalars of each block, learned or fixed, as its record's functions take them.
 block_free <- function(fit) {
@@ -146,14 +149,14 @@ nobs.varnn <- function(object, ...) {
 }
 
 # Observations as the case weights count them: a weight of 2 is two rows.
-n_cases <- function(fit) row_counts(fit$n_obs, fit$weights)$total
+n_cases <- function(fit) {
+  if (isTRUE(fit$source$has_weights)) fit$source$total else row_counts(fit$n_obs, fit$weights)$total
+}
 
 # What weighted squares are divided by for an unbiased variance that has lost so many degrees of freedom: the cases less
 # these or, where weights only say how rows compare, the same share of the rows.
-unbiased_total <- function(w, lost = 1) {
-  n <- sum(w > 0)
-  max(sum(w) - lost, sum(w) * (n - lost) / max(1, n))
-}
+unbiased_total <- function(w, lost = 1) unbiased(sum(w), sum(w > 0), lost)
+unbiased <- function(total, n, lost) max(total - lost, total * (n - lost) / max(1, n))
 
 #' @export
 weights.varnn <- function(object, type = "prior", ...) {
@@ -168,6 +171,7 @@ weights.varnn <- function(object, type = "prior", ...) {
 deviance.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("deviance", ...)
+  if (is_from_chunks(object)) return(totals_deviance(object))
   w <- case_weights(object)
   sum(vapply(training_blocks(object, NULL), function(part) {
     sum(w * unit_deviances(part), na.rm = TRUE) * if (has_sigma(part$block)) part$block$scale^2 else 1
@@ -198,9 +202,9 @@ deviance_or <- function(fit, none) {
 logLik.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("logLik", ...)
-  w <- case_weights(object)
-  parts <- training_blocks(object, NULL)
-  structure(sum(vapply(parts, block_log_lik, 0, w)), class = "logLik", nobs = n_cases(object),
+  value <- if (is_from_chunks(object)) totals_log_lik(object)
+  else sum(vapply(training_blocks(object, NULL), block_log_lik, 0, case_weights(object)))
+  structure(value, class = "logLik", nobs = n_cases(object),
             df = n_parameters(object) + sum(vapply(object$blocks, has_profiled_sigma, NA)))
 }
 
@@ -245,15 +249,20 @@ sigma.varnn <- function(object, ...) {
 }
 
 residual_sigma <- function(fit) {
+  own <- Filter(has_sigma, fit$blocks)
+  if (!length(own)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(fit$family))
+  out <- if (is_from_chunks(fit)) totals_sigma(fit) else training_sigma(fit)
+  if (length(own) > 1) names(out) <- vapply(own, function(b) b$columns, "")
+  out
+}
+
+training_sigma <- function(fit) {
   parts <- Filter(function(p) has_sigma(p$block), training_blocks(fit, NULL))
-  if (!length(parts)) stop_user("sigma() needs a gaussian response; this fit's family is %s.", quoted(fit$family))
   w <- case_weights(fit)
   lost <- if (is.null(fit$rank)) 0 else fit$rank
-  out <- vapply(parts, function(p) {
+  vapply(parts, function(p) {
     p$block$scale * sqrt(sum(w * (p$y - p$eta)^2, na.rm = TRUE) / unbiased_total(w[!is.na(p$y[, 1])], lost))
   }, 0)
-  if (length(parts) > 1) names(out) <- vapply(parts, function(p) p$block$columns, "")
-  out
 }
 
 has_hidden <- function(fit) length(unit_layers(fit$spec)) > 1

@@ -109,6 +109,7 @@ new_mixture <- function(fits, weights) {
   fit[own] <- NULL
   fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
   fit$member_weights <- weights
+  fit$source$totals <- NULL
   fit$members <- lapply(fits, function(f) f[setdiff(names(f), shared_fields)])
   for (k in seq_along(fits)) class(fit$members[[k]]) <- class(fits[[k]])
   class(fit) <- c("varnn_mixture", class(fit))
@@ -122,6 +123,8 @@ new_mixture <- function(fits, weights) {
 member_weights <- function(fits, combine, seeds, train, control, one_more) {
   n <- length(fits)
   equal <- rep(1 / n, n)
+  if (n > 1 && combine != "equal" && is_chunked(train) && !length(train$held_out))
+    stop_user("`combine` = \"%s\" needs rows held out where the data come in chunks: give `validation`.", combine)
   if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()

@@ -19,7 +19,8 @@ check_finite_output <- function(x) {
 #'
 #' @param object a fit by [fit_nn()].
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
-#'   not use are ignored. Without it, the predictions for the training data.
+#'   not use are ignored. Without it, the predictions for the training data. Of [chunks()] the predictions of all rows,
+#'   bound together without the names of rows.
 #' @param type `"response"`: the mean of the response on its own scale; `"link"`: \eqn{\eta}{eta}, the network's
 #'   linear output (of a gaussian: the mean); `"class"`: the most probable level; `"prob"`: the probability of each
 #'   level; `"survival"`: of survival times the probability of surviving each of `times`; `"quantile"`: the quantiles of
@@ -66,6 +67,9 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "threads", "se.fit", "na.action", "new_levels",
                                           "times", "probs", "interval", "level"))
+  if (!missing(newdata) && is_chunks(newdata)) return(predicted_chunks(newdata, function(data) {
+    predict.varnn_nn(object, data, type, threads, se.fit, na.action, new_levels, times, probs, interval, level, ...)
+  }))
   object <- with_predict_levels(object, new_levels)
   threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   se.fit <- check_flag(se.fit, "se.fit")

@@ -7,7 +7,8 @@
 #'
 #' @param object a fit by [fit_bayes_nn()], or by [fit_nn()] with several `members`.
 #' @param newdata a data frame (or, for a fit to a matrix, a matrix) with the predictors; columns that the model does
-#'   not use are ignored. Without it, the predictions for the training data.
+#'   not use are ignored. Without it, the predictions for the training data. Of [chunks()] the predictions of all rows,
+#'   bound together without the names of rows.
 #' @param type as in [predict.varnn_nn()], averaged over the posterior (of classes: their probabilities are);
 #'   `"draws"`: [posterior_epred()].
 #' @param interval `"none"`; `"confidence"`: of the mean of the response, for the weights are uncertain;
@@ -42,16 +43,22 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "interval", "level", "draws", "na.action",
                                              "new_levels", "times", "probs"))
+  is_new <- !missing(newdata) && !is.null(newdata)
+  if (is_new && is_chunks(newdata)) {
+    check_binds(type)
+    return(predicted_chunks(newdata, function(data) {
+      stats::predict(object, data, type, interval, level, draws, na.action, new_levels, times, probs, ...)
+    }))
+  }
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   type <- check_type(type, interval)
-  is_new <- !missing(newdata) && !is.null(newdata)
   has_eta <- !is_new && interval == "none" && uses_eta(object, type)
-  rows <- if (has_eta) list(offset = object$offset) else found_rows(object, if (is_new) newdata, parent.frame())
-  if (is_new) rows <- by_na_action(rows, action)
+  rows <- if (has_eta) list(offset = object$offset)
+  else by_na_action(found_rows(object, if (is_new) newdata, parent.frame()), if (is_new) action else "na.pass")
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   times <- times_for(type, times)
@@ -62,8 +69,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
     return(each_response(object, bounds_of(object, rows, "prediction", probs, draws), in_place))
   out <- if (type == "survival") mean_survivor_function(object, rows, times, draws)
   else averaged_prediction(object, rows, type, draws, if (has_eta) object$eta)
-  if (is_new) with_rows(spread(out, rows$ok), rows$rows)
-  else as_trained(object, out)
+  in_place(if (is_new) spread(out, rows$ok) else out)
 }
 
 # Whether what is predicted of the training data comes from the outputs that the fit has kept.

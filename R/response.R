@@ -76,8 +76,9 @@ check_like_block <- function(block, y, n, what) {
 
 make_block <- function(piece, standardize, train) {
   y <- piece$y
-  if (is.character(y)) y <- factor(y)
-  y <- used_levels(y)
+  levels <- train$known$levels[[piece$name]]
+  if (is.character(y)) y <- if (is.null(levels)) factor(y) else factor(y, levels)
+  if (is.null(levels)) y <- used_levels(y)
   check_response(y, piece$name)
   custom <- custom_of(piece$family)
   constants <- constants_of(piece$family)

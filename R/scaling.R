@@ -4,8 +4,12 @@ column_moments <- function(x, weights = NULL) {
   m <- engine_moments(x, weights)
   of_rows <- function(w) if (any(m$n_missing > 0)) colSums(w * !is.na(x)) else sum(w)
   total <- if (is.null(weights)) m$n else of_rows(weights)
-  n <- if (is.null(weights)) m$n else of_rows(weights > 0)
-  # scale()'s n - 1; with weights the number of rows they stand for, where they stand for more than they are
+  moments_spread(m, total, if (is.null(weights)) m$n else of_rows(weights > 0))
+}
+
+# With the standard deviations of n rows, whose weights have this sum, and whether a column is constant. scale()'s n - 1;
+# with weights the number of rows they stand for, where they stand for more than they are.
+moments_spread <- function(m, total, n) {
   m$sd <- sqrt(m$squares / pmax(total - 1, total * (n - 1) / n, total / 2))
   m$is_constant <- m$min == m$max | m$sd <= 1e-12 * abs(m$mean) & m$sd > 0
   m
@@ -37,7 +41,9 @@ check_finite_columns <- function(x, columns, where, moments = NULL) {
 # Centre and scale of each column of x, from the rows to train on: none for dummies and 0/1 columns; a constant column
 # becomes 0. `order` tells later whether data found again are the same. With `rotate` also the principal components.
 x_scaling <- function(train, standardize, rotate = FALSE) {
-  m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
+  m <- train$known$moments # of all the rows, where x is a sample of them
+  if (is.null(m))
+    m <- check_finite_columns(train$x, train$design$columns, "", column_moments(train$x, train$moment_weights))
   refuse_missing(train$design$columns, m$n_missing > 0)
   check_spread(m, train$design$columns)
   if (!is.null(train$moment_weights))
@@ -107,7 +113,8 @@ input_scaling <- function(train, columns, moments = NULL) {
 
 scale_block <- function(block, y, train) {
   y <- as.double(y) - if (is.null(train$offset)) 0 else train$offset
-  m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
+  m <- train$known$of_response[[block$columns]]
+  if (is.null(m)) m <- column_moments(matrix(y[!is.na(y)]), train$moment_weights[!is.na(y)])
   check_spread(m, block$columns)
   if (train$design$intercept) block$center <- m$mean
   if (!m$is_constant) block$scale <- m$sd

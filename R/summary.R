@@ -114,11 +114,13 @@ count <- function(n, what) paste0(thousands(n), " ", what, if (n != 1) "s")
 data_line <- function(fit) {
   s <- fit$scaling
   scaled <- sum((s$scale != 1 | s$center != 0) & !s$is_constant)
-  dropped <- length(fit$na.action)
+  dropped <- if (is_from_chunks(fit)) fit$source$dropped else length(fit$na.action)
   constant <- sum(s$is_constant)
   paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
           if (scaled) paste0(count(scaled, "input"), " standardised", if (!is.null(s$rotation)) " and rotated"),
-          if (constant) paste(constant, "constant"), rank_words(fit), if (!is.null(fit$weights)) "case weights"),
+          if (constant) paste(constant, "constant"), rank_words(fit),
+          if (!is.null(fit$weights) || isTRUE(fit$source$has_weights)) "case weights",
+          if (is_from_chunks(fit)) paste("in chunks from", fit$source$words)),
         collapse = ", ")
 }
 
@@ -180,15 +182,20 @@ result_line.varnn <- function(fit, digits) {
 summary.varnn_nn <- function(object, ...) {
   check_fit(object)
   check_standard("summary", ...)
-  if (is.null(object$eta)) object$eta <- training_eta(object, NULL)$eta
-  parts <- training_blocks(object, NULL)
-  names(parts) <- vapply(object$blocks, function(b) b$columns, "")
   leaves <- object$layout
   structure(list(
     fit_lines = fit_lines(object),
     layers = data.frame(name = leaves$name, size = paste(leaves$rows, "x", leaves$cols), norm = leaf_norms(object)),
-    responses = lapply(parts, block_summary, case_weights(object)), log_lik = stats::logLik(object),
+    responses = response_summaries(object), log_lik = stats::logLik(object),
     deviance = deviance_or(object, NULL), coefficients = coefficient_table(object, NULL)), class = "summary.varnn_nn")
+}
+
+response_summaries <- function(fit) {
+  if (is_from_chunks(fit)) return(totals_summary(fit))
+  if (is.null(fit$eta)) fit$eta <- training_eta(fit, NULL)$eta
+  parts <- training_blocks(fit, NULL)
+  names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
+  lapply(parts, block_summary, case_weights(fit))
 }
 
 leaf_norms <- function(fit) {

@@ -16,7 +16,14 @@ row_counts <- function(n, weights = NULL) {
 }
 
 # Of the rows to train on, those held out included.
-train_counts <- function(train) row_counts(nrow(train$x), train$weights)
+train_counts <- function(train) {
+  if (is_chunked(train)) train$known$counts else row_counts(nrow(train$x), train$weights)
+}
+
+# Of the rows that are not held out.
+set_counts <- function(sets) {
+  if (is.null(sets$feed)) row_counts(sets$train$n, sets$train$weight) else sets$feed$counts
+}
 
 resolve_control <- function(control, counts, layout) {
   full <- registry()$optimizer_full_batch[match(control$optimizer, registry()$optimizer)] == 1
@@ -69,6 +76,7 @@ available_memory <- function() {
 # A proportion is one of the rows that have a weight.
 hold_out <- function(train, validation, n = nrow(train$x)) {
   train$moment_weights <- train$weights
+  if (is_chunked(train)) return(hold_out_sample(train, validation))
   has_weight <- if (is.null(train$weights)) seq_len(n) else which(train$weights > 0)
   is_share <- length(validation) == 1 && !is.list(validation) && validation < 1
   rows <- if (is_share) has_weight[held_out_rows(validation, length(has_weight))]
@@ -119,7 +127,8 @@ check_single <- function(train, y, columns) {
                                names[bad[1]])
   }
   s <- train$scaling
-  check(engine_moments(train$x), s$center, s$scale, sprintf("Column `%s` has", train$design$columns))
+  m <- if (is.null(train$known$moments)) engine_moments(train$x) else train$known$moments
+  check(m, s$center, s$scale, sprintf("Column `%s` has", train$design$columns))
   check(engine_moments(y), 0, 1, rep(sprintf("The response `%s` has", columns[1]), ncol(y)))
 }
 
@@ -193,7 +202,7 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
   for (i in seq_len(control$starts)) {
     from_start <- function() {
       theta <- start_of(spec, layout, blocks, sets$train, control)
-      train_from(theta, spec, layout, sets$train, sets$valid, control)
+      train_from(theta, spec, layout, if (is.null(sets$feed)) sets$train else sets$feed, sets$valid, control)
     }
     one <- if (i == 1) from_start() else caught(from_start())
     if (is.null(one)) break
@@ -227,7 +236,7 @@ start_score <- function(one, spec, sets) {
 # there is nothing held out that it could watch.
 choose_epochs <- function(control, spec, layout, blocks, sets) {
   if (!is.null(control$epochs)) return(control)
-  counts <- row_counts(sets$train$n, sets$train$weight)
+  counts <- set_counts(sets)
   control$epochs <- most_epochs_of(spec)(counts$rows, control$batch_size)
   if (!is.null(sets$valid)) {
     if (is.infinite(control$patience)) control$patience <- max(10, control$epochs %/% 10)

@@ -40,6 +40,10 @@ predict.varnn_vae <- function(object, newdata = NULL, type = "latent", per_varia
                               threads = object$control$threads, target = NULL, ...) {
   check_fit(object)
   check_standard("predict", ..., known = c("newdata", "type", "per_variable", "threads", "target"))
+  if (!is.null(target) && is_chunks(newdata))
+    return(predicted_chunks(newdata, function(data) {
+      predict.varnn_vae(object, data, target = target, threads = threads)
+    }))
   if (is.null(target)) return(predict_coder(object, newdata, type, per_variable, threads, parent.frame()))
   object$control$threads <- check_number(threads, "threads", 1, 1024, whole = TRUE)
   predict_target(object, newdata, target, parent.frame())

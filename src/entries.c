@@ -91,6 +91,8 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   training_of(job, &j);
   if (valid != R_NilValue) j.valid = source_of(valid, m, 1, 1);
   j.host = host_of(job, hooks);
+  SEXP fetched = PROTECT(Rf_allocVector(VECSXP, 1));
+  if (j.feed.n) host_feeds(&j.host, hooks, m, j.feed.most, fetched);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
   SET_VECTOR_ELT(out, 0, Rf_duplicate(parameters_of(m, theta, n_par, "theta")));
   SET_VECTOR_ELT(out, 1, state_copy(m, state, n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1));
@@ -209,6 +211,7 @@ static SEXP C_gradient(SEXP spec, SEXP job, SEXP data, SEXP theta) {
   const char *fields[] = {"loss", "gradient", ""};
   const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
   nn_job j = job_of(job, m, data);
+  if (j.feed.n) Rf_error("the gradient needs all data at once");
   j.theta = REAL(parameters_of(m, theta, m->info.n_par, "theta"));
   j.host = host_of(job, R_NilValue);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));

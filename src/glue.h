@@ -48,6 +48,8 @@ nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y);
 /* What a gradient needs of a job, with its data; what training does. */
 nn_job job_of(SEXP job, const r_model *m, SEXP data);
 void training_of(SEXP job, nn_job *j);
+/* R's list(n, most, total_weight) of data that come in buffers. */
+nn_feed feed_of(SEXP data);
 
 /* host.c: R as the engine's host; `hooks` may have its functions `poll`, `epoch` and `failed`, and of a training that is
  * kept `is_due` and `keep`. */
@@ -64,6 +66,9 @@ void kept_numbers(const nn_job *j, double *number);
 /* files.c: what R lacks of files. */
 SEXP C_checksum(SEXP bytes, SEXP before);
 SEXP C_sync(SEXP file);
+/* The host gives training data for this model in buffers of at most so many rows, by its function `fetch`; `fetched`, a list of
+ * one, keeps what is in use. */
+void host_feeds(const nn_host *host, SEXP hooks, const r_model *m, size_t most, SEXP fetched);
 
 /* doors.c: what the package's tests alone call. */
 SEXP C_product(SEXP a, SEXP b, SEXP start, SEXP options);

@@ -7,9 +7,12 @@
 
 /* The functions are R_NilValue where there are none. */
 typedef struct {
-  SEXP poll, epoch, progress, is_due, keep;
-  SEXP kept;   /* what keep is called with */
-  SEXP failed; /* takes an error of poll or epoch, which else jumps */
+  SEXP poll, epoch, progress, is_due, keep, fetch;
+  SEXP kept;            /* what keep is called with */
+  SEXP failed;          /* takes an error of these, which else jumps */
+  const r_model *model; /* of the data that are fetched */
+  SEXP fetched;         /* list(the buffer that is in use) */
+  size_t most;          /* rows of a buffer */
   void (*quantiles)(size_t n, const double *p, double *z); /* NULL: R makes normals another way */
   /* when R was asked; in the time of the processor, which costs little to ask for */
   clock_t polled, offered, shown;
@@ -120,6 +123,30 @@ static int keep(void *context, const nn_job *job) {
   return stop;
 }
 
+/* A call of R like that of ask(), for its value. */
+static SEXP value_of(const r_host *h, SEXP f) {
+  SEXP call = PROTECT(Rf_lcons(f, R_NilValue));
+  PutRNGstate();
+  SEXP value = PROTECT(h->failed == R_NilValue ? evaluate(call)
+                                               : R_tryCatchError(evaluate, call, fail, h->failed));
+  GetRNGstate();
+  UNPROTECT(2);
+  return value;
+}
+
+static int fetch(void *context, nn_source *buffer) {
+  const r_host *h = (const r_host *)context;
+  SET_VECTOR_ELT(h->fetched, 0, R_NilValue);
+  if (!buffer) return 0;
+  SEXP data = value_of(h, h->fetch);
+  if (TYPEOF(data) != VECSXP) return 1;
+  SET_VECTOR_ELT(h->fetched, 0, data);
+  *buffer = source_of(data, h->model, 1, 1);
+  if (!buffer->weight || buffer->n < 1 || buffer->n > h->most)
+    Rf_error("a buffer has no weights, no rows or too many");
+  return 0;
+}
+
 static SEXP hook_of(SEXP hooks, const char *name) {
   SEXP f = list_get(hooks, name);
   return f == R_NilValue ? f : typed(f, name, CLOSXP, 1);
@@ -127,6 +154,13 @@ static SEXP hook_of(SEXP hooks, const char *name) {
 
 /* A whole number below 2^32. */
 static unsigned word_of(double x) { return x >= 0 && x < 4294967296.0 ? (unsigned)x : 0; }
+
+void host_feeds(const nn_host *host, SEXP hooks, const r_model *m, size_t most, SEXP fetched) {
+  r_host *h = (r_host *)host->context;
+  h->fetch = hook_of(hooks, "fetch");
+  if (h->fetch == R_NilValue) Rf_error("there is no function that gives the data");
+  h->model = m, h->most = most, h->fetched = fetched;
+}
 
 nn_host host_of(SEXP options, SEXP hooks) {
   SEXP compute = list_get(options, "compute");
@@ -139,6 +173,7 @@ nn_host host_of(SEXP options, SEXP hooks) {
   h->keep = hook_of(hooks, "keep");
   h->kept = R_NilValue;
   h->each = 0;
+  h->fetch = h->fetched = R_NilValue, h->model = NULL, h->most = 0;
   h->quantiles = field_int(compute, "inversion", 0, 1) ? build_of(0)->normal_quantiles : NULL;
   h->polled = h->offered = h->shown = clock();
   SEXP key = list_get(compute, "key");
@@ -149,6 +184,7 @@ nn_host host_of(SEXP options, SEXP hooks) {
                   .epoch = epoch,
                   .is_due = is_due,
                   .keep = keep,
+                  .fetch = fetch,
                   .compute = compute_of(options),
                   .has_key = key != R_NilValue};
   for (int i = 0; i < 2 && host.has_key; i++) host.key[i] = word_of(numbers_of(key, "key", 2)[i]);

@@ -253,12 +253,24 @@ nn_source source_of(SEXP data, const r_model *m, int needs_x, int needs_y) {
   return s;
 }
 
+nn_feed feed_of(SEXP data) {
+  const double n = field_number(data, "n", 1, MOST);
+  return (nn_feed){.n = (size_t)n,
+                   .most = (size_t)field_number(data, "most", 1, n < INT_MAX ? n : INT_MAX),
+                   .total_weight = field_number(data, "total_weight", DBL_MIN, DBL_MAX)};
+}
+
 nn_job job_of(SEXP job, const r_model *m, SEXP data) {
   nn_job j = {.mc_samples = field_int(job, "mc_samples", 1, 1000000),
               .importance = field_int(job, "importance", 1, 1000000),
               .kl_warmup = field_int(job, "kl_warmup", 0, INT_MAX),
-              .batch_size = field_int(job, "batch_size", 1, INT_MAX),
-              .train = source_of(data, m, 1, 1)};
+              .batch_size = field_int(job, "batch_size", 1, INT_MAX)};
+  if (list_get(data, "most") == R_NilValue) {
+    j.train = source_of(data, m, 1, 1);
+  } else {
+    j.feed = feed_of(data);
+    j.train.n = j.feed.most;
+  }
   memcpy(j.coefficient, REAL(field_of(job, "coefficient", REALSXP, NN_N_TERM_KINDS)),
          sizeof j.coefficient);
   if (j.train.n < 1) Rf_error("there are no observations");

@@ -120,6 +120,12 @@ typedef struct {
   size_t n_source, n; /* rows of the source, rows taken */
 } nn_source;
 
+/* Training data that come in buffers: a pass over all of them is one over the data. n = 0: they come at once. */
+typedef struct {
+  size_t n, most; /* rows of all buffers, of the largest one */
+  double total_weight;
+} nn_feed;
+
 /* A program at n numbers of each argument, with the slopes of its value in each: [n, arguments]. */
 typedef struct {
   const nn_program *program;
@@ -174,6 +180,9 @@ typedef struct {
   /* Between steps of a job that can be kept: whether it is time to; then the job to keep. Not 0: as poll */
   int (*is_due)(void *context);
   int (*keep)(void *context, const struct nn_job *job);
+  /* The next buffer of the training data, after the last one the first; NULL: its rows are no longer needed. Not 0: there
+   * is none, and training ends with what it has. */
+  int (*fetch)(void *context, nn_source *buffer);
   nn_compute compute;
   int has_key,
       knows_key; /* noise is drawn from the engine's generator, not the host's; with this key */
@@ -182,6 +191,7 @@ typedef struct {
 
 typedef struct nn_job {
   nn_source train, valid; /* valid.n = 0: none */
+  nn_feed feed;           /* in place of the rows of train */
   int optimizer, schedule, epochs, batch_size, patience, mc_samples;
   int importance;    /* draws of the importance-weighted bound; 1: the plain one */
   int kl_warmup;     /* epochs over which the coefficients of the bottleneck's KL grow */

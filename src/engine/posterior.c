@@ -138,7 +138,7 @@ enum { NN_POINT };
 static const nn_posterior nn_posteriors[] = {
     [NN_POINT] = {"point", 1, NN_ON_NONE, 0, point_draw, NULL},
     {"laplace", 1, NN_ON_NONE, 0, point_draw, NULL}, /* its mode; the rest comes from jacobian.c */
-    {"hmc", 1, NN_ON_NONE, 0, point_draw, NULL}, /* draws, by sample.c */
+    {"hmc", 1, NN_ON_NONE, 0, point_draw, NULL},     /* draws, by sample.c */
     {"meanfield", 2, NN_ON_NONE, 0, normal_draw, normal_moments},
     {"last_layer", 2, NN_ON_UNIT, 1, normal_draw, normal_moments},
     {"full", 2, NN_ON_EARLIER, 0, normal_draw, NULL},

@@ -288,6 +288,14 @@ static int host_epoch(const nn_host *h, int epoch, const double *history, int n_
   return status;
 }
 
+static int host_fetch(const nn_host *h, nn_source *buffer) {
+  const nn_arithmetic own = arithmetic_now();
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
+  const int failed = h->fetch(h->context, buffer);
+  arithmetic_set(own);
+  return failed;
+}
+
 /* The backward pass runs the per-observation part down, then the weights' part down. */
 static void tape_mark_writers(nn_tape *t) {
   for (int of_weights = 0; of_weights < 2; of_weights++)

@@ -22,23 +22,25 @@ static int all_usable(size_t n, const real *x) {
 
 /* Data as the tape reads it: one column per observation. */
 typedef struct {
-  size_t n;
+  size_t n, n_all; /* rows that are here, rows of all buffers */
   int n_x, n_y, n_offset;
   real *x, *y, *offset;
   double *weight; /* NULL: 1 */
   double total_weight;
 } nn_data;
 
-static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_source *s) {
-  d->n = s->n;
+static void data_place(nn_data *d, nn_arena *a, const nn_model *m, const nn_source *s,
+                       int has_weight) {
+  d->n = d->n_all = s->n;
   d->n_x = m->spec->n_x, d->n_y = m->n_y, d->n_offset = m->offset < 0 ? 0 : rows_of(m, m->offset);
   d->x = arena_reals(a, s->n * (size_t)d->n_x);
   d->y = s->y_is_x ? d->x : arena_reals(a, s->n * (size_t)d->n_y);
   d->offset = arena_reals(a, s->n * (size_t)d->n_offset);
-  d->weight = s->weight ? (double *)arena_take(a, s->n, sizeof(double)) : NULL;
+  d->weight = has_weight ? (double *)arena_take(a, s->n, sizeof(double)) : NULL;
 }
 
 static void data_load(nn_data *d, const nn_source *s, int threads) {
+  d->n = d->n_all = s->n;
   NN_PARALLEL(threads)
   for (int i = 0; i < threads; i++) {
     size_t at = part_begin(i, threads, s->n, 1), n = part_begin(i + 1, threads, s->n, 1) - at;
@@ -67,6 +69,7 @@ typedef struct {
   double tighter;                      /* the importance-weighted loss less the sum of its terms */
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
   size_t *order;
+  size_t before; /* rows of the pass that came before those of the buffer */
   nn_moment now;
   int goes_on; /* the epoch was begun by the training that this one goes on with */
   double work; /* since the host was asked */
@@ -79,6 +82,31 @@ static int should_stop(trainer *s) {
   if (s->stopped || s->work < NN_POLL_WORK) return s->stopped;
   s->work = 0, s->asked = 1;
   return s->stopped = host_poll(&s->job->host);
+}
+
+/* The next buffer of the data, of which each starts in order; 0: there is none. */
+static int load_next(trainer *s) {
+  const nn_feed *f = &s->job->feed;
+  nn_source next;
+  const size_t before = s->before + s->train.n;
+  s->stopped = s->stopped || host_fetch(&s->job->host, &next);
+  if (s->stopped) return 0;
+  s->before = before < f->n ? before : 0;
+  data_load(&s->train, &next, s->job->host.compute.threads);
+  host_fetch(&s->job->host, NULL);
+  if (s->train.n < f->n) s->train.n_all = f->n, s->train.total_weight = f->total_weight;
+  for (size_t i = 0; s->order && i < s->train.n; i++) s->order[i] = i;
+  return 1;
+}
+
+static int is_loaded(const trainer *s, size_t row) {
+  return row >= s->before && row - s->before < s->train.n;
+}
+
+/* Whether this row of the pass is in the buffer, or the next one has it. Data that fit in one stay there, in the order that
+ * they have by now. */
+static int has_row(trainer *s, size_t row) {
+  return is_loaded(s, row) || (load_next(s) && is_loaded(s, row));
 }
 
 /* Columns; their order is random, so that the processor cannot guess the next. */
@@ -110,7 +138,7 @@ static void gather_part(trainer *s, const selection *c, size_t from, size_t end)
     memcpy(x + i * nx, d->x + at * nx, nx * sizeof(real));
     if (d->y != d->x) memcpy(s->y + i * ny, d->y + at * ny, ny * sizeof(real));
     if (no) memcpy(offset + i * no, d->offset + at * no, no * sizeof(real));
-    const double weight = d->weight ? d->weight[at] * (double)d->n / d->total_weight : 1;
+    const double weight = d->weight ? d->weight[at] * (double)d->n_all / d->total_weight : 1;
     s->weight[i] = (real)(weight / (double)c->copies);
   }
 }
@@ -185,8 +213,8 @@ static void weigh_copies(trainer *s, double share) {
   }
 }
 
-/* grad = gradient of the mean loss of the n observations row[first], ..., averaged over mc_samples draws; returns the loss
- * and leaves its terms in s->part. In chunks, so that memory does not grow with the batch; NaN when the host stops it. */
+/* grad = gradient of the mean loss of n observations of a pass, from its first'th on, averaged over mc_samples draws; `row`
+ * orders those of the buffer. Returns the loss and leaves its terms in s->part. In chunks, so that memory does not grow with the batch; NaN when the host stops it. */
 static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t n) {
   nn_tape *t = s->tape;
   int draws = s->job->mc_samples, last = t->n_nodes - 1, copies = s->job->importance;
@@ -200,9 +228,11 @@ static double batch_gradient(trainer *s, const size_t *row, size_t first, size_t
     tape_forward(t, 0, last, 1);
     for (size_t done = 0; done < n; done += now) {
       double share = 1.0 / ((double)n * draws);
-      now = (size_t)chunk_of(t, n - done, copies);
+      if (!has_row(s, first + done)) return NAN;
+      const size_t at = first + done - s->before, left = s->train.n - at;
+      now = (size_t)chunk_of(t, left < n - done ? left : n - done, copies);
       t->first_chunk = done == 0;
-      gather(s, (selection){&s->train, row, first + done, (size_t)copies, now});
+      gather(s, (selection){&s->train, row, at, (size_t)copies, now});
       tape_forward(t, 0, last, 0);
       if (copies > 1) weigh_copies(s, share);
       take_terms(s, 0, share, 1);
@@ -367,7 +397,7 @@ static void go_on(trainer *s) {
 
 static double evaluate_all(void *context) {
   trainer *s = (trainer *)context;
-  return batch_gradient(s, NULL, 0, s->train.n);
+  return batch_gradient(s, NULL, 0, s->train.n_all);
 }
 
 /* One iteration of a full-batch optimizer. */
@@ -397,17 +427,18 @@ static nn_status full_epoch(trainer *s) {
   return status == NN_INTERRUPTED || is_usable(*loss) ? status : NN_DIVERGED;
 }
 
-/* One pass over the data in random batches; the last may be short. */
+/* One pass over the data in random batches, none of which is of two buffers; the last of a buffer may be short. */
 static nn_status batch_epoch(trainer *s, double learn_rate) {
-  size_t n = s->train.n, batch = (size_t)s->job->batch_size;
+  const size_t n = s->train.n_all, batch = (size_t)s->job->batch_size;
   nn_moment *now = &s->now;
   if (!s->goes_on) {
     now->first = 0, now->tighter = 0;
     memset(s->sum, 0, (size_t)s->tape->n_terms * sizeof(double));
-    if (is_shuffled(s)) shuffle(s);
   }
   while (now->first < n) {
-    size_t size = n - now->first < batch ? n - now->first : batch;
+    if (!has_row(s, now->first)) return NN_INTERRUPTED;
+    if (now->first == s->before && is_shuffled(s) && !s->goes_on) shuffle(s);
+    const size_t left = s->before + s->train.n - now->first, size = left < batch ? left : batch;
     const double batch_loss = batch_gradient(s, s->order, now->first, size);
     if (s->stopped) return NN_INTERRUPTED;
     if (!is_usable(batch_loss)) return NN_DIVERGED;
@@ -533,7 +564,8 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
   s->sum = (double *)arena_take(a, n_terms, sizeof(double));
   s->held = (double *)arena_take(a, n_terms, sizeof(double));
   tape_place(s->tape, a, max_obs, 1, s->theta, s->grad);
-  data_place(&s->train, a, s->model, &s->job->train);
+  data_place(&s->train, a, s->model, &s->job->train,
+             s->job->feed.n > 0 || s->job->train.weight != NULL);
 }
 
 static trainer trainer_of(void *model, nn_job *job) {
@@ -558,10 +590,14 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   s.best = arena_reals(&a, n_par);
   s.slots = arena_reals(&a, n_par * (size_t)o->n_slots);
   s.order = (size_t *)arena_take(&a, n, sizeof(size_t));
-  data_place(&s.valid, &a, s.model, &job->valid);
+  data_place(&s.valid, &a, s.model, &job->valid, job->valid.weight != NULL);
   if (!memory) return arena_bytes(&a);
   const nn_arithmetic before = arithmetic_flush();
-  data_load(&s.train, &job->train, job->host.compute.threads);
+  s.train.n = 0;
+  if (job->feed.n)
+    s.train.n_all = job->feed.n;
+  else
+    data_load(&s.train, &job->train, job->host.compute.threads);
   if (job->valid.n) data_load(&s.valid, &job->valid, job->host.compute.threads);
   for (size_t i = 0; i < n; i++) s.order[i] = i;
   memset(s.held, 0, (size_t)s.tape->n_terms * sizeof(double));

@@ -43,7 +43,8 @@ working_calls <- list(
   summary = list(), as.matrix = list(draws = 5),
   augment = list(newdata = small_cars, draws = 5),
   custom_family = list("own", ~ (y - mu)^2 / 2 + log(2 * pi) / 2), nn_family = list("student_t"),
-  prior_custom = list(~ -abs(w) - log(2)), explore = list(kind_of_fit$varnn_nn, draws = 5)
+  prior_custom = list(~ -abs(w) - log(2)), explore = list(kind_of_fit$varnn_nn, draws = 5),
+  chunks = list(small_cars), each_chunk = list(chunks(small_cars), function(data, i) nrow(data))
 )
 
 # Functions that need another package, whose own tests try them.
