@@ -290,11 +290,13 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, holds_out = FALSE)
-  if (is_chunked(train) && model$posterior == "laplace")
-    stop_user("`posterior` = \"laplace\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().")
+  if (is_chunked(train) && model$posterior %in% c("laplace", "hmc"))
+    stop_user("`posterior` = \"%s\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().",
+              model$posterior)
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
-  model$posterior <- wished_posterior(model, says_how || is_chunked(train), ncol(train$x), blocks, train_counts(train)$rows)
+  model$posterior <- wished_posterior(model, says_how || is_chunked(train), ncol(train$x), blocks,
+                                      train_counts(train)$rows)
   if (identical(model$sigma, "auto")) model$sigma <- auto_sigma(model, blocks)
   if (model$sigma %in% c("auto", "hetero")) blocks <- hetero_blocks(train, blocks, model)
   blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")

@@ -320,6 +320,7 @@ chain_agreement <- function(chains) {
   found <- vapply(seq_len(ncol(halves[[1]])), function(j) {
     agreement_of(vapply(halves, function(m) m[, j], numeric(n)))
   }, c(rhat = 0, ess = 0))
+  if (all(is.na(found))) return(NULL)
   c(rhat = max(found["rhat", ], na.rm = TRUE), ess = min(found["ess", ], na.rm = TRUE))
 }
 

@@ -7,8 +7,8 @@ column_moments <- function(x, weights = NULL) {
   moments_spread(m, total, if (is.null(weights)) m$n else of_rows(weights > 0))
 }
 
-# With the standard deviations of n rows, whose weights have this sum, and whether a column is constant. scale()'s n - 1;
-# with weights the number of rows they stand for, where they stand for more than they are.
+# With the standard deviations of n rows, whose weights have this sum, and whether a column is constant. scale()'s n -
+# 1; with weights the number of rows they stand for, where they stand for more than they are.
 moments_spread <- function(m, total, n) {
   m$sd <- sqrt(m$squares / pmax(total - 1, total * (n - 1) / n, total / 2))
   m$is_constant <- m$min == m$max | m$sd <= 1e-12 * abs(m$mean) & m$sd > 0

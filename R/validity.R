@@ -156,7 +156,8 @@ fit_rules <- list(
   converged = function(x, fit, layout) is_flag(x),
   eta = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$n_eta)),
   response = function(x, fit, layout) {
-    if (fit$design$kind == "columns" || is_from_chunks(fit)) is.null(x) else NROW(x) == fit$n_obs && is_response(x, fit$blocks)
+    if (fit$design$kind == "columns" || is_from_chunks(fit)) return(is.null(x))
+    NROW(x) == fit$n_obs && is_response(x, fit$blocks)
   },
   codes = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$z_rows)),
   errors = optional(function(x, fit, layout) {
@@ -166,7 +167,8 @@ fit_rules <- list(
     every(is_finite_vector(x, fit$n_obs), all(x >= 0), any(x > 0))
   }),
   offset = function(x, fit, layout) {
-    if (is.null(x)) !fit$spec$has_offset || isTRUE(fit$source$has_offset) else every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)
+    if (is.null(x)) return(!fit$spec$has_offset || isTRUE(fit$source$has_offset))
+    every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)
   },
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),

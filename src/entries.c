@@ -99,14 +99,14 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, 3 + 2 * m->info.n_terms, j.epochs));
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1));
   j.history = REAL(VECTOR_ELT(out, 2));
-  SEXP kept = R_NilValue, from = list_get(keeping, "from");
-  if (keeping != R_NilValue) {
-    kept = kept_new(m, &j, out);
+  const int is_kept = keeping != R_NilValue;
+  SEXP kept = PROTECT(is_kept ? kept_new(m, &j, out) : R_NilValue);
+  if (is_kept) {
+    SEXP from = list_get(keeping, "from");
     j.offers_each = field_int(keeping, "each", 0, 1);
     host_keeps(&j.host, kept, j.offers_each);
     if (from != R_NilValue) kept_read(from, m, &j);
   }
-  PROTECT(kept);
   int status = NN_OK;
   void *memory = allocate(m->engine->train(m->model, &j, NULL, NULL));
   GetRNGstate();
@@ -115,7 +115,7 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(status));
   SET_VECTOR_ELT(out, 4, Rf_ScalarInteger(j.epochs_done));
   SET_VECTOR_ELT(out, 5, Rf_ScalarInteger(j.best_epoch));
-  UNPROTECT(2);
+  UNPROTECT(3);
   return out;
 }
 
