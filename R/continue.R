@@ -124,6 +124,7 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
   if (is_from_chunks(fit)) stop_no_rows()
   check_given_data(fit, data)
   train <- if (is.null(data)) fit$data else refound_data(fit, data, envir)
+  if (!is.null(train)) train$design <- fit$design
   if (is.null(train) && is.null(envir))
     stop_user("The fit has not kept its training data, which this needs: fit with `keep_data = TRUE`.")
   if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)

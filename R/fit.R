@@ -194,6 +194,13 @@ present_share <- function(data, blocks) {
   Map(function(b, s) vapply(s[seq_along(b$columns)], share, 0), blocks, block_slices(blocks, y_rows))
 }
 
+makes_no_progress <- function(fit, trained) {
+  loss <- fit$history$loss
+  last <- length(loss)
+  every(trained$status == "finished", last >= 10, loss[last] >= loss[1], is.null(trained$continued),
+        !is_laplace(fit$spec), !is_sampled(fit$spec))
+}
+
 warn_of_training <- function(fit, trained) {
   loss <- fit$history$loss
   last <- length(loss)
@@ -208,8 +215,7 @@ warn_of_training <- function(fit, trained) {
       "Training was interrupted %s: the fit has %s parameters so far. To end what calls it, too, interrupt twice",
       "within %d seconds, or set options(varnn.interrupt = \"stop\")."),
       after_epochs(last), if (fit$best_epoch < last) "the best" else "the", second_within)
-  if (trained$status == "finished" && last >= 10 && loss[last] >= loss[1] && is.null(trained$continued) &&
-      !is_laplace(fit$spec) && !is_sampled(fit$spec))
+  if (makes_no_progress(fit, trained))
     warn_user("varnn_no_progress", paste(
       "The loss did not fall in %d epochs (%s to %s): try another `learn_rate` (it was %s) or more epochs."),
       last, format(loss[1], digits = 4), format(loss[last], digits = 4), rate)

@@ -290,9 +290,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (length(model$hidden)) train$design$intercept <- TRUE
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, holds_out = FALSE)
-  if (is_chunked(train) && model$posterior %in% c("laplace", "hmc"))
-    stop_user("`posterior` = \"%s\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().",
-              model$posterior)
+  check_all_rows(train, model$posterior)
   train <- hold_out(train, control$validation)
   blocks <- response_blocks(train, model$family, model$standardize)
   model$posterior <- wished_posterior(model, says_how || is_chunked(train), ncol(train$x), blocks,
@@ -302,10 +300,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   blocks <- lapply(blocks, noisy_block, model$sigma, by_evidence = model$posterior == "laplace")
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
-  spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
-                   kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
-  if (seeks_mode(spec) || is_sampled(spec)) spec$kl_mc <- 0L
+  spec <- first_spec(train, layers, blocks, model)
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
@@ -320,6 +315,21 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   model <- if (is_laplace(spec)) laplace_mixture(model, spec, blocks, train_counts(train))
   else with_members(model, if (is_sampled(spec)) n_chains else 1)
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
+}
+
+check_all_rows <- function(train, posterior) {
+  if (is_chunked(train) && posterior %in% c("laplace", "hmc"))
+    stop_user("`posterior` = \"%s\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().",
+              posterior)
+}
+
+# The specification before the posterior's form, the estimator and the prior are settled.
+first_spec <- function(train, layers, blocks, model) {
+  spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
+                   posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
+                   kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
+  if (seeks_mode(spec) || is_sampled(spec)) spec$kl_mc <- 0L
+  spec
 }
 
 # The prior of a model, or its default, where it suits the posterior.

@@ -22,9 +22,16 @@ shared_fields <- c("call", "terms", "design", "weights", "offset", "na.action", 
 
 # One fit, or the mixture of several. The other arguments are those of trained_model().
 fit_members <- function(members, combine, ...) {
+  check_can_combine(members, combine, ...elt(4))
   trained <- c("class", "spec", "blocks", "train", "arguments", "control", "call", "keep_data")
   told_divergent(if (members == 1) fit_model(...) else kept_training(
     "trained_mixture", c(list(members, combine), stats::setNames(list(...), trained))))
+}
+
+# Stacking looks at rows that members have not seen, which of chunks are those held out.
+check_can_combine <- function(members, combine, train) {
+  if (members > 1 && combine != "equal" && is_chunked(train) && !length(train$held_out))
+    stop_user("`combine` = \"%s\" needs rows held out where the data come in chunks: give `validation`.", combine)
 }
 
 # The arguments of a model with what "auto" means in it: one member of equal weight, or as the model says.
@@ -123,8 +130,6 @@ new_mixture <- function(fits, weights) {
 member_weights <- function(fits, combine, seeds, train, control, one_more) {
   n <- length(fits)
   equal <- rep(1 / n, n)
-  if (n > 1 && combine != "equal" && is_chunked(train) && !length(train$held_out))
-    stop_user("`combine` = \"%s\" needs rows held out where the data come in chunks: give `validation`.", combine)
   if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()

@@ -58,7 +58,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   type <- check_type(type, interval)
   has_eta <- !is_new && interval == "none" && uses_eta(object, type)
   rows <- if (has_eta) list(offset = object$offset)
-  else by_na_action(found_rows(object, if (is_new) newdata, parent.frame()), if (is_new) action else "na.pass")
+  else rows_by_action(object, if (is_new) newdata, action, parent.frame())
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
   type <- predict_type(object, type)
   times <- times_for(type, times)
@@ -67,9 +67,13 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   in_place <- function(x) if (is_new) with_rows(x, rows$rows) else as_trained(object, x)
   if (type == "quantile")
     return(each_response(object, bounds_of(object, rows, "prediction", probs, draws), in_place))
-  out <- if (type == "survival") mean_survivor_function(object, rows, times, draws)
-  else averaged_prediction(object, rows, type, draws, if (has_eta) object$eta)
+  out <- averaged_prediction(object, rows, type, draws, if (has_eta) object$eta, times)
   in_place(if (is_new) spread(out, rows$ok) else out)
+}
+
+# The rows of new data by this na.action; those of the training data are complete.
+rows_by_action <- function(fit, newdata, action, envir) {
+  by_na_action(found_rows(fit, newdata, envir), if (is.null(newdata)) "na.pass" else action)
 }
 
 # Whether what is predicted of the training data comes from the outputs that the fit has kept.
@@ -77,7 +81,8 @@ uses_eta <- function(fit, type) {
   !averages_levels(fit) && !any(type %in% c("draws", "survival", "quantile")) && !is.null(fit$eta)
 }
 
-averaged_prediction <- function(fit, rows, type, draws, eta) {
+averaged_prediction <- function(fit, rows, type, draws, eta, times = NULL) {
+  if (type == "survival") return(mean_survivor_function(fit, rows, times, draws))
   if (is.null(eta)) eta <- posterior_eta(fit, row_data(fit, rows), draws)
   if (!any(vapply(fit$blocks, is_kind, NA, "levels"))) check_finite_output(eta)
   predicted(fit, eta, rows$offset, type, if (averages_levels(fit)) averaged_levels(fit, rows, draws))

@@ -147,8 +147,9 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
 trained_members_further <- function(fit, epochs, train, control) {
   fits <- list()
   for (member in member_fits(fit)) {
-    further <- function() quiet_member(do.call(continue.varnn, c(list(member, epochs), control), quote = TRUE),
-                                       first = !length(fits))
+    further <- function() {
+      quiet_member(do.call(continue.varnn, c(list(member, epochs), control), quote = TRUE), first = !length(fits))
+    }
     fits <- c(fits, list(if (was_interrupted()) member else further()))
   }
   weights <- fit$member_weights

@@ -155,10 +155,7 @@ fit_rules <- list(
   stop_reason = function(x, fit, layout) is_one_of(x, statuses),
   converged = function(x, fit, layout) is_flag(x),
   eta = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$n_eta)),
-  response = function(x, fit, layout) {
-    if (fit$design$kind == "columns" || is_from_chunks(fit)) return(is.null(x))
-    NROW(x) == fit$n_obs && is_response(x, fit$blocks)
-  },
+  response = function(x, fit, layout) is_kept_response(x, fit),
   codes = optional(function(x, fit, layout) is_finite_matrix(x, fit$n_obs, layout$z_rows)),
   errors = optional(function(x, fit, layout) {
     every(is.numeric(x), is_bare(x), length(x) == fit$n_obs, any(is.finite(x)), all(abs(x) <= 1e100, na.rm = TRUE))
@@ -166,10 +163,7 @@ fit_rules <- list(
   weights = optional(function(x, fit, layout) {
     every(is_finite_vector(x, fit$n_obs), all(x >= 0), any(x > 0))
   }),
-  offset = function(x, fit, layout) {
-    if (is.null(x)) return(!fit$spec$has_offset || isTRUE(fit$source$has_offset))
-    every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)
-  },
+  offset = function(x, fit, layout) is_kept_offset(x, fit),
   na.action = optional(function(x, fit, layout) {
     every(inherits(x, c("omit", "exclude")), is.numeric(x), !anyNA(x), all(x >= 1), !anyDuplicated(x),
           all(x <= fit$n_obs + length(x)))
@@ -183,6 +177,17 @@ fit_rules <- list(
   source = optional(function(x, fit, layout) is_source(x, fit)),
   version = function(x, fit, layout) is_finite_vector(x, 1)
 )
+
+# The response and the offset of the training rows, of which fits to chunks keep none.
+is_kept_response <- function(x, fit) {
+  if (fit$design$kind == "columns" || is_from_chunks(fit)) return(is.null(x))
+  NROW(x) == fit$n_obs && is_response(x, fit$blocks)
+}
+
+is_kept_offset <- function(x, fit) {
+  if (is.null(x)) return(!fit$spec$has_offset || isTRUE(fit$source$has_offset))
+  every(is.numeric(x), is_bare(x), length(x) == fit$n_obs)
+}
 
 # Numbers of training may be infinite or missing; the engine makes none that is subnormal.
 is_history_column <- function(v) {
@@ -286,7 +291,8 @@ is_control <- function(x, fit) {
   do.call(nn_control, arguments, quote = TRUE)
   every(identical(oldClass(x), "varnn_control"), all(vapply(arguments, function(v) !is.atomic(v) || is_bare(v), NA)),
         all(c("precision", "optimizer", "schedule") %in% known), is_finite_vector(x$batch_size, 1),
-        is_finite_vector(x$learn_rate, 1), is_objective(x$objective, fit))
+        is_finite_vector(x$learn_rate, 1), is.null(x$epochs_by) || is_words(x$epochs_by, 1),
+        is_objective(x$objective, fit))
 }
 
 # Numbers, strings, a data frame or list of these, a callback.
@@ -302,7 +308,7 @@ is_family_argument <- function(x, layout) {
 
 are_vae_arguments <- function(x) {
   scores <- x$latent_scores
-  every(is_finite_vector(x$beta, 1), is_finite_vector(x$importance, 1),
+  every(is_finite_vector(x$beta, 1), is_whole_number(x$importance),
         is.null(scores) || is_finite_vector(unname(scores), length(scores)) && is_words(names(scores), length(scores)))
 }
 
