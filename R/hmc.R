@@ -45,7 +45,7 @@ is_sampled <- function(spec) spec$posterior == "hmc"
 #'   (2014) The no-U-turn sampler, \doi{10.48550/arXiv.1111.4246}. Betancourt (2017) A conceptual introduction to
 #'   Hamiltonian Monte Carlo, \doi{10.48550/arXiv.1701.02434}. Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021)
 #'   Rank-normalization, folding, and localization, \doi{10.1214/20-BA1221}.
-#' @seealso [fit_bayes_nn()], [compare_posteriors()], [loo.varnn()].
+#' @seealso [fit_bayes_nn()], [compare_posteriors()], [loo.varnn()]; the vignette `approximations`.
 #' @examples
 #' set.seed(1)
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 0, members = 2,

@@ -1,9 +1,8 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
 # What print() and summary() call the posteriors in the engine's table.
-posterior_words <- c(point = "point", laplace = "laplace, {layers}", meanfield = "meanfield",
-                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors",
-                     hmc = "hmc, draws of it")
+posterior_words <- c(point = "point", laplace = "laplace, {layers}", hmc = "draws by hmc", meanfield = "meanfield",
+                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors")
 
 # Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as
 # numbers, of which the mode is sought (seeks_mode); have a prior (is_bayesian).

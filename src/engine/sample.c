@@ -64,9 +64,9 @@ static void find_theta(sampler *s, const double *z) {
   for (size_t i = 0; i < s->n; i++) s->theta[i] = s->job->data->theta[i] + (root ? 0 : z[i]);
   if (!root) return;
   for (size_t j = 0; j < s->n; j++) {
-    const double *column = root + j * s->n, by = z[j];
+    const double *direction = root + j * s->n, by = z[j];
     NN_SIMD
-    for (size_t i = 0; i <= j; i++) s->theta[i] += column[i] * by;
+    for (size_t i = 0; i <= j; i++) s->theta[i] += direction[i] * by;
   }
 }
 
@@ -78,10 +78,10 @@ static void find_slopes(const sampler *s, double *out) {
     return;
   }
   for (size_t j = 0; j < s->n; j++) {
-    const double *column = root + j * s->n;
+    const double *direction = root + j * s->n;
     double sum = 0;
     NN_SIMD_SUM(sum)
-    for (size_t i = 0; i <= j; i++) sum += column[i] * s->slope[i];
+    for (size_t i = 0; i <= j; i++) sum += direction[i] * s->slope[i];
     out[j] = sum;
   }
 }

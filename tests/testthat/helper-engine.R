@@ -604,7 +604,7 @@ run_script <- function(...) {
 }
 
 # Posteriors whose weights are drawn in training; the others are trained as points.
-random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace"))
+random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace", "hmc"))
 
 # Families with an output for the share of other zeros.
 inflated_names <- function() Filter(function(f) "zero" %in% family_table[[f]]$parts, families())
