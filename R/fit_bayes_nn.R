@@ -328,7 +328,7 @@ first_spec <- function(train, layers, blocks, model) {
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
                    posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
-  if (are_numbers(spec)) spec$kl_mc <- 0L
+  if (weights_are_numbers(spec)) spec$kl_mc <- 0L
   spec
 }
 
@@ -438,7 +438,7 @@ default_prior <- function(spec) {
 }
 
 bayes_estimator <- function(model, spec) {
-  if (are_numbers(spec)) {
+  if (weights_are_numbers(spec)) {
     if (model$estimator != "auto")
       stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"%s\" has nothing to draw in training.",
                       "Leave `estimator` out."), model$estimator, spec$posterior)

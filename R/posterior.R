@@ -10,7 +10,7 @@ is_point <- function(spec) spec$posterior == "point"
 is_laplace <- function(spec) spec$posterior == "laplace"
 seeks_mode <- function(spec) is_point(spec) || is_laplace(spec)
 # Whether the weights are numbers in the engine: a mode, or draws that it has made.
-are_numbers <- function(spec) seeks_mode(spec) || is_sampled(spec)
+weights_are_numbers <- function(spec) seeks_mode(spec) || is_sampled(spec)
 is_bayesian <- function(spec) spec$prior != "flat"
 
 # Whether the units' means and variances are known: they are independent.
@@ -60,7 +60,7 @@ weight_posterior <- function(fit) {
             name = unlist(lapply(means, function(i) entry_names(layout[i, ]))), leaf = rep(means, size))
   on <- dependence(fit$spec$posterior)
   factor <- lapply(part(if (on == "shared") 3 else 2), function(i) unlist(lapply(i, value)))
-  if (are_numbers(fit$spec)) q$sigma <- numeric(length(q$mean))
+  if (weights_are_numbers(fit$spec)) q$sigma <- numeric(length(q$mean))
   variance <- q$sigma^2
   if (is_sampled(fit$spec)) {
     q$draws <- t(fit$sampled$draws[unlist(lapply(means, function(i) leaf_index(layout[i, ]))), , drop = FALSE])
@@ -291,7 +291,7 @@ posterior_lines <- function(fit, digits) {
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste0("Prior: ", a$prior$words, wide_words(fit)),
     paste0("Posterior: ", posterior_phrase(fit),
-           if (!are_numbers(fit$spec)) paste("; estimator", fit$spec$estimator),
+           if (!weights_are_numbers(fit$spec)) paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (is_laplace(fit$spec)) evidence_line(fit, digits)
     else if (is_sampled(fit$spec)) chain_lines(fit, digits)

@@ -254,7 +254,7 @@ slow_reader <- function(spec, theta, noise) {
   }
   read$weight <- function(rows, cols, is_penalized = FALSE) {
     mu <- take(rows, cols)
-    if (are_numbers(spec)) {
+    if (weights_are_numbers(spec)) {
       if (spec$prior != "flat") read$kl <<- read$kl + slow_nlp[[spec$prior]](mu, at - rows * cols + 1, spec)
       else if (is_penalized) read$penalty <<- read$penalty + spec$penalty / 2 * sum(mu^2)
       return(mu)
