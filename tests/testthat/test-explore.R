@@ -116,6 +116,18 @@ test_that("in documents a page stands in a frame", {
   expect_identical(inside, page$html)
 })
 
+test_that("the viewer is given a file in the session's folder", {
+  set.seed(1)
+  page <- explore(fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5))
+  seen <- NULL
+  before <- options(viewer = function(path) seen <<- path)
+  on.exit(options(before))
+  open_page(page)
+  expect_true(startsWith(normalizePath(seen), normalizePath(tempdir())))
+  expect_identical(readChar(seen, page$size, useBytes = TRUE), page$html)
+  expect_output(print(page), "Page of a fit")
+})
+
 test_that("mistakes are told in the user's words", {
   fit <- nn(mpg ~ wt, mtcars)
   ae <- fit_ae(iris[1:4], epochs = 2)

@@ -19,6 +19,14 @@ entry_arguments <- function() {
   hooks <- list(poll = function() FALSE, epoch = function(epoch, row) epoch + sum(row) < 0)
   stopping <- list(poll = NULL, epoch = function(epoch, row) epoch == 2L)
   interrupted <- list(poll = function() TRUE, epoch = NULL)
+  keeping <- c(hooks, list(is_due = function() TRUE, keep = function(kept) FALSE))
+  sampled <- a_case(list(layer("dense", 2, "bias")), list(a_block("gaussian")), posterior = "hmc", missing = 0)
+  sampling <- function(root) {
+    n <- length(sampled$theta)
+    list(sampled$spec, utils::modifyList(job, list(batch_size = 9L)), sampled$data, sampled$theta,
+         list(warmup = 2L, draws = 3L, max_depth = 2L, accept = 0.8, total = 9, variance = rep(1, n), root = root,
+              precision = numeric(n), center = numeric(n), group = rep(0L, n), shape = 1, rate = 1, start = 2), hooks)
+  }
   weighted <- a_case(c(hidden_layers(3, "tanh"), list(layer("dense", 2, "bias"))), list(a_block("gaussian")),
                      posterior = "laplace")
   slopes <- function(want, by, upper = 0L) {
@@ -32,10 +40,13 @@ entry_arguments <- function() {
   places <- list(kind = 2L, n = 9L, key = c(1, 2), node = 3, pass = 4, first = c(5, 6))
   list(
     C_registry = list(list()), C_kernels = list(list()), C_layout = list(list(spec)),
-    C_fit = list(list(spec, job, of_rows, data, case$theta, NULL, hooks),
-                 list(spec, job, data, NULL, case$theta, NULL, stopping),
-                 list(spec, job, data, NULL, case$theta, NULL, interrupted),
-                 list(spec, lbfgs, data, NULL, case$theta, NULL, hooks)),
+    C_fit = list(list(spec, job, of_rows, data, case$theta, NULL, hooks, NULL),
+                 list(spec, job, data, NULL, case$theta, NULL, stopping, NULL),
+                 list(spec, job, data, NULL, case$theta, NULL, interrupted, NULL),
+                 list(spec, lbfgs, data, NULL, case$theta, NULL, hooks, NULL),
+                 list(spec, job, data, NULL, case$theta, NULL, keeping, list(each = 1L, from = NULL))),
+    C_sample = list(sampling(NULL), sampling(diag(length(sampled$theta)))),
+    C_checksum = list(list(as.raw(1:20), NULL)), C_sync = list(list(tempdir())),
     C_run = list(list(spec, case$theta, data, NULL, run("eta", TRUE, 2L), list(poll = function() FALSE)),
                  list(spec, case$theta, of_rows, NULL, run("terms", FALSE, 1L), NULL),
                  list(spec, case$theta, data, z, run("eta", FALSE, 1L, engine_compute("single", rng = "fast")), NULL),
@@ -91,7 +102,7 @@ test_that("every entry point gives the same values where R collects garbage at e
 test_that("an error where R collects garbage at every allocation is the one without", {
   skip_if_counted()
   entries <- getDLLRegisteredRoutines("varnn")$.Call
-  for (name in setdiff(names(entries), c("C_registry", "C_kernels", "C_poll"))) {
+  for (name in setdiff(names(entries), c("C_registry", "C_kernels", "C_poll", "C_sync"))) { # "a" is a file to C_sync()
     call <- c(list(entries[[name]]), rep(list("a"), entries[[name]]$numParameters))
     message_of <- function(how) tryCatch(how(call), error = conditionMessage)
     expect_match(message_of(plainly), "must be|damaged", label = name)

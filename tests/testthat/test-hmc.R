@@ -165,6 +165,7 @@ test_that("every method of a fit takes draws, and predictions are averages over 
 })
 
 test_that("the draws are those of the network's posterior: its importance weights know no better", {
+  skip_if_counted()
   # a network of one unit on five rows, against self-normalised importance sampling from the prior
   set.seed(8)
   x <- cbind(x = c(-1, -0.5, 0, 0.5, 1))
@@ -186,7 +187,6 @@ test_that("the draws are those of the network's posterior: its importance weight
 })
 
 test_that("families with free scalars, levels, several responses and a noise that depends on x have draws", {
-  skip_if_counted()
   small <- posterior_hmc(draws = 20, warmup = 20)
   of <- function(formula, data, ...) {
     suppressWarnings(fit_bayes_nn(formula, data, hidden = 2, posterior = small, members = 2, epochs = 20, ...))
@@ -228,6 +228,16 @@ test_that("arguments are checked, and what cannot be drawn says why", {
   expect_error(fit(posterior = "hmc", estimator = "local"), "estimator")
   expect_error(fit(posterior = "hmc", optimizer = "adam"), "L-BFGS")
   expect_error(fit_bayes_nn(mpg ~ ., mtcars, hidden = c(50, 50), posterior = posterior_hmc(metric = "dense")), "metric")
+  said <- character()
+  dense <- withCallingHandlers(
+    suppressWarnings(fit(posterior = posterior_hmc(draws = 20, warmup = 20, metric = "dense"), epochs = 5,
+                         verbose = TRUE)),
+    message = function(m) {
+      said <<- c(said, conditionMessage(m))
+      tryInvokeRestart("muffleMessage")
+    })
+  expect_match(said, "iteration 4 of 40 (warm-up)", fixed = TRUE, all = FALSE)
+  expect_output(print(dense), "R-hat")
   one <- suppressWarnings(fit(posterior = posterior_hmc(draws = 1, warmup = 0, max_depth = 1), epochs = 5))
   expect_identical(ncol(one$sampled$draws), 1L)
   expect_true(all(is.finite(predict(one, mtcars))))
