@@ -154,7 +154,6 @@ test_that("mistakes are told in the user's words", {
 })
 
 test_that("columns of the data come to the network as in R", {
-  skip_if_not(has_node(), "node is not there")
   d <- transform(mtcars, g = factor(ifelse(carb > 2, "many", "few")), l = vs == 1, o = factor(gear, ordered = TRUE),
                  d = as.Date("2020-01-01") + hp)
   names(d)[names(d) == "g"] <- "a b"
@@ -162,11 +161,11 @@ test_that("columns of the data come to the network as in R", {
                    mpg ~ stats::poly(hp, 2) + splines::ns(wt, 3):l + cut(qsec, c(0, 17, 19, 30)),
                    mpg ~ d + offset(qsec / 2))
   data <- lapply(formulas, function(f) varnn:::page_data(nn(f, d), NULL, environment(), checks = 50))
+  skip_if_not(has_node(), "node is not there")
   expect_true(all(worst_in_node(data) < 1e-9))
 })
 
 test_that("posteriors, families and programs predict as predict() does", {
-  skip_if_not(has_node(), "node is not there")
   d <- transform(mtcars, o = factor(gear, ordered = TRUE), s = qsec / 10)
   own <- custom_family("laplace", ~ log(2) + log_s + abs(y - mu) / exp(log_s), eta = "mu", free = "log_s",
                        scaled = TRUE)
@@ -188,6 +187,7 @@ test_that("posteriors, families and programs predict as predict() does", {
   ways <- vapply(data, function(p) paste(p$way, p$center), "")
   expect_setequal(unique(ways), c("normal nodes", "draws moments", "draws draws", "shifts draws", "point mode"))
   expect_false(is.null(data[[1]]$checks$prediction))
+  skip_if_not(has_node(), "node is not there")
   expect_true(all(worst_in_node(data) < 1e-6))
   skip_if_counted()
   # a page whose weights are not those of the fit says so
@@ -196,7 +196,6 @@ test_that("posteriors, families and programs predict as predict() does", {
 })
 
 test_that("autoencoders encode and decode as encode() and decode() do", {
-  skip_if_not(has_node(), "node is not there")
   holes <- replace(iris, cbind(c(1, 60, 120, 7), c(1, 2, 5, 4)), NA)
   cars <- transform(mtcars, l = vs == 1, share = qsec / 30)[c("mpg", "carb", "l", "share", "drat")]
   vae <- fit_by("fit_vae", epochs = 5, hidden = 4)
@@ -207,5 +206,6 @@ test_that("autoencoders encode and decode as encode() and decode() do", {
                vae(cars, family = c(carb = "poisson", share = "beta")),
                fit_ae(holes, epochs = 5), fit_ae(iris[-5], tied = TRUE, epochs = 5))
   data <- lapply(fits, function(f) varnn:::page_data(f, NULL, environment(), checks = 50))
+  skip_if_not(has_node(), "node is not there")
   expect_true(all(worst_in_node(data) < 1e-9))
 })
