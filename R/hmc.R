@@ -364,7 +364,7 @@ most_rhat <- 1.05
 
 chain_lines <- function(fit, digits) {
   table <- chain_table(fit)
-  c(sprintf("Chain: %s draws, of trajectories of %s steps on average; %s divergent", table$draws,
+  c(sprintf("Chain: %s, of trajectories of %s steps on average; %s divergent", count(table$draws, "draw"),
             format(table$steps, digits = digits), if (table$divergent) table$divergent else "none"),
     agreement_line(fit))
 }

@@ -116,6 +116,18 @@ test_that("in documents a page stands in a frame", {
   expect_identical(inside, page$html)
 })
 
+test_that("what is no HTML has a word in place of the page", {
+  skip_if_not_installed("knitr")
+  set.seed(1)
+  page <- explore(fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5))
+  before <- knitr::opts_knit$get("rmarkdown.pandoc.to")
+  on.exit(knitr::opts_knit$set(rmarkdown.pandoc.to = before))
+  knitr::opts_knit$set(rmarkdown.pandoc.to = "latex")
+  expect_match(as.character(knit_print.varnn_explorer(page)), "shown in HTML documents")
+  knitr::opts_knit$set(rmarkdown.pandoc.to = "html")
+  expect_match(as.character(knit_print.varnn_explorer(page)), "srcdoc", fixed = TRUE)
+})
+
 test_that("the viewer is given a file in the session's folder", {
   set.seed(1)
   page <- explore(fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5))

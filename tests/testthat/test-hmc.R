@@ -240,6 +240,12 @@ test_that("arguments are checked, and what cannot be drawn says why", {
   expect_output(print(dense), "R-hat")
   one <- suppressWarnings(fit(posterior = posterior_hmc(draws = 1, warmup = 0, max_depth = 1), epochs = 5))
   expect_identical(ncol(one$sampled$draws), 1L)
+  expect_output(print(one), "Chain: 1 draw,")
+  linear <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, members = 1, posterior = posterior_hmc(draws = 20, warmup = 20))
+  expect_output(print(linear), "Prior: N(0, sd = 2.5)", fixed = TRUE)
+  expect_null(chain_agreement(list(matrix(1, 2, 1))))
+  expect_null(chain_agreement(list(matrix(1, 8, 2))))
+  expect_identical(dim(no_chain(3, 2, "interrupted")$theta), c(3L, 0L))
   expect_true(all(is.finite(predict(one, mtcars))))
   stopped <- suppressWarnings(fit(posterior = posterior_hmc(draws = 50, warmup = 20), epochs = 5,
                                   callback = function(epoch, row) epoch >= 30))
