@@ -114,7 +114,7 @@ chunked_data <- function(chunks, call, envir, contrasts, family) {
   train
 }
 
-# Of columns that are their own response, for columns_from_frame()'s.
+# Training data in chunks whose columns are their own response, for columns_from_frame()'s.
 chunked_columns_data <- function(chunks, call, envir) {
   action <- if (is.null(call$na.action)) quote(stats::na.pass)
   survey <- survey_chunks(chunks, call, envir, action)
@@ -345,7 +345,7 @@ n_rows <- function(train) if (is_chunked(train)) train$known$n else train$n
 
 # ---- moments of parts
 
-# Those of the engine, with the sums of weights and how many are above 0, of what is there.
+# The engine's moments, with the sums of weights, and how many of these are above 0, of what is not missing.
 weighted_moments <- function(x, w) {
   m <- engine_moments(x, w)
   of_rows <- function(w) if (any(m$n_missing > 0)) colSums(w * !is.na(x)) else rep(sum(w), ncol(x))
@@ -354,7 +354,7 @@ weighted_moments <- function(x, w) {
   m
 }
 
-# Of two parts together: the sums of squares about their means, and about the mean of all (Chan, Golub & LeVeque 1979).
+# Moments of two parts together, from the sums of squares about the mean of each (Chan, Golub & LeVeque 1979).
 merged_moments <- function(a, b) {
   if (is.null(a)) return(b)
   out <- a

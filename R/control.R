@@ -40,9 +40,9 @@
 #'   quarter in double. With both [set.seed()] reproduces a fit bit for bit.
 #' @param verbose report each epoch, and what comes before and after the training: each fold of the choice of epochs,
 #'   each number of latent dimensions that is tried, each member, each fold of stacking. In an interactive session with
-#'   the package cli a bar takes the place of the epochs' lines once the work has taken two seconds. Whether or not,
-#'   work of more than two seconds tells of its epochs, losses and the time left by conditions of the package progressr,
-#'   where that is loaded: they are shown as its handlers say, by default not at all.
+#'   the package cli a bar takes the place of the epochs' lines once the work has taken two seconds. With any
+#'   `verbose`, training of more than two seconds signals its epochs, losses and the time left as conditions of the
+#'   package progressr, where that is loaded. They are shown as its handlers say, by default not at all.
 #' @param callback a function of the epoch's number and its row of the history (a named vector, on the engine's
 #'   scale); when it returns `TRUE` training stops. See below for errors in it.
 #' @param new_levels what predictions do with levels of a factor (or words of a character column) that the training

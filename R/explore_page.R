@@ -380,7 +380,7 @@ predicted_means <- function(fit, eta, offset, averaged = NULL) {
   }, fit$blocks, block_slices(fit$blocks, eta_rows), seq_along(fit$blocks)))
 }
 
-# The same over the draws that the page has.
+# Means over the draws that the page has.
 drawn_means <- function(fit, networks, at) {
   data <- row_data(fit, at)
   means <- 0

@@ -304,7 +304,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
-  if (is_sampled(spec)) check_sampling(model$sampling, spec)
+  if (is_sampled(spec)) check_sampling(model, spec)
   model$prior <- bayes_prior(model$prior, spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   if (!is.null(model$prior$program)) spec <- with_program(spec, "prior_program", model$prior$program)

@@ -25,11 +25,12 @@ is_sampled <- function(spec) spec$posterior == "hmc"
 #' is that of Stan: the step size by dual averaging, the metric in windows that double.
 #'
 #' With `prior = "auto"` or `prior_normal("auto")` weights and biases of a network with hidden layers are normal with a
-#' precision for each matrix and each vector, which has an exponential prior: its mean is half the number of inputs for
-#' matrices and 1 for biases. It is drawn given the weights after each transition. Without hidden layers, and of other
+#' precision for each matrix and each vector, which has an exponential prior. Its mean is half the number of inputs for
+#' matrices and 1 for biases; for outputs that are the log of a noise it is 50 and 0.01, about the constant noise that
+#' is found first. The precision is drawn given the weights after each transition. Without hidden layers, and of other
 #' priors, the scale is as given. A noise that is learned, and other free scalars of a family, are among the parameters;
 #' on the scale on which these are free (of a noise, its log) they have normal priors of standard deviation 3 about
-#' where training starts.
+#' where training starts. `epochs` of [nn_control()] are steps of the search for the modes.
 #'
 #' The posterior of a network has many modes, and each chain knows those near its own. What matters is whether the
 #' chains agree on predictions: weights are exchangeable between units and need not. `summary()` has, of the linear
@@ -78,6 +79,8 @@ split_posterior <- function(posterior) {
     if (!is_posterior_record(posterior)) stop_user("`posterior` is not as posterior_hmc() makes it: call it anew.")
     return(list(name = posterior$posterior, sampling = posterior))
   }
+  if (identical(posterior, posterior_hmc))
+    stop_user("`posterior` must be what posterior_hmc() returns, as in posterior = posterior_hmc(draws = 1000).")
   name <- check_choice(posterior, c("auto", registry()$posterior), "posterior")
   list(name = name, sampling = if (is_sampled(list(posterior = name))) posterior_hmc())
 }
@@ -91,7 +94,11 @@ is_posterior_record <- function(x) {
 most_dense <- 1000
 n_chains <- 4 # where nobody says
 
-check_sampling <- function(sampling, spec) {
+check_sampling <- function(model, spec) {
+  if (!model$combine %in% c("auto", "equal"))
+    stop_user("`combine` = \"%s\" does not apply: the chains of `posterior` = \"hmc\" have equal weights.",
+              model$combine)
+  sampling <- model$sampling
   n <- n_weights(spec)
   if (sampling$metric == "dense" && n > most_dense)
     stop_user("`metric` = \"dense\" is for up to %s weights and biases, and the network has %s: use \"diagonal\".",
@@ -130,7 +137,8 @@ train_hmc <- function(spec, layout, blocks, sets, control, arguments) {
   list(with_shares(trained, blocks, sets))
 }
 
-# The state in which the search for the mode ends, of the same network with the noise that the evidence finds.
+# The state in which the search for the mode ends, of the same network with the noise that the evidence finds. Densities
+# that are programs may have no curvature, which the metric would need: a normal prior takes their place there.
 hmc_start <- function(spec, blocks, sets, control, prior) {
   prior <- laplace_prior(if (prior$kind %in% c("by_weight", "empirical")) "auto"
                          else if (prior$kind %in% c("program", "mixture")) prior_normal(0, 1) else prior)
@@ -299,7 +307,7 @@ chosen_draws <- function(available, draws) {
 # The draws [draws, coefficients or weights and biases] of a sampled posterior, of all chains; as the columns of x have
 # them.
 sampled_coefficients <- function(fit) {
-  if (is_mixture(fit)) return(do.call(rbind, lapply(member_fits(fit), sampled_coefficients)))
+  if (is_mixture(fit)) return(do.call(rbind, lapply(chains_of(fit), sampled_coefficients)))
   q <- weight_posterior(fit)
   if (has_hidden(fit)) return(t(of_columns(t(q$draws), fit)))
   by <- coef_matrix(fit)
@@ -342,22 +350,21 @@ agreement_of <- function(x) {
   c(rhat = sqrt(total / within), ess = n * ncol(x) / time)
 }
 
+chains_of <- function(fit) if (is_mixture(fit)) member_fits(fit) else list(fit)
+
 # A row for each chain.
 chain_table <- function(fit) {
-  members <- if (is_mixture(fit)) member_fits(fit) else list(fit)
+  chains <- chains_of(fit)
   of_chain <- function(k) {
-    s <- members[[k]]$sampled
+    s <- chains[[k]]$sampled
     data.frame(chain = k, draws = ncol(s$draws), accept = mean(s$path["accept", ]), step = mean(s$path["step", ]),
                steps = mean(s$path["leapfrogs", ]), cut = mean(s$path["depth", ] >= s$max_depth),
                divergent = sum(s$path["divergent", ]))
   }
-  do.call(rbind, lapply(seq_along(members), of_chain))
+  do.call(rbind, lapply(seq_along(chains), of_chain))
 }
 
-agreement_of_fit <- function(fit) {
-  members <- if (is_mixture(fit)) member_fits(fit) else list(fit)
-  chain_agreement(lapply(members, function(m) m$sampled$watched))
-}
+agreement_of_fit <- function(fit) chain_agreement(lapply(chains_of(fit), function(m) m$sampled$watched))
 
 # From this R-hat on chains do not agree on predictions.
 most_rhat <- 1.05

@@ -38,8 +38,8 @@ chosen_columns <- function(z, mean, total, has_intercept) {
        r = qr.R(found)[seq_along(kept), seq_along(kept), drop = FALSE])
 }
 
-# The same by a pass over data in buffers: products about the mean of two parts together are their sum, and those of the
-# difference between their means (Chan, Golub & LeVeque 1979).
+# What linear_columns() finds, by a pass over data in buffers: the products about the mean of two parts together are the
+# sum of theirs and those of the difference between their means (Chan, Golub & LeVeque 1979).
 chunked_columns <- function(feed, p, has_intercept) {
   feed$close()
   total <- seen <- 0

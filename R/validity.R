@@ -213,13 +213,12 @@ is_laplace_record <- function(x, fit) {
 # What train_hmc() makes.
 is_sampled_record <- function(x, fit, layout) {
   n <- ncol(x$draws)
-  every(is.list(x), is_finite_matrix(x$draws, layout$n_par, n), n >= 1, all(abs(x$draws) <= 1e100),
-        is_number_matrix(x$precision), all(x$precision > 0), is_number_matrix(x$path),
+  every(is.list(x), is_finite_matrix(x$draws, layout$n_par, n), n >= 1,
+        is_finite_matrix(x$precision, nrow(x$precision), ncol(x$precision)), all(x$precision > 0),
+        is_finite_matrix(x$path, nrow(x$path), ncol(x$path)),
         identical(rownames(x$path), path_columns), is_finite_vector(x$max_depth, 1),
         is_finite_matrix(x$watched, n, ncol(x$watched)), is_posterior_record(fit$arguments$sampling))
 }
-
-is_number_matrix <- function(x) every(is.double(x), length(dim(x)) == 2, all(is.finite(x)))
 
 # What layer_posteriors() makes, of these rows of the layout.
 are_layer_posteriors <- function(x, layout, held, rows) {

@@ -10,7 +10,7 @@ typedef struct {
   double *q, *p, *g, potential;
 } nn_phase;
 
-/* What a subtree of each depth needs beside its caller's. */
+/* The vectors of the two halves of a subtree, of each depth. */
 typedef struct {
   double *proposal, *rho_first, *rho_last, *p_first_end, *p_last_begin;
 } nn_subtree;
@@ -323,12 +323,12 @@ static void add_to_window(sampler *s) {
 
 /* Whether a window of the warm-up ends with this iteration: after a first sixth, which finds the posterior, windows
  * double; the last tenth adapts the step alone. The last window takes what would be too short for another. */
-static int ends_window(int iteration, int warmup, int *length) {
+static int ends_window(int iteration, int warmup) {
   const int begin = warmup * 3 / 20, end = warmup - warmup / 10;
   int at = begin;
-  for (*length = end - begin < 25 ? end - begin : 25; at < end; *length *= 2) {
-    int stop = at + *length;
-    if (stop + 2 * *length > end) stop = end;
+  for (int length = end - begin < 25 ? end - begin : 25; at < end; length *= 2) {
+    int stop = at + length;
+    if (stop + 2 * length > end) stop = end;
     if (iteration + 1 == stop) return 1;
     at = stop;
   }
@@ -341,10 +341,9 @@ static int is_in_windows(int iteration, int warmup) {
 
 static void adapt(sampler *s, int iteration, double accepted) {
   const int warmup = s->job->warmup;
-  int length;
   adapt_step(s, accepted);
   if (is_in_windows(iteration, warmup)) add_to_window(s);
-  if (ends_window(iteration, warmup, &length) && s->window > 9) {
+  if (ends_window(iteration, warmup) && s->window > 9) {
     take_window(s);
     find_step(s);
     start_averaging(s);

@@ -255,45 +255,22 @@ static void add_products(size_t n, const real *a, const real *b, real *to) {
   for (size_t i = 0; i < n; i++) to[i] += a[i] * b[i];
 }
 
-/* R code, or whatever the host does, runs with the arithmetic it knows. */
-static int host_poll(const nn_host *h) {
-  const nn_arithmetic own = arithmetic_now();
-  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
-  const int stop = h->poll(h->context);
-  arithmetic_set(own);
-  return stop;
-}
+/* R code, or whatever the host does, runs with the arithmetic it knows: `call` in between. */
+#define NN_BY_HOST(call)                                                                           \
+  const nn_arithmetic own = arithmetic_now();                                                      \
+  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);                                                  \
+  const int answer = call;                                                                         \
+  arithmetic_set(own);                                                                             \
+  return answer;
 
-static int host_is_due(const nn_host *h) {
-  const nn_arithmetic own = arithmetic_now();
-  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
-  const int is_due = h->is_due(h->context);
-  arithmetic_set(own);
-  return is_due;
-}
-
-static int host_keep(const nn_job *job) {
-  const nn_arithmetic own = arithmetic_now();
-  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
-  const int stop = job->host.keep(job->host.context, job);
-  arithmetic_set(own);
-  return stop;
-}
-
+static int host_poll(const nn_host *h) { NN_BY_HOST(h->poll(h->context)) }
+static int host_is_due(const nn_host *h) { NN_BY_HOST(h->is_due(h->context)) }
+static int host_keep(const nn_job *job) { NN_BY_HOST(job->host.keep(job->host.context, job)) }
 static int host_epoch(const nn_host *h, int epoch, const double *history, int n_columns) {
-  const nn_arithmetic own = arithmetic_now();
-  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
-  const int status = h->epoch(h->context, epoch, history, n_columns);
-  arithmetic_set(own);
-  return status;
+  NN_BY_HOST(h->epoch(h->context, epoch, history, n_columns))
 }
-
 static int host_fetch(const nn_host *h, nn_source *buffer) {
-  const nn_arithmetic own = arithmetic_now();
-  arithmetic_set(own & ~(nn_arithmetic)NN_FLUSH);
-  const int failed = h->fetch(h->context, buffer);
-  arithmetic_set(own);
-  return failed;
+  NN_BY_HOST(h->fetch(h->context, buffer))
 }
 
 /* The backward pass runs the per-observation part down, then the weights' part down. */

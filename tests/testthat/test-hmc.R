@@ -108,8 +108,7 @@ test_that("a noise that is learned has its posterior", {
   expect_equal(stats::sd(drawn), sqrt(sum(p * (s - sum(p * s))^2)), tolerance = 0.1)
 })
 
-test_that("the leapfrog scheme is reversible, and the energy's error falls with the square of the step", {
-  # A harmonic oscillator: trajectories of one step of e from (q, p) have errors of the energy that are known.
+test_that("short trajectories draw from a normal distribution, and a seed repeats them", {
   set.seed(5)
   spec <- gaussian_spec(1, list(layer("dense", 1, "none")), 0, posterior = "hmc", prior_sd = 1)
   data <- engine_data(matrix(1), matrix(NaN))
@@ -225,6 +224,8 @@ test_that("arguments are checked, and what cannot be drawn says why", {
   damaged <- posterior_hmc()
   damaged$draws <- -1L
   expect_error(fit(posterior = damaged), "posterior_hmc")
+  expect_error(fit(posterior = posterior_hmc), "what posterior_hmc() returns", fixed = TRUE)
+  for (combine in c("stack", "evidence")) expect_error(fit(posterior = "hmc", combine = combine), "equal weights")
   expect_error(fit(posterior = "hmc", estimator = "local"), "estimator")
   expect_error(fit(posterior = "hmc", optimizer = "adam"), "L-BFGS")
   expect_error(fit_bayes_nn(mpg ~ ., mtcars, hidden = c(50, 50), posterior = posterior_hmc(metric = "dense")), "metric")
