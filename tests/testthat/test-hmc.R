@@ -108,12 +108,23 @@ test_that("a noise that is learned has its posterior", {
   expect_equal(stats::sd(drawn), sqrt(sum(p * (s - sum(p * s))^2)), tolerance = 0.1)
 })
 
-test_that("short trajectories draw from a normal distribution, and a seed repeats them", {
+test_that("a step errs as the leapfrog scheme does, short trajectories draw from a normal distribution, seeds repeat", {
   set.seed(5)
   spec <- gaussian_spec(1, list(layer("dense", 1, "none")), 0, posterior = "hmc", prior_sd = 1)
   data <- engine_data(matrix(1), matrix(NaN))
   found <- engine_sample(spec, data, hmc_control(1), 0.3, hmc_options(spec, 1, draws = 4000L, max_depth = 3L))
   expect_gt(stats::ks.test(found$theta[1, seq(1, 4000, 5)], "pnorm")$p.value, 0.001)
+  # trajectories of one step, beside steps in R from the distribution of (q, p)
+  options <- hmc_options(spec, 1, warmup = 0L, draws = 20000L, max_depth = 1L)
+  one <- engine_sample(spec, data, hmc_control(1), 0.3, options)
+  step <- one$path["step", 1]
+  q <- stats::rnorm(1e5)
+  p <- stats::rnorm(1e5)
+  half <- p - step / 2 * q
+  to <- q + step * half
+  error <- (to^2 + (half - step / 2 * to)^2 - q^2 - p^2) / 2
+  expect_gt(step, 0.5)
+  expect_equal(mean(one$path["accept", ]), mean(pmin(1, exp(-error))), tolerance = 0.01)
   again <- function() {
     set.seed(6)
     engine_sample(spec, data, hmc_control(1), 0.3, hmc_options(spec, 1))
