@@ -38,7 +38,9 @@ new_journal <- function(file, control, of, done = list(), partial = NULL, seen =
   every <- if (is.null(control$checkpoint_every)) 60 else control$checkpoint_every
   # of the 16 bytes by which this process is known 8 are random, but not R's: its generator is the training's
   id <- sprintf("%08x%04x%04x", Sys.getpid(), as.integer(as.numeric(Sys.time()) %% 65536), next_number() %% 65536L)
-  list2env(list(file = file, every = every, owner = charToRaw(id), seen = seen, of = of, done = done,
+  # packageVersion() answers an error, such as a time limit, by NA: asked here, not in the midst of a training
+  head <- list(kind = "varnn checkpoint", version = package_version_words(), where = where_run())
+  list2env(list(file = file, every = every, owner = charToRaw(id), seen = seen, head = head, of = of, done = done,
                 partial = partial, path = "", n = 0, due_at = 0, is_cut = FALSE, is_warned = FALSE),
            parent = emptyenv())
 }
@@ -144,8 +146,8 @@ keep_journal <- function(journal, partial = journal$partial) {
     journal$is_cut <- TRUE
     return("another process has gone on with it, and this one writes no more to it")
   }
-  problem <- keep_in_file(c(list(kind = "varnn checkpoint", version = package_version_words(), where = where_run()),
-                            journal$of, list(done = journal$done, partial = partial)), journal$file, journal$owner)
+  problem <- keep_in_file(c(journal$head, journal$of, list(done = journal$done, partial = partial)), journal$file,
+                          journal$owner)
   if (is.null(problem)) journal$seen <- journal$owner
   if (journal$every > 0) journal$due_at <- seconds_now() + max(journal$every, (seconds_now() - started) / write_share)
   problem

@@ -118,6 +118,21 @@ test_that("an interrupt, an error and a time limit leave the file as it was, and
   }
 })
 
+test_that("what R answers by a try() is asked before the training, where no time limit can be lost in it", {
+  calls <- 0
+  version <- package_version_words
+  count <- function() {
+    calls <<- calls + 1
+    version()
+  }
+  file <- tempfile()
+  with_function("package_version_words", count, {
+    fit_nn(formula, mtcars, hidden = 3, epochs = 9, batch_size = 8, checkpoint = file, checkpoint_every = 0)
+  })
+  expect_identical(calls, 1)
+  unlink(file)
+})
+
 test_that("a child that is killed, with nothing said, goes on in another process", {
   skip_on_os("windows")
   skip_on_cran()
