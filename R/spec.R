@@ -100,7 +100,8 @@ layer_units <- function(spec) {
   units <- integer()
   for (i in seq_along(spec$layer)) {
     before <- c(spec$n_x, units)
-    units[i] <- switch(spec$layer[i], dense = , latent = spec$size[i], tied = before[spec$size[i]], before[i])
+    units[i] <- switch(spec$layer[i], dense = , latent = spec$size[i], tied = before[spec$size[i]],
+                       embed = before[i] - 1L + spec$size[i], before[i])
   }
   units
 }
@@ -111,6 +112,7 @@ spec_layout <- function(spec) {
   dense <- unit_layers(spec)
   number <- match(l$layer + 1L, dense)
   base <- ifelse(l$layer < 0, "family", ifelse(is.na(number), paste0("norm", l$layer + 1L), paste0("layer", number)))
+  base <- ifelse(l$role == "embedding", paste0("embed", l$layer + 1L), base)
   head <- ifelse(l$head > 0, ".log_sigma", "")
   part <- c("", ".log_sigma", ".factor", ".factor")[l$part + 1L]
   role <- ifelse(l$role == "log_sigma", "weight", l$role)

@@ -3,7 +3,7 @@
 
 static const struct {
   const char *name;
-} roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}},
+} roles[] = {{"weight"}, {"bias"}, {"log_sigma"}, {"gain"}, {"shift"}, {"noise"}, {"embedding"}},
   terms[] = {{"nll"},         {"kl_latent"},  {"kl_free"}, {"sparsity"},
              {"contraction"}, {"kl_weights"}, {"penalty"}},
   noises[] = {{"fixed"}, {"shared"}, {"each"}};

@@ -95,7 +95,7 @@ static SEXP C_fit(SEXP spec, SEXP job, SEXP train, SEXP valid, SEXP theta, SEXP 
   if (j.feed.n) host_feeds(&j.host, hooks, m, j.feed.most, fetched);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
   SET_VECTOR_ELT(out, 0, Rf_duplicate(parameters_of(m, theta, n_par, "theta")));
-  SET_VECTOR_ELT(out, 1, state_copy(m, state, n_par * (size_t)nn_optimizer_slots(j.optimizer) + 1));
+  SET_VECTOR_ELT(out, 1, state_copy(m, state, state_size(m, j.optimizer)));
   SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, 3 + 2 * m->info.n_terms, j.epochs));
   j.theta = REAL(VECTOR_ELT(out, 0)), j.state = REAL(VECTOR_ELT(out, 1));
   j.history = REAL(VECTOR_ELT(out, 2));

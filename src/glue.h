@@ -59,6 +59,7 @@ void host_keeps(nn_host *host, SEXP kept, int each);
 
 /* inputs.c: a new list of what training goes on with, of which `out` has the first elements; where it begins, when it goes
  * on from such a list; the element `number` of it. */
+size_t state_size(const r_model *m, int optimizer); /* numbers of an optimizer's state */
 SEXP kept_new(const r_model *m, nn_job *j, SEXP out);
 void kept_read(SEXP from, const r_model *m, nn_job *j);
 void kept_numbers(const nn_job *j, double *number);

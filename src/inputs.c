@@ -324,6 +324,10 @@ static kept_sizes kept_sizes_of(const r_model *m, const nn_job *j) {
                       full || (size_t)j->batch_size >= j->train.n ? 0 : j->train.n};
 }
 
+size_t state_size(const r_model *m, int optimizer) {
+  return m->info.n_par * (size_t)nn_optimizer_slots(optimizer) + 1 + m->info.n_levels;
+}
+
 SEXP kept_new(const r_model *m, nn_job *j, SEXP out) {
   const char *fields[] = {"theta", "state", "history", "number", "start", "best",
                           "grad",  "sum",   "part",    "order",  ""};
@@ -351,7 +355,8 @@ static void kept_copy(SEXP from, const r_model *m, const char *name, size_t n, d
 
 void kept_read(SEXP from, const r_model *m, nn_job *j) {
   const size_t n_par = m->info.n_par, n_terms = (size_t)m->info.n_terms,
-               n_state = n_par * (size_t)nn_optimizer_slots(j->optimizer) + 1,
+               n_slots = n_par * (size_t)nn_optimizer_slots(j->optimizer),
+               n_state = state_size(m, j->optimizer),
                width = 3 + 2 * n_terms;
   const kept_sizes n = kept_sizes_of(m, j);
   const double *number = REAL(field_of(from, "number", REALSXP, N_KEPT));
@@ -367,7 +372,7 @@ void kept_read(SEXP from, const r_model *m, nn_job *j) {
                        .tighter = within(number[KEPT_TIGHTER], "number", -DBL_MAX, DBL_MAX)};
   kept_copy(from, m, "theta", n_par, j->theta);
   kept_copy(from, m, "state", n_state, j->state);
-  within(j->state[n_state - 1], "state", 0, INT_MAX);
+  for (size_t i = n_slots; i < n_state; i++) within(j->state[i], "state", 0, INT_MAX);
   kept_copy(from, m, "start", n_par, k->start);
   kept_copy(from, m, "best", n_par, k->best);
   kept_copy(from, m, "grad", n.grad, k->grad);

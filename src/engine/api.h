@@ -32,7 +32,16 @@ typedef enum {
 } nn_term_kind;
 
 /* What a leaf of theta is for. */
-typedef enum { NN_WEIGHT, NN_BIAS, NN_LOG_SIGMA, NN_GAIN, NN_SHIFT, NN_NOISE, NN_N_ROLES } nn_role;
+typedef enum {
+  NN_WEIGHT,
+  NN_BIAS,
+  NN_LOG_SIGMA,
+  NN_GAIN,
+  NN_SHIFT,
+  NN_NOISE,
+  NN_EMBEDDING,
+  NN_N_ROLES
+} nn_role;
 
 /* The free scalars of a family: fixed numbers, the same for the block's responses, or each response's own. */
 typedef enum { NN_FIXED, NN_SHARED, NN_EACH, NN_N_NOISES } nn_noise_kind;
@@ -52,9 +61,9 @@ typedef struct {
 
 typedef struct {
   int kind; /* row of the layer table */
-  int size; /* units (dense, latent); tied: the layer whose weights it shares; program: which; from 0 */
+  int size; /* units (dense, latent); numbers of a level (embed); tied: the layer whose weights it shares; program: which; from 0 */
   int option; /* row of the activation (activate) or posterior (latent) table; dense: has a bias */
-  double setting; /* a rate, a standard deviation, a coefficient */
+  double setting; /* a rate, a standard deviation, a coefficient; embed: how many levels there are */
 } nn_layer_spec;
 
 enum { NN_CUSTOM = -1, NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 100 };
@@ -199,7 +208,7 @@ typedef struct nn_job {
   double learn_rate, momentum, clip_norm, tolerance;
   double coefficient[NN_N_TERM_KINDS];
   double *theta;   /* in: start; out: result */
-  double *state;   /* optimizer's slots, n_slots * n_par, then the step count */
+  double *state; /* optimizer's slots, n_slots * n_par, the step count, those of the levels of embeddings */
   double *history; /* epochs x columns, row major */
   int epochs_done, best_epoch;
   nn_kept *kept;   /* NULL: the job cannot be kept */
@@ -291,7 +300,7 @@ typedef struct {
 } nn_mixture;
 
 typedef struct {
-  size_t n_par;
+  size_t n_par, n_levels; /* levels of all embeddings */
   int n_leaves, n_terms, n_eta, n_y, z_rows;
   int z_has_sd; /* the code is random */
 } nn_info;

@@ -25,7 +25,8 @@ typedef struct {
   ROW(MASK, mask, "", 1, push_dropout) \
   ROW(SPARSE, sparse, "", 1e100, push_sparse) \
   ROW(CONTRACT, contract, "", 1e100, push_contract) \
-  ROW(GIVEN, given, "", 1e100, push_given)
+  ROW(GIVEN, given, "", 1e100, push_given) \
+  ROW(EMBED, embed, "", 1e8, push_embed)
 // clang-format on
 #define ROW(id, name, option, below, push) LAYER_##id,
 enum { LAYERS(ROW) NN_N_LAYERS };
@@ -138,6 +139,7 @@ static int rows_before(const nn_spec *s, int layer) {
     if (l->kind == LAYER_DENSE || l->kind == LAYER_LATENT) rows = l->size;
     if (l->kind == LAYER_TIED) rows = rows_before(s, l->size);
     if (l->kind == LAYER_GIVEN) rows += l->size;
+    if (l->kind == LAYER_EMBED) rows += l->size - 1;
   }
   return rows;
 }
@@ -167,6 +169,30 @@ static nn_value push_noise(nn_model *m, int layer, nn_value x) {
 static nn_value push_given(nn_model *m, int layer, nn_value x) {
   const int rows = x.rows + spec_of(m, layer)->size;
   return value_of(tape_push(&m->tape, node_of(OP_CONCAT, rows, 0, x.mean, m->x, -1)), rows, 0);
+}
+
+static int count_layers(const nn_spec *s, int kind) {
+  int n = 0;
+  for (int i = 0; i < s->n_layers; i++) n += s->layer[i].kind == kind;
+  return n;
+}
+
+/* A column of a matrix for each level of a factor, in place of the level's number. Such layers are the first; of so many the
+ * last rows of the input are the numbers, in their order, and each layer finds its own behind the other rows of x. */
+static nn_value push_embed(nn_model *m, int layer, nn_value x) {
+  const nn_layer_spec *l = spec_of(m, layer);
+  const int numbers = m->spec->n_x - count_layers(m->spec, LAYER_EMBED);
+  nn_leaf leaf = {.role = NN_EMBEDDING, .rows = l->size, .cols = (int)l->setting, .layer = layer};
+  if (m->is_copy || numbers < 0 || leaf.cols < 1 || leaf.cols != l->setting ||
+      (layer && l[-1].kind != LAYER_EMBED)) {
+    refuse(m, NN_BAD_SPEC);
+    return x;
+  }
+  const int rows = x.rows - 1 + l->size;
+  nn_node node = node_of(OP_EMBED, rows, 0, x.mean, push_weight(m, leaf, 0, 0).mean, -1);
+  node.start = numbers;
+  m->n_levels += (size_t)leaf.cols, m->n_idle += (double)leaf.rows * (leaf.cols - 1);
+  return value_of(tape_push(&m->tape, node), rows, 0);
 }
 
 /* A term of the loss: setting * sum |z|. */
@@ -245,6 +271,7 @@ static int fits_posterior(const nn_spec *s) {
   for (int i = 0; i < s->n_layers; i++) {
     int kind = s->layer[i].kind;
     if (kind == LAYER_TIED || kind == LAYER_CONTRACT) return 0; /* their weights are used twice */
+    if (kind == LAYER_EMBED) return 0;                          /* its units are no products */
     if (e->carries && kind != LAYER_DENSE && kind != LAYER_ACTIVATE) return 0;
   }
   return 1;
@@ -346,6 +373,7 @@ static int model_build(void *memory, const nn_spec *spec) {
 static void model_describe(const void *model, nn_info *info) {
   const nn_model *m = (const nn_model *)model;
   nn_info found = {.n_par = m->n_par,
+                   .n_levels = m->n_levels,
                    .n_leaves = m->n_leaves,
                    .n_terms = m->tape.n_terms,
                    .n_eta = rows_of(m, m->eta),
@@ -367,5 +395,6 @@ static void model_term(const void *model, int i, int *kind, int *source) {
 /* Work of a forward pass, about in multiply-adds: that of the weights' part with its noise and what any pass costs, and that of
  * the observations. */
 static double model_work(const nn_model *m, size_t n_obs) {
-  return 2000 + 32 * (double)m->n_par + (double)n_obs * ((double)m->n_par + 64);
+  const double read = (double)m->n_par - m->n_idle;
+  return 2000 + 32 * read + (double)n_obs * (read + 64);
 }

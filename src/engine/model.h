@@ -9,7 +9,8 @@ typedef struct {
   nn_leaf *leaf; /* NULL, as the tape's nodes: all is only counted */
   int *weight;   /* of each leaf that is the first part of weights: their node */
   int n_leaves, leaf_room;
-  size_t n_par;
+  size_t n_par, n_levels;
+  double n_idle; /* parameters that an observation does not read: levels that are not its own */
   int x, z, eta, offset; /* marks: nodes, or -1 */
   int decoder;           /* first node after the bottleneck and its terms */
   nn_prior latent_prior;

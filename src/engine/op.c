@@ -57,6 +57,69 @@ static void dense_backward(nn_tape *t, nn_node *n) {
   }
 }
 
+/* The column of W that an observation picks by its number, from 0; -1: there is no such column. */
+static int picked_column(const nn_node *n, const nn_node *x, const nn_node *w, int i) {
+  const real number = x->value[(size_t)i * x->rows + n->start];
+  return number >= 0 && number < (real)w->cols ? (int)number : -1;
+}
+
+enum { PICK_AHEAD = 8 };
+
+/* y = x without its row `start`, the number of a column of W [k, levels], and below it this column; 0 where there is none */
+static void embed_forward(nn_tape *t, nn_node *n) {
+  const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
+  const int rows = x->rows, at = n->start, k = w->rows;
+  for (int i = 0; i < t->n_obs; i++) {
+    const real *from = x->value + (size_t)i * rows;
+    real *y = n->value + (size_t)i * n->rows;
+    const int column = picked_column(n, x, w, i),
+              later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
+    if (later >= 0) arena_prefetch(k * sizeof(real), w->value + (size_t)later * k);
+    memcpy(y, from, at * sizeof(real));
+    memcpy(y + at, from + at + 1, (rows - 1 - at) * sizeof(real));
+    if (column >= 0)
+      memcpy(y + rows - 1, w->value + (size_t)column * k, k * sizeof(real));
+    else
+      memset(y + rows - 1, 0, k * sizeof(real));
+  }
+}
+
+/* The gradient of a column of W: 0 when the step picks it for the first time. */
+static real *picked_grad(nn_picked *p, real *dw, int k, int column) {
+  real *d = dw + (size_t)column * k;
+  if (!p || p->mark[column] == p->now) return d;
+  p->mark[column] = p->now, p->column[p->n++] = column;
+  memset(d, 0, k * sizeof(real));
+  return d;
+}
+
+/* Another step, which has picked no column yet. */
+static void picked_begin(nn_picked *p, int n_columns) {
+  p->n = 0;
+  if (++p->now) return;
+  memset(p->mark, 0, n_columns * sizeof *p->mark);
+  p->now = 1;
+}
+
+/* dx += dy, but for the row that is a number; the columns of dW that are picked += dy */
+static void embed_backward(nn_tape *t, nn_node *n) {
+  const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
+  const int rows = x->rows, at = n->start, k = w->rows;
+  nn_picked *p = w->picked;
+  real *dx = fresh_grad(t, n, 0), *dw = p ? grad_of(t, n, 1) : fresh_grad(t, n, 1);
+  if (p && is_fresh(t, n, 1)) picked_begin(p, w->cols);
+  for (int i = 0; i < t->n_obs; i++) {
+    const real *dy = n->grad + (size_t)i * n->rows;
+    const int column = picked_column(n, x, w, i),
+              later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
+    if (dw && later >= 0) arena_prefetch(k * sizeof(real), dw + (size_t)later * k);
+    for (int j = 0; dx && j < rows - 1; j++) dx[(size_t)i * rows + j + (j >= at)] += dy[j];
+    if (!dw || column < 0) continue;
+    real *d = picked_grad(p, dw, k, column);
+    for (int j = 0; j < k; j++) d[j] += dy[rows - 1 + j];
+  }
+}
+
 /* y = f(x), element by element */
 static void activate_forward(nn_tape *t, nn_node *n) {
   nn_activations[n->option].forward(size_of(t, n), input_of(t, n, 0)->value, n->value);

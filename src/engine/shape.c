@@ -42,6 +42,13 @@ static int dense_fits(const nn_tape *t, const nn_node *n) {
   return is_size(x, in, 0) && is_size(n, out, 0) && (!b || is_size(b, out, 1));
 }
 
+/* A row of x gives way to those of W. */
+static int embed_fits(const nn_tape *t, const nn_node *n) {
+  const nn_node *x = seen(t, n, 0), *w = seen(t, n, 1);
+  return x && w && w->cols >= 1 && x->cols == 0 && n->start >= 0 && n->start < x->rows &&
+         is_size(n, x->rows - 1 + w->rows, 0);
+}
+
 static int like_fits(const nn_tape *t, const nn_node *n) { return is_like(seen(t, n, 0), n); }
 static int two_like_fit(const nn_tape *t, const nn_node *n) {
   return like_fits(t, n) && is_like(seen(t, n, 1), n);

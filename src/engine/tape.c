@@ -11,6 +11,14 @@
 /* POLL_WORK: multiply-adds, or as much other work, after which the host is asked whether to go on. */
 enum { NN_MAX_INPUTS = 3, NN_POLL_WORK = 5000000 };
 
+/* The columns of a parameter that a step has a gradient of, where the gradient has only these. */
+typedef struct {
+  size_t n;
+  int *column;
+  unsigned now, *mark; /* a column has the mark of the last step that it was in */
+  double *steps;       /* of each column, how many it was in */
+} nn_picked;
+
 typedef struct nn_node {
   int op;
   int input[NN_MAX_INPUTS]; /* earlier nodes, or -1 */
@@ -18,7 +26,7 @@ typedef struct nn_node {
   int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
-  int start, stride; /* covariance.c: number of its first entry; distance of dependent entries */
+  int start, stride; /* covariance.c: number of its first entry; distance of dependent entries; embed: its row of x, - */
   int needs_grad, reached;
   int readers; /* nodes that have it as an input */
   int in_place; /* its value and gradient take the place of its first input's, which has no other reader */
@@ -29,6 +37,7 @@ typedef struct nn_node {
   const nn_block_spec *block; /* nll */
   size_t work;                /* numbers of work space beside those of columns */
   size_t offset;              /* parameter: its place in theta */
+  nn_picked *picked;          /* parameter; NULL: its gradient has all columns */
   real *value, *grad, *aux;
 } nn_node;
 
@@ -96,6 +105,7 @@ typedef struct {
   ROW(PENALTY, penalty_fits, penalty_forward, penalty_backward) \
   ROW(ABSOLUTE, absolute_fits, absolute_forward, absolute_backward) \
   ROW(DISTANCE, distance_fits, distance_forward, distance_backward) \
+  ROW(EMBED, embed_fits, embed_forward, embed_backward) \
   ROW(CONCAT, concat_fits, concat_forward, concat_backward) \
   ROW(ADD, two_like_fit, add_forward, add_backward) \
   ROW(PAIR, pair_fits, pair_forward, pair_backward) \

@@ -65,6 +65,7 @@ typedef struct {
   real *theta, *grad, *start, *best, *slots, *y;
   real *weight, *pull; /* of each column of the chunk: in the sums; in the gradient */
   double *copy;        /* work space of weigh_copies() */
+  nn_picked *picked;   /* of each leaf; without columns: its gradient is whole */
   double coefficient[NN_N_TERM_KINDS]; /* those of this epoch */
   double tighter;                      /* the importance-weighted loss less the sum of its terms */
   double *part, *sum, *held; /* the terms' means over a batch, an epoch, the validation data */
@@ -291,11 +292,40 @@ static void shuffle(trainer *s) {
   }
 }
 
+/* A stretch of theta that this step has a gradient of. */
+typedef struct {
+  int leaf;
+  size_t k; /* of the leaf: all of it, or the k'th column that was picked */
+  size_t first, n;
+  double *steps; /* of the column; NULL: those of the training count */
+} stretch;
+
+/* From {-1} on the next one; 0: there is none. */
+static int next_stretch(const trainer *s, stretch *at) {
+  const nn_picked *p = s->picked && at->leaf >= 0 ? &s->picked[at->leaf] : NULL;
+  if (p && p->column && at->k + 1 < p->n)
+    at->k++;
+  else
+    do {
+      if (++at->leaf >= s->model->n_leaves) return 0;
+      at->k = 0, p = s->picked ? &s->picked[at->leaf] : NULL;
+    } while (p && p->column && p->n == 0);
+  const nn_leaf *leaf = &s->model->leaf[at->leaf];
+  at->first = leaf->offset, at->n = (size_t)leaf->rows * (size_t)leaf->cols, at->steps = NULL;
+  if (!p || !p->column) return 1;
+  at->n = (size_t)leaf->rows, at->first += (size_t)p->column[at->k] * at->n;
+  at->steps = p->steps + p->column[at->k];
+  return 1;
+}
+
 /* The sum of squares of the gradient, by parts that do not depend on the threads. */
 static double squared_norm(const trainer *s) {
   size_t n = s->model->n_par;
   int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
   double part[NORM_PARTS], sum = 0;
+  for (stretch at = {-1}; s->picked && next_stretch(s, &at);)
+    sum += inner(at.n, s->grad + at.first, s->grad + at.first);
+  if (s->picked) return sum;
   NN_PARALLEL(threads)
   for (int i = 0; i < NORM_PARTS; i++) {
     size_t first = part_begin(i, NORM_PARTS, n, 1);
@@ -309,7 +339,8 @@ static void clip(trainer *s) {
   double norm = sqrt(squared_norm(s));
   if (!(norm > s->job->clip_norm)) return;
   real shrink = (real)(s->job->clip_norm / norm);
-  for (size_t i = 0; i < s->model->n_par; i++) s->grad[i] *= shrink;
+  for (stretch at = {-1}; next_stretch(s, &at);)
+    for (size_t i = at.first; i < at.first + at.n; i++) s->grad[i] *= shrink;
 }
 
 /* A step on part i of n_parts of a stretch of theta. */
@@ -320,24 +351,30 @@ static void step_part(const nn_optimizer *o, nn_step a, int i, int n_parts) {
   o->step(&a);
 }
 
-/* One step, leaf by leaf: only weights decay. */
+static int is_weight(const nn_leaf *leaf) {
+  return leaf->role == NN_WEIGHT || leaf->role == NN_EMBEDDING;
+}
+
+/* One step, leaf by leaf: only weights decay. A level that no row of the batch has is left alone, its slots, too; each has
+ * taken as many steps as there were batches with it. */
 static void optimizer_step(trainer *s, double learn_rate) {
   const nn_optimizer *o = &nn_optimizers[s->job->optimizer];
   size_t n_par = s->model->n_par;
   double *step = s->job->state + (size_t)o->n_slots * n_par;
   *step += 1;
   if (s->job->clip_norm > 0) clip(s);
-  for (int l = 0; l < s->model->n_leaves; l++) {
-    const nn_leaf *leaf = &s->model->leaf[l];
-    int decays = o->decoupled && leaf->role == NN_WEIGHT && s->model->spec->posterior == NN_POINT;
-    nn_step a = {.n = (size_t)leaf->rows * (size_t)leaf->cols,
-                 .theta = s->theta + leaf->offset,
-                 .grad = s->grad + leaf->offset,
+  for (stretch at = {-1}; next_stretch(s, &at);) {
+    int decays = o->decoupled && is_weight(&s->model->leaf[at.leaf]) &&
+                 s->model->spec->posterior == NN_POINT;
+    if (at.steps) *at.steps += 1;
+    nn_step a = {.n = at.n,
+                 .theta = s->theta + at.first,
+                 .grad = s->grad + at.first,
                  .learn_rate = (real)learn_rate,
                  .momentum = (real)s->job->momentum,
                  .decay = decays ? (real)s->model->spec->penalty : 0,
-                 .step = *step};
-    for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + leaf->offset;
+                 .step = at.steps ? *at.steps : *step};
+    for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + at.first;
     int n_parts = a.n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
     if (n_parts == 1) {
       o->step(&a);
@@ -542,7 +579,8 @@ static nn_status train_epochs(trainer *s) {
 static void leave_state(trainer *s, nn_status status) {
   const size_t n = n_slot_numbers(s);
   if (status == NN_DIVERGED || !all_usable(n, s->slots))
-    memset(s->slots, 0, n * sizeof(real)), s->job->state[n] = 0;
+    memset(s->slots, 0, n * sizeof(real)),
+        memset(s->job->state + n, 0, (1 + s->model->n_levels) * sizeof(double));
   copy_out(n, s->slots, s->job->state);
 }
 
@@ -568,6 +606,39 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
              s->job->feed.n > 0 || s->job->train.weight != NULL);
 }
 
+/* The parameter of an embedding that nothing else reads, so that the levels of a batch have all of its gradient; or NULL. */
+static nn_node *picked_node(nn_model *m, const nn_leaf *leaf) {
+  for (int i = 0; i < m->tape.n_nodes && leaf->role == NN_EMBEDDING; i++) {
+    nn_node *w = &m->tape.node[i];
+    if (w->op == OP_PARAMETER && w->offset == leaf->offset) return w->readers == 1 ? w : NULL;
+  }
+  return NULL;
+}
+
+/* Memory for the levels that a step picks, where it does not take all rows. */
+static void picked_place(trainer *s, nn_arena *a) {
+  const nn_model *m = s->model;
+  double *steps = s->job->state + n_slot_numbers(s) + 1;
+  if (!m->n_levels || is_full_batch(s)) return;
+  s->picked = (nn_picked *)arena_take(a, (size_t)m->n_leaves, sizeof(nn_picked));
+  for (int l = 0; l < m->n_leaves; l++) {
+    const nn_leaf *leaf = &m->leaf[l];
+    nn_node *w = picked_node(s->model, leaf);
+    nn_picked p = {0};
+    if (w) {
+      p.column = (int *)arena_take(a, (size_t)leaf->cols, sizeof(int));
+      p.mark = (unsigned *)arena_take(a, (size_t)leaf->cols, sizeof(unsigned));
+      p.steps = steps;
+    }
+    if (leaf->role == NN_EMBEDDING) steps += leaf->cols;
+    if (!s->picked) continue;
+    s->picked[l] = p;
+    if (!w) continue;
+    memset(p.mark, 0, (size_t)leaf->cols * sizeof(unsigned));
+    w->picked = &s->picked[l];
+  }
+}
+
 static trainer trainer_of(void *model, nn_job *job) {
   nn_model *m = (nn_model *)model;
   trainer s = {.model = m,
@@ -590,6 +661,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   s.best = arena_reals(&a, n_par);
   s.slots = arena_reals(&a, n_par * (size_t)o->n_slots);
   s.order = (size_t *)arena_take(&a, n, sizeof(size_t));
+  picked_place(&s, &a);
   data_place(&s.valid, &a, s.model, &job->valid, job->valid.weight != NULL);
   if (!memory) return arena_bytes(&a);
   const nn_arithmetic before = arithmetic_flush();

@@ -1,0 +1,190 @@
+# Factors with many levels: a column of a matrix for each level, against products of the same matrix with dummies.
+
+# ---- the engine
+
+# Two factors of 4 and 3 levels beside two numbers, as numbers of levels and as dummies; parameters of both models.
+embedded_case <- function(n = 12, penalty = 0, posterior = "point", hidden = 3) {
+  x <- matrix(stats::rnorm(2 * n), n)
+  one <- sample(rep_len(1:4, n))
+  two <- sample(rep_len(1:3, n))
+  y <- matrix(stats::rnorm(n))
+  weights <- stats::runif(n, 0.2, 2)
+  after <- c(hidden_layers(hidden, "tanh"), list(layer("dense", 1, "bias")))
+  spec <- gaussian_spec(4, c(list(layer("embed", 2, setting = 4), layer("embed", 3, setting = 3)), after),
+                        penalty = penalty, posterior = posterior)
+  layout <- spec_layout(spec)
+  theta <- stats::rnorm(layout$n_par, 0, 0.5)
+  list(spec = spec, layout = layout, theta = theta, x = x, one = one, two = two, after = after,
+       dummies = cbind(x, diag(4)[one, ], diag(3)[two, ]), penalty = penalty,
+       data = engine_data(cbind(x, one - 1, two - 1), y, weights = weights), y = y, weights = weights)
+}
+
+embedding <- function(case, i, theta = case$theta) {
+  leaf <- case$layout$leaves[case$layout$leaves$role == "embedding", ][i, ]
+  matrix(theta[leaf_index(leaf)], leaf$rows)
+}
+
+# The inputs of the first dense layer.
+embedded_inputs <- function(case, theta = case$theta) {
+  cbind(case$x, t(embedding(case, 1, theta))[case$one, ], t(embedding(case, 2, theta))[case$two, ])
+}
+
+dense_part <- function(case, theta = case$theta) {
+  theta[-unlist(lapply(which(case$layout$leaves$role == "embedding"), function(i) leaf_index(case$layout$leaves[i, ])))]
+}
+
+test_that("a level's number gives way to its column of the matrix", {
+  set.seed(1)
+  case <- embedded_case()
+  expect_equal(case$layout$leaves$name[1:3], c("embed1.embedding", "embed2.embedding", "layer1.weight"))
+  expect_equal(case$layout$leaves[1:3, c("rows", "cols")], data.frame(rows = c(2, 3, 3), cols = c(4, 3, 7)))
+  plain <- gaussian_spec(7, case$after)
+  eta <- engine_run(plain, dense_part(case), engine_data(embedded_inputs(case)))
+  with_kernels(expect_equal(engine_run(case$spec, case$theta, case$data), eta, tolerance = 1e-13))
+  # a number that no level has: zeros
+  for (bad in c(-1, 4, NaN, 1e9, -Inf)) {
+    data <- case$data
+    data$x[1, 3] <- bad
+    inputs <- embedded_inputs(case)
+    inputs[1, 3:4] <- 0
+    expect_equal(engine_run(case$spec, case$theta, data),
+                 engine_run(plain, dense_part(case), engine_data(inputs)), tolerance = 1e-13)
+  }
+})
+
+test_that("its gradient is the difference of the loss", {
+  set.seed(2)
+  for (posterior in c("point", "meanfield")) for (penalty in c(0, 0.3)) for (batch in c(5, 12)) {
+    case <- embedded_case(penalty = penalty, posterior = posterior)
+    at <- function(theta) {
+      set.seed(9)
+      engine_gradient(case$spec, theta, case$data, nn_control(batch_size = batch), mc_samples = 2)
+    }
+    expect_lt(gradient_error(function(theta) at(theta)$loss, case$theta, at(case$theta)$gradient), 1e-6)
+  }
+})
+
+# The same network on dummies: the first dense layer's columns of levels are its products with the embeddings.
+trained_case <- function(case, ..., state = NULL, theta = case$theta) {
+  engine_fit(case$spec, case$layout, case$data, NULL, a_control(...), theta, state)
+}
+
+# One step of each optimizer in R, on the levels that the rows of a batch have.
+slow_steps <- list(
+  sgd = function(s, g, rate, t) list(step = rate * g),
+  momentum = function(s, g, rate, t) list(m = s$m <- 0.9 * s$m + g, step = rate * s$m),
+  adagrad = function(s, g, rate, t) list(m = s$m <- s$m + g^2, step = rate * g / (sqrt(s$m) + 1e-8)),
+  adam = function(s, g, rate, t) {
+    m <- 0.9 * s$m + 0.1 * g
+    v <- 0.999 * s$v + 0.001 * g^2
+    list(m = m, v = v, step = rate * m / (1 - 0.9^t) / (sqrt(v / (1 - 0.999^t)) + 1e-8))
+  }
+)
+
+test_that("a step moves the levels that its batch has, each by its own number of steps", {
+  set.seed(3)
+  case <- embedded_case(n = 11)
+  levels <- which(case$layout$leaves$role == "embedding")
+  for (optimizer in names(slow_steps)) {
+    set.seed(4)
+    out <- trained_case(case, batch_size = 3, optimizer = optimizer)
+    # the order of the rows, by the engine's own shuffle
+    set.seed(4)
+    u <- stats::runif(10)
+    order <- 1:11
+    for (i in 10:1) {
+      j <- floor(u[i] * (i + 1)) + 1
+      order[c(i + 1, j)] <- order[c(j, i + 1)]
+    }
+    theta <- case$theta
+    state <- list(m = 0 * theta, v = 0 * theta)
+    count <- 0 * theta
+    total <- sum(case$weights)
+    for (rows in split(order, ceiling(seq_along(order) / 3))) {
+      part <- case$data
+      part$x <- part$x[rows, , drop = FALSE]
+      part$y <- part$y[rows, , drop = FALSE]
+      part$weight <- NULL
+      # weights are relative to the mean of all the data
+      w <- case$weights[rows] * 11 / total
+      gradient <- 0
+      for (i in seq_along(rows)) {
+        one <- engine_data(part$x[i, , drop = FALSE], part$y[i, , drop = FALSE])
+        gradient <- gradient + w[i] / length(rows) * engine_gradient(case$spec, theta, one, a_control(1))$gradient
+      }
+      moved <- rep(TRUE, length(theta))
+      for (k in seq_along(levels)) {
+        leaf <- case$layout$leaves[levels[k], ]
+        is_here <- (seq_len(leaf$cols) - 1) %in% part$x[, 2 + k]
+        moved[leaf_index(leaf)] <- rep(is_here, each = leaf$rows)
+      }
+      count <- count + moved
+      step <- slow_steps[[optimizer]](state, gradient, 0.1, count)
+      theta <- ifelse(moved, theta - step$step, theta)
+      for (slot in setdiff(names(step), "step")) state[[slot]] <- ifelse(moved, step[[slot]], state[[slot]])
+    }
+    expect_equal(out$theta, theta, tolerance = 1e-10, label = optimizer)
+    expect_length(out$state, row_property("optimizer", optimizer, "slots") * length(theta) + 1 + 7)
+    counts <- out$state[length(out$state) - 6:0]
+    expect_equal(counts, c(count[seq(1, 8, by = 2)], count[seq(9, 17, by = 3)]))
+  }
+})
+
+test_that("with all levels in each batch, or of a full batch, training is that on dummies", {
+  set.seed(5)
+  for (how in list(list(optimizer = "adam", batch_size = 12), list(optimizer = "adamw", batch_size = 12),
+                   list(optimizer = "rmsprop", batch_size = 12), list(optimizer = "nesterov", batch_size = 12),
+                   list(optimizer = "lbfgs", batch_size = 12), list(optimizer = "sgd", batch_size = 4),
+                   list(optimizer = "adagrad", batch_size = 4))) for (penalty in c(0, 0.2)) {
+    if (penalty > 0 && how$batch_size == 4) next # levels that a batch has not decay, too
+    # a factor alone: a layer without bias of its dummies is its embedding
+    n <- 12
+    g <- sample(rep_len(1:4, n))
+    y <- matrix(stats::rnorm(n))
+    after <- c(hidden_layers(3, "tanh"), list(layer("dense", 1, "bias")))
+    theta <- stats::rnorm(2 * 4 + 3 * 2 + 3 + 3 + 1, 0, 0.5)
+    fit <- function(first, x) {
+      spec <- gaussian_spec(ncol(x), c(list(first), after), penalty = penalty)
+      control <- do.call(nn_control, c(list(epochs = 20, learn_rate = if (how$optimizer == "lbfgs") 1 else 0.05), how))
+      set.seed(6)
+      engine_fit(spec, spec_layout(spec), engine_data(x, y), NULL, control, theta)
+    }
+    a <- fit(layer("embed", 2, setting = 4), cbind(g - 1))
+    b <- fit(layer("dense", 2, "none"), diag(4)[g, ])
+    expect_equal(a$theta, b$theta, tolerance = 1e-8, label = paste(how$optimizer, penalty))
+    expect_equal(a$history, b$history, tolerance = 1e-9)
+  }
+})
+
+test_that("the norm of a gradient counts the levels of the batch alone", {
+  set.seed(7)
+  case <- embedded_case(n = 6)
+  rows <- which(case$one %in% 1:2)
+  case$data <- case_rows(case$data, rows)
+  gradient <- engine_gradient(case$spec, case$theta, case$data, a_control(length(rows)))$gradient
+  out <- engine_fit(case$spec, case$layout, case$data, NULL,
+                    nn_control(epochs = 2, batch_size = length(rows), optimizer = "sgd", learn_rate = 1,
+                               clip_norm = 1e-3), case$theta)
+  first <- case$theta - gradient * 1e-3 / sqrt(sum(gradient^2))
+  second <- engine_gradient(case$spec, first, case$data, a_control(length(rows)))$gradient
+  expect_equal(out$theta, first - second * 1e-3 / sqrt(sum(second^2)), tolerance = 1e-12)
+})
+
+test_that("training goes on with its state, and layers that do not fit are an error", {
+  set.seed(8)
+  case <- embedded_case()
+  steady <- function(epochs, ...) {
+    engine_fit(case$spec, case$layout, case$data, NULL, nn_control(epochs = epochs, batch_size = 12, learn_rate = 0.1),
+               ...)
+  }
+  half <- steady(3, case$theta)
+  expect_identical(steady(3, half$theta, half$state)$theta, steady(6, case$theta)$theta)
+  block <- list(a_block("gaussian", 1, "fixed"))
+  bad <- list(list(layer("dense", 3, "bias"), layer("embed", 2, setting = 3)), list(layer("embed", 2, setting = 2.5)),
+              list(layer("embed", 2, setting = 0)), rep(list(layer("embed", 2, setting = 3)), 3),
+              list(layer("noise", setting = 1), layer("embed", 2, setting = 3)))
+  for (layers in bad)
+    expect_error(spec_layout(new_spec(2, c(layers, list(layer("dense", 1, "bias"))), block)), "do not fit")
+  expect_error(spec_layout(new_spec(2, list(layer("embed", 2, setting = 3), layer("dense", 1, "bias")), block,
+                                    posterior = "meanfield", estimator = "local")), "do not fit")
+})
