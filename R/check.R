@@ -39,6 +39,11 @@ shown_kinds <- list(
 
 quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 
+# The first of them, and how many more there are.
+quoted_some <- function(x, most = 30) {
+  if (length(x) <= most) quoted(x) else said("%s and %d more", quoted(x[seq_len(most)]), length(x) - most)
+}
+
 # The name nearest to what was typed, or nothing when all are far.
 closest <- function(name, known) {
   if (!length(known) || is.na(name) || !validUTF8(name)) return(character())

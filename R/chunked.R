@@ -99,9 +99,9 @@ number_rows <- function(plan, data) {
 # ---- the passes before training
 
 # Training data in chunks, for data_from_frame()'s.
-chunked_data <- function(chunks, call, envir, contrasts, family) {
+chunked_data <- function(chunks, call, envir, contrasts, family, embed = NULL) {
   survey <- survey_chunks(chunks, call, envir)
-  train <- with_known(data_from_frame(sample_frame(survey), contrasts, has_all_levels = TRUE), survey)
+  train <- with_known(data_from_frame(sample_frame(survey), contrasts, has_all_levels = TRUE, embed = embed), survey)
   more <- train[c("terms", "design", "response_name")]
   train$known[names(more)] <- more
   train$known$plain <- number_columns(train, call, survey$sample)

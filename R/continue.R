@@ -111,6 +111,7 @@ trained_further <- function(fit, layout, sets, control, state, train) {
   fit[kept] <- NULL
   fit[c("theta", "state")] <- trained[c("theta", "state")]
   fit$control <- control
+  fit <- centred_levels(fit)
   finished(add_training(fit, trained), sets$train, train, remembers = TRUE)
 }
 
@@ -159,11 +160,13 @@ refound_data <- function(fit, data, envir) {
     call$formula <- fit$terms
     if (!is.null(data)) call$data <- quote(data)
     envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
-    return(data_from_frame(call_frame(call, envir, frame_action(fit)), fit$design$contrasts))
+    return(data_from_frame(call_frame(call, envir, frame_action(fit)), fit$design$contrasts,
+                           embed = embed_again(fit$design)))
   }
   call <- fit$call
   part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
   if (is.null(data)) data <- list(x = part("x"), y = part("y"))
   action <- if (is.null(call$na.action)) eval(frame_action(fit)) else part("na.action")
-  data_from_xy(data$x, data$y, part("weights"), na.action = action, contrasts = fit$design$contrasts)
+  data_from_xy(data$x, data$y, part("weights"), na.action = action, contrasts = fit$design$contrasts,
+               embed = embed_again(fit$design))
 }

@@ -92,7 +92,7 @@ row_folds <- function(folds, by, use) {
   fold
 }
 
-data_arguments <- c("formula", "x", "y", "data", "weights", "subset", "na.action", "contrasts")
+data_arguments <- c("formula", "x", "y", "data", "weights", "subset", "na.action", "contrasts", "embed")
 
 # The arguments of a fit's call but its data, evaluated.
 call_arguments <- function(fit, envir) {

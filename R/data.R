@@ -6,10 +6,10 @@
 # ---- the formula interface
 
 # Training data of a call by formula, whose data may come in chunks.
-formula_data <- function(call, envir, contrasts, family) {
+formula_data <- function(call, envir, contrasts, family, embed = NULL) {
   call <- with_data(call, envir)
-  if (is_chunks(call$data)) chunked_data(call$data, call, envir, contrasts, family)
-  else data_from_frame(call_frame(call, envir), contrasts)
+  if (is_chunks(call$data)) chunked_data(call$data, call, envir, contrasts, family, embed)
+  else data_from_frame(call_frame(call, envir), contrasts, embed = embed)
 }
 
 # The call with its data in place of what makes them, which may be slow, or draw random numbers.
@@ -107,7 +107,8 @@ check_frame_arguments <- function(call, envir) {
   }
 }
 
-data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE) {
+# `embed` is what check_embed() makes.
+data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE, embed = NULL) {
   terms <- attr(frame, "terms")
   has_intercept <- attr(terms, "intercept") == 1
   check_one_side(terms)
@@ -119,16 +120,22 @@ data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE) {
   check_frame_columns(predictors, levels = !has_all_levels)
   refuse_missing(names(predictors), vapply(predictors, anyNA, NA))
   xlevels <- stats::.getXlevels(terms, frame)
-  x <- frame_matrix(x_terms, frame, contrasts)
+  embed <- embedded_widths(embed, x_terms, xlevels[setdiff(names(xlevels), response_variable(terms))], contrasts)
+  x <- frame_matrix(x_terms, frame, contrasts, embed, xlevels)
   if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
-  design <- list(kind = "frame", terms = x_terms, xlevels = xlevels, contrasts = attr(x, "contrasts"),
+  design <- list(kind = "frame", terms = x_terms, embed = embed, xlevels = xlevels, contrasts = attr(x, "contrasts"),
                  intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"), times = times,
                  shares = level_shares(frame, xlevels, frame_weights(frame)))
-  name <- if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]])
+  name <- response_variable(terms)
   response <- response_values(stats::model.response(frame), name)
   list(design = design, x = as_double(x), response = response,
        weights = row_weights(frame_weights(frame), response), offset = frame_offset(frame),
        na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame), response_name = name)
+}
+
+# The response as it is written; NULL: there is none.
+response_variable <- function(terms) {
+  if (attr(terms, "response")) deparse1(attr(terms, "variables")[[attr(terms, "response") + 1L]])
 }
 
 # R's own functions make a column of whatever is in memory of a response that is a predictor, too.
@@ -187,15 +194,22 @@ discrete_variables <- function(terms) {
   names(classes)[classes %in% c("factor", "ordered", "character", "logical")]
 }
 
-frame_matrix <- function(terms, frame, contrasts) {
+# Those of embedded factors are the numbers of their levels.
+frame_matrix <- function(terms, frame, contrasts, embed = NULL, xlevels = NULL) {
   if (!length(attr(terms, "term.labels"))) stop_user("The formula has no predictors: it needs at least one.")
   is_factor <- discrete_variables(terms)
-  x <- coded(terms, frame, check_contrasts(contrasts, is_factor))
+  contrasts <- check_contrasts(contrasts, is_factor)
+  terms <- dense_terms(terms, embed)
+  numbers <- level_columns(frame, embed, xlevels)
+  if (is.null(terms)) return(structure(numbers, is_dummy = rep(TRUE, ncol(numbers))))
+  x <- coded(terms, frame, contrasts)
   assign <- attr(x, "assign")
   factors <- attr(terms, "factors")
   of_factors <- apply(factors > 0, 2, function(uses) all(rownames(factors)[uses] %in% is_factor))
   keep <- assign > 0
-  structure(x[, keep, drop = FALSE], is_dummy = unname(of_factors)[assign[keep]], contrasts = attr(x, "contrasts"))
+  own <- x[, keep, drop = FALSE]
+  structure(if (length(embed)) cbind(own, numbers) else own, contrasts = attr(x, "contrasts"),
+            is_dummy = c(unname(of_factors)[assign[keep]], rep(TRUE, length(embed))))
 }
 
 check_frame_columns <- function(frame, levels = TRUE) {
@@ -220,7 +234,7 @@ check_predictor <- function(v, name, levels) {
 
 # ---- the interface with x and y
 
-data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL) {
+data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NULL, embed = NULL) {
   if (inherits(x, "varnn_training")) return(unclass(x)) # training data of a fit
   y <- response_values(check_y(y), "y")
   if (is.data.frame(x)) x <- plain_frame(x, "`x`")
@@ -245,10 +259,12 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
     check_frame_columns(frame)
     refuse_missing(names(frame), vapply(frame, anyNA, NA))
     terms <- attr(frame, "terms")
-    x <- frame_matrix(terms, frame, contrasts)
-    design <- utils::modifyList(design, list(terms = terms, xlevels = stats::.getXlevels(terms, frame),
+    xlevels <- stats::.getXlevels(terms, frame)
+    embed <- embedded_widths(embed, terms, xlevels, contrasts)
+    x <- frame_matrix(terms, frame, contrasts, embed, xlevels)
+    design <- utils::modifyList(design, list(terms = terms, embed = embed, xlevels = xlevels,
                                              contrasts = attr(x, "contrasts"), columns = colnames(x),
-                                             shares = level_shares(frame, stats::.getXlevels(terms, frame), weights),
+                                             shares = level_shares(frame, xlevels, weights),
                                              is_dummy = attr(x, "is_dummy")))
   }
   list(design = design, x = as_double(x), response = used_levels(y), weights = weights,
@@ -333,8 +349,10 @@ design_rows <- function(design, newdata) {
 
 # The columns of complete rows.
 frame_columns <- function(design, frame) {
-  x <- coded(design$terms, frame, design$contrasts)
+  terms <- dense_terms(design$terms, design$embed)
+  x <- if (is.null(terms)) matrix(0, nrow(frame), 0) else coded(terms, frame, design$contrasts)
   x <- as_double(x[, attr(x, "assign") > 0, drop = FALSE])
+  if (length(design$embed)) x <- cbind(x, level_columns(frame, design$embed, design$xlevels))
   if (ncol(x) != length(design$columns))
     stop_user("The fit is damaged: its formula makes %d columns, not %d; fit the model anew.", ncol(x),
               length(design$columns))

@@ -344,6 +344,8 @@ column_steps <- function(s, fit, prefix) {
 # a list of what stands for the columns of this variable of the terms.
 column_expressions <- function(design, other = NULL) {
   if (design$kind == "matrix") return(lapply(design$columns, as.name))
+  if (!is.null(design$embed))
+    stop_user("The embedding of `%s` has no expression: fit with `embed = 0`.", names(design$embed)[1])
   factors <- attr(design$terms, "factors")
   classes <- attr(design$terms, "dataClasses")
   variables <- term_variables(design$terms) # the names of the factors' rows have backticks where they need them

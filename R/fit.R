@@ -44,7 +44,7 @@ trained_fit <- function(trained, class, spec, blocks, train, arguments, control,
   fit$laplace <- trained$laplace
   fit$sampled <- trained$sampled
   if (is_chunked(train)) fit <- without_rows(fit, train)
-  fit <- add_training(structure(fit, class = c(class, "varnn")), trained)
+  fit <- centred_levels(add_training(structure(fit, class = c(class, "varnn")), trained))
   if (is_chunked(train)) {
     fit <- unless_interrupted(close_noise(fit, data), fit)
     return(unless_interrupted(with_totals(fit, train), fit))

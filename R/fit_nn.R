@@ -109,6 +109,8 @@
 #'   nn_family("student_t", df = )`. `NULL`: they are learned.
 #' @param tau of the family `"quantile"`: which quantile of the response, a probability between 0 and 1, or several that
 #'   rise, at most 100 (see Families); `NULL`: 0.5, the median.
+#' @param embed of factors with many levels how many numbers stand for a level, such as `c(zip = 4)`; `"auto"`: see
+#'   Factors with many levels. 0 is none, and `c(zip = 0)` none for this factor.
 #'
 #' @section Ensembles:
 #' With `members` the fit is a mixture of networks (Lakshminarayanan et al. 2017): what is predicted is the weighted
@@ -121,6 +123,15 @@
 #' [predict()][predict.varnn_bayes_nn] of an ensemble has intervals, of gaussian responses exact quantiles of the
 #' mixture, and [posterior_epred()], [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it.
 #' [members()] gives the members.
+#'
+#' @section Factors with many levels:
+#' A factor of more than 32 levels enters by an embedding (Guo and Berkhahn 2016), where there is a hidden layer and the
+#' factor is a term by itself: each level has a few numbers, which are learned, in place of a dummy. By default there
+#' are \eqn{\lceil \log_2(L) / 2 \rceil}{log2(L) / 2, rounded up,} of them for L levels. They start as small
+#' random numbers, and their mean over the rows of training is 0 in the end, so that zeros stand for the mean level,
+#' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only these move,
+#' and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which is one
+#' on these numbers, too, and with `"lbfgs"` each step is on all levels.
 #'
 #' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
 #'   "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a
@@ -138,6 +149,7 @@
 #'   (1992) stacking, \doi{10.1016/S0893-6080(05)80023-1}. Yao, Vehtari, Simpson and Gelman (2018) stacking of
 #'   distributions, \doi{10.1214/17-BA1091}. Huber (1964) robust location, \doi{10.1214/aoms/1177703732}.
 #'   Koenker and Bassett (1978) regression quantiles, \doi{10.2307/1913643}.
+#'   Guo and Berkhahn (2016) embeddings of factors, \doi{10.48550/arXiv.1604.06737}.
 #'   Ba, Kiros and Hinton (2016) layer normalisation, \doi{10.48550/arXiv.1607.06450}.
 #' @seealso [fit_bayes_nn()] for predictions that know how sure they are; [nn_control()], [predict.varnn_nn()],
 #'   [summary.varnn_nn()], [plot.varnn()], [continue()], [calibration()], [check_gradients()]; the vignettes `varnn`
@@ -187,7 +199,7 @@ fit_nn.default <- function(x, ...) {
 fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts = NULL, hidden = 16,
                            activation = "relu", family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE,
                            standardize = TRUE, control = nn_control(), keep_data = NULL, ...,
-                           members = 1, combine = "auto", df = NULL, tau = NULL) {
+                           members = 1, combine = "auto", df = NULL, tau = NULL, embed = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -195,7 +207,7 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
   family <- family_with(family, df = df, tau = tau)
   model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
-  train <- formula_data(call, parent.frame(), contrasts, model$family)
+  train <- formula_data(call, parent.frame(), contrasts, model$family, check_embed(embed, length(model$hidden) > 0))
   nn_train(train, model, control, says_how, call, keep_data)
 }
 
@@ -204,7 +216,7 @@ fit_nn.formula <- function(formula, data, weights, subset, na.action, contrasts 
 fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 16, activation = "relu",
                               family = "auto", penalty = 0, dropout = 0, layer_norm = FALSE, standardize = TRUE,
                               control = nn_control(), keep_data = NULL, ...,
-                              members = 1, combine = "auto", df = NULL, tau = NULL) {
+                              members = 1, combine = "auto", df = NULL, tau = NULL, embed = "auto") {
   call <- match.call()
   call[[1]] <- quote(fit_nn)
   says_how <- any(training_choices %in% c(given_in(control), ...names()))
@@ -213,7 +225,8 @@ fit_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidden = 1
   model <- c(nn_arguments(hidden, activation, family, penalty, dropout, layer_norm, standardize),
              check_mixture_arguments(members, combine, has_evidence = FALSE))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
-  nn_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
+  embed <- check_embed(embed, length(model$hidden) > 0)
+  nn_train(data_from_xy(x, y, weights, na.action = na.action, embed = embed), model, control, says_how, call, keep_data)
 }
 
 #' @rdname fit_nn
@@ -280,12 +293,14 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
   check_decay(model$penalty, control)
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
+  else if (!is.null(train$design$embed)) stop_user("`hidden` must have a layer where factors are embedded: see `embed`.")
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, says_how, is_linear = !length(model$hidden))
   train <- hold_out(train, control$validation)
   train$scaling <- x_scaling(train, model$standardize)
   blocks <- response_blocks(train, model$family, model$standardize)
-  layers <- c(hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
+  layers <- c(embed_layers(train$design),
+              hidden_layers(model$hidden, model$activation, model$dropout, model$layer_norm),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)), model$penalty)
   model <- with_members(model)

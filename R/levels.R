@@ -22,7 +22,7 @@ check_new_levels <- function(xlevels, newdata) {
     new <- setdiff(unique(as.character(newdata[[name]])), c(xlevels[[name]], NA))
     if (length(new))
       stop_user("Column `%s` of `newdata` has a level that the training data had not: \"%s\"; known are %s.",
-                name, new[1], quoted(xlevels[[name]]))
+                name, new[1], quoted_some(xlevels[[name]]))
   }
 }
 
@@ -30,8 +30,8 @@ check_new_levels <- function(xlevels, newdata) {
 level_shares <- function(frame, xlevels, w) {
   if (!is.numeric(w)) w <- rep(1, nrow(frame))
   Map(function(name, levels) {
-    of_level <- function(level) sum(w[frame[[name]] %in% level], na.rm = TRUE)
-    n <- vapply(levels, of_level, 0, USE.NAMES = FALSE)
+    there <- rowsum(w, factor(as.character(frame[[name]]), levels), na.rm = TRUE)
+    n <- replace(numeric(length(levels)), match(rownames(there), levels), there[, 1])
     if (sum(n) > 0) n / sum(n) else rep(1 / length(n), length(n))
   }, names(xlevels), xlevels)
 }
@@ -67,12 +67,14 @@ mean_coded <- function(design, frame, unseen) {
   if (!length(unseen)) return(frame_columns(design, frame))
   names <- names(unseen)
   has_it <- do.call(cbind, unseen)
+  embedded <- intersect(names, names(design$embed))
   pattern <- apply(has_it, 1, function(r) paste(which(r), collapse = " "))
   x <- matrix(0, nrow(frame), length(design$columns))
   for (one in unique(pattern)) {
     at <- which(pattern == one)
-    x[at, ] <- of_pattern(design, frame[at, , drop = FALSE], names[has_it[at[1], ]])
+    x[at, ] <- of_pattern(design, frame[at, , drop = FALSE], setdiff(names[has_it[at[1], ]], embedded))
   }
+  for (name in embedded) x[unseen[[name]], match(name, design$columns)] <- length(design$xlevels[[name]])
   x
 }
 

@@ -355,7 +355,8 @@ family.varnn <- function(object, ...) {
 #' @return With no hidden layer, the coefficients on the original scale as [lm()] and [glm()] give them: a named
 #'   vector, or a matrix with a column per response (of a categorical response: per level; only their differences
 #'   matter). A constant column has coefficient 0. Else a list of the network's matrices, units in rows and inputs in
-#'   columns, on the scale of the standardised data.
+#'   columns, on the scale of the standardised data; of a factor with an embedding a column of numbers for each level,
+#'   under the factor's name.
 #' @seealso [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "network"`.
 #' @examples
 #' coef(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))
@@ -370,13 +371,18 @@ coef.varnn <- function(object, ...) {
 
 coef_matrices <- function(object) {
   layout <- object$layout
+  inputs <- first_inputs(object)
+  first <- 1 + length(object$design$embed)
   out <- lapply(seq_len(nrow(layout)), function(i) {
     m <- leaf_matrix(object, layout[i, ])
-    if (is_first(layout[i, ]) && layout$cols[i] == length(object$design$columns))
-      colnames(m) <- object$design$columns
+    if (layout$role[i] == "embedding") colnames(m) <- object$design$xlevels[[names(object$design$embed)[i]]]
+    else if (layout$role[i] == "weight" && layout$layer[i] == first && layout$cols[i] == length(inputs))
+      colnames(m) <- inputs
     m
   })
-  stats::setNames(out, layout$name)
+  names <- layout$name
+  names[layout$role == "embedding"] <- names(object$design$embed)
+  stats::setNames(out, names)
 }
 
 # A leaf of theta, its weights of the inputs as those of the standardised columns of x.

@@ -294,7 +294,8 @@ network_of <- function(fit) {
   own <- unit_layers(spec)
   n <- length(own)
   starts <- c(0, own)
-  units <- c(spec$n_x, layer_units(spec)[own])
+  inputs <- first_inputs(fit)
+  units <- c(length(inputs), layer_units(spec)[own])
   captions <- lapply(seq_len(n), function(i) layer_caption(spec, starts[i], starts[i + 1], units[i]))
   family <- unique(vapply(fit$blocks, function(b) b$family, ""))
   captions[[n + 1]] <- c(count_of(units[n + 1], "output"), if (length(family) < 3) family,
@@ -304,8 +305,8 @@ network_of <- function(fit) {
     i <- findInterval(layer, own)
     weights[[i]] <- rbind(weights[[i]], matrix(NA_real_, spec$size[layer], ncol(weights[[i]])))
   }
-  list(sizes = c(spec$n_x, vapply(weights, nrow, 0L)), weights = weights, captions = captions,
-       inputs = fit$design$columns, outputs = unlist(lapply(fit$blocks, output_names, fit$design$kind == "columns")))
+  list(sizes = c(length(inputs), vapply(weights, nrow, 0L)), weights = weights, captions = captions,
+       inputs = inputs, outputs = unlist(lapply(fit$blocks, output_names, fit$design$kind == "columns")))
 }
 
 # The weights of a layer; a tied one has the transposed weights of another.

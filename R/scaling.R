@@ -48,7 +48,9 @@ x_scaling <- function(train, standardize, rotate = FALSE) {
   check_spread(m, train$design$columns)
   if (!is.null(train$moment_weights))
     for (j in seq_len(ncol(train$x))) check_largest(train$x[, j], train$design$columns[j])
-  as_is <- !standardize | train$design$is_dummy | m$is_binary == 1
+  is_level <- rev(seq_len(ncol(train$x))) <= length(train$design$embed)
+  m$is_constant[is_level] <- FALSE
+  as_is <- !standardize | train$design$is_dummy | m$is_binary == 1 | is_level
   use_center <- standardize && train$design$intercept
   out <- list(center = ifelse(m$is_constant & use_center, m$mean, ifelse(as_is | !use_center, 0, m$mean)),
               scale = ifelse(as_is | m$is_constant, 1, m$sd), is_constant = m$is_constant, order = m$order)

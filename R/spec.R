@@ -158,6 +158,7 @@ start_leaf <- function(leaf, log_sigma, free, random) {
   normals <- function(sd) if (random) engine_normals(leaf$rows, leaf$cols, sd) else matrix(0, leaf$rows, leaf$cols)
   if (leaf$part == 3) return(normals(exp(log_sigma) / sqrt(leaf$rows))) # at 0 their slope is 0
   variance <- c(2 / (leaf$rows + leaf$cols), 2 / leaf$cols, 1 / leaf$cols)[leaf$init + 1L]
-  switch(leaf$role, weight = normals(sqrt(variance)), gain = rep(1, n),
+  # where they are the only inputs, units of levels that start at 0 would have no slope
+  switch(leaf$role, weight = normals(sqrt(variance)), embedding = normals(0.05), gain = rep(1, n),
          noise = rep(free, length.out = n), numeric(n))
 }

@@ -60,7 +60,9 @@ linear_start <- function(theta, spec, layout, data) {
   weight <- layout$leaves[layout$leaves$role == "weight", ]
   bias <- layout$leaves[layout$leaves$role == "bias", ]
   last <- nrow(weight)
-  linear <- if (is_plain(spec, last, nrow(bias))) linear_fit(theta, spec, layout, data)
+  dense <- without_levels(spec, data)
+  linear <- if (!is.null(dense) && is_plain(dense$spec, last, nrow(bias)))
+    linear_fit(theta, dense$spec, layout, dense$data)
   if (is.null(linear)) return(theta)
   direction <- svd(linear$weight)
   odd <- odd_part(spec_activations(spec))
@@ -73,7 +75,7 @@ linear_start <- function(theta, spec, layout, data) {
     w <- matrix(theta[leaf_index(weight[i, ])], weight$rows[i])
     if (i == last) carried <- direction$u[, seq_len(n), drop = FALSE] %*% (root / odd$size * carried)
     own <- if (i == last || odd$is_odd[i]) carried else rbind(carried, -carried)
-    w[seq_len(nrow(own)), ] <- 0
+    w[seq_len(nrow(own)), if (i == 1) seq_len(dense$spec$n_x) else TRUE] <- 0 # levels count from the start
     w[seq_len(nrow(own)), seq_len(ncol(own))] <- own
     theta[leaf_index(weight[i, ])] <- w
     if (i < last) carried <- (if (odd$is_odd[i]) 2 * diag(n) else cbind(diag(n), -diag(n))) / odd$slope[i]

@@ -80,7 +80,7 @@ network_line <- function(fit) {
   s <- fit$spec
   units <- unit_layers(s)
   hidden <- units[-length(units)]
-  layers <- c(count(s$n_x, "input"), if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
+  layers <- c(count(length(first_inputs(fit)), "input"), if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
               count(layer_units(s)[units[length(units)]], "output"))
   paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"), layer_words(s),
           if (s$penalty > 0) paste("penalty", format(s$penalty)),
@@ -99,7 +99,7 @@ what_follows <- function(spec, hidden) {
 # What is said of layers without units, once for each kind.
 layer_phrases <- c(layer_norm = "layer norm", dropout = "dropout %s", noise = "input noise %s",
                    mask = "masking noise %s", sparse = "sparsity %s", contract = "contractive %s",
-                   tied = "tied weights")
+                   tied = "tied weights", embed = "embedded levels %s")
 
 layer_words <- function(spec) {
   kinds <- intersect(names(layer_phrases), spec$layer)

@@ -117,7 +117,7 @@ fit_rules <- list(
   },
   design = function(x, fit, layout) {
     every(is.list(x), is_words(x$columns, fit$spec$n_x), is_flag(x$intercept),
-          isTRUE(design_rules[[x$kind]](x, fit, layout)))
+          isTRUE(design_rules[[x$kind]](x, fit, layout)), is_embed(x, fit))
   },
   n_obs = function(x, fit, layout) is_finite_vector(x, 1) && x >= 1,
   arguments = function(x, fit, layout) {
@@ -172,7 +172,8 @@ fit_rules <- list(
   terms = optional(function(x, fit, layout) is_terms(x)),
   state = optional(function(x, fit, layout) {
     slots <- row_property("optimizer", fit$control$optimizer, "slots")
-    is.double(x) && is_finite_vector(x, slots * layout$n_par + 1)
+    n_levels <- sum(layout$leaves$cols[layout$leaves$role == "embedding"])
+    is.double(x) && is_finite_vector(x, slots * layout$n_par + 1 + n_levels)
   }),
   source = optional(function(x, fit, layout) is_source(x, fit)),
   version = function(x, fit, layout) is_finite_vector(x, 1)

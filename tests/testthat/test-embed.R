@@ -188,3 +188,147 @@ test_that("training goes on with its state, and layers that do not fit are an er
   expect_error(spec_layout(new_spec(2, list(layer("embed", 2, setting = 3), layer("dense", 1, "bias")), block,
                                     posterior = "meanfield", estimator = "local")), "do not fit")
 })
+
+# ---- fits
+
+# A response of 60 levels' own means and a number.
+many_levels <- function(n = 600, n_levels = 60) {
+  set.seed(11)
+  zip <- factor(sprintf("z%03d", sample(rep_len(seq_len(n_levels), n))))
+  x <- stats::rnorm(n)
+  means <- stats::rnorm(n_levels)
+  data.frame(y = sin(x) + means[zip] + stats::rnorm(n, 0, 0.1), x = x, zip = zip)
+}
+trained_small <- function(data, ..., formula = y ~ x + zip) {
+  set.seed(12)
+  fit_nn(formula, data, hidden = 4, epochs = 3, ...)
+}
+
+test_that("the fit with the products of its embedding as weights of dummies is the fit with dummies", {
+  data <- many_levels()
+  fit <- trained_small(data, embed = c(zip = 3))
+  expect_equal(fit$design$embed, c(zip = 3L))
+  expect_equal(fit$n_par, 3 * 60 + 4 * (1 + 3) + 4 + 4 + 1)
+  own <- coef(fit)
+  expect_equal(dim(own$zip), c(3, 60))
+  expect_equal(colnames(own$zip), levels(data$zip))
+  expect_equal(colnames(own$layer1.weight), c("x", "zip1", "zip2", "zip3"))
+  # dummies of all levels but the first, whose numbers the bias takes
+  dummies <- trained_small(data, embed = 0)
+  expect_null(dummies$design$embed)
+  products <- own$layer1.weight[, 2:4] %*% own$zip
+  weight <- cbind(own$layer1.weight[, 1], products[, -1] - products[, 1])
+  dummies$theta <- c(weight, own$layer1.bias + products[, 1], own$layer2.weight, own$layer2.bias,
+                     utils::tail(dummies$theta, dummies$n_par - length(weight) - 4 - 4 - 1))
+  new <- data[c(5, 1, 77), ]
+  expect_equal(predict(fit, new), predict(dummies, new), tolerance = 1e-12)
+  expect_equal(predict(fit), predict(fit, data), tolerance = 1e-12)
+})
+
+test_that("factors of more than 32 levels that are terms by themselves are embedded where there is a hidden layer", {
+  data <- many_levels()
+  data$few <- factor(sample(rep_len(letters, 600)))
+  data$words <- paste0("w", sample(rep_len(1:40, 600)))
+  width <- function(formula, ...) suppressMessages(trained_small(data, formula = formula, ...))$design$embed
+  expect_equal(width(y ~ .), c(zip = 3L, words = 3L))
+  expect_equal(width(y ~ ., embed = c(few = 2, words = 0)), c(zip = 3L, few = 2L))
+  expect_equal(width(y ~ zip - 1), c(zip = 3L))
+  expect_null(width(y ~ x:zip + words, embed = 0))
+  expect_equal(width(y ~ x:few + zip:x + words), c(words = 3L))
+  expect_null(width(y ~ x + zip, contrasts = list(zip = "contr.sum")))
+  expect_null(fit_nn(y ~ x + zip, data, hidden = 0)$design$embed)
+  set.seed(12)
+  by_xy <- fit_nn(data[c("x", "zip")], data$y, hidden = 4, epochs = 3)
+  expect_equal(predict(by_xy, data), unname(predict(trained_small(data))), ignore_attr = TRUE)
+  for (bad in list("zip", c(zip = -1), c(zip = 1.5), 3, c(zip = NA), list(zip = 3), c(zip = 1e5), TRUE))
+    expect_error(trained_small(data, embed = bad), "`embed` must be")
+  expect_error(trained_small(data, embed = c(zap = 3)), "\"zap\", which is no factor.*did you mean \"zip\"")
+  expect_error(trained_small(data, embed = c(x = 3)), "no factor")
+  expect_error(trained_small(data, embed = c(y = 3)), "no factor")
+  expect_error(trained_small(data, embed = c(zip = 3, zip = 2)), "twice")
+  expect_error(trained_small(data, formula = y ~ x * zip, embed = c(zip = 3)), "interaction")
+  expect_error(trained_small(data, embed = c(zip = 3), contrasts = list(zip = "contr.sum")), "contrasts")
+  expect_error(fit_nn(y ~ x + zip, data, hidden = 0, embed = c(zip = 3)), "needs a hidden layer")
+  expect_error(fit_bayes_nn(y ~ x + zip, data, embed = c(zip = 3)), "no argument `embed`")
+  expect_error(tune_fit(trained_small(data), embed = list(0, 2)), "embed")
+  expect_error(explore(trained_small(data), file = tempfile(fileext = ".html")), "embed = 0")
+})
+
+test_that("zeros are the mean level, and levels that are new are what `new_levels` says", {
+  data <- many_levels()
+  data$w <- stats::runif(600)
+  set.seed(12)
+  fit <- fit_nn(y ~ x + zip, data, weights = w, hidden = 4, epochs = 3, members = 1)
+  share <- tapply(data$w, data$zip, sum) / sum(data$w)
+  expect_equal(drop(coef(fit)$zip %*% share), numeric(3), tolerance = 1e-12)
+  new <- data[1:3, ]
+  new$zip <- factor(c("z001", "other", "z002"))
+  expect_error(predict(fit, new), "\"other\".*and 30 more")
+  expect_warning(out <- predict(fit, new, new_levels = "na"), class = "varnn_new_levels")
+  expect_equal(is.na(unname(out)), c(FALSE, TRUE, FALSE))
+  expect_warning(out <- predict(fit, new, new_levels = "mean"), class = "varnn_new_levels")
+  expect_equal(out[c(1, 3)], predict(fit, new[c(1, 3), ]))
+  own <- coef(fit)
+  x <- (data$x[2] - fit$scaling$center[1]) / fit$scaling$scale[1]
+  eta <- own$layer2.weight %*% pmax(0, own$layer1.weight[, 1] * x + own$layer1.bias) + own$layer2.bias
+  expect_equal(out[[2]], drop(eta) * fit$blocks[[1]]$scale + fit$blocks[[1]]$center, tolerance = 1e-12)
+  # with a factor of dummies that is new in the same row
+  data$few <- factor(sample(rep_len(letters[1:3], 600)))
+  both <- trained_small(data, formula = y ~ x + zip + few)
+  new <- data[1:2, ]
+  new$zip <- factor(c("other", "z002"))
+  new$few <- factor(c("d", "d"))
+  suppressWarnings(out <- predict(both, new, new_levels = "mean"), "varnn_new_levels")
+  expect_true(all(is.finite(out)))
+})
+
+test_that("embedded factors go through chunks, files, checkpoints, cross-validation and what describes a fit", {
+  data <- many_levels()
+  fit <- trained_small(data)
+  in_chunks <- trained_small(chunks(data, rows = 1000))
+  expect_identical(in_chunks$theta, fit$theta)
+  buffered <- trained_small(chunks(data, rows = 100), penalty = 0.01)
+  expect_equal(predict(buffered, chunks(data, rows = 100)), unname(predict(buffered, data)))
+  file <- tempfile()
+  saveRDS(fit, file)
+  expect_identical(predict(readRDS(file), data), predict(fit, data))
+  unlink(file)
+  kept <- trained_small(data, checkpoint = file, checkpoint_every = 0)
+  expect_identical(continue(file)$theta, fit$theta)
+  unlink(file)
+  more <- continue(fit, 2)
+  expect_equal(length(more$state), 2 * more$n_par + 1 + 60)
+  expect_lt(utils::tail(more$history$loss, 1), fit$history$loss[1])
+  expect_lt(check_gradients(fit), 1e-5)
+  cv <- cross_validate(fit, folds = 3)
+  expect_true(all(is.finite(cv$scores$value)))
+  expect_output(print(fit), "4 inputs.*embedded levels 60")
+  grDevices::pdf(NULL)
+  expect_silent(plot(fit, "network"))
+  grDevices::dev.off()
+  expect_true(all(is.finite(importance(fit, data)$importance)))
+  expect_equal(nobs(fit), 600L)
+  together <- trained_small(data, members = 2)
+  expect_equal(dim(as.matrix(predict(together, data))), c(600, 1))
+  singles <- trained_small(data, precision = "single")
+  expect_equal(predict(singles), predict(fit), tolerance = 1e-2)
+  alone <- trained_small(data, formula = y ~ zip)
+  expect_equal(alone$spec$n_x, 1L)
+  expect_gt(stats::cor(predict(trained_small(data, formula = y ~ zip, learn_rate = 0.1)), data$y), 0.5)
+  two <- fit_nn(y ~ zip, data, validation = which(data$zip != "z001"), hidden = 2, epochs = 1)
+  expect_true(all(is.finite(predict(two))))
+})
+
+test_that("fits whose embedding is damaged are refused", {
+  fit <- trained_small(many_levels())
+  damaged <- list(
+    function(f) { f$design$embed <- NULL; f }, function(f) { f$design$embed <- c(zip = 4L); f },
+    function(f) { f$design$embed <- c(x = 3L); f }, function(f) { f$design$embed <- c(zip = 3); f },
+    function(f) { f$design$xlevels$zip <- f$design$xlevels$zip[-1]; f },
+    function(f) { f$design$columns <- rev(f$design$columns); f }, function(f) { f$scaling$scale[2] <- 2; f },
+    function(f) { f$spec$setting[1] <- 61; f }, function(f) { f$spec$size[1] <- 2L; f },
+    function(f) { f$state <- f$state[-1]; f }, function(f) { f$design$shares <- NULL; f },
+    function(f) { f$design$terms <- stats::delete.response(stats::terms(y ~ x * zip)); f }
+  )
+  for (damage in damaged) expect_error(predict(damage(fit), many_levels()), "damaged")
+})
