@@ -5,8 +5,9 @@
 
 least_embedded <- 33
 
-# Half as many as digits tell the levels apart in base 2.
-default_width <- function(n_levels) ceiling(log2(n_levels) / 2)
+# Near half as many as digits tell the levels apart in base 2: a power of 2, of whose columns none straddles two lines
+# of the processor's memory.
+default_width <- function(n_levels) 2^round(log2(log2(n_levels) / 2))
 
 # list(auto, width): whether factors with many levels are embedded, and what is said of some by name. `has_hidden`: in
 # a linear model there is no use for fewer numbers than levels.

@@ -127,7 +127,7 @@
 #' @section Factors with many levels:
 #' A factor of more than 32 levels enters by an embedding (Guo and Berkhahn 2016), where there is a hidden layer and the
 #' factor is a term by itself: each level has a few numbers, which are learned, in place of a dummy. By default there
-#' are \eqn{\lceil \log_2(L) / 2 \rceil}{log2(L) / 2, rounded up,} of them for L levels. They start as small
+#' are 2 of them for up to 50 levels, 4 for up to about 2,500 and 8 for more. They start as small
 #' random numbers, and their mean over the rows of training is 0 in the end, so that zeros stand for the mean level,
 #' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only these move,
 #' and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which is one

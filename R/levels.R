@@ -28,10 +28,13 @@ check_new_levels <- function(xlevels, newdata) {
 
 # Of each factor of a frame, the shares of its levels among rows of these weights.
 level_shares <- function(frame, xlevels, w) {
-  if (!is.numeric(w)) w <- rep(1, nrow(frame))
+  numbers <- level_columns(frame, xlevels, xlevels)
   Map(function(name, levels) {
-    there <- rowsum(w, factor(as.character(frame[[name]]), levels), na.rm = TRUE)
-    n <- replace(numeric(length(levels)), match(rownames(there), levels), there[, 1])
+    at <- numbers[, name] + 1
+    here <- which(!is.na(at) & !is.na(if (is.numeric(w)) w else 0))
+    n <- if (!is.numeric(w)) as.double(tabulate(at[here], length(levels)))
+    else drop(rowsum(c(w[here], numeric(length(levels))), c(at[here], seq_along(levels))))
+    n <- unname(n)
     if (sum(n) > 0) n / sum(n) else rep(1 / length(n), length(n))
   }, names(xlevels), xlevels)
 }

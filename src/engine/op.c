@@ -84,21 +84,13 @@ static void embed_forward(nn_tape *t, nn_node *n) {
   }
 }
 
-/* The gradient of a column of W: 0 when the step picks it for the first time. */
+/* The gradient of a column of W, where it has only those that the step has picked: 0 when it is picked for the first time. */
 static real *picked_grad(nn_picked *p, real *dw, int k, int column) {
-  real *d = dw + (size_t)column * k;
-  if (!p || p->mark[column] == p->now) return d;
-  p->mark[column] = p->now, p->column[p->n++] = column;
-  memset(d, 0, k * sizeof(real));
-  return d;
-}
-
-/* Another step, which has picked no column yet. */
-static void picked_begin(nn_picked *p, int n_columns) {
-  p->n = 0;
-  if (++p->now) return;
-  memset(p->mark, 0, n_columns * sizeof *p->mark);
-  p->now = 1;
+  if (!p) return dw + (size_t)column * k;
+  const int place = p->place[column], is_there = place < p->n && p->column[place] == column;
+  if (is_there) return dw + (size_t)place * k;
+  p->place[column] = p->n, p->column[p->n] = column;
+  return (real *)memset(dw + (size_t)p->n++ * k, 0, k * sizeof(real));
 }
 
 /* dx += dy, but for the row that is a number; the columns of dW that are picked += dy */
@@ -107,12 +99,12 @@ static void embed_backward(nn_tape *t, nn_node *n) {
   const int rows = x->rows, at = n->start, k = w->rows;
   nn_picked *p = w->picked;
   real *dx = fresh_grad(t, n, 0), *dw = p ? grad_of(t, n, 1) : fresh_grad(t, n, 1);
-  if (p && is_fresh(t, n, 1)) picked_begin(p, w->cols);
+  if (p && is_fresh(t, n, 1)) p->n = 0;
   for (int i = 0; i < t->n_obs; i++) {
     const real *dy = n->grad + (size_t)i * n->rows;
     const int column = picked_column(n, x, w, i),
               later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
-    if (dw && later >= 0) arena_prefetch(k * sizeof(real), dw + (size_t)later * k);
+    if (p && later >= 0) arena_prefetch(1, p->place + later);
     for (int j = 0; dx && j < rows - 1; j++) dx[(size_t)i * rows + j + (j >= at)] += dy[j];
     if (!dw || column < 0) continue;
     real *d = picked_grad(p, dw, k, column);

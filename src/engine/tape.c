@@ -11,12 +11,11 @@
 /* POLL_WORK: multiply-adds, or as much other work, after which the host is asked whether to go on. */
 enum { NN_MAX_INPUTS = 3, NN_POLL_WORK = 5000000 };
 
-/* The columns of a parameter that a step has a gradient of, where the gradient has only these. */
+/* The columns of a parameter that a step has a gradient of, where the gradient has only these, one after the other. */
 typedef struct {
-  size_t n;
-  int *column;
-  unsigned now, *mark; /* a column has the mark of the last step that it was in */
-  double *steps;       /* of each column, how many it was in */
+  int n, *column;
+  int *place;    /* of a column among them; of one that is not there some number */
+  double *steps; /* of each column, how many steps it was in */
 } nn_picked;
 
 typedef struct nn_node {

@@ -294,9 +294,8 @@ static void shuffle(trainer *s) {
 
 /* A stretch of theta that this step has a gradient of. */
 typedef struct {
-  int leaf;
-  size_t k; /* of the leaf: all of it, or the k'th column that was picked */
-  size_t first, n;
+  int leaf, k; /* of the leaf all, or the k'th column that was picked */
+  size_t first, grad, n; /* where it begins in theta and in the gradient; numbers */
   double *steps; /* of the column; NULL: those of the training count */
 } stretch;
 
@@ -311,11 +310,30 @@ static int next_stretch(const trainer *s, stretch *at) {
       at->k = 0, p = s->picked ? &s->picked[at->leaf] : NULL;
     } while (p && p->column && p->n == 0);
   const nn_leaf *leaf = &s->model->leaf[at->leaf];
-  at->first = leaf->offset, at->n = (size_t)leaf->rows * (size_t)leaf->cols, at->steps = NULL;
+  at->first = at->grad = leaf->offset, at->steps = NULL;
+  at->n = (size_t)leaf->rows * (size_t)leaf->cols;
   if (!p || !p->column) return 1;
-  at->n = (size_t)leaf->rows, at->first += (size_t)p->column[at->k] * at->n;
+  at->n = (size_t)leaf->rows;
+  at->first += (size_t)p->column[at->k] * at->n, at->grad += (size_t)at->k * at->n;
   at->steps = p->steps + p->column[at->k];
   return 1;
+}
+
+/* Asks for the memory of all columns that were picked, which are far from each other: theta, the slots and the steps. */
+static void fetch_picked(const trainer *s) {
+  const size_t n_par = s->model->n_par;
+  const int n_slots = nn_optimizers[s->job->optimizer].n_slots;
+  for (int l = 0; s->picked && l < s->model->n_leaves; l++) {
+    const nn_picked *p = &s->picked[l];
+    const size_t rows = (size_t)s->model->leaf[l].rows, bytes = rows * sizeof(real);
+    for (int i = 0; p->column && i < p->n; i++) {
+      const size_t first = s->model->leaf[l].offset + (size_t)p->column[i] * rows;
+      arena_prefetch(bytes, s->theta + first);
+      arena_prefetch(1, p->steps + p->column[i]);
+      for (int k = 0; k < n_slots; k++)
+        arena_prefetch(bytes, s->slots + (size_t)k * n_par + first);
+    }
+  }
 }
 
 /* The sum of squares of the gradient, by parts that do not depend on the threads. */
@@ -324,7 +342,7 @@ static double squared_norm(const trainer *s) {
   int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
   double part[NORM_PARTS], sum = 0;
   for (stretch at = {-1}; s->picked && next_stretch(s, &at);)
-    sum += inner(at.n, s->grad + at.first, s->grad + at.first);
+    sum += inner(at.n, s->grad + at.grad, s->grad + at.grad);
   if (s->picked) return sum;
   NN_PARALLEL(threads)
   for (int i = 0; i < NORM_PARTS; i++) {
@@ -340,7 +358,7 @@ static void clip(trainer *s) {
   if (!(norm > s->job->clip_norm)) return;
   real shrink = (real)(s->job->clip_norm / norm);
   for (stretch at = {-1}; next_stretch(s, &at);)
-    for (size_t i = at.first; i < at.first + at.n; i++) s->grad[i] *= shrink;
+    for (size_t i = at.grad; i < at.grad + at.n; i++) s->grad[i] *= shrink;
 }
 
 /* A step on part i of n_parts of a stretch of theta. */
@@ -362,6 +380,7 @@ static void optimizer_step(trainer *s, double learn_rate) {
   size_t n_par = s->model->n_par;
   double *step = s->job->state + (size_t)o->n_slots * n_par;
   *step += 1;
+  fetch_picked(s);
   if (s->job->clip_norm > 0) clip(s);
   for (stretch at = {-1}; next_stretch(s, &at);) {
     int decays = o->decoupled && is_weight(&s->model->leaf[at.leaf]) &&
@@ -369,7 +388,7 @@ static void optimizer_step(trainer *s, double learn_rate) {
     if (at.steps) *at.steps += 1;
     nn_step a = {.n = at.n,
                  .theta = s->theta + at.first,
-                 .grad = s->grad + at.first,
+                 .grad = s->grad + at.grad,
                  .learn_rate = (real)learn_rate,
                  .momentum = (real)s->job->momentum,
                  .decay = decays ? (real)s->model->spec->penalty : 0,
@@ -627,14 +646,14 @@ static void picked_place(trainer *s, nn_arena *a) {
     nn_picked p = {0};
     if (w) {
       p.column = (int *)arena_take(a, (size_t)leaf->cols, sizeof(int));
-      p.mark = (unsigned *)arena_take(a, (size_t)leaf->cols, sizeof(unsigned));
+      p.place = (int *)arena_take(a, (size_t)leaf->cols, sizeof(int));
       p.steps = steps;
     }
     if (leaf->role == NN_EMBEDDING) steps += leaf->cols;
     if (!s->picked) continue;
     s->picked[l] = p;
     if (!w) continue;
-    memset(p.mark, 0, (size_t)leaf->cols * sizeof(unsigned));
+    memset(p.place, 0, (size_t)leaf->cols * sizeof(int));
     w->picked = &s->picked[l];
   }
 }

@@ -230,11 +230,11 @@ test_that("factors of more than 32 levels that are terms by themselves are embed
   data$few <- factor(sample(rep_len(letters, 600)))
   data$words <- paste0("w", sample(rep_len(1:40, 600)))
   width <- function(formula, ...) suppressMessages(trained_small(data, formula = formula, ...))$design$embed
-  expect_equal(width(y ~ .), c(zip = 3L, words = 3L))
-  expect_equal(width(y ~ ., embed = c(few = 2, words = 0)), c(zip = 3L, few = 2L))
-  expect_equal(width(y ~ zip - 1), c(zip = 3L))
+  expect_equal(width(y ~ .), c(zip = 4L, words = 2L))
+  expect_equal(width(y ~ ., embed = c(few = 2, words = 0)), c(zip = 4L, few = 2L))
+  expect_equal(width(y ~ zip - 1), c(zip = 4L))
   expect_null(width(y ~ x:zip + words, embed = 0))
-  expect_equal(width(y ~ x:few + zip:x + words), c(words = 3L))
+  expect_equal(width(y ~ x:few + zip:x + words), c(words = 2L))
   expect_null(width(y ~ x + zip, contrasts = list(zip = "contr.sum")))
   expect_null(fit_nn(y ~ x + zip, data, hidden = 0)$design$embed)
   set.seed(12)
@@ -260,7 +260,7 @@ test_that("zeros are the mean level, and levels that are new are what `new_level
   set.seed(12)
   fit <- fit_nn(y ~ x + zip, data, weights = w, hidden = 4, epochs = 3, members = 1)
   share <- tapply(data$w, data$zip, sum) / sum(data$w)
-  expect_equal(drop(coef(fit)$zip %*% share), numeric(3), tolerance = 1e-12)
+  expect_equal(drop(coef(fit)$zip %*% share), numeric(4), tolerance = 1e-12)
   new <- data[1:3, ]
   new$zip <- factor(c("z001", "other", "z002"))
   expect_error(predict(fit, new), "\"other\".*and 30 more")
@@ -302,7 +302,7 @@ test_that("embedded factors go through chunks, files, checkpoints, cross-validat
   expect_lt(check_gradients(fit), 1e-5)
   cv <- cross_validate(fit, folds = 3)
   expect_true(all(is.finite(cv$scores$value)))
-  expect_output(print(fit), "4 inputs.*embedded levels 60")
+  expect_output(print(fit), "5 inputs.*embedded levels 60")
   grDevices::pdf(NULL)
   expect_silent(plot(fit, "network"))
   grDevices::dev.off()
@@ -322,8 +322,8 @@ test_that("embedded factors go through chunks, files, checkpoints, cross-validat
 test_that("fits whose embedding is damaged are refused", {
   fit <- trained_small(many_levels())
   damaged <- list(
-    function(f) { f$design$embed <- NULL; f }, function(f) { f$design$embed <- c(zip = 4L); f },
-    function(f) { f$design$embed <- c(x = 3L); f }, function(f) { f$design$embed <- c(zip = 3); f },
+    function(f) { f$design$embed <- NULL; f }, function(f) { f$design$embed <- c(zip = 3L); f },
+    function(f) { f$design$embed <- c(x = 4L); f }, function(f) { f$design$embed <- c(zip = 4); f },
     function(f) { f$design$xlevels$zip <- f$design$xlevels$zip[-1]; f },
     function(f) { f$design$columns <- rev(f$design$columns); f }, function(f) { f$scaling$scale[2] <- 2; f },
     function(f) { f$spec$setting[1] <- 61; f }, function(f) { f$spec$size[1] <- 2L; f },
