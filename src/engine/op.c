@@ -69,16 +69,17 @@ enum { PICK_AHEAD = 8 };
 static void embed_forward(nn_tape *t, nn_node *n) {
   const nn_node *x = input_of(t, n, 0), *w = input_of(t, n, 1);
   const int rows = x->rows, at = n->start, k = w->rows;
+  const size_t stride = w->picked ? w->picked->stride : (size_t)k;
   for (int i = 0; i < t->n_obs; i++) {
     const real *from = x->value + (size_t)i * rows;
     real *y = n->value + (size_t)i * n->rows;
     const int column = picked_column(n, x, w, i),
               later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
-    if (later >= 0) arena_prefetch(k * sizeof(real), w->value + (size_t)later * k);
+    if (later >= 0) arena_prefetch(k * sizeof(real), w->value + (size_t)later * stride);
     memcpy(y, from, at * sizeof(real));
     memcpy(y + at, from + at + 1, (rows - 1 - at) * sizeof(real));
     if (column >= 0)
-      memcpy(y + rows - 1, w->value + (size_t)column * k, k * sizeof(real));
+      memcpy(y + rows - 1, w->value + (size_t)column * stride, k * sizeof(real));
     else
       memset(y + rows - 1, 0, k * sizeof(real));
   }
@@ -104,7 +105,10 @@ static void embed_backward(nn_tape *t, nn_node *n) {
     const real *dy = n->grad + (size_t)i * n->rows;
     const int column = picked_column(n, x, w, i),
               later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
-    if (p && later >= 0) arena_prefetch(1, p->place + later);
+    if (p && later >= 0) {
+      arena_prefetch(1, p->place + later);
+      arena_prefetch(p->stride * sizeof(real), p->record + (size_t)later * p->stride);
+    }
     for (int j = 0; dx && j < rows - 1; j++) dx[(size_t)i * rows + j + (j >= at)] += dy[j];
     if (!dw || column < 0) continue;
     real *d = picked_grad(p, dw, k, column);

@@ -11,11 +11,14 @@
 /* POLL_WORK: multiply-adds, or as much other work, after which the host is asked whether to go on. */
 enum { NN_MAX_INPUTS = 3, NN_POLL_WORK = 5000000 };
 
-/* The columns of a parameter that a step has a gradient of, where the gradient has only these, one after the other. */
+/* A parameter of whose columns a step moves those that it picks. What belongs to a column is together in memory, which is far
+ * from that of others: its numbers, those of the optimizer's slots, how many steps it was in. The gradient has the columns that
+ * are picked one after the other. */
 typedef struct {
-  int n, *column;
-  int *place;    /* of a column among them; of one that is not there some number */
-  double *steps; /* of each column, how many steps it was in */
+  int n, *column; /* those that are picked; room for all: where there is none, all columns are */
+  int *place;     /* of a column among them; of one that is not there some number */
+  real *record;   /* of the first column */
+  size_t stride;  /* to the next one */
 } nn_picked;
 
 typedef struct nn_node {

@@ -292,48 +292,39 @@ static void shuffle(trainer *s) {
   }
 }
 
-/* A stretch of theta that this step has a gradient of. */
+/* A stretch of the parameters that this step has a gradient of. */
 typedef struct {
   int leaf, k; /* of the leaf all, or the k'th column that was picked */
-  size_t first, grad, n; /* where it begins in theta and in the gradient; numbers */
-  double *steps; /* of the column; NULL: those of the training count */
+  size_t n;
+  real *theta, *grad, *slot; /* of the first slot */
+  size_t to_next_slot;
+  real *steps; /* of the column; NULL: those of the training count */
 } stretch;
+
+/* The columns that a leaf has picked, or NULL. */
+static nn_picked *picked_of(const trainer *s, int leaf) {
+  return s->picked && leaf >= 0 && s->picked[leaf].column ? &s->picked[leaf] : NULL;
+}
 
 /* From {-1} on the next one; 0: there is none. */
 static int next_stretch(const trainer *s, stretch *at) {
-  const nn_picked *p = s->picked && at->leaf >= 0 ? &s->picked[at->leaf] : NULL;
-  if (p && p->column && at->k + 1 < p->n)
+  const nn_picked *p = picked_of(s, at->leaf);
+  if (p && at->k + 1 < p->n) {
     at->k++;
-  else
+  } else {
     do {
       if (++at->leaf >= s->model->n_leaves) return 0;
-      at->k = 0, p = s->picked ? &s->picked[at->leaf] : NULL;
-    } while (p && p->column && p->n == 0);
-  const nn_leaf *leaf = &s->model->leaf[at->leaf];
-  at->first = at->grad = leaf->offset, at->steps = NULL;
-  at->n = (size_t)leaf->rows * (size_t)leaf->cols;
-  if (!p || !p->column) return 1;
-  at->n = (size_t)leaf->rows;
-  at->first += (size_t)p->column[at->k] * at->n, at->grad += (size_t)at->k * at->n;
-  at->steps = p->steps + p->column[at->k];
-  return 1;
-}
-
-/* Asks for the memory of all columns that were picked, which are far from each other: theta, the slots and the steps. */
-static void fetch_picked(const trainer *s) {
-  const size_t n_par = s->model->n_par;
-  const int n_slots = nn_optimizers[s->job->optimizer].n_slots;
-  for (int l = 0; s->picked && l < s->model->n_leaves; l++) {
-    const nn_picked *p = &s->picked[l];
-    const size_t rows = (size_t)s->model->leaf[l].rows, bytes = rows * sizeof(real);
-    for (int i = 0; p->column && i < p->n; i++) {
-      const size_t first = s->model->leaf[l].offset + (size_t)p->column[i] * rows;
-      arena_prefetch(bytes, s->theta + first);
-      arena_prefetch(1, p->steps + p->column[i]);
-      for (int k = 0; k < n_slots; k++)
-        arena_prefetch(bytes, s->slots + (size_t)k * n_par + first);
-    }
+      at->k = 0, p = picked_of(s, at->leaf);
+    } while (p && p->n == 0);
   }
+  const nn_leaf *leaf = &s->model->leaf[at->leaf];
+  at->n = (size_t)leaf->rows * (p ? 1 : (size_t)leaf->cols);
+  at->grad = s->grad + leaf->offset + (p ? (size_t)at->k * at->n : 0);
+  at->theta = p ? p->record + (size_t)p->column[at->k] * p->stride : s->theta + leaf->offset;
+  at->slot = p ? at->theta + at->n : s->slots + leaf->offset;
+  at->to_next_slot = p ? at->n : s->model->n_par;
+  at->steps = p ? at->slot + (size_t)nn_optimizers[s->job->optimizer].n_slots * at->n : NULL;
+  return 1;
 }
 
 /* The sum of squares of the gradient, by parts that do not depend on the threads. */
@@ -342,7 +333,7 @@ static double squared_norm(const trainer *s) {
   int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
   double part[NORM_PARTS], sum = 0;
   for (stretch at = {-1}; s->picked && next_stretch(s, &at);)
-    sum += inner(at.n, s->grad + at.grad, s->grad + at.grad);
+    sum += inner(at.n, at.grad, at.grad);
   if (s->picked) return sum;
   NN_PARALLEL(threads)
   for (int i = 0; i < NORM_PARTS; i++) {
@@ -358,7 +349,7 @@ static void clip(trainer *s) {
   if (!(norm > s->job->clip_norm)) return;
   real shrink = (real)(s->job->clip_norm / norm);
   for (stretch at = {-1}; next_stretch(s, &at);)
-    for (size_t i = at.grad; i < at.grad + at.n; i++) s->grad[i] *= shrink;
+    for (size_t i = 0; i < at.n; i++) at.grad[i] *= shrink;
 }
 
 /* A step on part i of n_parts of a stretch of theta. */
@@ -380,20 +371,19 @@ static void optimizer_step(trainer *s, double learn_rate) {
   size_t n_par = s->model->n_par;
   double *step = s->job->state + (size_t)o->n_slots * n_par;
   *step += 1;
-  fetch_picked(s);
   if (s->job->clip_norm > 0) clip(s);
   for (stretch at = {-1}; next_stretch(s, &at);) {
     int decays = o->decoupled && is_weight(&s->model->leaf[at.leaf]) &&
                  s->model->spec->posterior == NN_POINT;
     if (at.steps) *at.steps += 1;
     nn_step a = {.n = at.n,
-                 .theta = s->theta + at.first,
-                 .grad = s->grad + at.grad,
+                 .theta = at.theta,
+                 .grad = at.grad,
                  .learn_rate = (real)learn_rate,
                  .momentum = (real)s->job->momentum,
                  .decay = decays ? (real)s->model->spec->penalty : 0,
-                 .step = at.steps ? *at.steps : *step};
-    for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + at.first;
+                 .step = at.steps ? (double)*at.steps : *step};
+    for (int k = 0; k < o->n_slots; k++) a.slot[k] = at.slot + (size_t)k * at.to_next_slot;
     int n_parts = a.n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
     if (n_parts == 1) {
       o->step(&a);
@@ -407,6 +397,37 @@ static void optimizer_step(trainer *s, double learn_rate) {
 static size_t n_slot_numbers(const trainer *s) {
   return s->model->n_par * (size_t)nn_optimizers[s->job->optimizer].n_slots;
 }
+
+/* Between the records of columns and theta, the slots and the steps in the job's state, as all else has them. */
+static void exchange(size_t n, real *a, real *b, int loads) {
+  memcpy(loads ? a : b, loads ? b : a, n * sizeof(real));
+}
+
+static void picked_exchange(trainer *s, int loads) {
+  const int n_slots = nn_optimizers[s->job->optimizer].n_slots;
+  double *steps = s->job->state + n_slot_numbers(s) + 1;
+  for (int l = 0; l < s->model->n_leaves; l++) {
+    const nn_leaf *leaf = &s->model->leaf[l];
+    const size_t rows = (size_t)leaf->rows;
+    const nn_picked *p = picked_of(s, l);
+    for (int i = 0; p && i < leaf->cols; i++) {
+      real *own = p->record + (size_t)i * p->stride, *last = own + (size_t)(n_slots + 1) * rows;
+      const size_t first = leaf->offset + (size_t)i * rows;
+      exchange(rows, own, s->theta + first, loads);
+      for (int k = 0; k < n_slots; k++)
+        exchange(rows, own + (size_t)(k + 1) * rows, s->slots + (size_t)k * s->model->n_par + first,
+                 loads);
+      if (loads)
+        *last = (real)steps[i];
+      else
+        steps[i] = (double)*last;
+    }
+    if (leaf->role == NN_EMBEDDING) steps += leaf->cols;
+  }
+}
+
+static void picked_load(trainer *s) { picked_exchange(s, 1); }
+static void picked_store(trainer *s) { picked_exchange(s, 0); }
 
 static int is_full_batch(const trainer *s) { return nn_optimizers[s->job->optimizer].full_batch; }
 
@@ -422,8 +443,9 @@ static void offer(trainer *s) {
                bytes = (size_t)s->tape->n_terms * sizeof(double);
   if (!k || !(s->asked || job->offers_each)) return;
   s->asked = 0;
-  if (!all_usable(n_par, s->theta) || !all_usable(n_slots, s->slots) || !host_is_due(&job->host))
-    return;
+  if (!host_is_due(&job->host)) return;
+  picked_store(s);
+  if (!all_usable(n_par, s->theta) || !all_usable(n_slots, s->slots)) return;
   k->now = s->now;
   k->now.pass = s->tape->pass;
   copy_out(n_par, s->theta, job->theta);
@@ -527,6 +549,7 @@ static nn_status train_epoch(trainer *s, double *row) {
   double learn_rate = s->now.share * s->job->learn_rate;
   if (!s->goes_on) memcpy(s->start, s->theta, s->model->n_par * sizeof(real));
   nn_status status = full ? full_epoch(s) : batch_epoch(s, learn_rate);
+  picked_store(s);
   s->goes_on = 0;
   if (status == NN_DIVERGED || status == NN_INTERRUPTED) return status;
   row[HISTORY_LOSS] = s->now.loss, row[HISTORY_RATE] = full ? 1 : learn_rate;
@@ -637,7 +660,8 @@ static nn_node *picked_node(nn_model *m, const nn_leaf *leaf) {
 /* Memory for the levels that a step picks, where it does not take all rows. */
 static void picked_place(trainer *s, nn_arena *a) {
   const nn_model *m = s->model;
-  double *steps = s->job->state + n_slot_numbers(s) + 1;
+  const size_t line = NN_ALIGN / sizeof(real),
+               n_slots = (size_t)nn_optimizers[s->job->optimizer].n_slots;
   if (!m->n_levels || is_full_batch(s)) return;
   s->picked = (nn_picked *)arena_take(a, (size_t)m->n_leaves, sizeof(nn_picked));
   for (int l = 0; l < m->n_leaves; l++) {
@@ -645,16 +669,17 @@ static void picked_place(trainer *s, nn_arena *a) {
     nn_node *w = picked_node(s->model, leaf);
     nn_picked p = {0};
     if (w) {
-      p.column = (int *)arena_take(a, (size_t)leaf->cols, sizeof(int));
-      p.place = (int *)arena_take(a, (size_t)leaf->cols, sizeof(int));
-      p.steps = steps;
+      const size_t columns = (size_t)leaf->cols;
+      p.stride = ((size_t)leaf->rows * (n_slots + 1) + 1 + line - 1) / line * line;
+      p.column = (int *)arena_take(a, columns, sizeof(int));
+      p.place = (int *)arena_take(a, columns, sizeof(int));
+      p.record = (real *)arena_take(a, columns, p.stride * sizeof(real));
     }
-    if (leaf->role == NN_EMBEDDING) steps += leaf->cols;
     if (!s->picked) continue;
     s->picked[l] = p;
     if (!w) continue;
     memset(p.place, 0, (size_t)leaf->cols * sizeof(int));
-    w->picked = &s->picked[l];
+    w->picked = &s->picked[l], w->value = p.record;
   }
 }
 
@@ -697,6 +722,7 @@ static size_t train(void *model, nn_job *job, void *memory, int *status) {
   copy_in(n_par * (size_t)o->n_slots, job->state, s.slots);
   if (o->decoupled) job->coefficient[NN_PENALTY] = 0;
   if (job->goes_on) go_on(&s);
+  picked_load(&s);
   *status = (int)train_epochs(&s);
   copy_out(n_par, s.theta, job->theta);
   leave_state(&s, (nn_status)*status);
