@@ -207,8 +207,7 @@ frame_matrix <- function(terms, frame, contrasts, embed = NULL, xlevels = NULL) 
   factors <- attr(terms, "factors")
   of_factors <- apply(factors > 0, 2, function(uses) all(rownames(factors)[uses] %in% is_factor))
   keep <- assign > 0
-  own <- x[, keep, drop = FALSE]
-  structure(if (length(embed)) cbind(own, numbers) else own, contrasts = attr(x, "contrasts"),
+  structure(with_numbers(x, keep, numbers), contrasts = attr(x, "contrasts"),
             is_dummy = c(unname(of_factors)[assign[keep]], rep(TRUE, length(embed))))
 }
 
@@ -350,9 +349,9 @@ design_rows <- function(design, newdata) {
 # The columns of complete rows.
 frame_columns <- function(design, frame) {
   terms <- dense_terms(design$terms, design$embed)
-  x <- if (is.null(terms)) matrix(0, nrow(frame), 0) else coded(terms, frame, design$contrasts)
-  x <- as_double(x[, attr(x, "assign") > 0, drop = FALSE])
-  if (length(design$embed)) x <- cbind(x, level_columns(frame, design$embed, design$xlevels))
+  numbers <- level_columns(frame, design$embed, design$xlevels)
+  x <- if (!is.null(terms)) coded(terms, frame, design$contrasts)
+  x <- if (is.null(x)) numbers else as_double(with_numbers(x, attr(x, "assign") > 0, numbers))
   if (ncol(x) != length(design$columns))
     stop_user("The fit is damaged: its formula makes %d columns, not %d; fit the model anew.", ncol(x),
               length(design$columns))

@@ -71,6 +71,16 @@ level_columns <- function(frame, embed, xlevels) {
   matrix(out, nrow(frame), length(embed), dimnames = list(NULL, names(embed)))
 }
 
+# Columns of a model matrix, and those behind them, by one copy.
+with_numbers <- function(x, keep, numbers) {
+  own <- x[, c(which(keep), rep(1L, ncol(numbers))), drop = FALSE]
+  if (!ncol(numbers)) return(own)
+  at <- sum(keep) + seq_len(ncol(numbers))
+  own[, at] <- numbers
+  colnames(own)[at] <- colnames(numbers)
+  own
+}
+
 embed_layers <- function(design) {
   Map(function(width, levels) layer("embed", width, setting = length(levels)), unname(design$embed),
       unname(design$xlevels[names(design$embed)]))
@@ -79,16 +89,22 @@ embed_layers <- function(design) {
 # What a user has said of the training data is known by now.
 embed_again <- function(design) list(auto = FALSE, width = design$embed)
 
-# The data and the specification of the columns that are no numbers of levels; NULL where there are no others.
+# The specification and the data without numbers of levels, at most 10,000 rows; NULL where there are no other columns.
 without_levels <- function(spec, data) {
   is_embed <- spec$layer == "embed"
   p <- spec$n_x - sum(is_embed)
+  if (!any(is_embed)) return(list(spec = spec, data = data))
   if (p == 0) return(NULL)
   fields <- c("layer", "size", "option", "setting")
   spec[fields] <- lapply(spec[fields], `[`, !is_embed)
   spec$n_x <- as.integer(p)
   first <- seq_len(p)
-  data$x <- data$x[, first, drop = FALSE]
+  rows <- if (is.null(data$row)) seq_len(data$n) else data$row
+  if (length(rows) > 10000) rows <- rows[sample.int(length(rows), 10000)]
+  part <- function(m) if (!is.null(m)) m[rows, , drop = FALSE]
+  data[c("x", "y", "offset")] <- list(data$x[rows, first, drop = FALSE], part(data$y), part(data$offset))
+  data[c("weight", "row")] <- list(data$weight[rows], NULL)
+  data$n <- as.double(length(rows))
   for (name in c("center", "scale", "is_constant")) data[[name]] <- data[[name]][first]
   list(spec = spec, data = data)
 }

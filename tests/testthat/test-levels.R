@@ -60,6 +60,6 @@ test_that("an autoencoder takes an unseen level for a missing entry", {
 
 test_that("too many levels for their mean are told", {
   wide <- data.frame(y = rnorm(800), f = factor(rep(1:400, 2)), g = factor(rep(400:1, each = 2)))
-  fit <- fit_nn(y ~ f + g, wide, hidden = 1, epochs = 1, new_levels = "mean")
+  fit <- fit_nn(y ~ f + g, wide, hidden = 1, epochs = 1, new_levels = "mean", embed = 0)
   expect_refused(suppressWarnings(predict(fit, data.frame(f = "a", g = "b"))), "use \"na\"")
 })
