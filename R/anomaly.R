@@ -30,7 +30,7 @@
 #'   not seen it, also where these rows are the ones that are judged. A share of `1 - level` of new rows like them is
 #'   flagged. The training data are needed for that: those that the fit's call finds, or else those that it has kept
 #'   (`keep_data`). The models have the fit's own number of latent dimensions, and the fit's arguments else. They are
-#'   trained in parallel where the package future.apply is installed and a `future::plan()` says so.
+#'   trained in parallel where the package future is installed and a `future::plan()` says so.
 #'
 #'   A row that lacks entries is scored by those that are there, and compared with scores of the same columns; where
 #'   the rows that it is compared with have gaps in these, draws given their other columns fill them. A value that its

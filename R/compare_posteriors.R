@@ -18,7 +18,7 @@
 #' @param digits significant digits to print.
 #' @param row.names,optional as of [as.data.frame()].
 #' @details All fits are trained on the same parts with the same random numbers, in parallel where the package
-#'   future.apply is installed and a `future::plan()` says so.
+#'   future is installed and a `future::plan()` says so.
 #'
 #'   The log score is the mean log predictive density of the rows, more is better; `difference` is that to the best
 #'   one, and `se` its standard error over rows, which takes account of their being the same rows (Vehtari, Gelman and

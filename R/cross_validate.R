@@ -24,7 +24,7 @@
 #'   their weights. Its standard error is that of a mean of independent parts, which leaves out that their training
 #'   rows overlap (Bengio and Grandvalet 2004).
 #'
-#'   Parts are trained in parallel where the package future.apply is installed and a `future::plan()` says so. Each
+#'   Parts are trained in parallel where the package future is installed and a `future::plan()` says so. Each
 #'   part has its own stream of random numbers, so that results are the same with any plan.
 #' @return A list of class `varnn_cross_validation`: `scores`, a data frame of `score`, `value` and `se`; `by_fold`, a
 #'   data frame of `fold`, `n` (rows) and the scores of each part; `predictions`, of each row what [predict()] gives

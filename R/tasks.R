@@ -1,11 +1,46 @@
 # Work that is many independent tasks.
 
 # f(k) for each k; by several processes where the user has set a plan of the package future, and in this one otherwise.
+# What a worker has lost, as when it is killed, is done here: a task has its own random numbers, whoever does it.
 in_parallel <- function(x, f) {
-  has_plan <- every("future" %in% loadedNamespaces(), !inherits(future::plan("next"), "sequential"),
-                    requireNamespace("future.apply", quietly = TRUE))
-  if (!has_plan) return(lapply(x, f))
-  future.apply::future_lapply(x, f, future.seed = NULL, future.packages = "varnn", future.stdout = NA)
+  has_plan <- every("future" %in% loadedNamespaces(), !inherits(future::plan("next"), "sequential"))
+  if (!has_plan || !length(x)) return(lapply(x, f))
+  n <- max(1, min(length(x), future::nbrOfWorkers(), 1e4))
+  shares <- unname(split(seq_along(x), ceiling(seq_along(x) * n / length(x))))
+  handed <- lapply(shares, function(at) lost_or(begun_share(x[at], f)))
+  out <- vector("list", length(x))
+  for (i in seq_along(shares)) {
+    found <- if (inherits(handed[[i]], "Future")) lost_or(future::value(handed[[i]])) else handed[[i]]
+    if (inherits(found, "FutureError")) found <- done_here(shares[[i]], x, f, first_line(found))
+    out[shares[[i]]] <- found
+  }
+  stats::setNames(out, names(x))
+}
+
+begun_share <- function(some, f) {
+  future::future(lapply(some, f), globals = list(some = some, f = f), packages = "varnn", seed = NULL, stdout = NA)
+}
+
+# The value of `expr`, or the condition that says that there is no worker any more. A worker that cannot load varnn is
+# not lost: none of them can.
+lost_or <- function(expr) {
+  tryCatch(expr, FutureError = function(e) {
+    if (!grepl(lacks_package, conditionMessage(e))) return(e)
+    stop_user(paste("The workers of the plan of the package future cannot load varnn: install it in a library of",
+                    "theirs, or give them this session's, as by plan(cluster, workers = n, rscript_libs = .libPaths())",
+                    "(%s)."), first_line(e))
+  })
+}
+
+lacks_package <- "no package called .varnn.|loadNamespace.*varnn"
+
+first_line <- function(e) sub("[.]?[[:space:]]*\n.*", "", conditionMessage(e))
+
+done_here <- function(at, x, f, why) {
+  warn_user("varnn_lost_worker", "A worker was lost with the tasks %s of %d, which are done in this session (%s).",
+            if (length(at) > 5) sprintf("%d to %d", at[1], at[length(at)]) else paste(at, collapse = ", "), length(x),
+            why)
+  lapply(x[at], f)
 }
 
 # How many tasks to hand out before what they found is kept.

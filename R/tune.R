@@ -26,7 +26,7 @@
 #' @param digits significant digits to print.
 #' @param row.names,optional as of [as.data.frame()].
 #' @details All candidates are judged on the same parts with the same random numbers. Candidates are trained in parallel
-#'   where the package future.apply is installed and a `future::plan()` says so, with the same results.
+#'   where the package future is installed and a `future::plan()` says so, with the same results.
 #'
 #'   The score of the best candidate is a little too good, since it was chosen by it: new rows, or [cross_validate()]
 #'   of the whole choice, have the honest one.

@@ -287,6 +287,35 @@ test_that("what cannot be written is told once, training goes on, and what was k
   unlink(file)
 })
 
+test_that("a disk that is full is told, training goes on, and what was kept stays", {
+  skip_if_not(file.exists("/dev/full"), "there is no /dev/full")
+  file <- tempfile()
+  beside <- paste0(file, ".new")
+  full <- function(epoch, row) {
+    if (epoch %in% 3:5 && !file.exists(beside)) file.symlink("/dev/full", beside)
+    FALSE
+  }
+  said <- 0
+  set.seed(1)
+  fit <- in_memory(withCallingHandlers(
+    fit_nn(formula, mtcars, hidden = 2, epochs = 8, batch_size = 8, callback = full, checkpoint = file,
+           checkpoint_every = 0),
+    varnn_checkpoint = function(w) {
+      said <<- said + 1
+      expect_match(conditionMessage(w), "not kept in .* kept there before stays")
+      tryInvokeRestart("muffleWarning")
+    }
+  ))
+  expect_gte(said, 1)
+  expect_identical(fit$n_epochs, 8L)
+  expect_true(file.exists("/dev/full"))
+  unlink(beside)
+  # a training that is done says again what it has said
+  again <- suppressWarnings(continue(file), "varnn_checkpoint")
+  expect_identical(again$theta, fit$theta)
+  unlink(file)
+})
+
 test_that("a file is of one process at a time, and a lock of a dead one is taken over", {
   skip_on_os("windows")
   file <- small_checkpoint()

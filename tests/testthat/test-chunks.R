@@ -312,6 +312,38 @@ test_that("a source that fails or changes is a clear error, and the work so far 
   expect_error(fit_nn(y ~ x, chunks(holes), na.action = na.pass, epochs = 1), "`x` has missing values")
 })
 
+test_that("a level that comes in the third chunk, types that change and connections that close are found", {
+  parts <- pieces(d, 4)
+  third <- parts
+  third[[3]]$f[1] <- "late"
+  fit <- from_seed(fit_nn(y ~ x + f, chunks(third, rows = 500), epochs = 1))
+  expect_true("flate" %in% fit$design$columns)
+  data <- do.call(rbind, third)
+  same_fit(from_seed(fit_nn(y ~ x + f, chunks(third), epochs = 1)), from_seed(fit_nn(y ~ x + f, data, epochs = 1)))
+  # what was a number is a word in the third chunk, or the other way round
+  for (bad in list(list("x", "1"), list("f", 1), list("x", TRUE))) {
+    worse <- parts
+    worse[[3]][[bad[[1]]]] <- bad[[2]]
+    expect_error(fit_nn(y ~ x + f, chunks(worse, rows = 500), epochs = 1),
+                 sprintf("Chunk 3 of the data: .*`%s`", bad[[1]]))
+  }
+  worse <- parts
+  worse[[3]]$y <- as.character(worse[[3]]$y)
+  expect_error(fit_nn(y ~ x + f, chunks(worse, rows = 500), epochs = 1), "Chunk 3 of the data: .*y")
+  skip_if_not_installed("RSQLite")
+  con <- DBI::dbConnect(RSQLite::SQLite(), ":memory:")
+  DBI::dbWriteTable(con, "d", d)
+  source <- chunks(con, "d", rows = 500)
+  closes <- function(epoch, row) {
+    if (epoch == 2) DBI::dbDisconnect(con)
+    FALSE
+  }
+  error <- tryCatch(suppressWarnings(fit_nn(y ~ x, source, epochs = 5, callback = closes)), error = identity)
+  expect_s3_class(error, "varnn_error_in_training")
+  expect_match(conditionMessage(error), "connection to a database that is closed|failed in chunk")
+  expect_gte(nrow(error$fit$history), 1)
+})
+
 test_that("a source that sets the seed does not disturb the training", {
   source <- chunks(function(i) {
     set.seed(i)

@@ -54,7 +54,7 @@ test_that("rows that na.exclude left out have their places, levels that a part l
 })
 
 test_that("the same numbers with any plan of the package future", {
-  skip_if_not_installed("future.apply")
+  skip_if_not_installed("future")
   skip_on_cran()
   skip_if_counted()
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5)

@@ -115,7 +115,7 @@ test_that("a search goes on where its file ends, with the same result, and knows
 })
 
 test_that("the same choice with any plan of the package future", {
-  skip_if_not_installed("future.apply")
+  skip_if_not_installed("future")
   skip_on_cran()
   skip_if_counted()
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 9)
