@@ -67,18 +67,26 @@ chunk_rows <- function(plan, data, number) {
   })
 }
 
-# The columns of a model that are numbers of the data as they are: list(x, y, weights) of names. NULL where there are
-# others.
+# The columns of a model that are numbers of the data as they are, and a response that is one, or a factor: list(x, y,
+# weights) of names. NULL where there are others.
 number_columns <- function(train, call, data) {
   terms <- train$terms
   names <- term_variables(terms)
   is_plain <- every(all(vapply(as.list(attr(terms, "variables"))[-1], is.name, NA)), all(attr(terms, "order") == 1),
-                    all(attr(terms, "dataClasses")[names] == "numeric"), identical(train$design$columns, names[-1]),
+                    all(attr(terms, "dataClasses")[names[-1]] == "numeric"),
+                    attr(terms, "dataClasses")[[names[1]]] %in% c("numeric", "factor"),
+                    identical(train$design$columns, names[-1]),
                     is.null(call$subset), is.null(attr(terms, "offset")),
                     is.null(call$weights) || is.name(call$weights))
   names <- c(names, as.character(call$weights))
   if (!is_plain || !all(names %in% names(data))) return(NULL)
   list(x = train$design$columns, y = names[1], weights = if (!is.null(call$weights)) names[length(names)])
+}
+
+# A factor with these levels and no missing entry.
+is_factor_of <- function(v, levels) {
+  every(!is.null(levels), identical(oldClass(v), "factor"), identical(levels(v), levels),
+        all(names(attributes(v)) %in% c("levels", "class")), !anyNA(v))
 }
 
 # What chunk_rows() gives where the columns are plain numbers, all of them there; NULL where some are not.
@@ -87,12 +95,15 @@ number_rows <- function(plan, data) {
   names <- unlist(own)
   if (is.null(own) || !all(names %in% names(data))) return(NULL)
   is_number <- function(name) is.numeric(data[[name]]) && is.null(attributes(data[[name]]))
-  if (!all(vapply(names, is_number, NA))) return(NULL)
-  x <- as_double(matrix(unlist(lapply(own$x, function(name) data[[name]]), use.names = FALSE), nrow(data)))
+  has_levels <- is_factor_of(data[[own$y]], plan$levels[[own$y]])
+  if (!all(vapply(if (has_levels) setdiff(names, own$y) else names, is_number, NA))) return(NULL)
+  x <- as_double(unlist(lapply(own$x, function(name) data[[name]]), use.names = FALSE))
+  dim(x) <- c(nrow(data), length(own$x))
   w <- if (!is.null(own$weights)) as.double(data[[own$weights]])
   y <- data[[own$y]]
-  if (!engine_all_finite(x) || !engine_all_finite(y) || !is.null(w) && !(engine_all_finite(w) && all(w > 0)))
-    return(NULL)
+  is_whole <- every(engine_all_finite(x), has_levels || engine_all_finite(y),
+                    is.null(w) || engine_all_finite(w) && all(w > 0))
+  if (!is_whole) return(NULL)
   list(x = x, n = nrow(data), weights = w, offset = NULL, dropped = 0, response = y)
 }
 

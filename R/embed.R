@@ -27,7 +27,8 @@ check_embed <- function(embed, has_hidden = TRUE) {
   list(auto = has_hidden && !is_none, width = if (is_none) numeric() else stats::setNames(width, names))
 }
 
-# Of which variables how many numbers; NULL where there are none. Only a factor that is a term by itself can be embedded.
+# Of which variables how many numbers; NULL where there are none. Only a factor that is a term by itself can be
+# embedded.
 embedded_widths <- function(embed, terms, xlevels, contrasts) {
   if (is.null(embed)) return(NULL)
   known <- names(xlevels)

@@ -129,8 +129,8 @@
 #' factor is a term by itself: each level has a few numbers, which are learned, in place of a dummy. By default there
 #' are 2 of them for up to 50 levels, 4 for up to about 2,500 and 8 for more. They start as small
 #' random numbers, and their mean over the rows of training is 0 in the end, so that zeros stand for the mean level,
-#' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only these move,
-#' and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which is one
+#' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only
+#' these move, and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which is one
 #' on these numbers, too, and with `"lbfgs"` each step is on all levels.
 #'
 #' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
@@ -293,7 +293,8 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
   check_decay(model$penalty, control)
   if (!length(model$hidden) && any(model$dropout > 0)) stop_user("`dropout` needs a hidden layer.")
   if (length(model$hidden)) train$design$intercept <- TRUE
-  else if (!is.null(train$design$embed)) stop_user("`hidden` must have a layer where factors are embedded: see `embed`.")
+  else if (!is.null(train$design$embed))
+    stop_user("`hidden` must have a layer where factors are embedded: see `embed`.")
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, says_how, is_linear = !length(model$hidden))
   train <- hold_out(train, control$validation)

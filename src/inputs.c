@@ -356,8 +356,7 @@ static void kept_copy(SEXP from, const r_model *m, const char *name, size_t n, d
 void kept_read(SEXP from, const r_model *m, nn_job *j) {
   const size_t n_par = m->info.n_par, n_terms = (size_t)m->info.n_terms,
                n_slots = n_par * (size_t)nn_optimizer_slots(j->optimizer),
-               n_state = state_size(m, j->optimizer),
-               width = 3 + 2 * n_terms;
+               n_state = state_size(m, j->optimizer), width = 3 + 2 * n_terms;
   const kept_sizes n = kept_sizes_of(m, j);
   const double *number = REAL(field_of(from, "number", REALSXP, N_KEPT));
   nn_kept *k = j->kept;

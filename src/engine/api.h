@@ -63,7 +63,8 @@ typedef struct {
   int kind; /* row of the layer table */
   int size; /* units (dense, latent); numbers of a level (embed); tied: the layer whose weights it shares; program: which; from 0 */
   int option; /* row of the activation (activate) or posterior (latent) table; dense: has a bias */
-  double setting; /* a rate, a standard deviation, a coefficient; embed: how many levels there are */
+  double
+      setting; /* a rate, a standard deviation, a coefficient; embed: how many levels there are */
 } nn_layer_spec;
 
 enum { NN_CUSTOM = -1, NN_MAX_FREE = 1000, NN_MAX_CONSTANTS = 100 };
@@ -207,8 +208,9 @@ typedef struct nn_job {
   int epochs_before; /* of the training that this one goes on with */
   double learn_rate, momentum, clip_norm, tolerance;
   double coefficient[NN_N_TERM_KINDS];
-  double *theta;   /* in: start; out: result */
-  double *state; /* optimizer's slots, n_slots * n_par, the step count, those of the levels of embeddings */
+  double *theta; /* in: start; out: result */
+  double *
+      state; /* optimizer's slots, n_slots * n_par, the step count, those of the levels of embeddings */
   double *history; /* epochs x columns, row major */
   int epochs_done, best_epoch;
   nn_kept *kept;   /* NULL: the job cannot be kept */

@@ -117,7 +117,8 @@ static nn_value push_weight(nn_model *m, nn_leaf leaf, int by_moments, int by_en
   nn_value w = (by_moments ? posterior_of(m)->moments : posterior_of(m)->draw)(&m->tape, &v);
   for (int k = 0; k < 2; k++) push_term(m, NN_KL_WEIGHTS, v.kl[k], leaf.layer);
   if (v.joint) m->joint.start += tape_times(&m->tape, leaf.rows, leaf.cols);
-  if ((leaf.role == NN_WEIGHT || leaf.role == NN_EMBEDDING) && v.kl[0] < 0) push_penalty(m, leaf, w.mean);
+  if ((leaf.role == NN_WEIGHT || leaf.role == NN_EMBEDDING) && v.kl[0] < 0)
+    push_penalty(m, leaf, w.mean);
   if (m->weight && m->tape.status == NN_OK) m->weight[place] = w.mean;
   return w;
 }

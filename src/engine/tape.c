@@ -28,7 +28,8 @@ typedef struct nn_node {
   int option; /* dense: transposed; dropout: a mask; row of the activation or family table; kl: the node whose sigma it shares */
   int n_responses, eta_row, y_row; /* nll: its slice of eta and y */
   int aux_rows;                    /* work space: this many numbers per column */
-  int start, stride; /* covariance.c: number of its first entry; distance of dependent entries; embed: its row of x, - */
+  int start,
+      stride; /* covariance.c: number of its first entry; distance of dependent entries; embed: its row of x, - */
   int needs_grad, reached;
   int readers; /* nodes that have it as an input */
   int in_place; /* its value and gradient take the place of its first input's, which has no other reader */

@@ -332,8 +332,7 @@ static double squared_norm(const trainer *s) {
   size_t n = s->model->n_par;
   int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
   double part[NORM_PARTS], sum = 0;
-  for (stretch at = {-1}; s->picked && next_stretch(s, &at);)
-    sum += inner(at.n, at.grad, at.grad);
+  for (stretch at = {-1}; s->picked && next_stretch(s, &at);) sum += inner(at.n, at.grad, at.grad);
   if (s->picked) return sum;
   NN_PARALLEL(threads)
   for (int i = 0; i < NORM_PARTS; i++) {

@@ -312,6 +312,19 @@ test_that("a source that fails or changes is a clear error, and the work so far 
   expect_error(fit_nn(y ~ x, chunks(holes), na.action = na.pass, epochs = 1), "`x` has missing values")
 })
 
+test_that("a factor beside plain numbers is read without a model frame, with the same fit", {
+  source <- chunks(pieces(d, 4), rows = 500)
+  fast <- from_seed(fit_nn(class ~ x + z, source, epochs = 2))
+  slow <- with_function("number_rows", function(plan, data) NULL, from_seed(fit_nn(class ~ x + z, source, epochs = 2)))
+  same_fit(fast, slow)
+  same_fit(from_seed(fit_nn(class ~ x + z, chunks(pieces(d, 4)), epochs = 2)),
+           from_seed(fit_nn(class ~ x + z, d, epochs = 2)))
+  # words have no levels of their own
+  words <- transform(d, class = as.character(class))
+  same_fit(from_seed(fit_nn(class ~ x + z, chunks(pieces(words, 4)), epochs = 2)),
+           from_seed(fit_nn(class ~ x + z, words, epochs = 2)))
+})
+
 test_that("a level that comes in the third chunk, types that change and connections that close are found", {
   parts <- pieces(d, 4)
   third <- parts
