@@ -172,7 +172,7 @@ fit_rules <- list(
   terms = optional(function(x, fit, layout) is_terms(x)),
   state = optional(function(x, fit, layout) {
     slots <- row_property("optimizer", fit$control$optimizer, "slots")
-    n_levels <- sum(layout$leaves$cols[layout$leaves$role == "embedding"])
+    n_levels <- sum(layout$leaves$cols[layout$leaves$role == "embedding" & layout$leaves$part == 0])
     is.double(x) && is_finite_vector(x, slots * layout$n_par + 1 + n_levels)
   }),
   source = optional(function(x, fit, layout) is_source(x, fit)),

@@ -301,6 +301,9 @@ typedef struct {
   real *steps; /* of the column; NULL: those of the training count */
 } stretch;
 
+/* Whether its columns are levels; other parts of a posterior have none of their own. */
+static int has_levels(const nn_leaf *leaf) { return leaf->role == NN_EMBEDDING && leaf->part == 0; }
+
 /* The columns that a leaf has picked, or NULL. */
 static nn_picked *picked_of(const trainer *s, int leaf) {
   return s->picked && leaf >= 0 && s->picked[leaf].column ? &s->picked[leaf] : NULL;
@@ -421,7 +424,7 @@ static void picked_exchange(trainer *s, int loads) {
       else
         steps[i] = (double)*last;
     }
-    if (leaf->role == NN_EMBEDDING) steps += leaf->cols;
+    if (has_levels(leaf)) steps += leaf->cols;
   }
 }
 
@@ -647,11 +650,12 @@ static void trainer_place(trainer *s, nn_arena *a, size_t chunk) {
              s->job->feed.n > 0 || s->job->train.weight != NULL);
 }
 
-/* The parameter of an embedding that nothing else reads, so that the levels of a batch have all of its gradient; or NULL. */
+/* The parameter that an embedding reads, and nothing else, so that the levels of a batch have all of its gradient; or NULL. */
 static nn_node *picked_node(nn_model *m, const nn_leaf *leaf) {
-  for (int i = 0; i < m->tape.n_nodes && leaf->role == NN_EMBEDDING; i++) {
-    nn_node *w = &m->tape.node[i];
-    if (w->op == OP_PARAMETER && w->offset == leaf->offset) return w->readers == 1 ? w : NULL;
+  for (int i = 0; i < m->tape.n_nodes && has_levels(leaf); i++) {
+    const nn_node *n = &m->tape.node[i];
+    nn_node *w = n->op == OP_EMBED ? &m->tape.node[n->input[1]] : NULL;
+    if (w && w->op == OP_PARAMETER && w->offset == leaf->offset) return w->readers == 1 ? w : NULL;
   }
   return NULL;
 }
