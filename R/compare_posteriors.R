@@ -183,7 +183,7 @@ least_distant_draws <- 1000
 
 # The mean over rows of the distances of posteriors of means to those of the first fit that is draws; NULL without one.
 distances <- function(fits, newdata, draws, envir) {
-  exact <- which(vapply(fits, function(fit) is_sampled(fit$spec), NA))
+  exact <- which(vapply(fits, function(fit) is_hmc(fit$spec), NA))
   if (!length(exact)) return(NULL)
   draws <- max(draws, least_distant_draws)
   drawn <- lapply(fits, function(fit) {

@@ -316,8 +316,26 @@ static void clip(trainer *s) {
 static void step_part(const nn_optimizer *o, nn_step a, int i, int n_parts) {
   size_t first = part_begin(i, n_parts, a.n, 1);
   a.n = part_begin(i + 1, n_parts, a.n, 1) - first, a.theta += first, a.grad += first;
+  if (a.log_sd) a.log_sd += first, a.log_sd_grad += first;
   for (int k = 0; k < o->n_slots; k++) a.slot[k] += first;
   o->step(&a);
+}
+
+/* The leaf of the logs of the standard deviations of these means of independent weights, or NULL. */
+static const nn_leaf *spread_of(const nn_model *m, const nn_leaf *mean) {
+  if (mean->part != 0 || nn_posteriors[m->spec->posterior].depends != NN_ON_NONE) return NULL;
+  for (int l = 0; l < m->n_leaves; l++) {
+    const nn_leaf *leaf = &m->leaf[l];
+    if (leaf->part == 1 && leaf->layer == mean->layer && leaf->role == mean->role &&
+        leaf->head == mean->head)
+      return leaf;
+  }
+  return NULL;
+}
+
+/* Whether this leaf is stepped on with that of its means. */
+static int has_mean(const nn_model *m, const nn_leaf *leaf) {
+  return leaf->part == 1 && nn_posteriors[m->spec->posterior].depends == NN_ON_NONE;
 }
 
 /* One step, leaf by leaf: only weights decay. */
@@ -329,14 +347,19 @@ static void optimizer_step(trainer *s, double learn_rate) {
   if (s->job->clip_norm > 0) clip(s);
   for (int l = 0; l < s->model->n_leaves; l++) {
     const nn_leaf *leaf = &s->model->leaf[l];
+    if (o->natural && has_mean(s->model, leaf)) continue;
     int decays = o->decoupled && leaf->role == NN_WEIGHT && s->model->spec->posterior == NN_POINT;
+    const nn_leaf *spread = o->natural ? spread_of(s->model, leaf) : NULL;
     nn_step a = {.n = (size_t)leaf->rows * (size_t)leaf->cols,
                  .theta = s->theta + leaf->offset,
                  .grad = s->grad + leaf->offset,
                  .learn_rate = (real)learn_rate,
                  .momentum = (real)s->job->momentum,
                  .decay = decays ? (real)s->model->spec->penalty : 0,
-                 .step = *step};
+                 .step = *step,
+                 .total =
+                     s->coefficient[NN_KL_WEIGHTS] > 0 ? 1 / s->coefficient[NN_KL_WEIGHTS] : 1};
+    if (spread) a.log_sd = s->theta + spread->offset, a.log_sd_grad = s->grad + spread->offset;
     for (int k = 0; k < o->n_slots; k++) a.slot[k] = s->slots + (size_t)k * n_par + leaf->offset;
     int n_parts = a.n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
     if (n_parts == 1) {
