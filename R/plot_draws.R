@@ -85,7 +85,7 @@ compared_densities <- function(values, weights) {
   list(x = curves$training$x, y = vapply(curves, function(d) d$y, curves$training$y))
 }
 
-draw_simulation <- function(picture, dots, envir) {
+draw_simulation <- function(picture, dots) {
   if (!is.null(picture$images)) return(draw_simulated_images(picture, dots))
   columns <- picture$columns
   col <- rep_len(colour_names(given_or(dots, list(col = unname(okabe_ito)))$col), 2)

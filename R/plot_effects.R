@@ -14,7 +14,7 @@ effects_picture <- function(fit, envir, variables, newdata) {
   keep_random(effects_on(fit, data, variables))
 }
 
-draw_effects <- function(x, dots, envir = NULL) {
+draw_effects <- function(x, dots) {
   panels <- effect_panels(x)
   shown <- panels[seq_len(min(most_panels, length(panels)))]
   several <- length(panels) > 1

@@ -74,7 +74,7 @@ decoded_column <- function(column, values) {
               else column$name, levels = column$levels, values = values)
 }
 
-draw_grid <- function(picture, dots, envir) {
+draw_grid <- function(picture, dots) {
   if (!is.null(picture$mosaic)) return(draw_mosaic(picture, dots))
   columns <- picture$columns
   if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))

@@ -1,6 +1,6 @@
 # Pictures of models with a bottleneck: the codes, and what is made of them.
 #
-# What is drawn is computed first (`prepare` of a row of plot_table), so that every mistake is found before the first
+# What is drawn is computed first (`prepare` of a row of plot_table, plot_table.R), so that every mistake is found before the first
 # line is drawn.
 
 most_codes <- 4L # latent units in one picture
@@ -16,7 +16,7 @@ latent_picture <- function(fit, envir, group, group_label) {
   list(z = latent_rows(fit, NULL, envir)$z, group = group, label = group_label, has_prior = has_prior(fit))
 }
 
-draw_latent <- function(picture, dots, envir) {
+draw_latent <- function(picture, dots) {
   n <- nrow(picture$z)
   drawn <- mixed_rows(n)
   picture$look <- group_look(picture$group, dots, length(drawn))
@@ -149,8 +149,15 @@ reconstruction_picture <- function(fit, envir, dim, rows) {
   w <- case_weights(fit)
   error <- colSums(w * errors, na.rm = TRUE) / colSums(w * !is.na(errors))
   shown <- order(-error)[seq_len(min(most_panels, length(error)))]
-  list(columns = Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found))),
-       n = length(error), n_obs = fit$n_obs, weights = fit$weights)
+  columns <- Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found)))
+  panels <- lapply(columns, function(c) {
+    if (!is.null(c$levels))
+      return(cells_panel(c$name, confusion(c$observed, c$reconstructed, c$levels, fit$weights)))
+    points_panel(list(columns = c$name, family = c$family, tail = c$tail), c$observed, c$reconstructed)
+  })
+  list(columns = columns, panels = panels, n = length(error), words = c(x = "reconstructed", main = "Reconstruction"),
+       note = panel_notes(panels, length(error), line = "dashed: observed = reconstructed",
+                          of = sprintf("the %d of %d columns with the largest errors", length(columns), length(error))))
 }
 
 # Observed and reconstructed [rows, columns of y] on the user's scale.
@@ -181,23 +188,9 @@ column_picture <- function(column, error, values) {
        reconstructed = likeliest(part$reconstructed))
 }
 
-draw_reconstruction <- function(picture, dots, envir) {
+draw_reconstruction <- function(picture, dots) {
   if (!is.null(picture$images)) return(draw_images(picture, dots))
-  columns <- picture$columns
-  if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
-  is_class <- vapply(columns, function(c) !is.null(c$levels), NA)
-  for (c in columns) {
-    block <- list(columns = c$name, family = c$family, tail = c$tail)
-    if (!is.null(c$levels))
-      plot_confusion(confusion(c$observed, c$reconstructed, c$levels, picture$weights), block,
-                     given_or(dots, list(xlab = "reconstructed")), TRUE)
-    else plot_observed(c$observed, c$reconstructed, block, given_or(dots, list(xlab = "reconstructed")), TRUE)
-  }
-  if (own_grid)
-    margin_note(c(if (length(columns) < picture$n)
-                    sprintf("the %d of %d columns with the largest errors", length(columns), picture$n),
-                  if (!all(is_class)) sampled_note(min(picture$n_obs, most_points), picture$n_obs), "training data",
-                  if (!all(is_class)) "dashed: observed = reconstructed", if (any(is_class)) note_cells), outer = TRUE)
+  draw_fit(picture, dots)
 }
 
 # ---- rows as images
@@ -295,21 +288,3 @@ image_raster <- function(pixels, palette, ends) {
   colours <- palette[1 + round((length(palette) - 1) * pmin(1, pmax(0, share)))]
   grDevices::as.raster(matrix(colours, nrow(pixels)))
 }
-
-# Last, for its rows name the functions above and those of plot.R.
-plot_table <- list(
-  latent = list(applies = has_codes, arguments = c("group", "group_label"), prepare = latent_picture,
-                draw = draw_latent),
-  history = list(applies = function(fit) is_mixture(fit) || any(is.finite(fit$history$loss)), draw = plot_history),
-  network = list(applies = function(fit) !is_mixture(fit), draw = plot_network),
-  fit = list(applies = has_response, draw = plot_fit),
-  effects = list(applies = has_response, arguments = c("variables", "newdata"), prepare = effects_picture,
-                 draw = draw_effects),
-  weights = list(applies = function(fit) is_bayes(fit) && !is_mixture(fit) && !is_point(fit$spec),
-                 draw = plot_weights),
-  reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
-                        draw = draw_reconstruction),
-  grid = list(applies = has_prior, arguments = c("dim", "dims", "newdata"), prepare = grid_picture, draw = draw_grid),
-  simulation = list(applies = has_codes, arguments = c("dim", "rows"), prepare = simulation_picture,
-                    draw = draw_simulation)
-)

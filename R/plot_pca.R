@@ -33,7 +33,7 @@ plot.varnn_pca <- function(x, which = c("scree", "scores"), ..., group = NULL) {
   invisible(x)
 }
 
-draw_scree <- function(x, dots, envir) {
+draw_scree <- function(x, dots) {
   errors <- as.matrix(x$table[intersect(c("pca_error", "ae_error", "pca_error_new", "ae_error_new"), names(x$table))])
   shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, cex = 1.1))
   col <- rep_len(shape$col, 2)[c(1, 2, 1, 2)]
@@ -63,7 +63,7 @@ scores_picture <- function(x, envir, group, group_label) {
        names = sprintf("PC%d (%.0f%%)", seq_along(share), 100 * share))
 }
 
-draw_scores <- function(picture, dots, envir) {
+draw_scores <- function(picture, dots) {
   is_pair <- ncol(picture$ae) > 1 && ncol(picture$pca) > 1
   k <- if (is_pair) 1:2 else 1
   seen <- within_fences(cbind(picture$pca[, k], picture$ae[, k], deparse.level = 0),
@@ -102,7 +102,7 @@ draw_score_pair <- function(z, picture, drawn) {
 }
 
 pca_plot_table <- list(
-  scree = list(applies = function(x) TRUE, draw = draw_scree),
+  scree = list(applies = function(x) TRUE, prepare = function(x, envir) x, draw = draw_scree),
   scores = list(applies = function(x) TRUE, arguments = c("group", "group_label"), prepare = scores_picture,
                 draw = draw_scores)
 )
