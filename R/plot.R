@@ -129,7 +129,9 @@ draw_pictures <- function(x, which, dots, envir, own, table) {
 }
 
 # What a row of a table draws of x.
-prepared_picture <- function(row, x, envir, own) do.call(row$prepare, c(list(x, envir), own[row$arguments]), quote = TRUE)
+prepared_picture <- function(row, x, envir, own) {
+  do.call(row$prepare, c(list(x, envir), own[row$arguments]), quote = TRUE)
+}
 
 pictures_of <- function(x, table = plot_table) names(Filter(function(row) row$applies(x), table))
 
@@ -462,9 +464,9 @@ draw_caption <- function(lines, x, cex) {
 
 # ---- fit
 
-# list(panels, n, note): a panel for each of the first of n responses, what holds for all. A panel is a list(kind, name,
-# what, tail), with the counts of "cells", or of "points" or "curve" a frame (at, observed) of some of its `of` rows, and
-# where there are intervals of the model a frame of them, `band`.
+# list(panels, n, note): a panel for each of the first of n responses, and what holds for all. A panel is a list(kind,
+# name, what, tail), with the counts of "cells", or of "points" or a "curve" a frame (at, observed) of some of its `of`
+# rows and, where the model has intervals, a frame of them, `band`.
 fit_picture <- function(fit, envir) {
   found <- if (is_bayes(fit)) keep_random(training_eta(fit, envir)) else training_eta(fit, envir)
   bands <- if (is_bayes(fit) || is_mixture(fit)) fit_bands(fit, envir)
@@ -697,11 +699,12 @@ evenly <- function(y, most) {
 
 # Points the more transparent the more there are; circles where the device knows no transparency.
 point_style <- function(n) {
-  alpha <- if (n <= 200) 0.8 else max(0.15, 0.8 * sqrt(200 / n))
   blue <- okabe_ito[["blue"]]
   if (isFALSE(grDevices::dev.capabilities()$semiTransparency)) return(list(col = blue, pch = 1, cex = 0.9, lwd = 1))
-  list(col = grDevices::adjustcolor(blue, alpha), pch = 16, cex = if (n > 1000) 0.6 else 0.9, lwd = 1)
+  list(col = grDevices::adjustcolor(blue, point_alpha(n)), pch = 16, cex = if (n > 1000) 0.6 else 0.9, lwd = 1)
 }
+
+point_alpha <- function(n) if (n <= 200) 0.8 else max(0.15, 0.8 * sqrt(200 / n))
 
 # A line of small print above the plot region.
 margin_note <- function(parts, outer = FALSE) {

@@ -73,8 +73,8 @@ draw_bands <- function(band, along, col) {
 
 # ---- weights
 
-# |mean| / sd of each weight and bias, a strip for each matrix and vector: list(frame, medians, names). The frame has some
-# of them (strip, place in height, ratio).
+# |mean| / sd of each weight and bias, a strip for each matrix and vector: list(frame, ends, names, medians). The frame
+# has some of them (strip, place in height, ratio).
 weights_picture <- function(fit, envir) {
   q <- weight_posterior(fit)
   ratio <- pmax(abs(q$mean) / q$sd, 1e-3)

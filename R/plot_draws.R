@@ -97,8 +97,7 @@ draw_simulation <- function(picture, dots) {
     if (!own_grid) graphics::legend("topright", draws_text, col = col, lwd = 2, bty = "n", cex = 0.7)
   }
   if (own_grid)
-    draw_outer_key(draws_text, col, if (length(columns) < picture$n) sprintf("the first %d of %d columns",
-                                                                             length(columns), picture$n))
+    draw_outer_key(draws_text, col, columns_note(picture))
 }
 
 draws_text <- c("training data", "simulated")
