@@ -202,9 +202,15 @@ gg_map <- function(cells, contours) {
                                                   fill = "colour")),
        gg_layer(ggplot2::geom_path, contours, aes_of(x = "x", y = "y", group = "line"), colour = "grey10",
                 linewidth = gg_width(0.8)),
-       gg_layer(ggplot2::geom_label, contours[contours$is_middle, ], aes_of(x = "x", y = "y", label = "level"),
-                size = 2.6, colour = "grey10", fill = "white", alpha = 0.6, label.size = 0,
-                label.padding = ggplot2::unit(0.08, "lines")))
+       gg_label(contours[contours$is_middle, ], aes_of(x = "x", y = "y", label = "level"), size = 2.6,
+                colour = "grey10", alpha = 0.6))
+}
+
+# Text on white, without a border.
+gg_label <- function(frame, mapping, ...) {
+  border <- if (utils::packageVersion("ggplot2") < "3.5.0") list(label.size = 0) else list(linewidth = 0)
+  do.call(gg_layer, c(list(ggplot2::geom_label, frame, mapping, fill = "white",
+                           label.padding = ggplot2::unit(0.08, "lines"), ...), border))
 }
 
 # Contours of a matrix of values: frame(x, y, line, level, is_middle), of each line one point where its value stands.

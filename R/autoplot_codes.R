@@ -124,9 +124,8 @@ gg_decoded_lines <- function(bind, z) {
   }))
   list(gg_layer(ggplot2::geom_line, lines, aes_of(x = "x", y = "y", group = "level", colour = "colour"),
                 linewidth = gg_width(1.8)),
-       gg_layer(ggplot2::geom_label, tops[tops$level != "", ], aes_of(x = "x", y = "y", label = "level",
-                                                                     colour = "colour"), size = 3, hjust = "inward",
-                vjust = "inward", fill = "white", alpha = 0.7, label.size = 0),
+       gg_label(tops[tops$level != "", ], aes_of(x = "x", y = "y", label = "level", colour = "colour"), size = 3,
+                hjust = "inward", vjust = "inward", alpha = 0.7),
        ggplot2::scale_colour_identity())
 }
 
