@@ -3,9 +3,9 @@
 
 #' Learners of mlr3: `"regr.varnn"` and others
 #'
-#' With `library(varnn)` the package mlr3 has the learners `"regr.varnn"` and `"classif.varnn"`, which are [fit_nn()], and
-#' `"regr.varnn_bayes"` and `"classif.varnn_bayes"`, which are [fit_bayes_nn()]: `lrn("regr.varnn", hidden = 8)`. They
-#' need mlr3 1.0.0 or later.
+#' With `library(varnn)` the package mlr3 has the learners `"regr.varnn"` and `"classif.varnn"`, which are [fit_nn()],
+#' and `"regr.varnn_bayes"` and `"classif.varnn_bayes"`, which are [fit_bayes_nn()], as in `lrn("regr.varnn", hidden =
+#' 8)`. They need mlr3 1.0.0 or later.
 #'
 #' @section Arguments:
 #' The parameters are the arguments of the fitting function and of [nn_control()]; what is not given has their defaults.
@@ -13,8 +13,8 @@
 #' are `weights`.
 #'
 #' @section Predictions:
-#' Of numbers `predict_type` is `"response"`, `"se"` (the standard error of the mean, of a Bayesian network its posterior
-#' standard deviation; other networks have it without hidden layers alone) or `"quantiles"` (of the predictive
+#' Of numbers `predict_type` is `"response"`, `"se"` (the standard error of the mean, of a Bayesian network its
+#' posterior standard deviation; other networks have it without hidden layers alone) or `"quantiles"` (of the predictive
 #' distribution); of classes `"response"` or `"prob"`. They are those of `predict()` and [augment()][augment.varnn] of
 #' the fit itself, which is `learner$model`.
 #' @seealso [predict.varnn_bayes_nn()], [details_mlp_varnn] for tidymodels, [caret_model()].
@@ -47,6 +47,8 @@ check_mlr3 <- function(version) {
   if (version < "1.0.0") stop_user("The learners need mlr3 1.0.0 or later; %s is installed.", format(version))
 }
 
+utils::globalVariables(c("self", "private", "super")) # which R6 has for the methods of a class
+
 mlr3_class <- function(task, fit, id) {
   own <- mlr3_tasks()[[task]]
   parent <- own$parent
@@ -57,11 +59,9 @@ mlr3_class <- function(task, fit, id) {
                      properties = own$properties, packages = c("mlr3", "varnn"), label = "Neural network",
                      man = "varnn::mlr3_learners")
   }), private = list(.train = function(task) {
-    data <- mlr3_data(task)
-    x <- data$x
-    y <- data$y
-    w <- private$.get_weights(task)
-    do.call(fit, c(list(quote(x), quote(y), weights = quote(w)), self$param_set$get_values(tags = "train")))
+    data <- c(mlr3_data(task), list(w = private$.get_weights(task)))
+    do.call(fit, c(list(quote(data$x), quote(data$y), weights = quote(data$w)),
+                   self$param_set$get_values(tags = "train")))
   }, .predict = function(task) {
     own$predictions[[self$predict_type]](self$model, mlr3_data(task)$x, self, private)
   }))

@@ -93,7 +93,7 @@ weights_words <- list(main = "Signal and noise of the weights",
                       note = c("orange: medians", "dashed: beyond it the 95% interval excludes 0"))
 
 # On a logarithmic axis.
-draw_weights <- function(picture, dots) {
+draw_signal <- function(picture, dots) {
   k <- length(picture$names)
   style <- given_or(dots, point_style(max(table(picture$frame$strip))))[c("col", "pch", "cex", "lwd")]
   room <- max(graphics::strwidth(picture$names, "inches", cex = 0.9)) + 2 * graphics::par("csi")

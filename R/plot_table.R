@@ -14,7 +14,7 @@ plot_table <- list(
   effects = list(applies = has_response, arguments = c("variables", "newdata"), prepare = effects_picture,
                  draw = draw_effects, gg = gg_effects),
   weights = list(applies = function(fit) is_bayes(fit) && !is_mixture(fit) && !is_point(fit$spec),
-                 prepare = weights_picture, draw = draw_weights, gg = gg_weights),
+                 prepare = weights_picture, draw = draw_signal, gg = gg_weights),
   reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
                         draw = draw_reconstruction, gg = gg_fit),
   grid = list(applies = has_prior, arguments = c("dim", "dims", "newdata"), prepare = grid_picture, draw = draw_grid,
