@@ -59,9 +59,9 @@ mlr3_class <- function(task, fit, id) {
                      properties = own$properties, packages = c("mlr3", "varnn"), label = "Neural network",
                      man = "varnn::mlr3_learners")
   }), private = list(.train = function(task) {
-    data <- c(mlr3_data(task), list(w = private$.get_weights(task)))
-    do.call(fit, c(list(quote(data$x), quote(data$y), weights = quote(data$w)),
-                   self$param_set$get_values(tags = "train")))
+    data <- list2env(c(mlr3_data(task), list(w = private$.get_weights(task))))
+    do.call(fit, c(list(quote(x), quote(y), weights = quote(w)), self$param_set$get_values(tags = "train")),
+            envir = data)
   }, .predict = function(task) {
     own$predictions[[self$predict_type]](self$model, mlr3_data(task)$x, self, private)
   }))

@@ -285,7 +285,8 @@ slow_leaves <- function(spec, read) {
       dense = slow_dense_leaves(read, size, cols, spec$option[i] == "bias"),
       layer_norm = list(gain = read$weight(cols, 1), shift = read$weight(cols, 1)),
       latent = list(mu = slow_dense_leaves(read, size, cols, TRUE),
-                    log_sigma = if (spec$option[i] %in% c("meanfield", "ivon")) slow_dense_leaves(read, size, cols, TRUE, FALSE)),
+                    log_sigma = if (spec$option[i] %in% c("meanfield", "ivon"))
+                      slow_dense_leaves(read, size, cols, TRUE, FALSE)),
       list()
     )
     if (spec$layer[i] %in% c("dense", "latent")) cols <- size
