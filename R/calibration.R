@@ -188,44 +188,64 @@ print.varnn_calibration <- function(x, digits = print_digits(), ...) {
 plot.varnn_calibration <- function(x, ...) {
   dots <- list(...)
   check_graphics(dots)
-  drawing(if (x$kind == "number") plot_pit(x, dots) else plot_reliability(x, dots))
+  drawing((if (x$kind == "number") draw_pit else draw_reliability)(x, dots))
   invisible(x)
 }
 
-# The histogram of the transform, with the band in which 95 % of the bars of a right prediction are.
-plot_pit <- function(x, dots) {
+# Of the transform a histogram, with the band in which 95 % of the bars of a right prediction are: list(bars, band).
+pit_bars <- function(x) {
   k <- max(5, min(20, round(x$n / 15)))
-  counts <- graphics::hist(x$pit, seq(0, 1, length.out = k + 1), plot = FALSE)$counts / x$n * k
-  band <- stats::qbinom(c(0.025, 0.975), x$n, 1 / k) / x$n * k
+  counts <- graphics::hist(x$pit, seq(0, 1, length.out = k + 1), plot = FALSE)$counts
+  list(bars = data.frame(left = (seq_len(k) - 1) / k, right = seq_len(k) / k, density = counts / x$n * k),
+       band = stats::qbinom(c(0.025, 0.975), x$n, 1 / k) / x$n * k)
+}
+
+# What a picture of a calibration says.
+calibration_words <- function(x) {
+  if (x$kind == "number")
+    return(list(main = paste("Calibration of", x$response), x = "probability integral transform", y = "density",
+                note = c(sprintf("95%% intervals cover %s%%", fixed(100 * x$coverage$observed[4], 1)),
+                         "grey: 95% of right bars")))
+  list(main = sprintf("Calibration of %s: Brier score %s", x$response, fixed(x$brier, 3)), x = "predicted probability",
+       y = "observed share", note = c("area of points: rows", "grey: 95% of right shares"))
+}
+
+draw_pit <- function(x, dots) {
+  pit <- pit_bars(x)
+  words <- calibration_words(x)
   shape <- given_or(dots, list(col = grDevices::adjustcolor(okabe_ito[["blue"]], 0.6)))
   with_arguments(graphics::plot.default, dots, not = c("col", "main"), list(
-    x = c(0, 1), y = c(0, max(counts, band) * 1.05), type = "n", xaxs = "i", yaxs = "i", las = 1,
-    main = "", xlab = "probability integral transform", ylab = "density"))
-  draw_main(paste("Calibration of", x$response), dots)
-  graphics::rect(0, band[1], 1, band[2], col = "grey90", border = NA)
-  graphics::rect((seq_len(k) - 1) / k, 0, seq_len(k) / k, counts, col = shape$col, border = "white")
+    x = c(0, 1), y = c(0, max(pit$bars$density, pit$band) * 1.05), type = "n", xaxs = "i", yaxs = "i", las = 1,
+    main = "", xlab = words$x, ylab = words$y))
+  draw_main(words$main, dots)
+  graphics::rect(0, pit$band[1], 1, pit$band[2], col = "grey90", border = NA)
+  graphics::rect(pit$bars$left, 0, pit$bars$right, pit$bars$density, col = shape$col, border = "white")
   graphics::abline(h = 1, lty = 2, col = "grey45")
   graphics::box()
-  if (has_margin()) margin_note(c(sprintf("95%% intervals cover %s%%", fixed(100 * x$coverage$observed[4], 1)),
-                                  "grey: 95% of right bars"))
+  if (has_margin()) margin_note(words$note)
+}
+
+# Observed shares by class and bin, with the bounds between which 95 % of right shares are.
+reliability_points <- function(x) {
+  r <- x$reliability
+  cases <- pmax(1, round(r$n))
+  bound <- function(p) stats::qbinom(p, cases, r$predicted) / cases
+  data.frame(r, lower = bound(0.025), upper = bound(0.975))
 }
 
 # Of the points of right probabilities 95 % are on the grey bars, as wide as the number of rows allows.
-plot_reliability <- function(x, dots) {
-  r <- x$reliability
+draw_reliability <- function(x, dots) {
+  r <- reliability_points(x)
+  words <- calibration_words(x)
   classes <- unique(r$class)
   is_one <- length(classes) == 1
   look <- group_look(if (!is_one) factor(r$class, classes), dots, nrow(r))
   label <- x$response
-  empty_plot(dots, list(x = c(0, 1), y = with_key_room(c(0, 1), look, label), las = 1, xlab = "predicted probability",
-                        ylab = "observed share"))
+  empty_plot(dots, list(x = c(0, 1), y = with_key_room(c(0, 1), look, label), las = 1, xlab = words$x, ylab = words$y))
   graphics::abline(0, 1, lty = 2, col = "grey45")
-  cases <- pmax(1, round(r$n))
-  right <- vapply(c(0.025, 0.975), function(p) stats::qbinom(p, cases, r$predicted) / cases, numeric(nrow(r)))
-  right <- matrix(right, ncol = 2)
-  graphics::segments(r$predicted, right[, 1], r$predicted, right[, 2], col = "grey80", lwd = 3, lend = 1)
+  graphics::segments(r$predicted, r$lower, r$predicted, r$upper, col = "grey80", lwd = 3, lend = 1)
   if (is_one) graphics::lines(r$predicted, r$observed, col = look$col, lwd = given_or(dots, list(lwd = 1.8))$lwd)
   graphics::points(r$predicted, r$observed, col = look$col, pch = look$pch, cex = 0.5 + 1.5 * sqrt(r$n / max(r$n)))
-  draw_top(look, label, sprintf("Calibration of %s: Brier score %s", label, fixed(x$brier, 3)), dots)
-  axis_notes("area of points: rows", "grey: 95% of right shares", given_or(dots, list(xlab = "predicted probability")))
+  draw_top(look, label, words$main, dots)
+  axis_notes(words$note[1], words$note[2], given_or(dots, list(xlab = words$x)))
 }

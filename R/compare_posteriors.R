@@ -183,7 +183,7 @@ least_distant_draws <- 1000
 
 # The mean over rows of the distances of posteriors of means to those of the first fit that is draws; NULL without one.
 distances <- function(fits, newdata, draws, envir) {
-  exact <- which(vapply(fits, function(fit) is_sampled(fit$spec), NA))
+  exact <- which(vapply(fits, function(fit) is_hmc(fit$spec), NA))
   if (!length(exact)) return(NULL)
   draws <- max(draws, least_distant_draws)
   drawn <- lapply(fits, function(fit) {
@@ -238,10 +238,14 @@ plot.varnn_posteriors <- function(x, ...) {
   dots <- list(...)
   check_graphics(dots)
   check_compared(x)
-  shown <- utils::head(x$table, 20)
-  drawing(draw_score_rows(shown$posterior, shown$difference, shown$se, dots, list(
-    xlab = "log score less the best one's (nats per row)", main = paste("Posteriors for",
-                                                                        paste(x$response, collapse = ", ")),
-    note = "bars: one standard error of the difference")))
+  drawing(draw_score_rows(posterior_rows(x), dots))
   invisible(x)
+}
+
+posterior_rows <- function(x) {
+  shown <- utils::head(x$table, 20)
+  list(frame = data.frame(label = shown$posterior, value = shown$difference, se = shown$se),
+       x = "log score less the best one's (nats per row)",
+       main = paste("Posteriors for", paste(x$response, collapse = ", ")),
+       note = "bars: one standard error of the difference")
 }

@@ -362,15 +362,19 @@ plot.varnn_comparison <- function(x, ...) {
 
 # Beside each other, unless the page is the user's: the distance of each column, and the associations.
 draw_comparison <- function(x, dots) {
-  has_pairs <- any(!is.na(x$pairs$real + x$pairs$simulated))
+  has_pairs <- nrow(known_pairs(x)) > 0
   if (has_pairs && has_own_page()) local_par(mfrow = c(1, 2))
   draw_distances(x, dots)
   if (has_pairs) draw_associations(x, dots)
 }
 
+known_pairs <- function(x) x$pairs[!is.na(x$pairs$real + x$pairs$simulated), ]
+
+# The columns with the largest distances first.
+far_columns <- function(x) utils::head(x$columns[order(-x$columns$distance), ], most_bars)
+
 draw_distances <- function(x, dots) {
-  d <- x$columns[order(-x$columns$distance), ]
-  d <- d[seq_len(min(nrow(d), most_bars)), ]
+  d <- far_columns(x)
   k <- nrow(d)
   labels <- row_labels(d$column)
   local_par(mai = labels$mai)
@@ -384,7 +388,7 @@ draw_distances <- function(x, dots) {
 
 draw_associations <- function(x, dots) {
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 0.9))
-  p <- x$pairs[!is.na(x$pairs$real + x$pairs$simulated), ]
+  p <- known_pairs(x)
   reach <- range(0, p$real, p$simulated)
   empty_plot(dots[setdiff(names(dots), c("xlab", "xlim"))],
              list(x = reach, y = reach, las = 1, xlab = "association, real", ylab = "association, simulated"))

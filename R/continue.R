@@ -47,8 +47,9 @@ continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
 #' @export
 continue.varnn <- function(object, epochs, data = NULL, ...) {
   check_fit(object)
-  if (is_sampled(object$spec))
-    stop_user("continue() does not apply to `posterior` = \"hmc\": fit anew with more `draws` of posterior_hmc().")
+  if (is_trained_once(object$spec))
+    stop_user("continue() does not apply to `posterior` = \"%s\": fit anew with more `%s`.", object$spec$posterior,
+              if (is_hmc(object$spec)) "draws` of `posterior_hmc()" else "epochs")
   if (missing(epochs)) stop_user("`epochs` is missing: say for how many epochs to train on.")
   given <- list(...)
   check_known(given, names(formals(nn_control)))

@@ -248,9 +248,10 @@ plot.varnn_cross_validation <- function(x, ...) {
 draw_folds <- function(x, dots) {
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1))
   y <- x$by_fold$log_score
-  mean <- x$scores$value[1] + c(-1, 0, 1) * x$scores$se[1]
+  mean <- mean_and_error(x)
+  words <- folds_words(x)
   empty_plot(dots, list(x = c(0.5, nrow(x$by_fold) + 0.5), y = range(y, mean, finite = TRUE), las = 1, xaxt = "n",
-                        xlab = "part left out", ylab = "log score (nats per row)"))
+                        xlab = words$x, ylab = words$y))
   graphics::axis(1, seq_len(nrow(x$by_fold)), x$by_fold$fold)
   if (all(is.finite(mean))) {
     ends <- graphics::par("usr")[1:2]
@@ -259,25 +260,34 @@ draw_folds <- function(x, dots) {
     graphics::box()
   }
   graphics::points(seq_len(nrow(x$by_fold)), y, pch = style$pch, col = style$col, cex = style$cex)
-  draw_main(paste("Cross-validation for", paste(x$response, collapse = ", ")), dots)
-  if (has_margin()) margin_note("band: the mean and one standard error")
+  draw_main(words$main, dots)
+  if (has_margin()) margin_note(words$note)
 }
 
-# Scores one below the other, the first at the top, with one standard error to both sides. `words`: list(xlab, main,
-# note).
-draw_score_rows <- function(labels, value, se, dots, words) {
+mean_and_error <- function(x) x$scores$value[1] + c(-1, 0, 1) * x$scores$se[1]
+
+folds_words <- function(x) {
+  list(main = paste("Cross-validation for", paste(x$response, collapse = ", ")), x = "part left out",
+       y = "log score (nats per row)", note = "band: the mean and one standard error")
+}
+
+# Scores one below the other, the first at the top, with one standard error to both sides. `rows`: list(frame of
+# label, value and se, x, main, note).
+draw_score_rows <- function(rows, dots) {
+  labels <- rows$frame$label
+  value <- rows$frame$value
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1))
   at <- rev(seq_along(value))
-  ends <- value + outer(se, c(-1, 1))
+  ends <- value + outer(rows$frame$se, c(-1, 1))
   ends[!is.finite(ends)] <- NA
   widest <- max(graphics::strwidth(labels, "inches", cex = 0.8))
   old <- graphics::par(mai = replace(graphics::par("mai"), 2, min(0.5 * graphics::par("din")[1], widest + 0.3)))
   on.exit(graphics::par(old))
   empty_plot(dots, list(x = range(ends, value, finite = TRUE), y = c(0.5, length(value) + 0.5), yaxt = "n", ylab = "",
-                        xlab = words$xlab))
+                        xlab = rows$x))
   graphics::axis(2, at, labels, las = 1, cex.axis = 0.8)
   graphics::segments(ends[, 1], at, ends[, 2], at, col = "grey70", lwd = 2)
   graphics::points(value, at, pch = style$pch, col = style$col, cex = style$cex)
-  draw_main(words$main, dots)
-  if (has_margin()) margin_note(words$note)
+  draw_main(rows$main, dots)
+  if (has_margin()) margin_note(rows$note)
 }

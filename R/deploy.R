@@ -31,6 +31,9 @@
 #' `orbital()` has no such limit, but SQLite before version 3.46 reads some 13 levels of queries, which are 5 hidden
 #' layers. Where there is more than one it adds columns with `row_number()`, that SQLite should compute layer after
 #' layer.
+#'
+#' Files of the format ONNX are not written. What predicts without R are these expressions as SQL, and the page that
+#' [explore()] writes.
 #' @return `tidypredict_fit()`: an expression, of two levels the probability of the second; a list of them by name where
 #'   there are more levels, or several responses. `orbital()`: an object of class `orbital_class`.
 #' @examples

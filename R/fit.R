@@ -21,10 +21,10 @@ trained_models <- function(class, spec, blocks, train, arguments, control, call,
   control <- with_chosen_epochs(control, kept_part(choose_epochs(control, spec, layout, blocks, sets)[chosen_epochs]))
   columns <- linear_columns(spec, sets$train, train$design$intercept,
                             if (!isTRUE(train$known$is_whole)) sets$feed)
+  trainer <- posterior_records[[spec$posterior]]$train
   trained <- kept_part(
-    if (is_laplace(spec)) train_laplace(spec, layout, blocks, sets, control, arguments)
-    else if (is_sampled(spec)) train_hmc(spec, layout, blocks, sets, control, arguments)
-    else list(train_linear(columns, control, spec, layout, blocks, sets))
+    if (is.null(trainer)) list(train_linear(columns, control, spec, layout, blocks, sets))
+    else get(trainer, mode = "function")(spec, layout, blocks, sets, control, arguments)
   )
   lapply(trained, trained_fit, class, spec, blocks, train, arguments, control, call, keep_data, layout, columns,
          sets$train)
@@ -198,7 +198,7 @@ makes_no_progress <- function(fit, trained) {
   loss <- fit$history$loss
   last <- length(loss)
   every(trained$status == "finished", last >= 10, loss[last] >= loss[1], is.null(trained$continued),
-        !is_laplace(fit$spec), !is_sampled(fit$spec))
+        !is_laplace(fit$spec), !is_hmc(fit$spec))
 }
 
 warn_of_training <- function(fit, trained) {

@@ -23,6 +23,8 @@
 #'     linearised network among all normal distributions; else it is Laplace's approximation. Predictions are those of
 #'     the linearised network, whose outputs are normal: means, intervals and densities need no draws. See Evidence.}
 #'   \item{`"meanfield"`}{all weights independent (with `rotate`, those of the principal components of the inputs).}
+#'   \item{`"ivon"`}{that of `"meanfield"`, found by steps along the natural gradient (Shen et al. 2024), see
+#'     [optimizers()]. Its estimator is `"local"` where no other is given.}
 #'   \item{`"last_layer"`}{the weights and the bias of each output have a full covariance, the others are independent.
 #'     Given the hidden units this is Bayesian linear regression: with no hidden layer and gaussian noise the posterior
 #'     and the log evidence are exact.}
@@ -30,6 +32,10 @@
 #'     numbers.}
 #'   \item{`"hmc"`}{the posterior itself, by draws: Hamiltonian Monte Carlo in several chains, see [posterior_hmc()]. It
 #'     takes seconds for hundreds of weights, and is what the others can be held against, see [compare_posteriors()].}
+#'   \item{`"dropout"`}{Monte Carlo dropout: hidden units are there or not, in training and in prediction, see
+#'     [posterior_dropout()].}
+#'   \item{`"swag"`}{a normal distribution with the moments of the path of stochastic gradient descent about a mode, see
+#'     [posterior_swag()].}
 #'   \item{`"lowrank"`}{all have the covariance \eqn{\mathrm{diag}(\sigma^2) + F F'}{diag(sigma^2) + F F'}, F with
 #'     `rank` columns.}
 #' }
@@ -125,8 +131,8 @@
 #'   hidden layers it is `prior_normal(0, 2.5)`, the scale of Gelman et al. (2008). Of `posterior = "laplace"` it is a
 #'   normal prior whose standard deviations are found, see Evidence; the others are possible, too.
 #' @param posterior the distributions among which the one nearest to the posterior is sought, see Posteriors, or
-#'   [posterior_hmc()]. `"auto"`
-#'   is `"last_layer"` without hidden layers (up to 5 million covariances), else as described in Defaults.
+#'   [posterior_hmc()], [posterior_dropout()] or [posterior_swag()]. `"auto"` is `"last_layer"` without hidden layers
+#'   (up to 5 million covariances), else as described in Defaults.
 #' @param rank of `posterior = "lowrank"`: the number of factors.
 #' @param estimator how the expectation over the weights is taken, see Estimators.
 #' @param kl `"exact"`, the closed form, or `"mc"`, at the draws of the weights (\eqn{\log q(\theta) - \log
@@ -179,7 +185,10 @@
 #'   natural gradient descent in a Kronecker-factored eigenbasis, \doi{10.48550/arXiv.1806.03884}. Yao et al. (2018)
 #'   stacking of distributions, \doi{10.1214/17-BA1091}. Kingma, Salimans and Welling (2015) Variational dropout
 #'   and the local reparameterization trick, \doi{10.48550/arXiv.1506.02557}. Wu et al. (2019)
-#'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}.
+#'   Deterministic variational inference for robust Bayesian neural networks, \doi{10.48550/arXiv.1810.03958}. Shen et
+#'   al. (2024) Variational learning is effective for large deep networks, \doi{10.48550/arXiv.2402.17641}. Lin, Schmidt
+#'   and Khan (2020) Handling the positive-definite constraint in the Bayesian learning rule,
+#'   \doi{10.48550/arXiv.2002.10060}.
 #' @seealso [predict.varnn_bayes_nn()], [posterior_epred()], [elbo()], [evidence()], [calibration()], [prior_normal()],
 #'   [nn_control()], [summary.varnn_bayes_nn()], [plot.varnn()], [coef.varnn_bayes_nn()]; the vignette
 #'   `bayesian-neural-networks`.
@@ -217,7 +226,7 @@ fit_bayes_nn.formula <- function(formula, data, weights, subset, na.action, cont
   family <- family_with(family, df = df, tau = tau)
   model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
-             check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
+             check_mixture_arguments(members, combine, has_evidence = has_density(posterior)))
   train <- formula_data(call, parent.frame(), contrasts, model$family)
   bayes_train(train, model, control, says_how, call, keep_data)
 }
@@ -237,7 +246,7 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
   family <- family_with(family, df = df, tau = tau)
   model <- c(bayes_arguments(hidden, activation, family, prior, posterior, rank, estimator, kl,
                              mc_samples, sigma, standardize, rotate),
-             check_mixture_arguments(members, combine, has_evidence = !identical(posterior, "point")))
+             check_mixture_arguments(members, combine, has_evidence = has_density(posterior)))
   if (missing(y)) stop_user("`y` is missing: give the response, or use a formula.")
   bayes_train(data_from_xy(x, y, weights, na.action = na.action), model, control, says_how, call, keep_data)
 }
@@ -245,6 +254,12 @@ fit_bayes_nn.data.frame <- function(x, y, weights = NULL, na.action = NULL, hidd
 #' @rdname fit_bayes_nn
 #' @export
 fit_bayes_nn.matrix <- fit_bayes_nn.data.frame
+
+# Whether the argument `posterior` is of one that has a density; chains of "hmc" are refused elsewhere.
+has_density <- function(posterior) {
+  name <- if (inherits(posterior, "varnn_posterior")) posterior$posterior else posterior
+  !identical(name, "point") && !identical(name, "dropout")
+}
 
 # Arguments by which a user says how to train: then no other optimizer is chosen.
 training_choices <- c("optimizer", "batch_size", "learn_rate", "schedule", "momentum")
@@ -261,7 +276,7 @@ bayes_arguments <- function(hidden, activation, family, prior, posterior, rank, 
        rank = check_number(rank, "rank", 1, 1000, whole = TRUE), estimator = estimator, kl = kl,
        mc_samples = check_number(mc_samples, "mc_samples", 1, 1e6, whole = TRUE), sigma = check_noise_sd(sigma),
        standardize = check_flag(standardize, "standardize"), rotate = check_rotate(rotate, standardize, posterior),
-       sampling = wished$sampling)
+       posterior_options = wished$options)
 }
 
 check_rotate <- function(rotate, standardize, posterior) {
@@ -301,10 +316,12 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   layers <- c(hidden_layers(model$hidden, model$activation),
               list(layer("dense", sum(vapply(blocks, eta_rows, 0)), if (train$design$intercept) "bias" else "none")))
   spec <- first_spec(train, layers, blocks, model)
-  if (model$posterior == "auto") model$posterior <- spec$posterior <- auto_posterior(spec)
+  if (model$posterior == "auto")
+    model$posterior <- spec$posterior <- if (control$optimizer == "ivon") "ivon" else auto_posterior(spec)
   spec$posterior <- bayes_posterior(spec)
   spec$estimator <- bayes_estimator(model, spec)
-  if (is_sampled(spec)) check_sampling(model, spec)
+  if (is_hmc(spec)) check_hmc(model, spec)
+  if (spec$posterior == "dropout") check_masks(model, spec)
   model$prior <- bayes_prior(model$prior, spec)
   spec <- utils::modifyList(spec, prior_fields(model$prior))
   if (!is.null(model$prior$program)) spec <- with_program(spec, "prior_program", model$prior$program)
@@ -313,12 +330,12 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   if (identical(model$rotate, "auto")) model$rotate <- rotates(model, spec, control)
   train$scaling <- x_scaling(train, model$standardize, model$rotate)
   model <- if (is_laplace(spec)) laplace_mixture(model, spec, blocks, train_counts(train))
-  else with_members(model, if (is_sampled(spec)) n_chains else 1)
+  else with_members(model, if (is_hmc(spec)) n_chains else 1)
   fit_members(model$members, model$combine, "varnn_bayes_nn", spec, blocks, train, model, control, call, keep_data)
 }
 
 check_all_rows <- function(train, posterior) {
-  if (is_chunked(train) && posterior %in% c("laplace", "hmc"))
+  if (is_chunked(train) && !is.null(posterior_records[[posterior]]$train))
     stop_user("`posterior` = \"%s\" needs all rows at once: take \"meanfield\", or a data frame, not chunks().",
               posterior)
 }
@@ -326,7 +343,8 @@ check_all_rows <- function(train, posterior) {
 # The specification before the posterior's form, the estimator and the prior are settled.
 first_spec <- function(train, layers, blocks, model) {
   spec <- new_spec(ncol(train$x), layers, blocks, !is.null(engine_offset(blocks, train$offset)),
-                   posterior = if (model$posterior == "auto") "meanfield" else model$posterior, rank = model$rank,
+                   posterior = if (model$posterior == "auto") "meanfield" else model$posterior,
+                   rank = if (model$posterior == "swag") model$posterior_options$rank else model$rank,
                    kl = if (is.list(model$prior) && isTRUE(model$prior$is_mc)) "mc" else model$kl)
   if (weights_are_numbers(spec)) spec$kl_mc <- 0L
   spec
@@ -338,14 +356,14 @@ bayes_prior <- function(prior, spec) {
     check_laplace(spec)
     return(laplace_prior(prior))
   }
-  if (is_sampled(spec)) {
+  if (is_hmc(spec)) {
     check_laplace(spec)
     return(sampled_prior(prior, spec))
   }
   if (identical(prior, "auto")) return(default_prior(spec))
-  if (is_point(spec) && prior$kind == "empirical")
-    stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread, and `posterior` = \"point\" has",
-                    "none: give its standard deviation, as in prior_normal(0, 1)."))
+  if ((is_point(spec) || is_trained_as_point(spec)) && prior$kind == "empirical")
+    stop_user(paste("`prior` = prior_normal(\"auto\") needs weights with a spread in training, where `posterior` =",
+                    "\"%s\" has none: give its standard deviation, as in prior_normal(0, 1)."), spec$posterior)
   prior
 }
 
@@ -438,14 +456,15 @@ default_prior <- function(spec) {
 }
 
 bayes_estimator <- function(model, spec) {
-  if (weights_are_numbers(spec)) {
+  if (weights_are_numbers(spec) || is_trained_as_point(spec)) {
     if (model$estimator != "auto")
       stop_user(paste("`estimator` = \"%s\" does not apply: `posterior` = \"%s\" has nothing to draw in training.",
                       "Leave `estimator` out."), model$estimator, spec$posterior)
     return("weight")
   }
   if (model$estimator == "auto")
-    return(if (can_be_exact(spec)) "exact" else if (has_moments(spec)) "local" else "weight")
+    return(if (can_be_exact(spec) && spec$posterior != "ivon") "exact"
+           else if (has_moments(spec)) "local" else "weight")
   if (model$estimator != "weight" && !has_moments(spec))
     stop_user(paste("`posterior` = \"%s\" makes units dependent, which `estimator` = \"%s\" cannot have: use",
                     "\"weight\", or posterior = \"last_layer\"."), spec$posterior, model$estimator)
@@ -464,8 +483,9 @@ rotates <- function(model, spec, control) {
 # How to train where the user has not said, of so many rows and cases.
 bayes_training <- function(control, says_how, spec, counts) {
   n <- counts$cases
-  if (is_laplace(spec) || is_sampled(spec)) return(laplace_control(control, says_how, spec$posterior))
-  if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
+  if (is_laplace(spec) || is_hmc(spec)) return(laplace_control(control, says_how, spec$posterior))
+  if (spec$posterior == "ivon") control$optimizer <- "ivon"
+  else if (!says_how && is_deterministic(spec) && n <= 20000) control$optimizer <- "lbfgs"
   if (!is.null(control$epochs)) return(control)
   if (control$optimizer == "lbfgs") {
     control$epochs <- lbfgs_epochs(n)
@@ -476,9 +496,20 @@ bayes_training <- function(control, says_how, spec, counts) {
   control
 }
 
+# Steps along the natural gradient are those of independent normal weights, and "ivon" takes no others.
+check_natural <- function(optimizer, spec) {
+  is_natural <- has_moments(spec) && dependence(spec$posterior) == "none"
+  if (optimizer == "ivon" && !is_natural)
+    stop_user("`optimizer` = \"ivon\" is for `posterior` = \"meanfield\", not \"%s\".", spec$posterior)
+  if (spec$posterior == "ivon" && !optimizer %in% c("adam", "ivon"))
+    stop_user("`posterior` = \"ivon\" is trained by the optimizer of that name: leave `optimizer` = \"%s\" out.",
+              optimizer)
+}
+
 # How to train, checked, and the objective: the weight of the KL and the number of draws.
 bayes_control <- function(control, says_how, spec, train, model) {
-  if (control$optimizer == "lbfgs" && !is_deterministic(spec) && !is_sampled(spec))
+  check_natural(control$optimizer, spec)
+  if (control$optimizer == "lbfgs" && !is_deterministic(spec) && !is_hmc(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")
   counts <- trained_counts(train)

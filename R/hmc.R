@@ -1,6 +1,6 @@
-# Draws from the posterior by Hamiltonian Monte Carlo ("hmc"), and a posterior that is draws: a mixture of points.
+# Draws from the posterior by Hamiltonian Monte Carlo ("hmc"), in chains.
 
-is_sampled <- function(spec) spec$posterior == "hmc"
+is_hmc <- function(spec) spec$posterior == "hmc"
 
 # ---- arguments
 
@@ -64,41 +64,14 @@ posterior_hmc <- function(draws = 500, warmup = 500, accept = 0.9, max_depth = N
                  max_depth = max_depth, metric = metric), class = "varnn_posterior")
 }
 
-#' @export
-print.varnn_posterior <- function(x, ...) {
-  check_dots_empty(...)
-  shown <- Filter(Negate(is.null), unclass(x))
-  cat("Posterior of the weights: ", x$posterior, ", ",
-      paste(names(shown[-1]), vapply(shown[-1], format, ""), sep = " = ", collapse = ", "), "\n", sep = "")
-  invisible(x)
-}
-
-# The name of a posterior, and how it is drawn from where it is.
-split_posterior <- function(posterior) {
-  if (inherits(posterior, "varnn_posterior")) {
-    if (!is_posterior_record(posterior)) stop_user("`posterior` is not as posterior_hmc() makes it: call it anew.")
-    return(list(name = posterior$posterior, sampling = posterior))
-  }
-  if (identical(posterior, posterior_hmc))
-    stop_user("`posterior` must be what posterior_hmc() returns, as in posterior = posterior_hmc(draws = 1000).")
-  name <- check_choice(posterior, c("auto", registry()$posterior), "posterior")
-  list(name = name, sampling = if (is_sampled(list(posterior = name))) posterior_hmc())
-}
-
-is_posterior_record <- function(x) {
-  arguments <- unclass(x)[setdiff(names(x), "posterior")]
-  made <- tryCatch(do.call(posterior_hmc, arguments, quote = TRUE), error = function(e) NULL)
-  identical(made, x)
-}
-
 most_dense <- 1000
 n_chains <- 4 # where nobody says
 
-check_sampling <- function(model, spec) {
+check_hmc <- function(model, spec) {
   if (!model$combine %in% c("auto", "equal"))
     stop_user("`combine` = \"%s\" does not apply: the chains of `posterior` = \"hmc\" have equal weights.",
               model$combine)
-  sampling <- model$sampling
+  sampling <- model$posterior_options
   n <- n_weights(spec)
   if (sampling$metric == "dense" && n > most_dense)
     stop_user("`metric` = \"dense\" is for up to %s weights and biases, and the network has %s: use \"diagonal\".",
@@ -151,7 +124,7 @@ hmc_start <- function(spec, blocks, sets, control, prior) {
 
 # The chain, with where it starts and the precisions of weights whose precision was drawn.
 hmc_chain <- function(spec, layout, blocks, sets, control, arguments, start) {
-  sampling <- arguments$sampling
+  sampling <- arguments$posterior_options
   leaves <- layout$leaves
   is_noise <- rep(leaves$role == "noise", leaves$rows * leaves$cols)
   is_drawn <- spec$prior == "by_weight"
@@ -239,13 +212,13 @@ watched_eta <- function(trained, data) {
 
 # The fit, of which it is said where more than one in a hundred transitions diverged.
 told_divergent <- function(fit) {
-  if (!is_sampled(fit$spec)) return(fit)
+  if (!is_hmc(fit$spec)) return(fit)
   table <- chain_table(fit)
   if (sum(table$divergent) > 0.01 * sum(table$draws))
     warn_user("varnn_divergent", paste(
       "%d of %d transitions diverged: the draws may miss a part of the posterior. Make `accept` of posterior_hmc()",
       "greater (it was %s), use a smooth activation, or a narrower prior."), sum(table$divergent), sum(table$draws),
-      format(fit$arguments$sampling$accept))
+      format(fit$arguments$posterior_options$accept))
   fit
 }
 
@@ -262,57 +235,6 @@ sample_hook <- function(control, options) {
              paste(names(row), signif(row, 4), collapse = "  "))
     !is.null(control$callback) && isTRUE(control$callback(iteration, row))
   }
-}
-
-# ---- draws as points
-
-# Whether a fit is an average over parts, each a fit: a mixture over its members, a sampled posterior over its draws.
-has_parts <- function(fit) is_mixture(fit) || is_sampled(fit$spec)
-
-# list(fits, weights) of the parts of a fit, of weight above 0.
-parts_of <- function(fit) {
-  if (is_mixture(fit)) {
-    use <- fit$member_weights > 0
-    return(list(fits = member_fits(fit)[use], weights = fit$member_weights[use]))
-  }
-  n <- ncol(fit$sampled$draws)
-  list(fits = lapply(seq_len(n), function(k) drawn_point(fit, k)), weights = rep(1 / n, n))
-}
-
-# The network at the k'th draw of its weights.
-drawn_point <- function(fit, k) {
-  fit$spec$posterior <- "point"
-  fit$theta <- fit$sampled$draws[, k]
-  fit$sampled <- NULL
-  fit
-}
-
-# The parts of a fit, and those of sampled posteriors among them.
-all_parts <- function(fit) {
-  if (!has_parts(fit)) return(list(fits = list(fit), weights = 1, is_draw = FALSE))
-  parts <- parts_of(fit)
-  if (!is_mixture(fit)) return(c(parts, list(is_draw = rep(TRUE, length(parts$weights)))))
-  inner <- lapply(parts$fits, all_parts)
-  list(fits = unlist(lapply(inner, `[[`, "fits"), recursive = FALSE),
-       weights = unlist(Map(function(p, w) w * p$weights, inner, parts$weights)),
-       is_draw = unlist(lapply(inner, `[[`, "is_draw")))
-}
-
-# Numbers of draws, evenly spread over those there are, in random order; more than there are repeat some.
-chosen_draws <- function(available, draws) {
-  at <- rep(seq_len(available), shares_of_draws(rep(1 / available, available), draws))
-  at[sample.int(draws)]
-}
-
-# The draws [draws, coefficients or weights and biases] of a sampled posterior, of all chains; as the columns of x have
-# them.
-sampled_coefficients <- function(fit) {
-  if (is_mixture(fit)) return(do.call(rbind, lapply(chains_of(fit), sampled_coefficients)))
-  q <- weight_posterior(fit)
-  if (has_hidden(fit)) return(t(of_columns(t(q$draws), fit)))
-  by <- coef_matrix(fit)
-  shift <- tcrossprod(q$draws - rep(q$mean, each = nrow(q$draws)), by)
-  rep(as.vector(coef.varnn_bayes_nn(fit)), each = nrow(shift)) + shift
 }
 
 # ---- whether chains agree

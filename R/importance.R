@@ -164,9 +164,13 @@ is_whole_importance <- function(x) {
 plot.varnn_importance <- function(x, ...) {
   dots <- list(...)
   check_graphics(dots)
-  if (!is_whole_importance(x) || !nrow(x)) stop_user("plot() needs what importance() gives, as it was made.")
+  check_importance(x, "plot()")
   drawing(draw_importance(x, dots))
   invisible(x)
+}
+
+check_importance <- function(x, what) {
+  if (!is_whole_importance(x) || !nrow(x)) stop_user("%s needs what importance() gives, as it was made.", what)
 }
 
 most_bars <- 40L # variables in one picture
@@ -195,14 +199,20 @@ draw_importance <- function(x, dots) {
   local_par(mai = labels$mai)
   style <- given_or(dots, list(col = okabe_ito[["blue"]], pch = 16, cex = 1.1, lwd = 1.8))
   reach <- ifelse(is.na(x$se), 0, 2 * x$se)
-  empty_rows(labels$text, range(0, x$importance - reach, x$importance + reach),
-             paste("increase of the mean", row_scores[[attr(x, "score")]]$words), dots)
+  words <- importance_words(x, k < n, n)
+  empty_rows(labels$text, range(0, x$importance - reach, x$importance + reach), words$x, dots)
   graphics::abline(v = 0, lty = 2, col = "grey45")
   graphics::segments(x$importance - reach, seq_len(k), x$importance + reach, lwd = style$lwd, col = style$col)
   graphics::points(x$importance, seq_len(k), pch = style$pch, col = style$col, cex = style$cex)
-  draw_main(paste("Importance for", paste(attr(x, "response"), collapse = ", ")), dots)
-  if (has_margin())
-    margin_note(c(if (k < n) sprintf("the first %d of %d variables", k, n),
-                  sprintf("%s of %s", count(attr(x, "permutations"), "permutation"), count(attr(x, "n"), "row")),
-                  if (!anyNA(x$se)) "lines: two Monte Carlo standard errors"))
+  draw_main(words$main, dots)
+  if (has_margin()) margin_note(words$note)
+}
+
+# What a picture of the first of n variables says.
+importance_words <- function(x, is_part, n) {
+  list(main = paste("Importance for", paste(attr(x, "response"), collapse = ", ")),
+       x = paste("increase of the mean", row_scores[[attr(x, "score")]]$words),
+       note = c(if (is_part) sprintf("the first %d of %d variables", nrow(x), n),
+                sprintf("%s of %s", count(attr(x, "permutations"), "permutation"), count(attr(x, "n"), "row")),
+                if (!anyNA(x$se)) "lines: two Monte Carlo standard errors"))
 }

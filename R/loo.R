@@ -178,7 +178,7 @@ loo.varnn <- function(x, draws = 1000, correct = "auto", save_psis = FALSE, core
   rows <- rows_of_posterior(x, parent.frame())
   if (nrow(rows$x) < 2) stop_user("loo() needs two rows or more.")
   check_draws_memory(4 * draws * nrow(rows$x), "That many draws")
-  of_members <- is_mixture(x) && !is_sampled(x$spec) # chains have one posterior
+  of_members <- is_mixture(x) && !is_hmc(x$spec) # chains have one posterior
   use <- if (of_members) x$member_weights > 0 else TRUE
   members <- if (of_members) member_fits(x)[use] else list(x)
   parts <- lapply(members, function(m) quiet_loo(loo_draws(m, rows, draws), correct, save_psis, cores))

@@ -9,7 +9,7 @@ check_mixture_arguments <- function(members, combine, has_evidence) {
   combine <- check_choice(combine, combinations, "combine")
   if (combine == "evidence" && !has_evidence)
     stop_user(paste("`combine` = \"evidence\" needs members whose posterior has a spread, as those of fit_bayes_nn()",
-                    "have but for `posterior` = \"point\": use \"equal\" or \"stack\"."))
+                    "have but for \"point\" and \"dropout\": use \"equal\" or \"stack\"."))
   list(members = members, combine = combine)
 }
 

@@ -90,12 +90,8 @@ register_parsnip_mode <- function(engine, mode, predictions) {
 
 # ---- values of predict() as parsnip has them
 
-# A level that no row of training has has probability 0.
 parsnip_probabilities <- function(x, object) {
-  out <- matrix(0, nrow(x), length(object$lvl), dimnames = list(NULL, object$lvl))
-  out[, colnames(x)] <- x
-  out[is.na(x[, 1]), ] <- NA
-  plain_table(as.data.frame(out))
+  plain_table(as.data.frame(with_levels(x, object$lvl)))
 }
 
 # Bounds have the names of responses where there are several, and of the two levels of a factor.

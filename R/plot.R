@@ -1,8 +1,5 @@
-# Pictures of a fit: a table of them, and what each computes and draws. Colours are those of Okabe and Ito (2008).
-#
-# A row of plot_table (in plot_latent.R) has `applies` (fit -> can it be drawn?) and `draw` (fit, graphical arguments,
-# where to find data). It may have `arguments` (names of arguments of plot() that are for it) and `prepare` (fit, where
-# to find data, these arguments -> what is drawn instead of the fit).
+# Pictures of a fit: what plot() draws, and what each picture computes and draws. Colours are those of Okabe and Ito
+# (2008). The table of the pictures is in plot_table.R.
 
 okabe_ito <- c(blue = "#0072B2", vermillion = "#D55E00")
 most_panels <- 9L # responses in one picture
@@ -121,24 +118,33 @@ plot.varnn <- function(x, which = c("latent", "history", "network", "fit", "effe
 # Draws those of a table's pictures that are asked for, by default the first that applies. `own` are the arguments of
 # plot() for some of them.
 draw_pictures <- function(x, which, dots, envir, own, table) {
+  which <- check_pictures(x, which, table)
+  check_own_arguments(own, which, table)
+  pictures <- lapply(table[which], prepared_picture, x, envir, own)
+  if (length(which) > prod(graphics::par("mfrow")) && grDevices::dev.interactive()) {
+    ask <- grDevices::devAskNewPage(TRUE)
+    on.exit(grDevices::devAskNewPage(ask))
+  }
+  for (i in seq_along(which)) drawing(table[[which[i]]]$draw(pictures[[i]], dots))
+}
+
+# What a row of a table draws of x.
+prepared_picture <- function(row, x, envir, own) {
+  do.call(row$prepare, c(list(x, envir), own[row$arguments]), quote = TRUE)
+}
+
+pictures_of <- function(x, table = plot_table) names(Filter(function(row) row$applies(x), table))
+
+# The names of those that are asked for.
+check_pictures <- function(x, which, table) {
   known <- pictures_of(x, table)
   if (is.null(which)) which <- known[1]
   if (!is.character(which)) check_choice(which, known, "which")
   which <- plain(which)
   if (!length(which)) check_choice(which, known, "which")
   for (name in which) check_choice(name, known, "which")
-  check_own_arguments(own, which, table)
-  pictures <- lapply(table[which], function(row) {
-    if (is.null(row$prepare)) x else do.call(row$prepare, c(list(x, envir), own[row$arguments]), quote = TRUE)
-  })
-  if (length(which) > prod(graphics::par("mfrow")) && grDevices::dev.interactive()) {
-    ask <- grDevices::devAskNewPage(TRUE)
-    on.exit(grDevices::devAskNewPage(ask))
-  }
-  for (i in seq_along(which)) drawing(table[[which[i]]]$draw(pictures[[i]], dots, envir))
+  which
 }
-
-pictures_of <- function(x, table = plot_table) names(Filter(function(row) row$applies(x), table))
 
 # Arguments that none of the pictures has.
 check_own_arguments <- function(own, which, table) {
@@ -181,58 +187,80 @@ drawing <- function(expr) {
 
 # ---- history
 
-plot_history <- function(fit, dots, envir) {
-  if (is_mixture(fit)) return(plot_histories(fit, dots))
-  if (has_elbo(fit)) return(draw_elbo(fit, dots))
+# What a history is drawn by, of one of three kinds: losses (a matrix with a row per epoch, a column per line), those of
+# a mixture's members (a list), or the parts of the ELBO.
+history_picture <- function(fit, envir) {
+  if (is_mixture(fit)) return(member_losses(fit))
+  if (has_elbo(fit)) return(c(list(kind = "elbo", best = fit$best_epoch), elbo_lines(fit)))
   h <- fit$history
-  has_validation <- any(is.finite(h$val_loss))
-  shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, lty = 1, type = if (nrow(h) < 10) "o" else "l",
+  list(kind = "losses", epoch = h$epoch, best = fit$best_epoch,
+       loss = cbind(training = h$loss, validation = if (any(is.finite(h$val_loss))) h$val_loss))
+}
+
+# Of the members' histories the losses of held-out rows where there are some; lines are as wide as weights say.
+member_losses <- function(fit) {
+  histories <- lapply(fit$members, function(m) m$history)
+  column <- if (any(is.finite(histories[[1]]$val_loss))) "val_loss" else "loss"
+  list(kind = "members", epoch = lapply(histories, `[[`, "epoch"), loss = lapply(histories, `[[`, column),
+       is_held_out = column == "val_loss", wide = pmax(0.5, pmin(6, 1.5 * fit$member_weights * length(histories))))
+}
+
+draw_history <- function(picture, dots) {
+  switch(picture$kind, losses = draw_losses, members = draw_members, elbo = draw_elbo)(picture, dots)
+}
+
+loss_words <- function(picture) {
+  paste0(if (isTRUE(picture$is_held_out)) "held-out ", "loss (nats per observation)")
+}
+
+draw_losses <- function(picture, dots) {
+  loss <- picture$loss
+  has_validation <- ncol(loss) > 1
+  shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, lty = 1, type = if (nrow(loss) < 10) "o" else "l",
                                pch = 20, cex = 1))
   shape <- lapply(shape[c("col", "lwd", "lty", "type", "pch", "cex")], rep_len, 2)
-  loss <- cbind(h$loss, if (has_validation) h$val_loss)
   limits <- range(loss, finite = TRUE)
   if (has_validation && !has_margin())
     limits[2] <- limits[2] + diff(limits) * 2 * graphics::par("csi") / graphics::par("pin")[2]
   with_arguments(graphics::plot.default, not = c("col", "lwd", "lty", "type", "pch", "cex"), dots, list(
-    x = range(h$epoch), y = limits, type = "n", main = "Training history", xlab = "epoch",
-    ylab = "loss (nats per observation)", las = tick_las(loss[is.finite(loss)]), xaxt = "n"))
+    x = range(picture$epoch), y = limits, type = "n", main = "Training history", xlab = "epoch",
+    ylab = loss_words(picture), las = tick_las(loss[is.finite(loss)]), xaxt = "n"))
   whole_axis(dots)
   for (j in seq_len(ncol(loss))) {
     s <- lapply(shape, `[`, j)
-    graphics::lines(h$epoch, loss[, j], col = s$col, lwd = s$lwd, lty = s$lty, type = s$type, pch = s$pch, cex = s$cex)
+    graphics::lines(picture$epoch, loss[, j], col = s$col, lwd = s$lwd, lty = s$lty, type = s$type, pch = s$pch,
+                    cex = s$cex)
   }
-  if (has_validation) mark_best(h, fit$best_epoch, shape)
+  if (has_validation) mark_best(picture, shape)
 }
 
-# The losses of a mixture's members, each line as wide as its weight says: of held-out rows where there are some.
-plot_histories <- function(fit, dots) {
-  histories <- lapply(fit$members, function(m) m$history)
-  column <- if (any(is.finite(histories[[1]]$val_loss))) "val_loss" else "loss"
+draw_members <- function(picture, dots) {
   shape <- given_or(dots, list(col = grDevices::adjustcolor(okabe_ito[[1]], 0.6), lty = 1))
-  wide <- pmax(0.5, pmin(6, 1.5 * fit$member_weights * length(histories)))
-  losses <- unlist(lapply(histories, `[[`, column))
+  losses <- unlist(picture$loss)
   with_arguments(graphics::plot.default, not = c("col", "lty"), dots, list(
-    x = range(unlist(lapply(histories, `[[`, "epoch"))), y = range(losses, finite = TRUE), type = "n",
-    main = "Training history", xlab = "epoch",
-    ylab = if (column == "loss") "loss (nats per observation)" else "held-out loss (nats per observation)",
-    las = tick_las(losses[is.finite(losses)]), xaxt = "n"))
+    x = range(unlist(picture$epoch)), y = range(losses, finite = TRUE), type = "n", main = "Training history",
+    xlab = "epoch", ylab = loss_words(picture), las = tick_las(losses[is.finite(losses)]), xaxt = "n"))
   whole_axis(dots)
-  for (k in seq_along(histories))
-    graphics::lines(histories[[k]]$epoch, histories[[k]][[column]], col = shape$col, lwd = wide[k], lty = shape$lty)
-  margin_note(sprintf("%d members, lines as wide as their weights", length(histories)))
+  for (k in seq_along(picture$loss))
+    graphics::lines(picture$epoch[[k]], picture$loss[[k]], col = shape$col, lwd = picture$wide[k], lty = shape$lty)
+  margin_note(members_note(picture))
 }
+
+members_note <- function(picture) sprintf("%d members, lines as wide as their weights", length(picture$loss))
 
 # The best epoch on the line of the validation loss, and the key to both lines.
-mark_best <- function(h, best, shape) {
-  at <- match(best, h$epoch)
+mark_best <- function(picture, shape) {
+  at <- match(picture$best, picture$epoch)
+  loss <- picture$loss[at, "validation"]
   key <- data.frame(text = c("training", "validation"), col = shape$col, lwd = shape$lwd, lty = shape$lty, pch = NA)
-  if (!is.na(at) && is.finite(h$val_loss[at])) {
-    graphics::points(h$epoch[at], h$val_loss[at], pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = shape$col[2])
-    best <- paste("best epoch:", thousands(best))
-    key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = shape$lty[1], pch = 21))
+  if (is.finite(loss)) {
+    graphics::points(picture$best, loss, pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = shape$col[2])
+    key <- rbind(key, data.frame(text = best_words(picture), col = "black", lwd = 1.5, lty = shape$lty[1], pch = 21))
   }
   draw_key(key, shape$col[2])
 }
+
+best_words <- function(picture) paste("best epoch:", thousands(picture$best))
 
 # Text in a margin along its side, as the names of axes are, whatever direction the user's tick labels have (las).
 side_text <- function(text, side, line, cex = 1, las = 0, ...) {
@@ -268,9 +296,8 @@ place_key <- function(width, line) {
 
 # ---- network
 
-plot_network <- function(fit, dots, envir) {
+draw_network <- function(net, dots) {
   shape <- given_or(dots, list(col = unname(okabe_ito[c("vermillion", "blue")]), lwd = 3, cex = 1))
-  net <- network_of(fit)
   local_par(mar = c(0.95 * max(lengths(net$captions)) + 0.6, 0.6, 3.1, 0.6), xpd = NA)
   graphics::plot.new()
   inches <- graphics::par("pin")
@@ -289,7 +316,7 @@ plot_network <- function(fit, dots, envir) {
 
 # The layers of units, from input to output, and the weights [units, units of the layer before] between them. What a
 # conditional model is given stands below the codes; no weights lead there (NA).
-network_of <- function(fit) {
+network_of <- function(fit, envir = NULL) {
   spec <- fit$spec
   own <- unit_layers(spec)
   n <- length(own)
@@ -438,39 +465,62 @@ draw_caption <- function(lines, x, cex) {
 
 # ---- fit
 
-plot_fit <- function(fit, dots, envir) {
+# list(panels, n, note): a panel for each of the first of n responses, and what holds for all. A panel is a list(kind,
+# name, what, tail), with the counts of "cells", or of "points" or a "curve" a frame (at, observed) of some of its `of`
+# rows and, where the model has intervals, a frame of them, `band`.
+fit_picture <- function(fit, envir) {
   found <- if (is_bayes(fit)) keep_random(training_eta(fit, envir)) else training_eta(fit, envir)
   bands <- if (is_bayes(fit) || is_mixture(fit)) fit_bands(fit, envir)
-  observed <- block_pieces(fit$blocks, fit$response)
-  columns <- block_slices(fit$blocks, eta_rows)
-  free <- block_free(fit)
   n <- length(fit$blocks)
   shown <- seq_len(min(n, most_panels))
-  if (own_grid <- n > 1 && has_own_page()) local_par(mfrow = panel_grid(length(shown)), oma = c(0, 0, 1.5, 0))
-  for (i in shown) {
-    block <- fit$blocks[[i]]
-    eta <- found$eta[, columns[[i]], drop = FALSE]
-    y <- observed[[i]]
+  panels <- Map(function(block, y, at, free, band) {
+    eta <- found$eta[, at, drop = FALSE]
     if (length(levels <- class_levels(block, y))) {
-      predicted <- predicted_level(block, eta, levels, free[[i]])
-      plot_confusion(confusion(y, predicted, levels, fit$weights), block, dots, n > 1)
-      next
+      predicted <- predicted_level(block, eta, levels, free)
+      return(cells_panel(block$columns, confusion(y, predicted, levels, fit$weights)))
     }
-    fitted <- as.vector(block_mean(block, eta, free[[i]], found$offset))
-    if (is.null(bands)) plot_observed(observed_values(y), fitted, block, dots, n > 1)
-    else plot_banded(observed_values(y), fitted, bands[[i]], block, dots, n > 1, fit$design$columns)
-  }
-  if (own_grid) margin_note(panel_notes(fit, observed, shown, bands), outer = TRUE)
+    fitted <- as.vector(block_mean(block, eta, free, found$offset))
+    points_panel(block, observed_values(y), fitted, band, fit$design$columns)
+  }, fit$blocks, block_pieces(fit$blocks, fit$response), block_slices(fit$blocks, eta_rows), block_free(fit),
+  if (is.null(bands)) vector("list", n) else bands)[shown]
+  list(panels = panels, n = n, words = c(x = "fitted", main = "Observed against fitted"),
+       note = panel_notes(panels, n, "responses"))
 }
 
-# What holds for all panels.
-panel_notes <- function(fit, observed, shown, bands = NULL) {
-  is_class <- lengths(Map(class_levels, fit$blocks, observed))[shown] > 0
-  c(if (length(shown) < length(observed)) sprintf("the first %d of %d responses", length(shown), length(observed)),
-    if (!all(is_class)) sampled_note(min(fit$n_obs, most_points), fit$n_obs), "training data",
-    if (!all(is_class)) c(if (!is.null(bands)) note_bands(bands[[which(!is_class)[1]]]),
-                          if (is.null(bands) || is.null(bands[[which(!is_class)[1]]]$x)) note_line),
+cells_panel <- function(name, counts) {
+  list(kind = "cells", name = name, counts = counts, tail = paste(": accuracy", fixed(accuracy_of(counts), 3)))
+}
+
+points_panel <- function(block, observed, fitted, band = NULL, predictor = NULL) {
+  along <- !is.null(band$x)
+  at <- if (along) band$x else fitted
+  known <- which(is.finite(observed) & is.finite(at))
+  drawn <- known[evenly(observed[known], most_points)]
+  list(kind = if (along) "curve" else "points", name = block$columns, tail = paste0(block$tail, ""),
+       what = switch(record_of(block)$kind, binary = "probability of ", trials = "proportion of ", ""),
+       along = if (along) predictor, frame = data.frame(at = at[drawn], observed = observed[drawn]),
+       of = length(known), band = if (!is.null(band)) band_frame(band))
+}
+
+# What holds for all panels, of n columns of the response or of the data.
+panel_notes <- function(panels, n, what, of = sprintf("the first %d of %d %s", length(panels), n, what),
+                        line = note_line) {
+  is_class <- vapply(panels, function(p) p$kind == "cells", NA)
+  numbers <- panels[!is_class]
+  c(if (length(panels) < n) of,
+    if (length(numbers)) sampled_note(nrow(numbers[[1]]$frame), numbers[[1]]$of), "training data",
+    if (length(numbers)) c(if (!is.null(numbers[[1]]$band)) note_bands(numbers[[1]]$band),
+                           if (numbers[[1]]$kind == "points") line),
     if (any(is_class)) note_cells)
+}
+
+draw_fit <- function(picture, dots) {
+  several <- picture$n > 1
+  if (own_grid <- several && has_own_page())
+    local_par(mfrow = panel_grid(length(picture$panels)), oma = c(0, 0, 1.5, 0))
+  for (panel in picture$panels)
+    (if (panel$kind == "cells") draw_confusion else draw_observed)(panel, picture, dots, several)
+  if (own_grid) margin_note(picture$note, outer = TRUE)
 }
 
 # Rows and columns of n panels in a picture c(width, height), the panels a little wider than high.
@@ -509,7 +559,8 @@ accuracy_of <- function(counts) sum(diag(counts)) / sum(counts)
 # Shares of each row; an empty row has none.
 row_shares <- function(counts) counts / pmax(rowSums(counts), .Machine$double.xmin)
 
-plot_confusion <- function(counts, block, dots, in_panel) {
+draw_confusion <- function(panel, picture, dots, in_panel) {
+  counts <- panel$counts
   shape <- given_or(dots, list(col = unname(okabe_ito["blue"]), cex = 1, cex.axis = 0.9))
   k <- nrow(counts)
   local_par(mar = c(0, 0, 0, 0))
@@ -518,10 +569,12 @@ plot_confusion <- function(counts, block, dots, in_panel) {
   graphics::par(mai = axes$mai)
   graphics::plot.window(c(0.5, k + 0.5), c(k + 0.5, 0.5), xaxs = "i", yaxs = "i")
   draw_cells(counts, shape)
-  draw_class_axes(axes, k, given_or(dots, list(xlab = "predicted class", ylab = "observed class")))
-  draw_main(block$columns, dots, if (in_panel) 0.4 else 1.4, paste(": accuracy", fixed(accuracy_of(counts), 3)))
-  if (!in_panel) margin_note(c("training data", note_cells))
+  draw_class_axes(axes, k, given_or(dots, list(xlab = class_words(picture), ylab = "observed class")))
+  draw_main(panel$name, dots, if (in_panel) 0.4 else 1.4, panel$tail)
+  if (!in_panel) margin_note(picture$note)
 }
+
+class_words <- function(picture) if (picture$words[["x"]] == "fitted") "predicted class" else picture$words[["x"]]
 
 note_cells <- "shade: share of the observed class"
 note_line <- "dashed: observed = fitted"
@@ -602,24 +655,38 @@ observed_values <- function(y) {
   if (is.matrix(y) && !is_times(y)) y[, 1] / rowSums(y) else as.double(if (is_times(y)) y[, 1] else y)
 }
 
-plot_observed <- function(observed, fitted, block, dots, in_panel) {
-  known <- which(is.finite(observed) & is.finite(fitted))
-  drawn <- known[evenly(observed[known], most_points)]
-  style <- given_or(dots, point_style(length(drawn)))[c("col", "pch", "cex", "lwd")]
+# Observed against the only predictor, with the fitted curve and its bands; or against the fitted, with intervals where
+# the model has them.
+draw_observed <- function(panel, picture, dots, in_panel) {
+  is_curve <- panel$kind == "curve"
+  style <- point_style(nrow(panel$frame))
+  if (!is_curve && !is.null(panel$band)) style$cex <- 0.6 * style$cex # the lines are seen beside them
+  style <- given_or(dots, style)[c("col", "pch", "cex", "lwd")]
   if (in_panel) local_par(panel_look)
+  limits <- range(panel$frame$observed, unlist(panel$band[names(panel$band) %in% band_ends]), finite = TRUE)
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
-    x = fitted[drawn], y = observed[drawn], type = "n", main = "", xlab = "", ylab = "",
-    las = if (in_panel) 0 else tick_las(observed[drawn])))
-  what <- switch(record_of(block)$kind, binary = "probability of ", trials = "proportion of ", "")
-  label <- function(word, side) {
-    if (in_panel) word else fitted_text(paste0(word, " ", what, block$columns), 0.95 * graphics::par("fin")[side])
-  }
-  if (is.null(dots$xlab)) graphics::title(xlab = label("fitted", 1))
-  if (is.null(dots$ylab)) graphics::title(ylab = label("observed", 2))
-  draw_main(if (in_panel) block$columns else "Observed against fitted", dots, tail = paste0(block$tail, ""))
-  do.call(graphics::points, c(list(fitted[drawn], observed[drawn]), style))
-  graphics::abline(0, 1, lty = 2, col = "grey20")
-  if (!in_panel && has_margin()) margin_note(c(sampled_note(length(drawn), length(known)), "training data", note_line))
+    x = range(panel$frame$at, panel$band$at, finite = TRUE), y = limits, type = "n", main = "", xlab = "", ylab = "",
+    las = if (in_panel) 0 else tick_las(limits)))
+  words <- panel_words(panel, picture, in_panel)
+  name <- function(text, side) if (in_panel) text else fitted_text(text, 0.95 * graphics::par("fin")[side])
+  if (is.null(dots$xlab)) graphics::title(xlab = name(words[["x"]], 1))
+  if (is.null(dots$ylab)) graphics::title(ylab = name(words[["y"]], 2))
+  draw_main(words[["main"]], dots, tail = panel$tail)
+  if (!is.null(panel$band)) draw_bands(panel$band, is_curve, band_colours())
+  do.call(graphics::points, c(list(panel$frame$at, panel$frame$observed), style))
+  if (is_curve) graphics::lines(panel$band$at, panel$band$fit, col = okabe_ito[["vermillion"]], lwd = 2)
+  else graphics::abline(0, 1, lty = 2, col = "grey20")
+  if (!in_panel && has_margin()) margin_note(picture$note)
+}
+
+# What the axes and the panel are called.
+panel_words <- function(panel, picture, in_panel) {
+  is_curve <- panel$kind == "curve"
+  x <- if (is_curve) panel$along else picture$words[["x"]]
+  if (in_panel) return(c(x = x, y = "observed", main = panel$name))
+  if (is_curve) return(c(x = x, y = panel$name, main = "Fitted curve"))
+  of <- if (is.null(panel$band)) paste0(" ", panel$what, panel$name)
+  c(x = paste0(x, of), y = paste0("observed", of), main = picture$words[["main"]])
 }
 
 sampled_note <- function(drawn, known) {
@@ -633,11 +700,12 @@ evenly <- function(y, most) {
 
 # Points the more transparent the more there are; circles where the device knows no transparency.
 point_style <- function(n) {
-  alpha <- if (n <= 200) 0.8 else max(0.15, 0.8 * sqrt(200 / n))
   blue <- okabe_ito[["blue"]]
   if (isFALSE(grDevices::dev.capabilities()$semiTransparency)) return(list(col = blue, pch = 1, cex = 0.9, lwd = 1))
-  list(col = grDevices::adjustcolor(blue, alpha), pch = 16, cex = if (n > 1000) 0.6 else 0.9, lwd = 1)
+  list(col = grDevices::adjustcolor(blue, point_alpha(n)), pch = 16, cex = if (n > 1000) 0.6 else 0.9, lwd = 1)
 }
+
+point_alpha <- function(n) if (n <= 200) 0.8 else max(0.15, 0.8 * sqrt(200 / n))
 
 # A line of small print above the plot region.
 margin_note <- function(parts, outer = FALSE) {

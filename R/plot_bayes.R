@@ -42,87 +42,77 @@ band_colours <- function() {
 
 note_bands <- function(band) {
   sprintf("%g%% intervals%s of the mean", 100 * plot_level,
-          if (is.null(band$prediction)) "" else ": light of observations, dark")
+          if (is.null(band$lower_observed)) "" else ": light of observations, dark")
 }
 
-# Observed against the only predictor, with the fitted curve and its bands; or against the fitted, with intervals.
-plot_banded <- function(observed, fitted, band, block, dots, in_panel, label) {
-  along <- !is.null(band$x)
-  at <- if (along) band$x else fitted
-  known <- which(is.finite(observed) & is.finite(at))
-  drawn <- known[evenly(observed[known], most_points)]
-  style <- point_style(length(drawn))
-  if (!along) style$cex <- 0.6 * style$cex # the lines are seen beside them
-  style <- given_or(dots, style)[c("col", "pch", "cex", "lwd")]
-  if (in_panel) local_par(panel_look)
-  where <- if (along) as.vector(band$rows$x) else band$confidence[, "fit"]
-  limits <- range(observed[drawn], band$confidence[, -1], band$prediction[, -1], finite = TRUE)
-  with_arguments(graphics::plot.default, dots, not = c(names(style), "main"), list(
-    x = range(where, at[drawn], finite = TRUE), y = limits, type = "n", main = "", xlab = "", ylab = "",
-    las = if (in_panel) 0 else tick_las(limits)))
-  name <- function(text, side) if (in_panel) text else fitted_text(text, 0.95 * graphics::par("fin")[side])
-  if (is.null(dots$xlab)) graphics::title(xlab = name(if (along) label else "fitted", 1))
-  if (is.null(dots$ylab)) graphics::title(ylab = name(if (along && !in_panel) block$columns else "observed", 2))
-  draw_main(if (in_panel) block$columns else if (along) "Fitted curve" else "Observed against fitted", dots,
-            tail = paste0(block$tail, ""))
-  draw_bands(where, band, along, band_colours())
-  do.call(graphics::points, c(list(at[drawn], observed[drawn]), style))
-  if (along) graphics::lines(where, band$confidence[, "fit"], col = okabe_ito[["vermillion"]], lwd = 2)
-  else graphics::abline(0, 1, lty = 2, col = "grey20")
-  if (!in_panel && has_margin())
-    margin_note(c(sampled_note(length(drawn), length(known)), "training data", note_bands(band),
-                  if (!along) note_line))
+# The intervals at each place, in its order: of the mean, and of observations where there are such.
+band_frame <- function(band) {
+  out <- data.frame(at = if (is.null(band$x)) band$confidence[, "fit"] else as.vector(band$rows$x),
+                    fit = band$confidence[, "fit"], lower = band$confidence[, "lwr"],
+                    upper = band$confidence[, "upr"], row.names = NULL)
+  if (!is.null(band$prediction)) {
+    out$lower_observed <- unname(band$prediction[, "lwr"])
+    out$upper_observed <- unname(band$prediction[, "upr"])
+  }
+  out[order(out$at), ]
 }
+
+band_ends <- c("lower", "upper", "lower_observed", "upper_observed")
 
 # Areas along a predictor, else a line for each row.
-draw_bands <- function(where, band, along, col) {
-  rows <- order(where)
-  draw <- function(interval, col, wide) {
-    if (is.null(interval)) return(invisible())
-    lower <- interval[rows, "lwr"]
-    upper <- interval[rows, "upr"]
-    if (along) graphics::polygon(c(where[rows], rev(where[rows])), c(lower, rev(upper)), col = col, border = NA)
-    else graphics::segments(where[rows], lower, where[rows], upper, col = col, lwd = wide, lend = 1)
+draw_bands <- function(band, along, col) {
+  wide <- if (nrow(band) > 60) 1.5 else 3
+  draw <- function(lower, upper, col) {
+    if (is.null(lower)) return(invisible())
+    if (along) graphics::polygon(c(band$at, rev(band$at)), c(lower, rev(upper)), col = col, border = NA)
+    else graphics::segments(band$at, lower, band$at, upper, col = col, lwd = wide, lend = 1)
   }
-  wide <- if (length(rows) > 60) 1.5 else 3
-  draw(band$prediction, col[1], wide)
-  draw(band$confidence, col[2], wide)
+  draw(band$lower_observed, band$upper_observed, col[1])
+  draw(band$lower, band$upper, col[2])
 }
 
 # ---- weights
 
-# |mean| / sd of each weight and bias, on a logarithmic axis, a strip for each matrix and vector.
-plot_weights <- function(fit, dots, envir) {
+# |mean| / sd of each weight and bias, a strip for each matrix and vector: list(frame, ends, names, medians). The frame
+# has some of them (strip, place in height, ratio).
+weights_picture <- function(fit, envir) {
   q <- weight_posterior(fit)
   ratio <- pmax(abs(q$mean) / q$sd, 1e-3)
   leaves <- unique(q$leaf)
-  drawn <- lapply(leaves, function(leaf) {
-    own <- which(q$leaf == leaf)
-    own[evenly(ratio[own], most_points)]
+  drawn <- lapply(seq_along(leaves), function(i) {
+    own <- ratio[q$leaf == leaves[i]]
+    own <- own[evenly(own, most_points)]
+    data.frame(strip = i, place = i + 0.6 * (((seq_along(own) * (sqrt(5) - 1) / 2) %% 1) - 0.5), ratio = own)
   })
-  style <- given_or(dots, point_style(max(lengths(drawn))))[c("col", "pch", "cex", "lwd")]
-  k <- length(leaves)
-  names <- fit$layout$name[leaves]
-  room <- max(graphics::strwidth(names, "inches", cex = 0.9)) + 2 * graphics::par("csi")
+  list(frame = do.call(rbind, drawn), ends = range(ratio, 3), names = fit$layout$name[leaves],
+       medians = vapply(leaves, function(leaf) stats::median(ratio[q$leaf == leaf]), 0))
+}
+
+weights_words <- list(main = "Signal and noise of the weights",
+                      x = "signal-to-noise ratio, |mean| / standard deviation",
+                      note = c("orange: medians", "dashed: beyond it the 95% interval excludes 0"))
+
+# On a logarithmic axis.
+draw_signal <- function(picture, dots) {
+  k <- length(picture$names)
+  style <- given_or(dots, point_style(max(table(picture$frame$strip))))[c("col", "pch", "cex", "lwd")]
+  room <- max(graphics::strwidth(picture$names, "inches", cex = 0.9)) + 2 * graphics::par("csi")
   local_par(mai = replace(graphics::par("mai"), 2, min(room, 0.4 * graphics::par("fin")[1])))
   with_arguments(graphics::plot.default, dots, not = c(names(style), "main", "log"), list(
-    x = range(ratio, 3), y = c(k + 0.5, 0.5), ylim = c(k + 0.5, 0.5), type = "n", log = "x", main = "",
-    xlab = "signal-to-noise ratio, |mean| / standard deviation", ylab = "", yaxt = "n",
-    xaxt = "n"))
+    x = picture$ends, y = c(k + 0.5, 0.5), ylim = c(k + 0.5, 0.5), type = "n", log = "x", main = "",
+    xlab = weights_words$x, ylab = "", yaxt = "n", xaxt = "n"))
   if (is.null(dots$xaxt) && !isFALSE(dots$axes)) {
     tick <- 10^(-3:12)
-    graphics::axis(1, tick, vapply(tick, format, "", scientific = FALSE, drop0trailing = TRUE),
-                   las = if (is.null(dots$las)) 1 else dots$las)
+    graphics::axis(1, tick, tens_words(tick), las = if (is.null(dots$las)) 1 else dots$las)
   }
-  side_text(fitted_text(names, room - graphics::par("csi"), 0.9), 2, 0.5, 0.9, 1, at = seq_len(k))
+  side_text(fitted_text(picture$names, room - graphics::par("csi"), 0.9), 2, 0.5, 0.9, 1, at = seq_len(k))
   graphics::abline(v = stats::qnorm(0.975), lty = 2, col = "grey20")
-  for (i in seq_len(k)) {
-    own <- drawn[[i]]
-    place <- i + 0.6 * (((seq_along(own) * (sqrt(5) - 1) / 2) %% 1) - 0.5)
-    do.call(graphics::points, c(list(ratio[own], place), style))
-    graphics::segments(stats::median(ratio[q$leaf == leaves[i]]), i - 0.38, y1 = i + 0.38, lwd = 3,
-                       col = okabe_ito[["vermillion"]])
-  }
-  draw_main("Signal and noise of the weights", dots)
-  if (has_margin()) margin_note(c("orange: medians", "dashed: beyond it the 95% interval excludes 0"))
+  do.call(graphics::points, c(list(picture$frame$ratio, picture$frame$place), style))
+  graphics::segments(picture$medians, seq_len(k) - 0.38, y1 = seq_len(k) + 0.38, lwd = 3,
+                     col = okabe_ito[["vermillion"]])
+  draw_main(weights_words$main, dots)
+  if (has_margin()) margin_note(weights_words$note)
 }
+
+# Powers of ten as they are read.
+tens_words <- function(x) vapply(x, format, "", scientific = FALSE, drop0trailing = TRUE)

@@ -85,7 +85,7 @@ compared_densities <- function(values, weights) {
   list(x = curves$training$x, y = vapply(curves, function(d) d$y, curves$training$y))
 }
 
-draw_simulation <- function(picture, dots, envir) {
+draw_simulation <- function(picture, dots) {
   if (!is.null(picture$images)) return(draw_simulated_images(picture, dots))
   columns <- picture$columns
   col <- rep_len(colour_names(given_or(dots, list(col = unname(okabe_ito)))$col), 2)
@@ -97,8 +97,7 @@ draw_simulation <- function(picture, dots, envir) {
     if (!own_grid) graphics::legend("topright", draws_text, col = col, lwd = 2, bty = "n", cex = 0.7)
   }
   if (own_grid)
-    draw_outer_key(draws_text, col, if (length(columns) < picture$n) sprintf("the first %d of %d columns",
-                                                                             length(columns), picture$n))
+    draw_outer_key(draws_text, col, columns_note(picture))
 }
 
 draws_text <- c("training data", "simulated")

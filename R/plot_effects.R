@@ -14,7 +14,7 @@ effects_picture <- function(fit, envir, variables, newdata) {
   keep_random(effects_on(fit, data, variables))
 }
 
-draw_effects <- function(x, dots, envir = NULL) {
+draw_effects <- function(x, dots) {
   panels <- effect_panels(x)
   shown <- panels[seq_len(min(most_panels, length(panels)))]
   several <- length(panels) > 1
@@ -137,24 +137,32 @@ draw_curves <- function(panel, is_factor) {
   }
 }
 
-# Shades with contours over two numbers.
-draw_effect_map <- function(panel, limits, dots, in_panel, x) {
-  frame <- panel$frame
+# What a map over two numbers shows: their values z, the effect there, its mean in the middle of each cell, and the
+# colours between the ends of `reach`.
+effect_map <- function(frame, method, col = NULL) {
   z <- lapply(frame[1:2], function(v) sort(unique(as.double(v))))
   values <- matrix(frame$effect, length(z[[1]]))
+  is_signed <- method == "ale"
+  palette <- grDevices::colorRampPalette(if (length(col) > 1) col else if (is_signed)
+    c(pale(okabe_ito[["vermillion"]], 0.75), "white", pale(okabe_ito[["blue"]], 0.75)) else
+    c("white", pale(okabe_ito[["blue"]], 0.75)))(255)
+  middle <- (values[-1, -1, drop = FALSE] + values[-nrow(values), -1, drop = FALSE] +
+               values[-1, -ncol(values), drop = FALSE] + values[-nrow(values), -ncol(values), drop = FALSE]) / 4
+  list(z = z, values = values, middle = middle, palette = palette,
+       reach = if (is_signed) max(abs(values), 1e-300) * c(-1, 1) else range(values))
+}
+
+# Shades with contours.
+draw_effect_map <- function(panel, limits, dots, in_panel, x) {
+  frame <- panel$frame
+  map <- effect_map(frame, x$method, dots$col)
+  z <- map$z
   ends <- lapply(z, range)
   empty_plot(dots, list(x = ends[[1]], y = ends[[2]], xlab = names(frame)[1], ylab = names(frame)[2], xaxs = "i",
                         yaxs = "i", las = if (in_panel) 0 else tick_las(z[[2]])))
-  is_signed <- x$method == "ale"
-  palette <- grDevices::colorRampPalette(if (length(dots$col) > 1) dots$col else if (is_signed)
-    c(pale(okabe_ito[["vermillion"]], 0.75), "white", pale(okabe_ito[["blue"]], 0.75)) else
-    c("white", pale(okabe_ito[["blue"]], 0.75)))(255)
-  reach <- if (is_signed) max(abs(values), 1e-300) * c(-1, 1) else range(values)
-  middle <- (values[-1, -1, drop = FALSE] + values[-nrow(values), -1, drop = FALSE] +
-               values[-1, -ncol(values), drop = FALSE] + values[-nrow(values), -ncol(values), drop = FALSE]) / 4
-  graphics::image(z[[1]], z[[2]], middle, zlim = reach, col = palette, add = TRUE)
-  if (diff(range(values)) > 1e-8 * max(abs(values), 1e-300))
-    graphics::contour(z[[1]], z[[2]], values, add = TRUE, nlevels = 6, col = "grey10", lwd = 0.8, labcex = 0.65,
+  graphics::image(z[[1]], z[[2]], map$middle, zlim = map$reach, col = map$palette, add = TRUE)
+  if (diff(range(map$values)) > 1e-8 * max(abs(map$values), 1e-300))
+    graphics::contour(z[[1]], z[[2]], map$values, add = TRUE, nlevels = 6, col = "grey10", lwd = 0.8, labcex = 0.65,
                       vfont = NULL)
   graphics::box()
   draw_main(paste0(if (!in_panel) "Effect of ", panel$name), dots, if (in_panel) 0.4 else NA)

@@ -29,8 +29,7 @@ elbo_looks <- function(n_epochs, dots) {
 }
 
 # Both panels are in one figure, so that they fit in any layout.
-draw_elbo <- function(fit, dots) {
-  lines <- elbo_lines(fit)
+draw_elbo <- function(lines, dots) {
   looks <- elbo_looks(length(lines$epoch), dots)
   local_par(mar = pmin(graphics::par("mar"), c(3.2, 9, 9, 9)),
             mgp = c(min(2.7, graphics::par("mar")[2] - 1.2), 0.6, 0))
@@ -49,7 +48,7 @@ draw_elbo <- function(fit, dots) {
              list(xlab = "", ylab = "nats per row", xaxt = "n", cex.lab = label_size("nats per row")),
              room_for_key = TRUE)
   whole_axis(dots, labels = FALSE, tcl = -0.2)
-  n_rows <- draw_elbo_key(lines, looks, fit$best_epoch)
+  n_rows <- draw_elbo_key(lines, looks)
   draw_main("Training history", dots, if (n_rows > 1) 2.3 else NA)
 }
 
@@ -72,15 +71,14 @@ draw_lines <- function(epoch, y, looks, dots, defaults, room_for_key = FALSE) {
 
 # As they lie above each other, in two rows where one has no room; the best epoch is on the line of what was held out.
 # Gives the number of rows.
-draw_elbo_key <- function(lines, looks, best) {
+draw_elbo_key <- function(lines, looks) {
   names <- colnames(lines$above)
   key <- data.frame(text = names, looks[names, c("col", "lwd", "lty")], pch = NA)
-  at <- match(best, lines$epoch)
+  at <- match(lines$best, lines$epoch)
   held_out <- if ("held out" %in% names) lines$above[at, "held out"] else NA
   if (is.finite(held_out)) {
-    graphics::points(best, held_out, pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = looks["held out", "col"])
-    best <- paste("best epoch:", thousands(best))
-    key <- rbind(key, data.frame(text = best, col = "black", lwd = 1.5, lty = 1, pch = 21))
+    graphics::points(lines$best, held_out, pch = 21, cex = 1.4, lwd = 1.5, col = "black", bg = looks["held out", "col"])
+    key <- rbind(key, data.frame(text = best_words(lines), col = "black", lwd = 1.5, lty = 1, pch = 21))
   }
   size <- place_key(graphics::strwidth(key$text, "inches"), graphics::par("pin")[1])$cex
   is_narrow <- size < 0.62 && graphics::par("mar")[3] > 4

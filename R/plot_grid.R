@@ -74,7 +74,7 @@ decoded_column <- function(column, values) {
               else column$name, levels = column$levels, values = values)
 }
 
-draw_grid <- function(picture, dots, envir) {
+draw_grid <- function(picture, dots) {
   if (!is.null(picture$mosaic)) return(draw_mosaic(picture, dots))
   columns <- picture$columns
   if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
@@ -85,9 +85,19 @@ draw_grid <- function(picture, dots, envir) {
     graphics::par(mar = panel_look$mar + c(0, 0, has_levels[i] * key_inches / line_inches(), 0))
     (if (is_plane) draw_decoded_plane else draw_decoded_line)(columns[[i]], picture, dots)
   }
-  shown <- if (length(columns) < picture$n) sprintf("the first %d of %d columns", length(columns), picture$n)
-  of_levels <- if (any(has_levels)) paste("of levels the", if (is_plane) "likeliest" else "probabilities")
-  if (own_grid) margin_note(c("decoded columns", shown, of_levels, others_note(picture$others)), outer = TRUE)
+  if (own_grid) margin_note(grid_notes(picture), outer = TRUE)
+}
+
+grid_notes <- function(picture) {
+  has_levels <- any(lengths(lapply(picture$columns, `[[`, "levels")))
+  c("decoded columns", columns_note(picture),
+    if (has_levels) paste("of levels the", if (length(picture$names) == 2) "likeliest" else "probabilities"),
+    others_note(picture$others))
+}
+
+columns_note <- function(picture) {
+  shown <- length(picture$columns)
+  if (shown < picture$n) sprintf("the first %d of %d columns", shown, picture$n)
 }
 
 key_inches <- 0.2

@@ -16,21 +16,26 @@ latent_picture <- function(fit, envir, group, group_label) {
   list(z = latent_rows(fit, NULL, envir)$z, group = group, label = group_label, has_prior = has_prior(fit))
 }
 
-draw_latent <- function(picture, dots, envir) {
-  n <- nrow(picture$z)
-  drawn <- mixed_rows(n)
-  picture$look <- group_look(picture$group, dots, length(drawn))
-  picture$main <- paste0(if (length(drawn) < n) paste("Codes of", sampled_note(length(drawn), n)) else "Latent codes",
-                         if (!is.null(picture$group) && picture$label != "group") paste(" by", picture$label))
+draw_latent <- function(picture, dots) {
   k <- ncol(picture$z)
-  if (k == 1 && is.null(picture$group))
-    return(draw_histogram(picture$z[, 1], dots, picture$main, picture$has_prior))
-  seen <- within_fences(picture$z[, seq_len(min(most_codes, k)), drop = FALSE],
-                        if (k < 3) has_limits(dots) else FALSE)
-  picture$units <- k
-  picture$z <- seen$z
-  picture$beyond <- beyond_words(sum(seen$beyond[drawn]), length(drawn))
-  switch(min(3L, k), draw_codes_1, draw_codes_2, draw_codes_3)(picture, drawn, dots)
+  seen <- seen_codes(picture, if (k < 3) has_limits(dots) else FALSE)
+  seen$look <- group_look(picture$group, dots, length(seen$drawn))
+  if (k == 1 && is.null(picture$group)) return(draw_histogram(seen, dots))
+  switch(min(3L, k), draw_codes_1, draw_codes_2, draw_codes_3)(seen, seen$drawn, dots)
+}
+
+# A picture with what is seen of its codes: those of the first few units, far ones at the edge, the `drawn` rows, and
+# what is said of it.
+seen_codes <- function(picture, has_limits = FALSE) {
+  n <- nrow(picture$z)
+  k <- ncol(picture$z)
+  drawn <- mixed_rows(n)
+  seen <- within_fences(picture$z[, seq_len(min(most_codes, k)), drop = FALSE], has_limits)
+  main <- paste0(if (length(drawn) < n) paste("Codes of", sampled_note(length(drawn), n)) else "Latent codes",
+                 if (!is.null(picture$group) && picture$label != "group") paste(" by", picture$label),
+                 if (k > most_codes) sprintf(": the first %d of %d units", most_codes, k))
+  utils::modifyList(picture, list(z = seen$z, raw = picture$z, drawn = drawn, main = main,
+                                  beyond = beyond_words(sum(seen$beyond[drawn]), length(drawn))), keep.null = TRUE)
 }
 
 draw_codes_2 <- function(picture, drawn, dots) {
@@ -94,20 +99,30 @@ draw_strip_names <- function(text) {
   side_text(text, 2, 0.4, cex, 1, at = rev(seq_len(k)))
 }
 
-draw_histogram <- function(z, dots, main, has_prior) {
-  shape <- given_or(dots, list(col = unname(okabe_ito["blue"])))
+# Of one unit: list(breaks, counts, prior).
+code_histogram <- function(picture) {
+  z <- picture$raw[, 1]
   n <- min(grDevices::nclass.FD(z), 101) # without a bound, hist() makes a million of far codes
   counts <- graphics::hist(z, breaks = if (n > 100) 100 else "FD", plot = FALSE)
   if (length(counts$counts) > 100) counts <- graphics::hist(z, breaks = 100, plot = FALSE)
-  prior <- if (has_prior) prior_counts(counts$breaks, length(z))
-  empty_plot(dots, list(x = range(counts$breaks, prior$z), y = c(0, max(counts$counts, prior$counts)), xlab = "z1",
-                        ylab = "rows", las = tick_las(counts$counts)))
-  graphics::rect(counts$breaks[-length(counts$breaks)], 0, counts$breaks[-1], counts$counts, col = shape$col[1],
-                 border = "white", lwd = 0.5)
-  if (has_prior) graphics::lines(prior$z, prior$counts, col = "grey40", lwd = 1.4)
-  draw_main(main, dots)
-  axis_notes(if (has_prior) "line: the prior", NULL, dots)
+  list(breaks = counts$breaks, counts = counts$counts,
+       prior = if (picture$has_prior) prior_counts(counts$breaks, length(z)))
 }
+
+draw_histogram <- function(picture, dots) {
+  shape <- given_or(dots, list(col = unname(okabe_ito["blue"])))
+  bars <- code_histogram(picture)
+  prior <- bars$prior
+  empty_plot(dots, list(x = range(bars$breaks, prior$z), y = c(0, max(bars$counts, prior$counts)), xlab = "z1",
+                        ylab = "rows", las = tick_las(bars$counts)))
+  graphics::rect(bars$breaks[-length(bars$breaks)], 0, bars$breaks[-1], bars$counts, col = shape$col[1],
+                 border = "white", lwd = 0.5)
+  if (!is.null(prior)) graphics::lines(prior$z, prior$counts, col = "grey40", lwd = 1.4)
+  draw_main(picture$main, dots)
+  axis_notes(if (!is.null(prior)) prior_line, NULL, dots)
+}
+
+prior_line <- "line: the prior"
 
 # Expected numbers of n codes, per bin of a histogram, were they draws from the prior.
 prior_counts <- function(breaks, n) {
@@ -118,8 +133,6 @@ prior_counts <- function(breaks, n) {
 # Three units or more: each of the first few against each other, the key in the upper right, where no panels are.
 draw_codes_3 <- function(picture, drawn, dots) {
   z <- picture$z
-  if (ncol(z) < picture$units)
-    picture$main <- sprintf("%s: the first %d of %d units", picture$main, ncol(z), picture$units)
   m <- ncol(z) - 1
   local_par(mar = region_margins)
   inches <- open_region()
@@ -149,8 +162,15 @@ reconstruction_picture <- function(fit, envir, dim, rows) {
   w <- case_weights(fit)
   error <- colSums(w * errors, na.rm = TRUE) / colSums(w * !is.na(errors))
   shown <- order(-error)[seq_len(min(most_panels, length(error)))]
-  list(columns = Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found))),
-       n = length(error), n_obs = fit$n_obs, weights = fit$weights)
+  columns <- Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found)))
+  panels <- lapply(columns, function(c) {
+    if (!is.null(c$levels))
+      return(cells_panel(c$name, confusion(c$observed, c$reconstructed, c$levels, fit$weights)))
+    points_panel(list(columns = c$name, family = c$family, tail = c$tail), c$observed, c$reconstructed)
+  })
+  list(columns = columns, panels = panels, n = length(error), words = c(x = "reconstructed", main = "Reconstruction"),
+       note = panel_notes(panels, length(error), line = "dashed: observed = reconstructed",
+                          of = sprintf("the %d of %d columns with the largest errors", length(columns), length(error))))
 }
 
 # Observed and reconstructed [rows, columns of y] on the user's scale.
@@ -181,23 +201,9 @@ column_picture <- function(column, error, values) {
        reconstructed = likeliest(part$reconstructed))
 }
 
-draw_reconstruction <- function(picture, dots, envir) {
+draw_reconstruction <- function(picture, dots) {
   if (!is.null(picture$images)) return(draw_images(picture, dots))
-  columns <- picture$columns
-  if (own_grid <- has_own_page()) local_par(mfrow = panel_grid(length(columns)), oma = c(0, 0, 1.5, 0))
-  is_class <- vapply(columns, function(c) !is.null(c$levels), NA)
-  for (c in columns) {
-    block <- list(columns = c$name, family = c$family, tail = c$tail)
-    if (!is.null(c$levels))
-      plot_confusion(confusion(c$observed, c$reconstructed, c$levels, picture$weights), block,
-                     given_or(dots, list(xlab = "reconstructed")), TRUE)
-    else plot_observed(c$observed, c$reconstructed, block, given_or(dots, list(xlab = "reconstructed")), TRUE)
-  }
-  if (own_grid)
-    margin_note(c(if (length(columns) < picture$n)
-                    sprintf("the %d of %d columns with the largest errors", length(columns), picture$n),
-                  if (!all(is_class)) sampled_note(min(picture$n_obs, most_points), picture$n_obs), "training data",
-                  if (!all(is_class)) "dashed: observed = reconstructed", if (any(is_class)) note_cells), outer = TRUE)
+  draw_fit(picture, dots)
 }
 
 # ---- rows as images
@@ -295,21 +301,3 @@ image_raster <- function(pixels, palette, ends) {
   colours <- palette[1 + round((length(palette) - 1) * pmin(1, pmax(0, share)))]
   grDevices::as.raster(matrix(colours, nrow(pixels)))
 }
-
-# Last, for its rows name the functions above and those of plot.R.
-plot_table <- list(
-  latent = list(applies = has_codes, arguments = c("group", "group_label"), prepare = latent_picture,
-                draw = draw_latent),
-  history = list(applies = function(fit) is_mixture(fit) || any(is.finite(fit$history$loss)), draw = plot_history),
-  network = list(applies = function(fit) !is_mixture(fit), draw = plot_network),
-  fit = list(applies = has_response, draw = plot_fit),
-  effects = list(applies = has_response, arguments = c("variables", "newdata"), prepare = effects_picture,
-                 draw = draw_effects),
-  weights = list(applies = function(fit) is_bayes(fit) && !is_mixture(fit) && !is_point(fit$spec),
-                 draw = plot_weights),
-  reconstruction = list(applies = has_codes, arguments = c("dim", "rows"), prepare = reconstruction_picture,
-                        draw = draw_reconstruction),
-  grid = list(applies = has_prior, arguments = c("dim", "dims", "newdata"), prepare = grid_picture, draw = draw_grid),
-  simulation = list(applies = has_codes, arguments = c("dim", "rows"), prepare = simulation_picture,
-                    draw = draw_simulation)
-)

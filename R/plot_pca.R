@@ -33,8 +33,13 @@ plot.varnn_pca <- function(x, which = c("scree", "scores"), ..., group = NULL) {
   invisible(x)
 }
 
-draw_scree <- function(x, dots, envir) {
-  errors <- as.matrix(x$table[intersect(c("pca_error", "ae_error", "pca_error_new", "ae_error_new"), names(x$table))])
+# Errors by components, of the training data and of those held out.
+scree_errors <- function(x) {
+  as.matrix(x$table[intersect(c("pca_error", "ae_error", "pca_error_new", "ae_error_new"), names(x$table))])
+}
+
+draw_scree <- function(x, dots) {
+  errors <- scree_errors(x)
   shape <- given_or(dots, list(col = unname(okabe_ito), lwd = 1.8, cex = 1.1))
   col <- rep_len(shape$col, 2)[c(1, 2, 1, 2)]
   lty <- c(1, 1, 2, 2)
@@ -63,11 +68,17 @@ scores_picture <- function(x, envir, group, group_label) {
        names = sprintf("PC%d (%.0f%%)", seq_along(share), 100 * share))
 }
 
-draw_scores <- function(picture, dots, envir) {
-  is_pair <- ncol(picture$ae) > 1 && ncol(picture$pca) > 1
-  k <- if (is_pair) 1:2 else 1
-  seen <- within_fences(cbind(picture$pca[, k], picture$ae[, k], deparse.level = 0),
-                        if (is_pair) FALSE else has_limits(dots))
+is_pair_of_scores <- function(picture) ncol(picture$ae) > 1 && ncol(picture$pca) > 1
+
+# The first two components and codes, or the first one of each.
+seen_scores <- function(picture, has_limits = FALSE) {
+  k <- if (is_pair_of_scores(picture)) 1:2 else 1
+  within_fences(cbind(picture$pca[, k], picture$ae[, k], deparse.level = 0), has_limits)
+}
+
+draw_scores <- function(picture, dots) {
+  is_pair <- is_pair_of_scores(picture)
+  seen <- seen_scores(picture, if (is_pair) FALSE else has_limits(dots))
   drawn <- mixed_rows(nrow(seen$z))
   picture$look <- group_look(picture$group, dots, length(drawn))
   if (is_pair) {
@@ -102,7 +113,7 @@ draw_score_pair <- function(z, picture, drawn) {
 }
 
 pca_plot_table <- list(
-  scree = list(applies = function(x) TRUE, draw = draw_scree),
+  scree = list(applies = function(x) TRUE, prepare = function(x, envir) x, draw = draw_scree, gg = gg_scree),
   scores = list(applies = function(x) TRUE, arguments = c("group", "group_label"), prepare = scores_picture,
-                draw = draw_scores)
+                draw = draw_scores, gg = gg_scores)
 )

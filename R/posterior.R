@@ -1,8 +1,27 @@
 # What the posterior q of a network's weights is: its moments, draws, coefficients and words.
 
-# What print() and summary() call the posteriors in the engine's table.
-posterior_words <- c(point = "point", laplace = "laplace, {layers}", hmc = "draws by hmc", meanfield = "meanfield",
-                     last_layer = "last_layer", full = "full", lowrank = "lowrank with {rank} factors")
+# Of each posterior in the engine's table: what print() and summary() call it; `train`, what trains it, where that is
+# not the engine's optimizer alone; `options`, what makes its options; `is_point`, whether its training is that of a
+# point.
+posterior_records <- list(
+  point = list(words = "point"),
+  laplace = list(words = "laplace, {layers}", train = "train_laplace"),
+  hmc = list(words = "draws by hmc", train = "train_hmc", options = "posterior_hmc"),
+  dropout = list(words = "dropout of hidden units at rate {rate}", train = "train_dropout",
+                 options = "posterior_dropout", is_point = TRUE),
+  meanfield = list(words = "meanfield"),
+  ivon = list(words = "ivon, a mean field by natural gradients"),
+  last_layer = list(words = "last_layer"),
+  full = list(words = "full"),
+  lowrank = list(words = "lowrank with {rank} factors"),
+  swag = list(words = "swag with {rank} deviations", train = "train_swag", options = "posterior_swag", is_point = TRUE)
+)
+
+# Whether training is that of numbers, of which a random posterior is made when it is done.
+is_trained_as_point <- function(spec) isTRUE(posterior_records[[spec$posterior]]$is_point)
+
+# Whether training cannot go on: what was found is no state of it.
+is_trained_once <- function(spec) is_hmc(spec) || is_trained_as_point(spec)
 
 # Whether the weights are numbers, not random (is_point); are normal about the mode (is_laplace); are trained as
 # numbers, of which the mode is sought (seeks_mode); have a prior (is_bayesian).
@@ -63,7 +82,7 @@ weight_posterior <- function(fit) {
   if (weights_are_numbers(fit$spec)) q$sigma <- numeric(length(q$mean))
   variance <- q$sigma^2
   if (is_sampled(fit$spec)) {
-    q$draws <- t(fit$sampled$draws[unlist(lapply(means, function(i) leaf_index(layout[i, ]))), , drop = FALSE])
+    q$draws <- t(stored_draws(fit)[unlist(lapply(means, function(i) leaf_index(layout[i, ]))), , drop = FALSE])
     variance <- colMeans((q$draws - rep(q$mean, each = nrow(q$draws)))^2)
   } else if (is_laplace(fit$spec)) {
     q$at <- fit$laplace$active
@@ -164,7 +183,8 @@ as.matrix.varnn_bayes_nn <- function(x, draws = 1000, ...) {
 # KL[q || p], by the closed form where there is one, else by draws of the engine.
 total_kl <- function(fit, draws = 1000L) {
   if (is_sampled(fit$spec))
-    stop_user("elbo() needs the density of the posterior, and `posterior` = \"hmc\" has draws alone: see log_lik().")
+    stop_user("elbo() needs the density of the posterior, and `posterior` = \"%s\" has draws alone: see log_lik().",
+              fit$spec$posterior)
   if (is_laplace(fit$spec)) return(laplace_kl(fit))
   spec <- utils::modifyList(fit$spec, list(kl_mc = 0L))
   alone <- stats::setNames(as.double(registry()$term == "kl_weights"), registry()$term)
@@ -291,19 +311,21 @@ posterior_lines <- function(fit, digits) {
   last <- if (nrow(h)) h[kept_epoch(fit), ]
   c(paste0("Prior: ", a$prior$words, wide_words(fit)),
     paste0("Posterior: ", posterior_phrase(fit),
-           if (!weights_are_numbers(fit$spec)) paste("; estimator", fit$spec$estimator),
+           if (!weights_are_numbers(fit$spec) && !is_trained_as_point(fit$spec))
+             paste("; estimator", fit$spec$estimator),
            if (fit$spec$kl_mc) ", Monte Carlo KL", noise_words(fit, digits)),
     if (is_laplace(fit$spec)) evidence_line(fit, digits)
-    else if (is_sampled(fit$spec)) chain_lines(fit, digits)
-    else if (!is.null(last)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
+    else if (is_hmc(fit$spec)) chain_lines(fit, digits)
+    else if (!is.null(last) && !is_trained_as_point(fit$spec)) sprintf("ELBO: %s (expected log-likelihood %s, KL %s)",
                                 format(last$elbo * n_trained(fit), digits = digits + 2),
                                 format(-last$nll * n_trained(fit), digits = digits + 2),
                                 format(last$kl_weights * n_trained(fit), digits = digits + 1)))
 }
 
 posterior_phrase <- function(fit) {
-  words <- posterior_words[[fit$spec$posterior]]
-  words <- sub("{rank}", fit$arguments$rank, words, fixed = TRUE)
+  words <- posterior_records[[fit$spec$posterior]]$words
+  words <- sub("{rank}", fit$spec$rank, words, fixed = TRUE)
+  words <- sub("{rate}", format(fit$sampled$rate), words, fixed = TRUE)
   if (is_laplace(fit$spec)) sub("{layers}", layers_words(fit), words, fixed = TRUE) else words
 }
 

@@ -289,3 +289,11 @@ as_trained <- function(fit, x) {
   place <- stats::napredict(fit$na.action, with_rows(seq_len(nrow(x)), rows))
   with_rows(in_places(x, place), names(place))
 }
+
+# Probabilities with a column for each of these levels: 0 for one that no row of training has.
+with_levels <- function(prob, levels) {
+  out <- matrix(0, nrow(prob), length(levels), dimnames = list(NULL, levels))
+  out[, colnames(prob)] <- prob
+  out[is.na(prob[, 1]), ] <- NA
+  out
+}

@@ -171,7 +171,7 @@ check_gradients.varnn_mixture <- function(object, ...) {
 
 #' @exportS3Method
 model_title.varnn_mixture <- function(fit) {
-  sprintf("%s, %s", NextMethod(), if (is_sampled(fit$spec)) "draws of several chains" else "a mixture")
+  sprintf("%s, %s", NextMethod(), if (is_hmc(fit$spec)) "draws of several chains" else "a mixture")
 }
 
 #' @exportS3Method
@@ -181,7 +181,7 @@ result_line.varnn_mixture <- function(fit, digits) {
 }
 
 member_table <- function(fit) {
-  if (is_sampled(fit$spec)) return(chain_table(fit))
+  if (is_hmc(fit$spec)) return(chain_table(fit))
   whole <- member_fits(fit)
   is_bayes <- inherits(fit, "varnn_bayes_nn")
   last <- function(m, column) if (nrow(m$history)) m$history[[column]][kept_epoch(m)] else NA_real_
@@ -211,9 +211,9 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
   first <- member_fits(x)[[1]]
   print_lines(c(model_title(x), paste("Call:", shown_call(x$call)), "", paste("Network:", network_line(first)),
                 paste("Data:", data_line(x)), if (inherits(x, "varnn_bayes_nn")) mixture_posterior(first, digits),
-                if (is_sampled(x$spec)) agreement_line(x) else paste("Members:", members_phrase(x))))
+                if (is_hmc(x$spec)) agreement_line(x) else paste("Members:", members_phrase(x))))
   table <- member_table(x)
-  if (is_sampled(x$spec)) {
+  if (is_hmc(x$spec)) {
     print(table, row.names = FALSE, digits = digits)
     return(invisible(x))
   }
@@ -227,7 +227,7 @@ print.varnn_mixture <- function(x, digits = print_digits(), ...) {
 # The lines of print() on prior and posterior that hold for all members.
 mixture_posterior <- function(first, digits) {
   lines <- posterior_lines(first, digits)[1]
-  c(lines, if (is_laplace(first$spec) || is_sampled(first$spec)) paste("Posterior:", posterior_phrase(first)))
+  c(lines, if (is_laplace(first$spec) || is_hmc(first$spec)) paste("Posterior:", posterior_phrase(first)))
 }
 
 #' @export
@@ -242,8 +242,8 @@ summary.varnn_mixture <- function(object, ...) {
 print.summary.varnn_mixture <- function(x, digits = print_digits(), ...) {
   check_standard("print", ..., known = "digits")
   print(x$fit, digits = digits)
-  best <- if (is_sampled(x$fit$spec)) 1 else which.max(x$members$weight)
-  cat(if (is_sampled(x$fit$spec)) "\nChain 1:\n" else sprintf("\nMember %d, of the greatest weight:\n", best))
+  best <- if (is_hmc(x$fit$spec)) 1 else which.max(x$members$weight)
+  cat(if (is_hmc(x$fit$spec)) "\nChain 1:\n" else sprintf("\nMember %d, of the greatest weight:\n", best))
   print(x$summaries[[best]], digits = digits)
   invisible(x)
 }

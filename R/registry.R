@@ -98,13 +98,19 @@ row_property <- function(table, rows, property) {
 #'   0.999 h + 0.001 g^2}, and at step t \eqn{\theta \leftarrow \theta - r \frac{a}{1 - m^t} / (\sqrt{h / (1 -
 #'   0.999^t)} + 10^{-8})}{theta <- theta - r a / (1 - m^t) / (sqrt(h / (1 - 0.999^t)) + 1e-8)}
 #' * `"adamw"`: `"adam"` that also shrinks the weights by r times `penalty`
+#' * `"ivon"`: of random weights with means \eqn{\mu}{mu} and precisions s = 1 / sd^2, with g the gradient in the mean,
+#'   d that in the log of the sd, n cases and c = 0.001 n d, between -1 and 1: \eqn{s \leftarrow s (1 + c + c^2 / 2)}{s
+#'   <- s (1 + c + c^2 / 2)}, \eqn{a \leftarrow m a + (1 - m) g}{a <- m a + (1 - m) g}, \eqn{\mu \leftarrow \mu - r n /
+#'   s \cdot a / (1 - m^t)}{mu <- mu - r n / s a / (1 - m^t)}, by 0.3 sd at most (Lin et al. 2020; Shen et al. 2024).
+#'   Other parameters step as by `"adam"`
 #' * `"lbfgs"`: limited memory BFGS on all rows at once, with steps that meet the weak Wolfe conditions
 #'
 #' @return A character vector of names.
 #' @references Lambert (1992) zero-inflated counts, \doi{10.2307/1269547}. Lange, Little and Taylor (1989) the t
 #'   distribution, \doi{10.1080/01621459.1989.10478852}. Ferrari and Cribari-Neto (2004) beta regression,
 #'   \doi{10.1080/0266476042000214501}. Glorot and Bengio (2010), PMLR 9, 249-256. He, Zhang, Ren and Sun
-#'   (2015), \doi{10.1109/ICCV.2015.123}.
+#'   (2015), \doi{10.1109/ICCV.2015.123}. Lin, Schmidt and Khan (2020), \doi{10.48550/arXiv.2002.10060}. Shen et al.
+#'   (2024), \doi{10.48550/arXiv.2402.17641}.
 #' @seealso [fit_nn()] for `activation` and `family`, [nn_control()] for `optimizer`, with the references.
 #' @examples
 #' activations()

@@ -7,6 +7,7 @@ own_process <- new.env(parent = emptyenv())
   if (!is_fork()) own_process$id <- Sys.getpid()
   on_marginaleffects()
   when_loaded("parsnip", register_parsnip)
+  when_loaded("mlr3", register_mlr3)
 }
 
 # Calls `f` when the package `name` is there: at once, or as soon as it is loaded.

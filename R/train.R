@@ -3,7 +3,7 @@
 # ---- defaults that depend on the data
 
 learn_rates <- c(sgd = 0.05, momentum = 0.01, nesterov = 0.01, adagrad = 0.05, rmsprop = 0.003, adam = 0.005,
-                 adamw = 0.005, lbfgs = 1)
+                 adamw = 0.005, ivon = 0.05, lbfgs = 1)
 
 # How many rows there are, those of weight 0 being absent; how much they stand for: a row of weight 2 is two rows, but
 # weights of a mean below 1 say how rows compare, not that there are fewer; and the cases by which defaults are chosen:

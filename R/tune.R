@@ -365,18 +365,17 @@ plot.varnn_tuning <- function(x, ...) {
   dots <- list(...)
   check_graphics(dots)
   check_tuning(x)
-  drawing(draw_tuning(x, dots))
+  drawing(draw_score_rows(tuning_rows(x), dots))
   invisible(x)
 }
 
 # The scores of the best candidates.
-draw_tuning <- function(x, dots) {
+tuning_rows <- function(x) {
   shown <- utils::head(x$table, 20)
   named <- function(v, name) paste(name, if (is.numeric(v)) vapply(v, format, "", digits = 3) else v)
-  words <- do.call(paste, c(unname(Map(named, shown[names(x$best)], names(x$best))), sep = ", "))
-  if (x$search == "halving") words <- sprintf("%s (%d epochs)", words, as.integer(shown$epochs))
+  labels <- do.call(paste, c(unname(Map(named, shown[names(x$best)], names(x$best))), sep = ", "))
+  if (x$search == "halving") labels <- sprintf("%s (%d epochs)", labels, as.integer(shown$epochs))
   rest <- if (nrow(x$table) > nrow(shown)) sprintf("the first %d of %d", nrow(shown), nrow(x$table))
-  draw_score_rows(words, shown[[x$score]], shown$se, dots, list(
-    xlab = score_words[[x$score]], main = paste("Tuning for", paste(x$response, collapse = ", ")),
-    note = c("bars: one standard error", rest)))
+  list(frame = data.frame(label = labels, value = shown[[x$score]], se = shown$se), x = score_words[[x$score]],
+       main = paste("Tuning for", paste(x$response, collapse = ", ")), note = c("bars: one standard error", rest))
 }

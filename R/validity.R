@@ -211,14 +211,15 @@ is_laplace_record <- function(x, fit) {
         are_layer_posteriors(x$layers, fit$layout, held, rows))
 }
 
-# What train_hmc() makes.
+# What train_hmc() makes, or train_dropout().
 is_sampled_record <- function(x, fit, layout) {
+  if (!is_hmc(fit$spec)) return(are_masks(x, fit))
   n <- ncol(x$draws)
   every(is.list(x), is_finite_matrix(x$draws, layout$n_par, n), n >= 1,
         is_finite_matrix(x$precision, nrow(x$precision), ncol(x$precision)), all(x$precision > 0),
         is_finite_matrix(x$path, nrow(x$path), ncol(x$path)),
         identical(rownames(x$path), path_columns), is_finite_vector(x$max_depth, 1),
-        is_finite_matrix(x$watched, n, ncol(x$watched)), is_posterior_record(fit$arguments$sampling))
+        is_finite_matrix(x$watched, n, ncol(x$watched)), is_posterior_record(fit$arguments$posterior_options))
 }
 
 # What layer_posteriors() makes, of these rows of the layout.

@@ -63,7 +63,11 @@ bayes_networks <- function() {
     bayes_student = fit(mpg ~ wt, cars, hidden = 2, family = nn_family("student_t", df = 4)),
     bayes_gamma = fit(mpg ~ wt, cars, hidden = 2, family = "gamma", posterior = "laplace", members = 1),
     bayes_own = fit(mpg ~ wt, cars, hidden = 2, family = own_family, prior = prior_custom(~ -abs(w) - log(2))),
-    bayes_mixture = fit(Species ~ ., flowers, hidden = 2, members = 2, combine = "evidence")
+    bayes_mixture = fit(Species ~ ., flowers, hidden = 2, members = 2, combine = "evidence"),
+    bayes_hmc = fit(mpg ~ wt, cars, hidden = 2, posterior = posterior_hmc(draws = 4, warmup = 4), members = 2),
+    bayes_dropout = fit(mpg ~ wt, cars, hidden = c(2, 2), posterior = posterior_dropout(0.2, draws = 3)),
+    bayes_swag = fit(Species ~ Sepal.Width, flowers, hidden = 2, posterior = posterior_swag(2, 3), members = 2),
+    bayes_ivon = fit(mpg ~ wt, cars, hidden = 2, posterior = "ivon")
   )
 }
 

@@ -5,14 +5,18 @@
 
 enum { NN_LBFGS_PAIRS = 10, NN_MAX_SLOTS = 2 * NN_LBFGS_PAIRS + 4 };
 
-/* One step on a stretch of theta. decay: decoupled weight decay, for those that have it. */
+/* One step on a stretch of theta. decay: decoupled weight decay, for those that have it. Of the means of independent normal
+ * weights also the logs of their standard deviations, for optimizers that step on both at once; `total` times the loss is minus
+ * the ELBO. */
 typedef struct {
   size_t n;
   real *theta;
   const real *grad;
+  real *log_sd; /* NULL: theta are no means */
+  const real *log_sd_grad;
   real *slot[NN_MAX_SLOTS];
   real learn_rate, momentum, decay;
-  double step; /* from 1 */
+  double step, total; /* step: from 1 */
 } nn_step;
 
 /* A smooth function of all of theta, for optimizers that search along a line. */
@@ -31,6 +35,7 @@ typedef struct {
   int n_slots;
   int full_batch;
   int decoupled; /* the penalty is a decay beside the gradient, not a part of it */
+  int natural;   /* means and standard deviations of independent normal weights make one step */
   void (*step)(const nn_step *s);
   /* One iteration on all the data; NN_CONVERGED when nothing is left to gain. */
   nn_status (*iterate)(nn_problem *p);
@@ -91,6 +96,31 @@ static void adam(const nn_step *s) {
     NN_SIMD
     for (int i = 0; i < n; i++)
       theta[i] = shrink * theta[i] - rate * m[i] / (root[i] * unbias + (real)1e-8);
+  }
+}
+
+/* With s = 1 / sd^2 of each weight, g and d the gradients of the loss in the mean and in log sd, b1 the momentum, c = (1 - b2)
+ * total d, b2 = .999, and c and u cut off at 1 and 0.3:
+ *   s *= 1 + c + c^2 / 2;  m = b1 m + (1 - b1) g;  u = rate [m / (1 - b1^t)] total sd;  mean -= u sd.
+ * Steps along the natural gradient: -s total d is the gradient of the ELBO in s, and c^2 / 2 keeps s above 0. Lin, Schmidt & Khan
+ * (2020); Shen et al. (2024). No mean moves by more than a share of its sd: where the loss is curved s lags behind. */
+static void ivon(const nn_step *s) {
+  const real b1 = s->momentum, share = (real)(0.001 * s->total), most = (real)0.3;
+  const real rate = (real)(s->learn_rate * s->total / (1 - pow(b1, s->step)));
+  real *restrict mean = s->theta, *restrict log_sd = s->log_sd, *restrict m = s->slot[0];
+  const real *restrict g = s->grad, *restrict d = s->log_sd_grad;
+  if (!log_sd) {
+    adam(s);
+    return;
+  }
+  NN_SIMD
+  for (size_t i = 0; i < s->n; i++) {
+    real c = share * d[i];
+    c = c < -1 ? (real)-1 : c > 1 ? (real)1 : c;
+    log_sd[i] -= vmath_log1p(c + c * c / 2) / 2;
+    m[i] = b1 * m[i] + (1 - b1) * g[i];
+    const real sd = vmath_exp(log_sd[i]), u = rate * m[i] * sd;
+    mean[i] -= (u < -most ? -most : u > most ? most : u) * sd;
   }
 }
 
@@ -190,11 +220,16 @@ static nn_status lbfgs(nn_problem *p) {
 }
 
 static const nn_optimizer nn_optimizers[] = {
-    /* name  slots, full batch, decoupled penalty */
-    {"sgd", 0, 0, 0, sgd, NULL},           {"momentum", 1, 0, 0, momentum, NULL},
-    {"nesterov", 1, 0, 0, nesterov, NULL}, {"adagrad", 1, 0, 0, adagrad, NULL},
-    {"rmsprop", 1, 0, 0, rmsprop, NULL},   {"adam", 2, 0, 0, adam, NULL},
-    {"adamw", 2, 0, 1, adam, NULL},        {"lbfgs", LBFGS_COUNT, 1, 0, NULL, lbfgs},
+    /* name  slots, full batch, decoupled penalty, natural */
+    {"sgd", 0, 0, 0, 0, sgd, NULL},
+    {"momentum", 1, 0, 0, 0, momentum, NULL},
+    {"nesterov", 1, 0, 0, 0, nesterov, NULL},
+    {"adagrad", 1, 0, 0, 0, adagrad, NULL},
+    {"rmsprop", 1, 0, 0, 0, rmsprop, NULL},
+    {"adam", 2, 0, 0, 0, adam, NULL},
+    {"adamw", 2, 0, 1, 0, adam, NULL},
+    {"ivon", 2, 0, 0, 1, ivon, NULL},
+    {"lbfgs", LBFGS_COUNT, 1, 0, 0, NULL, lbfgs},
 };
 
 static double constant(int epoch, int n, double previous, int stale) {

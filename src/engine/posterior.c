@@ -139,8 +139,11 @@ static const nn_posterior nn_posteriors[] = {
     [NN_POINT] = {"point", 1, NN_ON_NONE, 0, point_draw, NULL},
     {"laplace", 1, NN_ON_NONE, 0, point_draw, NULL}, /* its mode; the rest comes from jacobian.c */
     {"hmc", 1, NN_ON_NONE, 0, point_draw, NULL},     /* draws, by sample.c */
+    {"dropout", 1, NN_ON_NONE, 0, point_draw, NULL}, /* its masks are drawn later */
     {"meanfield", 2, NN_ON_NONE, 0, normal_draw, normal_moments},
+    {"ivon", 2, NN_ON_NONE, 0, normal_draw, normal_moments}, /* another optimizer */
     {"last_layer", 2, NN_ON_UNIT, 1, normal_draw, normal_moments},
     {"full", 2, NN_ON_EARLIER, 0, normal_draw, NULL},
     {"lowrank", 2, NN_ON_SHARED, 0, normal_draw, NULL},
+    {"swag", 2, NN_ON_SHARED, 0, normal_draw, NULL}, /* from the path of a point */
 };

@@ -335,7 +335,8 @@ static double squared_norm(const trainer *s) {
   size_t n = s->model->n_par;
   int threads = n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
   double part[NORM_PARTS], sum = 0;
-  for (stretch at = {-1}; s->picked && next_stretch(s, &at);) sum += inner(at.n, at.grad, at.grad);
+  for (stretch at = {.leaf = -1}; s->picked && next_stretch(s, &at);)
+    sum += inner(at.n, at.grad, at.grad);
   if (s->picked) return sum;
   NN_PARALLEL(threads)
   for (int i = 0; i < NORM_PARTS; i++) {
@@ -350,7 +351,7 @@ static void clip(trainer *s) {
   double norm = sqrt(squared_norm(s));
   if (!(norm > s->job->clip_norm)) return;
   real shrink = (real)(s->job->clip_norm / norm);
-  for (stretch at = {-1}; next_stretch(s, &at);)
+  for (stretch at = {.leaf = -1}; next_stretch(s, &at);)
     for (size_t i = 0; i < at.n; i++) at.grad[i] *= shrink;
 }
 
@@ -358,12 +359,30 @@ static void clip(trainer *s) {
 static void step_part(const nn_optimizer *o, nn_step a, int i, int n_parts) {
   size_t first = part_begin(i, n_parts, a.n, 1);
   a.n = part_begin(i + 1, n_parts, a.n, 1) - first, a.theta += first, a.grad += first;
+  if (a.log_sd) a.log_sd += first, a.log_sd_grad += first;
   for (int k = 0; k < o->n_slots; k++) a.slot[k] += first;
   o->step(&a);
 }
 
 static int is_weight(const nn_leaf *leaf) {
   return leaf->role == NN_WEIGHT || leaf->role == NN_EMBEDDING;
+}
+
+/* The leaf of the logs of the standard deviations of these means of independent weights, or NULL. */
+static const nn_leaf *spread_of(const nn_model *m, const nn_leaf *mean) {
+  if (mean->part != 0 || nn_posteriors[m->spec->posterior].depends != NN_ON_NONE) return NULL;
+  for (int l = 0; l < m->n_leaves; l++) {
+    const nn_leaf *leaf = &m->leaf[l];
+    if (leaf->part == 1 && leaf->layer == mean->layer && leaf->role == mean->role &&
+        leaf->head == mean->head)
+      return leaf;
+  }
+  return NULL;
+}
+
+/* Whether this leaf is stepped on with that of its means. */
+static int has_mean(const nn_model *m, const nn_leaf *leaf) {
+  return leaf->part == 1 && nn_posteriors[m->spec->posterior].depends == NN_ON_NONE;
 }
 
 /* One step, leaf by leaf: only weights decay. A level that no row of the batch has is left alone, its slots, too; each has
@@ -374,9 +393,11 @@ static void optimizer_step(trainer *s, double learn_rate) {
   double *step = s->job->state + (size_t)o->n_slots * n_par;
   *step += 1;
   if (s->job->clip_norm > 0) clip(s);
-  for (stretch at = {-1}; next_stretch(s, &at);) {
-    int decays = o->decoupled && is_weight(&s->model->leaf[at.leaf]) &&
-                 s->model->spec->posterior == NN_POINT;
+  for (stretch at = {.leaf = -1}; next_stretch(s, &at);) {
+    const nn_leaf *leaf = &s->model->leaf[at.leaf];
+    if (o->natural && has_mean(s->model, leaf)) continue;
+    int decays = o->decoupled && is_weight(leaf) && s->model->spec->posterior == NN_POINT;
+    const nn_leaf *spread = o->natural && !at.steps ? spread_of(s->model, leaf) : NULL;
     if (at.steps) *at.steps += 1;
     nn_step a = {.n = at.n,
                  .theta = at.theta,
@@ -384,7 +405,10 @@ static void optimizer_step(trainer *s, double learn_rate) {
                  .learn_rate = (real)learn_rate,
                  .momentum = (real)s->job->momentum,
                  .decay = decays ? (real)s->model->spec->penalty : 0,
-                 .step = at.steps ? (double)*at.steps : *step};
+                 .step = at.steps ? (double)*at.steps : *step,
+                 .total =
+                     s->coefficient[NN_KL_WEIGHTS] > 0 ? 1 / s->coefficient[NN_KL_WEIGHTS] : 1};
+    if (spread) a.log_sd = s->theta + spread->offset, a.log_sd_grad = s->grad + spread->offset;
     for (int k = 0; k < o->n_slots; k++) a.slot[k] = at.slot + (size_t)k * at.to_next_slot;
     int n_parts = a.n < STEP_THREADS_FROM ? 1 : s->job->host.compute.threads;
     if (n_parts == 1) {

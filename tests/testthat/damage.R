@@ -206,6 +206,9 @@ damage_bayes <- function() {
                by_default = of(mpg ~ ., cars, members = 2),
                lowrank = of(mpg > 20 ~ ., cars, posterior = "lowrank", rank = 1),
                last_layer = of(mpg ~ disp, cars, posterior = "last_layer", sigma = "hetero"),
+               dropout = of(mpg ~ disp, cars, posterior = posterior_dropout(c(0.1, 0.2), draws = 3)),
+               swag = of(mpg ~ disp, cars, posterior = posterior_swag(2, 3)),
+               hmc = suppressWarnings(of(mpg ~ disp, cars, posterior = posterior_hmc(3, 3), members = 1)),
                full = of(cbind(mpg, hp) ~ disp, cars, posterior = "full", prior = prior_mixture()),
                classes = of(Species ~ Sepal.Width, iris[c(1:4, 51:54, 101:104), ]))
   for (name in names(fits)) {

@@ -285,7 +285,8 @@ slow_leaves <- function(spec, read) {
       dense = slow_dense_leaves(read, size, cols, spec$option[i] == "bias"),
       layer_norm = list(gain = read$weight(cols, 1), shift = read$weight(cols, 1)),
       latent = list(mu = slow_dense_leaves(read, size, cols, TRUE),
-                    log_sigma = if (spec$option[i] == "meanfield") slow_dense_leaves(read, size, cols, TRUE, FALSE)),
+                    log_sigma = if (spec$option[i] %in% c("meanfield", "ivon"))
+                      slow_dense_leaves(read, size, cols, TRUE, FALSE)),
       list()
     )
     if (spec$layer[i] %in% c("dense", "latent")) cols <- size
@@ -605,7 +606,7 @@ run_script <- function(...) {
 }
 
 # Posteriors whose weights are drawn in training; the others are trained as points.
-random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace", "hmc"))
+random_posteriors <- function() setdiff(registry()$posterior, c("point", "laplace", "hmc", "dropout", "swag"))
 
 # Families with an output for the share of other zeros.
 inflated_names <- function() Filter(function(f) "zero" %in% family_table[[f]]$parts, families())

@@ -73,6 +73,11 @@ test_that("training that goes on ends where it would have ended: full batches, f
   expect_goes_on(fit_nn(formula, mtcars, hidden = 2, members = 2, combine = "stack", epochs = 2), c(9, 40))
   expect_goes_on(fit_bayes_nn(formula, mtcars, hidden = 2, members = 2, epochs = 24), c(12, 35))
   expect_goes_on(fit_bayes_nn(formula, mtcars, hidden = 2, posterior = "meanfield", epochs = 3, batch_size = 16), 4)
+  expect_goes_on(fit_bayes_nn(formula, mtcars, hidden = 2, posterior = "ivon", epochs = 3, batch_size = 16), 4)
+  expect_goes_on(fit_bayes_nn(formula, mtcars, hidden = 2, posterior = posterior_dropout(c(0.1, 0.2)), epochs = 3,
+                              batch_size = 16), c(2, 9))
+  expect_goes_on(fit_bayes_nn(formula, mtcars, hidden = 2, posterior = posterior_swag(2, 3), epochs = 3,
+                              batch_size = 16), c(2, 7, 9))
   expect_goes_on(fit_vae(mtcars[1:4], epochs = 3, kl_warmup = 2, importance = 2, rng = "fast"), c(4, 7))
   fit <- fit_nn(formula, mtcars, hidden = 2, epochs = 3)
   expect_goes_on(continue(fit, 4), 3)

@@ -434,7 +434,9 @@ slow_optimizer <- list(
       theta <- theta - rate * ((m / (1 - momentum^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8) + decay * theta)
     }
     theta
-  }
+  },
+  # of parameters that are not means of normal weights
+  ivon = function(...) slow_optimizer$adam(...)
 )
 
 test_that("the first steps of every optimizer are those of its paper", {

@@ -408,7 +408,8 @@ test_that("fits with every covariance answer what others do, and those that do n
   for (posterior in random_posteriors()) {
     set.seed(36)
     fit <- quick_bayes(mpg ~ wt + hp, mtcars, posterior = posterior, rank = 2)
-    expect_identical(fit$spec$estimator, if (posterior %in% c("meanfield", "last_layer")) "exact" else "weight")
+    estimator <- switch(posterior, meanfield = , last_layer = "exact", ivon = "local", "weight")
+    expect_identical(fit$spec$estimator, estimator)
     expect_output(print(fit), paste("Posterior:", posterior))
     expect_output(print(summary(fit)), "9 weights and biases")
     expect_identical(dim(vcov(fit)), c(9L, 9L))

@@ -130,7 +130,7 @@ test_that("a group far out is not put at the edge: 2 % of the rows are at most, 
   picture <- list(z = structure(z, dimnames = list(NULL, c("z1", "z2"))), group = NULL, has_prior = TRUE)
   texts <- drawn_by({
     graphics::par(mar = c(3, 3, 1, 0.5), las = 1)
-    draw_latent(picture, list(), environment())
+    draw_latent(picture, list())
   }, "C_mtext")
   expect_true(sprintf("%d of 300 rows beyond the edges", sum(seen$beyond)) %in% unlist(texts))
   expect_true("within the line: 95% of the prior" %in% unlist(texts))

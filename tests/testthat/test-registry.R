@@ -24,5 +24,5 @@ test_that("names come from the engine's registry alone", {
 
 test_that("every row of the engine has its other half in R", {
   expect_setequal(names(learn_rates), optimizers())
-  expect_setequal(names(posterior_words), registry()$posterior)
+  expect_setequal(names(posterior_records), registry()$posterior)
 })
