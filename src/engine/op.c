@@ -73,24 +73,24 @@ static void embed_forward(nn_tape *t, nn_node *n) {
   for (int i = 0; i < t->n_obs; i++) {
     const real *from = x->value + (size_t)i * rows;
     real *y = n->value + (size_t)i * n->rows;
-    const int column = picked_column(n, x, w, i),
+    const int level = picked_column(n, x, w, i),
               later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
     if (later >= 0) arena_prefetch(k * sizeof(real), w->value + (size_t)later * stride);
     memcpy(y, from, at * sizeof(real));
     memcpy(y + at, from + at + 1, (rows - 1 - at) * sizeof(real));
-    if (column >= 0)
-      memcpy(y + rows - 1, w->value + (size_t)column * stride, k * sizeof(real));
+    if (level >= 0)
+      memcpy(y + rows - 1, w->value + (size_t)level * stride, k * sizeof(real));
     else
       memset(y + rows - 1, 0, k * sizeof(real));
   }
 }
 
 /* The gradient of a column of W, where it has only those that the step has picked: 0 when it is picked for the first time. */
-static real *picked_grad(nn_picked *p, real *dw, int k, int column) {
-  if (!p) return dw + (size_t)column * k;
-  const int place = p->place[column], is_there = place < p->n && p->column[place] == column;
+static real *picked_grad(nn_picked *p, real *dw, int k, int level) {
+  if (!p) return dw + (size_t)level * k;
+  const int place = p->place[level], is_there = place < p->n && p->column[place] == level;
   if (is_there) return dw + (size_t)place * k;
-  p->place[column] = p->n, p->column[p->n] = column;
+  p->place[level] = p->n, p->column[p->n] = level;
   return (real *)memset(dw + (size_t)p->n++ * k, 0, k * sizeof(real));
 }
 
@@ -103,15 +103,15 @@ static void embed_backward(nn_tape *t, nn_node *n) {
   if (p && is_fresh(t, n, 1)) p->n = 0;
   for (int i = 0; i < t->n_obs; i++) {
     const real *dy = n->grad + (size_t)i * n->rows;
-    const int column = picked_column(n, x, w, i),
+    const int level = picked_column(n, x, w, i),
               later = i + PICK_AHEAD < t->n_obs ? picked_column(n, x, w, i + PICK_AHEAD) : -1;
     if (p && later >= 0) {
       arena_prefetch(1, p->place + later);
       arena_prefetch(p->stride * sizeof(real), p->record + (size_t)later * p->stride);
     }
     for (int j = 0; dx && j < rows - 1; j++) dx[(size_t)i * rows + j + (j >= at)] += dy[j];
-    if (!dw || column < 0) continue;
-    real *d = picked_grad(p, dw, k, column);
+    if (!dw || level < 0) continue;
+    real *d = picked_grad(p, dw, k, level);
     for (int j = 0; j < k; j++) d[j] += dy[rows - 1 + j];
   }
 }
