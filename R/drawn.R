@@ -1,11 +1,10 @@
 # A posterior that is draws: a mixture of points, the network at each of them.
 
-# Draws of a chain, or by masks of dropout.
-is_sampled <- function(spec) spec$posterior %in% c("hmc", "dropout")
+is_sampled <- function(spec) !is.null(posterior_records[[spec$posterior]]$draws)
 
 # The draws [parameters, draws] of a sampled posterior.
 stored_draws <- function(fit, at = seq_len(n_stored(fit))) {
-  if (is_hmc(fit$spec)) fit$sampled$draws[, at, drop = FALSE] else masked_theta(fit, at)
+  get(posterior_records[[fit$spec$posterior]]$draws, mode = "function")(fit, at)
 }
 
 n_stored <- function(fit) ncol(if (is_hmc(fit$spec)) fit$sampled$draws else fit$sampled$kept)

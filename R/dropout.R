@@ -9,8 +9,9 @@
 #' those of the trained network with all weights that leave dropped units at 0.
 #'
 #' @param rate the probability with which a hidden unit is dropped, from 0.001 to below 1. `"auto"`: one of 0.005, 0.01,
-#'   0.02, 0.05, 0.1 and 0.2, that with the greatest log-likelihood of rows held out from training: of each half of the
-#'   rows, or beyond 2,000 rows of a fifth of them. A vector of rates is tried in place of these.
+#'   0.02, 0.05, 0.1 and 0.2, that with the greatest log-likelihood of rows held out from training. These are each half
+#'   of the rows in turn, beyond 2,000 rows a fifth of them, and with `validation` the rows that it holds out. Several
+#'   rates are tried in place of these.
 #' @param draws number of draws that the fit has; predictions are averages over all of them.
 #' @details
 #' The loss is that of `posterior = "point"`, whose prior takes the place of the penalty of weights in the paper; a
@@ -51,7 +52,7 @@ train_dropout <- function(spec, layout, blocks, sets, control, arguments) {
   options <- arguments$posterior_options
   rates <- if (identical(options$rate, "auto")) dropout_rates else options$rate
   tried <- if (length(rates) > 1) kept_part(tried_rates(rates, spec, blocks, sets, control))
-  rate <- if (length(tried)) tried$rate[which.max(tried$log_lik)] else rates[1]
+  rate <- if (NROW(tried)) tried$rate[which.max(tried$log_lik)] else rates[1]
   noisy <- with_dropout(spec, rate)
   trained <- best_start(control, noisy, spec_layout(noisy), blocks, sets)
   units <- sum(hidden_units(spec))
@@ -78,7 +79,8 @@ hidden_units <- function(spec) {
 
 most_halved <- 2000
 
-# Of each rate the mean log-likelihood of rows held out: a data frame, with fewer rows where the user interrupts.
+# Of each rate the mean log-likelihood of rows held out: a data frame, with fewer rows where the user interrupts. An
+# interrupt before the first one ends the training, too.
 tried_rates <- function(rates, spec, blocks, sets, control) {
   quiet <- utils::modifyList(control, list(verbose = FALSE, callback = NULL, validation = 0), keep.null = TRUE)
   whole <- sets$train[names(sets$train) != "row"]
@@ -99,8 +101,14 @@ tried_rates <- function(rates, spec, blocks, sets, control) {
     report(control, "dropout at rate %s: mean held-out log-likelihood %s", format(rates[k]),
            format(out$log_lik[k], digits = 5))
   }
-  heed_interrupt()
-  out[is.finite(out$log_lik), ]
+  out <- out[is.finite(out$log_lik), ]
+  if (was_interrupted() && nrow(out) && is.null(work$failure)) {
+    heed_interrupt()
+    warn_user("varnn_interrupted", paste(
+      "The choice of the rate of dropout was interrupted after %d of %d rates: the network is trained with the best of",
+      "these. Another interrupt ends the training, too, and keeps the fit."), nrow(out), length(rates))
+  }
+  out
 }
 
 n_judging <- 100
@@ -114,14 +122,13 @@ held_out_score <- function(rate, spec, blocks, data, judged, control) {
   fit <- list(spec = spec, layout = spec_layout(spec)$leaves, theta = trained$theta,
               sampled = list(kept = kept, rate = rate))
   point <- utils::modifyList(spec, list(posterior = "point"))
+  rows <- if (is.null(judged$row)) seq_len(judged$n) else judged$row
   log_lik <- vapply(seq_len(n_judging), function(k) {
-    -rowSums(engine_run(point, masked_theta(fit, k)[, 1], judged[names(judged) != "row"], "terms"))
-  }, numeric(judged$n))
-  use <- if (is.null(judged$row)) seq_len(judged$n) else judged$row
-  log_lik <- matrix(log_lik, judged$n)[use, , drop = FALSE]
-  most <- apply(log_lik, 1, max)
-  w <- if (is.null(judged$weight)) rep(1, length(use)) else judged$weight[use]
-  sum(w * (most + log(rowMeans(exp(log_lik - most))))) / sum(w)
+    -rowSums(engine_run(point, masked_theta(fit, k)[, 1], judged, "terms"))
+  }, numeric(length(rows)))
+  w <- if (is.null(judged$weight)) rep(1, length(rows)) else judged$weight[rows]
+  score <- log_mean_exp(matrix(log_lik, length(rows)), rep(1 / n_judging, n_judging))
+  sum(w * score) / sum(w)
 }
 
 # theta [parameters, draws] of these draws: the weights that leave a unit are 0 where it is dropped, else divided by the

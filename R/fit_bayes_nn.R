@@ -509,6 +509,8 @@ check_natural <- function(optimizer, spec) {
 # How to train, checked, and the objective: the weight of the KL and the number of draws.
 bayes_control <- function(control, says_how, spec, train, model) {
   check_natural(control$optimizer, spec)
+  if (control$optimizer == "lbfgs" && is_trained_as_point(spec))
+    stop_user("`posterior` = \"%s\" is trained by batches of rows: leave `optimizer` = \"lbfgs\" out.", spec$posterior)
   if (control$optimizer == "lbfgs" && !is_deterministic(spec) && !is_hmc(spec))
     stop_user(paste("`optimizer` = \"lbfgs\" needs an objective without noise: estimator = \"exact\" with kl =",
                     "\"exact\", not \"%s\" and \"%s\"."), spec$estimator, if (spec$kl_mc) "mc" else "exact")

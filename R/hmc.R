@@ -198,6 +198,8 @@ sampled_center <- function(draws, layout, blocks) {
   theta
 }
 
+chain_draws <- function(fit, at) fit$sampled$draws[, at, drop = FALSE]
+
 most_watched <- 50
 
 # The linear predictor [draws, rows and outputs] at some training rows.

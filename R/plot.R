@@ -78,7 +78,7 @@ most_points <- 5000L # points in one panel
 #'
 #' Okabe and Ito (2008) Color universal design: how to make figures and presentations that are friendly to colorblind
 #' people.
-#' @seealso [plot.varnn_pca()], [plot()][plot.varnn_calibration] of a [calibration()].
+#' @seealso [autoplot.varnn()] for ggplot2, [plot.varnn_pca()], [plot()][plot.varnn_calibration] of a [calibration()].
 #' @examples
 #' set.seed(1)
 #' fit <- fit_nn(mpg ~ wt + hp + qsec, mtcars, hidden = 6, epochs = 100, validation = 0.25)

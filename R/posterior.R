@@ -2,13 +2,14 @@
 
 # Of each posterior in the engine's table: what print() and summary() call it; `train`, what trains it, where that is
 # not the engine's optimizer alone; `options`, what makes its options; `is_point`, whether its training is that of a
-# point.
+# point; `draws`, the name of the function (fit, numbers of draws) that returns the draws [parameters, draws] where the
+# posterior is draws.
 posterior_records <- list(
   point = list(words = "point"),
   laplace = list(words = "laplace, {layers}", train = "train_laplace"),
-  hmc = list(words = "draws by hmc", train = "train_hmc", options = "posterior_hmc"),
+  hmc = list(words = "draws by hmc", train = "train_hmc", options = "posterior_hmc", draws = "chain_draws"),
   dropout = list(words = "dropout of hidden units at rate {rate}", train = "train_dropout",
-                 options = "posterior_dropout", is_point = TRUE),
+                 options = "posterior_dropout", is_point = TRUE, draws = "masked_theta"),
   meanfield = list(words = "meanfield"),
   ivon = list(words = "ivon, a mean field by natural gradients"),
   last_layer = list(words = "last_layer"),

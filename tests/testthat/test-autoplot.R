@@ -91,6 +91,11 @@ test_that("the numbers are those that plot() draws", {
   expect_equal(10^weights$x, base$x)
   expect_equal(-weights$y, base$y) # the first strip is on top of both
   set.seed(4)
+  found <- effects(bayes, "speed")
+  bounds <- layer_of(ggplot2::autoplot(found), "Ribbon")
+  expect_equal(bounds[c("ymin", "ymax")], as.data.frame(found$effects[[1]])[c("lower", "upper")],
+               ignore_attr = TRUE)
+  set.seed(4)
   curve <- ggplot2::autoplot(bayes, "fit")
   set.seed(4)
   bands <- drawn_by(plot(bayes, "fit"), "C_polygon")

@@ -89,6 +89,8 @@ test_that("what dropout cannot do is said before any work", {
                class = "varnn_error")
   expect_error(fit_bayes_nn(mpg ~ wt, mtcars, posterior = "dropout", prior = prior_normal("auto")),
                      "where `posterior` = \"dropout\" has none", fixed = TRUE, class = "varnn_error")
+  expect_error(fit_bayes_nn(mpg ~ wt, mtcars, posterior = "dropout", optimizer = "lbfgs"),
+               "`posterior` = \"dropout\" is trained by batches", class = "varnn_error")
   fit <- dropout_cars(rate = 0.2, draws = 5)
   expect_error(elbo(fit), "\"dropout\" has draws alone", fixed = TRUE, class = "varnn_error")
   expect_error(continue(fit, 2), "fit anew with more `epochs`", fixed = TRUE, class = "varnn_error")

@@ -88,6 +88,35 @@ test_that("an interrupted choice of epochs trains with what the folds before say
   expect_whole(fit)
 })
 
+test_that("an interrupted choice of the rate of dropout trains with what was tried; before that it ends training", {
+  skip_on_os("windows")
+  train <- engine_fit
+  for (at in c(1, 4)) { # each rate has two runs, on either half of the rows
+    runs <- 0
+    forget_interrupts()
+    in_run <- function(spec, layout, data, valid, control, theta, ...) {
+      runs <<- runs + 1
+      if (runs == at) control$callback <- interrupt_in(2)
+      train(spec, layout, data, valid, control, theta, ...)
+    }
+    seen <- character()
+    set.seed(1)
+    fit <- withCallingHandlers(
+      suppressMessages(with_function("engine_fit", in_run, fit_bayes_nn(
+        mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, posterior = posterior_dropout(c(0.1, 0.2, 0.4))
+      ))),
+      varnn_interrupted = function(w) {
+        seen <<- c(seen, conditionMessage(w))
+        tryInvokeRestart("muffleWarning")
+      })
+    expect_length(seen, 1)
+    expect_match(seen, if (at == 1) "Training was interrupted" else "was interrupted after 1 of 3 rates")
+    expect_identical(fit$stop_reason, if (at == 1) "interrupted" else "finished")
+    expect_identical(fit$sampled$rate, 0.1)
+    expect_true(all(is.finite(predict(fit, mtcars))))
+  }
+})
+
 test_that("an error in a callback has the fit so far, and its own class and message", {
   boom <- structure(class = c("boom", "error", "condition"), list(message = "no more", call = NULL))
   fail_in <- function(at) function(epoch, row) if (epoch == at) stop(boom)

@@ -1,7 +1,7 @@
 # Learners of mlr3, against predict() of the same fit.
 
 skip_if_not_installed("mlr3")
-lgr::get_logger("mlr3")$set_threshold("warn")
+getExportedValue("lgr", "get_logger")("mlr3")$set_threshold("warn")
 
 numbers <- function(d = mtcars) mlr3::as_task_regr(d[c("mpg", "wt", "hp")], "mpg", id = "cars")
 flowers <- function(d = iris) mlr3::as_task_classif(d, "Species", id = "flowers")

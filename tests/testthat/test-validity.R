@@ -13,7 +13,7 @@ some_fits <- function(...) {
 # Every S3 method of the package for a fit of the class, or of one of several: a generic's name and the method.
 fit_methods <- function(class) {
   registered <- readLines(system.file("NAMESPACE", package = "varnn"))
-  pattern <- "^S3method\\((?:[a-z]+::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$"
+  pattern <- "^S3method\\((?:[a-z0-9]+::)?\"?([^,\"]+)\"?, *\"?([a-z_.]+)\"?\\)$"
   found <- regmatches(registered, regexec(pattern, registered, perl = TRUE))
   of_class <- Filter(function(m) length(m) && m[3] %in% union(class, "varnn"), found)
   stats::setNames(lapply(of_class, function(m) get(paste(m[2], m[3], sep = "."), asNamespace("varnn"))),
