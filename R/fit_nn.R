@@ -130,8 +130,8 @@
 #' are 2 of them for up to 50 levels, 4 for up to about 2,500 and 8 for more. They start as small
 #' random numbers, and their mean over the rows of training is 0 in the end, so that zeros stand for the mean level,
 #' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only
-#' these move, and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which is one
-#' on these numbers, too, and with `"lbfgs"` each step is on all levels.
+#' these move, and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`,
+#' which these numbers have, too, and with `"lbfgs"` each step moves all levels.
 #'
 #' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
 #'   "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a

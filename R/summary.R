@@ -80,7 +80,8 @@ network_line <- function(fit) {
   s <- fit$spec
   units <- unit_layers(s)
   hidden <- units[-length(units)]
-  layers <- c(count(length(first_inputs(fit)), "input"), if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
+  layers <- c(count(length(first_inputs(fit)), "input"),
+              if (length(hidden)) paste(layer_units(s)[hidden], what_follows(s, hidden)),
               count(layer_units(s)[units[length(units)]], "output"))
   paste(c(paste(layers, collapse = " -> "), count(fit$n_par, "parameter"), layer_words(s),
           if (s$penalty > 0) paste("penalty", format(s$penalty)),

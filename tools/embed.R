@@ -1,6 +1,6 @@
-# Time and memory of a factor of 1e5 levels among ten numbers in 1e6 rows: Rscript tools/embed.R LEVELS [ROWS [EPOCHS]];
-# with 0 levels the same without it. Under /usr/bin/time -v the difference of the "Maximum resident set size" is what the
-# factor needs.
+# Time and memory of a factor of many levels beside ten numbers: Rscript tools/embed.R LEVELS [ROWS [EPOCHS]], of 1e6
+# rows when ROWS is not given; with 0 levels there is no factor. Under /usr/bin/time -v the difference of the "Maximum
+# resident set size" is what the factor needs.
 library(varnn)
 
 arguments <- c(as.numeric(commandArgs(trailingOnly = TRUE)), NA, NA)

@@ -1,7 +1,8 @@
-# Memory and time of training from a data set of Parquet files, and in memory: Rscript tools/parquet.R make FOLDER ROWS
-# writes ROWS rows of the table network of tools/speed.R (50 columns, 5 classes), a million to a file; Rscript tools/parquet.R train FOLDER ROWS [EPOCHS
-# [memory]] trains on them through arrow::open_dataset(), or on the same rows as a data frame, and tells the time of an
-# epoch. Under /usr/bin/time -v the "Maximum resident set size" of the former is to be the same for every number of rows.
+# Memory and time of training from a data set of Parquet files, and in memory. Rscript tools/parquet.R make FOLDER ROWS
+# writes ROWS rows of the table network of tools/speed.R (50 columns, 5 classes), a million to a file. Rscript
+# tools/parquet.R train FOLDER ROWS [EPOCHS [memory]] trains on them through arrow::open_dataset(), or on the same rows
+# as a data frame, and tells the time of an epoch. Under /usr/bin/time -v the "Maximum resident set size" of training on
+# files is to be the same for every number of rows.
 library(varnn)
 
 arguments <- commandArgs(trailingOnly = TRUE)
@@ -13,7 +14,8 @@ one <- function(i) {
   set.seed(i)
   k <- min(size, n - (i - 1) * size)
   x <- matrix(runif(50 * k), k, dimnames = list(NULL, paste0("x", 1:50)))
-  data.frame(x, y = factor(pmin(floor(pmax(0, 2.5 * (x[, 1] + x[, 2] * x[, 3]) + 0.2 * rnorm(k))), 4), 0:4, letters[1:5]))
+  class <- pmin(floor(pmax(0, 2.5 * (x[, 1] + x[, 2] * x[, 3]) + 0.2 * rnorm(k))), 4)
+  data.frame(x, y = factor(class, 0:4, letters[1:5]))
 }
 
 if (arguments[1] == "make") {

@@ -487,8 +487,8 @@ random_layer <- function(kind) {
          layer(kind, size, setting = stats::runif(1, 0.1, 0.6)))
 }
 
-# Kinds of layers that stand for themselves: those that need another one are in test-layers.R, those that read numbers of
-# levels in test-embed.R.
+# Kinds of layers that stand for themselves: layers that need another one are in test-layers.R, layers that read numbers
+# of levels in test-embed.R.
 single_layers <- function() setdiff(registry()$layer, c("tied", "contract", "embed"))
 
 random_case <- function() {

@@ -321,14 +321,23 @@ test_that("embedded factors go through chunks, files, checkpoints, cross-validat
 
 test_that("fits whose embedding is damaged are refused", {
   fit <- trained_small(many_levels())
-  damaged <- list(
-    function(f) { f$design$embed <- NULL; f }, function(f) { f$design$embed <- c(zip = 3L); f },
-    function(f) { f$design$embed <- c(x = 4L); f }, function(f) { f$design$embed <- c(zip = 4); f },
-    function(f) { f$design$xlevels$zip <- f$design$xlevels$zip[-1]; f },
-    function(f) { f$design$columns <- rev(f$design$columns); f }, function(f) { f$scaling$scale[2] <- 2; f },
-    function(f) { f$spec$setting[1] <- 61; f }, function(f) { f$spec$size[1] <- 2L; f },
-    function(f) { f$state <- f$state[-1]; f }, function(f) { f$design$shares <- NULL; f },
-    function(f) { f$design$terms <- stats::delete.response(stats::terms(y ~ x * zip)); f }
+  damaged <- alist(
+    f$design$embed <- NULL,
+    f$design$embed <- c(zip = 3L),
+    f$design$embed <- c(x = 4L),
+    f$design$embed <- c(zip = 4),
+    f$design$xlevels$zip <- f$design$xlevels$zip[-1],
+    f$design$columns <- rev(f$design$columns),
+    f$scaling$scale[2] <- 2,
+    f$spec$setting[1] <- 61,
+    f$spec$size[1] <- 2L,
+    f$state <- f$state[-1],
+    f$design$shares <- NULL,
+    f$design$terms <- stats::delete.response(stats::terms(y ~ x * zip))
   )
-  for (damage in damaged) expect_error(predict(damage(fit), many_levels()), "damaged")
+  for (damage in damaged) {
+    f <- fit
+    eval(damage)
+    expect_error(predict(f, many_levels()), "damaged", label = deparse(damage))
+  }
 })
