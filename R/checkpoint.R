@@ -85,6 +85,37 @@ kept_part <- function(expr) {
   value
 }
 
+# f(k) for each k, each a part of the training, by several processes as in_parallel() does; NULL for tasks that an
+# interrupt or an error has left undone. `alone`: in this process, as callbacks of the user must be.
+kept_tasks <- function(x, f, alone = FALSE) {
+  safely <- function(k) tryCatch(f(k), error = identity)
+  settled <- function(found) {
+    if (!inherits(found, "error")) return(found)
+    keep_failure(found)
+    NULL
+  }
+  if (alone || workers_at_once() == 1)
+    return(lapply(x, function(k) kept_part(if (!was_interrupted()) settled(safely(k)))))
+  journal <- journals$now
+  at_once <- if (is.null(journal)) length(x) else workers_at_once()
+  found <- vector("list", length(x))
+  for (some in split(seq_along(x), (seq_along(x) - 1) %/% at_once)) {
+    keys <- paste0(journal$path, "/", journal$n + seq_along(some))
+    todo <- some[!keys %in% names(journal$done)]
+    if (!was_interrupted()) found[todo] <- without_journal(in_parallel(x[todo], safely))
+    for (i in some) found[i] <- list(kept_part(settled(found[[i]])))
+  }
+  stats::setNames(found, names(x))
+}
+
+# What is evaluated here is no part of the training by itself, as in a worker, which has no journal.
+without_journal <- function(expr) {
+  journal <- journals$now
+  journals$now <- NULL
+  on.exit(journals$now <- journal)
+  expr
+}
+
 done_part <- function(done) {
   for (w in done$warnings) warning(w)
   set_generator(done$seed)
@@ -121,16 +152,14 @@ engine_part <- function(journal, run, from) {
     set_generator(from$seed)
     journal$partial <- NULL
   }
-  journals$now <- NULL
-  on.exit(journals$now <- journal)
   key <- journal$path
   keep <- function(kept) {
     kept$history <- kept$history[, seq_len(kept$number[1]), drop = FALSE]
     tell_problem(journal, keep_journal(journal, list(key = key, state = kept, seed = use_seed(NULL)$seed)))
     FALSE
   }
-  run(list(each = as.integer(journal$every == 0), from = from$state),
-      list(is_due = function() is_due(journal), keep = keep))
+  without_journal(run(list(each = as.integer(journal$every == 0), from = from$state),
+                      list(is_due = function() is_due(journal), keep = keep)))
 }
 
 # ---- its file

@@ -41,34 +41,62 @@ with_members <- function(model, members = 1, combine = "equal") {
   model
 }
 
+# The first member draws from R's generator as it is, and chooses how long to train. The starts of the others are tasks,
+# each with a stream of random numbers of its own, whoever does them.
 trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
   check_members_memory(members, spec_layout(spec)$n_par, row_property("optimizer", control$optimizer, "slots"))
-  from_start <- function(train, control) {
-    trained_models(class, spec, blocks, train, arguments, control, call, keep_data)
+  from_start <- starter(class, spec, blocks, arguments, call, keep_data)
+  seed <- use_seed(NULL)$seed
+  report(control, "member 1 of %d", members)
+  first <- utils::head(quiet_member(from_start(train, control), first = TRUE), members)
+  control <- settled_control(control, first[[1]]$control)
+  is_over <- was_interrupted() || stopped_early(first)
+  at <- if (!is_over) seq_len(ceiling(members / length(first)) - 1) * length(first) + 1
+  streams <- task_seeds(length(at))
+  found <- kept_tasks(Map(list, stream = streams, number = at), member_task(from_start, train, control, members),
+                      alone = !is.null(control$callback))
+  others <- Map(function(fits, number) utils::head(fits, members - number + 1), found, at)
+  seeds <- rep(c(list(seed), streams), c(length(first), lengths(others)))
+  fits <- c(first, lapply(unlist(others, recursive = FALSE), with_shared, first[[1]]))
+  is_good <- vapply(fits, function(fit) fit$stop_reason != "diverged", NA)
+  # of a later start that was stopped nothing is kept; a first one is all there is
+  is_good <- is_good & !rep(c(FALSE, vapply(others, stopped_early, NA)), c(length(first), lengths(others)))
+  if (!any(is_good)) return(all_diverged(fits[[length(fits)]], members))
+  tell_dropped(sum(!is_good), members - length(fits))
+  fits <- fits[is_good]
+  new_mixture(fits, member_weights(fits, combine, seeds[is_good], train, control, from_start))
+}
+
+# The fits that one start leads to. What is sent to other processes is a function of these arguments alone.
+starter <- function(class, spec, blocks, arguments, call, keep_data) {
+  forced <- list(class = class, spec = spec, blocks = blocks, arguments = arguments, call = call, keep_data = keep_data)
+  rm(class, spec, blocks, arguments, call, keep_data)
+  function(train, control) {
+    do.call(trained_models, c(forced, list(train = train, control = control)), quote = TRUE)
   }
-  one_more <- function(...) from_start(...)[[1]]
-  seeds <- fits <- list()
-  tried <- 0
-  while (tried < members) {
-    seed <- use_seed(NULL)$seed
-    report(control, "member %d of %d", tried + 1, members)
-    found <- quiet_member(from_start(train, control), first = !length(fits))
-    found <- utils::head(found, members - tried)
-    tried <- tried + length(found)
-    fit <- found[[1]]
-    if (!length(fits)) control <- settled_control(control, fit$control)
-    is_over <- was_interrupted() || fit$stop_reason %in% c("interrupted", "error")
-    is_bad <- length(fits) && is_over || fit$stop_reason == "diverged"
-    if (is_bad && tried == members && !length(fits)) return(all_diverged(fit, members))
-    if (!is_bad) {
-      fits <- c(fits, found)
-      seeds <- c(seeds, list(seed)[rep(1, length(found))])
-    }
-    if (is_over) break
+}
+
+member_task <- function(from_start, train, control, members) {
+  list(from_start, train, control, members) # evaluated, before it is sent
+  is_over <- FALSE
+  function(start) {
+    if (is_over) return(NULL)
+    report(control, "member %d of %d", start$number, members)
+    found <- from_seed(start$stream, quiet_member(from_start(train, control), first = FALSE))
+    is_over <<- stopped_early(found)
+    lapply(found, without_shared)
   }
-  tell_dropped(tried - length(fits), members - tried)
-  weights <- member_weights(fits, combine, seeds, train, control, one_more)
-  new_mixture(fits, weights)
+}
+
+stopped_early <- function(fits) any(vapply(fits, function(fit) fit$stop_reason %in% c("interrupted", "error"), NA))
+
+# A member without what all have in common, and with it.
+without_shared <- function(fit) structure(unclass(fit)[setdiff(names(fit), shared_fields)], class = oldClass(fit))
+
+with_shared <- function(member, fit) {
+  shared <- intersect(shared_fields, names(fit))
+  member[shared] <- unclass(fit)[shared]
+  member
 }
 
 # An error where the parameters and the optimizer's slots of all members need more memory than there is.
@@ -117,8 +145,7 @@ new_mixture <- function(fits, weights) {
   fit$n_par <- sum(vapply(fits, function(f) f$n_par, 0))
   fit$member_weights <- weights
   fit$source$totals <- NULL
-  fit$members <- lapply(fits, function(f) f[setdiff(names(f), shared_fields)])
-  for (k in seq_along(fits)) class(fit$members[[k]]) <- class(fits[[k]])
+  fit$members <- lapply(fits, without_shared)
   class(fit) <- c("varnn_mixture", class(fit))
   if (!any(vapply(fits, function(f) is.null(f$eta), NA)))
     fit$eta <- mean_eta(fits, lapply(fits, function(f) f$eta), weights)
@@ -127,14 +154,14 @@ new_mixture <- function(fits, weights) {
 
 # ---- the weights of members
 
-member_weights <- function(fits, combine, seeds, train, control, one_more) {
+member_weights <- function(fits, combine, seeds, train, control, from_start) {
   n <- length(fits)
   equal <- rep(1 / n, n)
   if (n == 1 || combine == "equal" || train_counts(train)$rows < 2) return(equal)
   if (combine == "evidence") return(softmax_weights(vapply(fits, total_elbo, 0, train)))
   heed_interrupt()
   if (all(vapply(fits, has_closed_density, NA)) && !length(train$held_out)) return(laplace_weights(fits, train))
-  weights <- unless_interrupted(kept_part(stacked_weights(fits, seeds, train, control, one_more)), NULL)
+  weights <- unless_interrupted(kept_part(stacked_weights(fits, seeds, train, control, from_start)), NULL)
   if (!is.null(weights)) return(weights)
   if (is.null(work$failure))
     warn_user("varnn_interrupted", "Stacking was interrupted: the members have equal weights.")
@@ -162,7 +189,7 @@ most_folds <- 5
 
 # The weights that maximise the mean log density of rows that members did not see: those held out, or of each member
 # the same start trained on the other folds (Wolpert 1992; Yao et al. 2018).
-stacked_weights <- function(fits, seeds, train, control, one_more) {
+stacked_weights <- function(fits, seeds, train, control, from_start) {
   if (length(train$held_out)) {
     held <- train$held_out
     log_density <- vapply(fits, held_out_density, numeric(length(held)), train, held)
@@ -173,15 +200,25 @@ stacked_weights <- function(fits, seeds, train, control, one_more) {
   n_folds <- min(most_folds, length(has_weight))
   fold <- numeric(n)
   fold[has_weight] <- sample(rep_len(seq_len(n_folds), length(has_weight)))
+  tasks <- Map(list, fold = rep(seq_len(n_folds), each = length(fits)), member = rep(seq_along(fits), n_folds),
+               seed = rep(seeds, n_folds))
+  found <- kept_tasks(tasks, fold_task(from_start, train, control, fold))
+  skip_if_interrupted()
+  if (any(lengths(found) == 0)) return(NULL)
   log_density <- matrix(-Inf, n, length(fits))
-  for (f in seq_len(n_folds)) for (k in seq_along(fits)) {
-    if (k == 1) report(control, "stacking, fold %d of %d", f, n_folds)
-    part <- part_of_train(train, fold != f)
-    fit <- from_seed(seeds[[k]], quiet_member(one_more(part, fold_control(control, part)), first = FALSE))
-    log_density[fold == f, k] <- held_out_density(fit, train, which(fold == f))
-    skip_if_interrupted()
-  }
+  for (i in seq_along(tasks)) log_density[fold == tasks[[i]]$fold, tasks[[i]]$member] <- found[[i]]
   stacking_weights(log_density, train$weights)
+}
+
+# The log density of the rows of a fold, of the member that is trained from its own start without them.
+fold_task <- function(from_start, train, control, fold) {
+  list(from_start, train, control, fold) # evaluated, before it is sent
+  function(task) {
+    if (task$member == 1) report(control, "stacking, fold %d of %d", task$fold, max(fold))
+    part <- part_of_train(train, fold != task$fold)
+    fit <- from_seed(task$seed, quiet_member(from_start(part, fold_control(control, part))[[1]], first = FALSE))
+    held_out_density(fit, train, which(fold == task$fold))
+  }
 }
 
 # How a part of the data is trained: without a word, and with the KL of fewer rows.
@@ -256,12 +293,8 @@ members <- function(object) {
 }
 
 member_fits <- function(fit) {
-  shared <- fit[intersect(shared_fields, names(fit))]
-  shared$call[c("members", "combine")] <- NULL
-  lapply(fit$members, function(m) {
-    m[names(shared)] <- shared
-    m
-  })
+  fit$call[c("members", "combine")] <- NULL
+  lapply(fit$members, with_shared, fit)
 }
 
 # Whether a fit is a list with members, each a list of its own.

@@ -145,13 +145,10 @@ continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
 
 # `control` are the arguments of nn_control() that change.
 trained_members_further <- function(fit, epochs, train, control) {
-  fits <- list()
-  for (member in member_fits(fit)) {
-    further <- function() {
-      quiet_member(do.call(continue.varnn, c(list(member, epochs), control), quote = TRUE), first = !length(fits))
-    }
-    fits <- c(fits, list(if (was_interrupted()) member else further()))
-  }
+  before <- member_fits(fit)
+  tasks <- Map(list, number = seq_along(before), stream = task_seeds(length(before)))
+  found <- kept_tasks(tasks, further_task(before, epochs, control), alone = is.function(control$callback))
+  fits <- Map(function(after, member) if (is.null(after)) member else with_shared(after, member), found, before)
   weights <- fit$member_weights
   if (fit$arguments$combine == "stack" && length(weights) > 1)
     message("The members keep the weights of stacking, which held-out rows gave them before this training.")
@@ -159,6 +156,14 @@ trained_members_further <- function(fit, epochs, train, control) {
   out <- new_mixture(fits, weights)
   if (is.null(fit$data)) out["data"] <- list(NULL)
   out
+}
+
+further_task <- function(members, epochs, control) {
+  list(members, epochs, control) # evaluated, before it is sent
+  function(task) {
+    further <- do.call(continue.varnn, c(list(members[[task$number]], epochs), control), quote = TRUE)
+    without_shared(from_seed(task$stream, quiet_member(further, first = task$number == 1)))
+  }
 }
 
 #' @export

@@ -25,3 +25,6 @@ from_seed <- function(seed, expr) {
     expr
   })
 }
+
+# The same where there is a state; without one from the generator as it is.
+from_stream <- function(stream, expr) if (is.null(stream)) expr else from_seed(stream, expr)

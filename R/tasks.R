@@ -3,19 +3,31 @@
 # f(k) for each k; by several processes where the user has set a plan of the package future, and in this one otherwise.
 # What a worker has lost, as when it is killed, is done here: a task has its own random numbers, whoever does it.
 in_parallel <- function(x, f) {
-  has_plan <- every("future" %in% loadedNamespaces(), !inherits(future::plan("next"), "sequential"))
-  if (!has_plan || !length(x)) return(lapply(x, f))
+  if (!has_plan() || !length(x)) return(lapply(x, f))
   n <- max(1, min(length(x), future::nbrOfWorkers(), 1e4))
   shares <- unname(split(seq_along(x), ceiling(seq_along(x) * n / length(x))))
   handed <- lapply(shares, function(at) lost_or(begun_share(x[at], f)))
   out <- vector("list", length(x))
   for (i in seq_along(shares)) {
-    found <- if (inherits(handed[[i]], "Future")) lost_or(future::value(handed[[i]])) else handed[[i]]
+    found <- if (inherits(handed[[i]], "Future")) lost_or(awaited(handed[[i]])) else handed[[i]]
     if (inherits(found, "FutureError")) found <- done_here(shares[[i]], x, f, first_line(found))
-    out[shares[[i]]] <- found
+    if (!is.null(found)) out[shares[[i]]] <- found
   }
   stats::setNames(out, names(x))
 }
+
+has_plan <- function() "future" %in% loadedNamespaces() && !inherits(future::plan("next"), "sequential")
+
+# What a share has found; NULL where the user interrupts before. Where no work is kept, an interrupt ends R's waiting.
+awaited <- function(share) {
+  while (isTRUE(work$is_on) && !future::resolved(share)) {
+    if (was_interrupted()) return(NULL)
+    Sys.sleep(seconds_between_looks)
+  }
+  future::value(share)
+}
+
+seconds_between_looks <- 0.01
 
 begun_share <- function(some, f) {
   future::future(lapply(some, f), globals = list(some = some, f = f), packages = "varnn", seed = NULL, stdout = NA)
@@ -45,7 +57,7 @@ done_here <- function(at, x, f, why) {
 
 # How many tasks to hand out before what they found is kept.
 workers_at_once <- function() {
-  if ("future" %in% loadedNamespaces()) as.integer(min(64, future::nbrOfWorkers())) else 1L
+  if (has_plan()) as.integer(max(1, min(64, future::nbrOfWorkers()))) else 1L
 }
 
 # A state of R's generator for each of n tasks: streams of L'Ecuyer's, the first by R's random numbers.

@@ -195,26 +195,39 @@ take_rows <- function(x, rows) {
 
 # ---- starts and epochs
 
-# The best of several random starts.
+# The best of several random starts. The first draws from R's generator as it is; the others are tasks, each with a
+# stream of random numbers of its own.
 best_start <- function(control, spec, layout, blocks, sets, epochs = control$epochs) {
   control$epochs <- epochs
-  best <- NULL
-  for (i in seq_len(control$starts)) {
-    from_start <- function() {
-      theta <- start_of(spec, layout, blocks, sets$train, control)
-      train_from(theta, spec, layout, if (is.null(sets$feed)) sets$train else sets$feed, sets$valid, control)
-    }
-    one <- if (i == 1) from_start() else caught(from_start())
-    if (is.null(one)) break
-    one$score <- start_score(one, spec, sets)
-    if (is.null(best) || one$score < best$score) best <- one
-    if (one$status %in% c("interrupted", "callback")) {
-      best$status <- one$status
-      break
-    }
-  }
+  from_start <- start_task(control, spec, layout, blocks, sets)
+  first <- from_start(NULL)
+  all <- list(first)
+  if (control$starts > 1 && !is_cut_short(first))
+    all <- c(all, kept_tasks(task_seeds(control$starts - 1), from_start,
+                             alone = !is.null(control$callback) || !is.null(sets$feed)))
+  all <- Filter(Negate(is.null), all)
+  best <- all[[which.min(vapply(all, function(one) one$score, 0))]]
+  cut <- Filter(is_cut_short, all)
+  if (length(cut)) best$status <- cut[[1]]$status
   with_shares(best, blocks, sets)
 }
+
+# Once a user's function has ended the training from one start, there are no others.
+start_task <- function(control, spec, layout, blocks, sets) {
+  list(control, spec, layout, blocks, sets) # evaluated, before it is sent
+  is_over <- FALSE
+  function(stream) {
+    if (is_over) return(NULL)
+    one <- from_stream(stream, {
+      theta <- start_of(spec, layout, blocks, sets$train, control)
+      train_from(theta, spec, layout, if (is.null(sets$feed)) sets$train else sets$feed, sets$valid, control)
+    })
+    is_over <<- is_cut_short(one)
+    c(one, list(score = start_score(one, spec, sets)))
+  }
+}
+
+is_cut_short <- function(trained) trained$status %in% c("interrupted", "callback")
 
 # Trains from a start; not where the user has interrupted the way to it.
 train_from <- function(theta, spec, layout, train, valid, control) {

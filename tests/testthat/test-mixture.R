@@ -25,10 +25,19 @@ test_that("one member is the fit itself", {
   expect_identical(many, structure(list(plain), weights = 1))
 })
 
-test_that("members are the fits of consecutive starts", {
+test_that("the first member is the fit alone, the others are those of streams of L'Ecuyer's generator", {
   mixture <- quick_mixture()
+  alone_fit <- function() fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20)
   set.seed(1)
-  alone <- lapply(1:3, function(k) fit_nn(mpg ~ wt + hp, mtcars, hidden = 4, epochs = 20))
+  alone <- list(alone_fit())
+  kind <- RNGkind()
+  stream <- c(10407L, sample.int(.Machine$integer.max, 6, replace = TRUE))
+  for (k in 2:3) {
+    stream <- parallel::nextRNGStream(stream)
+    assign(".Random.seed", stream, envir = globalenv())
+    alone[[k]] <- alone_fit()
+  }
+  RNGkind(kind[1], kind[2], kind[3])
   parts <- members(mixture)
   for (k in 1:3) {
     expect_identical(parts[[k]]$theta, alone[[k]]$theta)

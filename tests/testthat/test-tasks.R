@@ -59,3 +59,150 @@ test_that("workers that lack the package are told", {
   }, rscript_envs = c(R_LIBS = "", R_LIBS_SITE = lib, R_LIBS_USER = lib), rscript_startup = sprintf(
     ".libPaths(\"%s\", include.site = FALSE)", lib))
 })
+
+# Trainings that are several tasks, each after set.seed(1).
+many_trainings <- list(
+  members = quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, members = 5, combine = "stack")),
+  default = quote(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, members = 5)),
+  chains = quote(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, members = 3,
+                              posterior = posterior_hmc(draws = 20, warmup = 30))),
+  starts = quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, starts = 5)),
+  further = quote(continue(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, members = 3), 4))
+)
+
+run_training <- function(training, ...) {
+  training <- as.call(c(as.list(training), ...))
+  set.seed(1)
+  fit <- suppressWarnings(eval(training))
+  list(theta = lapply(members(fit), `[[`, "theta"), weights = attr(members(fit), "weights"),
+       predict = predict(fit, mtcars), after = stats::runif(1))
+}
+
+test_that("members, chains, starts and stacking have the same numbers by any plan", {
+  skip_on_cran()
+  skip_if_counted()
+  skip_if_not_installed("future")
+  alone <- lapply(many_trainings, run_training)
+  expect_equal(lengths(lapply(alone, `[[`, "theta")), c(members = 5, default = 5, chains = 3, starts = 1, further = 3))
+  # a task for each fold and member; the first member and start are trained here
+  handed <- 0
+  count <- function(x, f) {
+    handed <<- handed + length(x)
+    lapply(x, f)
+  }
+  with_cluster(2, {
+    for (name in names(many_trainings))
+      expect_identical(run_training(many_trainings[[name]]), alone[[name]], label = name)
+    with_function("in_parallel", count, run_training(many_trainings$members))
+    expect_equal(handed, 4 + 5 * 5)
+    handed <- 0
+    # a function of the user's runs where the user is
+    seen <- 0
+    note <- function(epoch, row) {
+      seen <<- seen + 1
+      FALSE
+    }
+    with_function("in_parallel", count, run_training(many_trainings$starts, callback = note))
+    expect_equal(c(handed, seen), c(0, 25))
+  })
+})
+
+test_that("a worker that is killed while it trains members loses none", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_counted()
+  skip_if_not_installed("future")
+  training <- quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 30, epochs = 3000, members = 4))
+  alone <- run_training(training)
+  with_cluster(2, {
+    worker <- future::value(future::future(Sys.getpid()))
+    begun <- begun_share
+    kills <- function(some, f) {
+      if (!is.null(worker)) tools::pskill(worker, tools::SIGKILL)
+      worker <<- NULL
+      begun(some, f)
+    }
+    set.seed(1)
+    warned <- character()
+    fit <- withCallingHandlers(with_function("begun_share", kills, eval(training)), warning = function(w) {
+      warned <<- c(warned, class(w)[1])
+      tryInvokeRestart("muffleWarning")
+    })
+    expect_identical(unique(warned), "varnn_lost_worker")
+    expect_identical(lapply(members(fit), `[[`, "theta"), alone$theta)
+  })
+})
+
+test_that("an error in a worker keeps the members that are whole, an interrupt those that are there", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_counted()
+  skip_if_not_installed("future")
+  train <- function(...) {
+    set.seed(1)
+    fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, members = 4, ...)
+  }
+  whole <- train()
+  main <- Sys.getpid()
+  parallel_tasks <- in_parallel
+  with_cluster(2, {
+    fails <- function(x, f) {
+      parallel_tasks(x, function(start) {
+        if (start$number == 3) simpleError("no memory") else f(start)
+      })
+    }
+    failed <- tryCatch(suppressWarnings(with_function("in_parallel", fails, train())),
+                       varnn_error_in_training = identity)
+    expect_match(conditionMessage(failed), "no memory.*after 3 members")
+    expect_identical(lapply(members(failed$fit), `[[`, "theta"), lapply(members(whole), `[[`, "theta")[c(1, 2, 4)])
+    slow <- function(x, f) {
+      parallel_tasks(x, function(start) {
+        if (start$number == 4) Sys.sleep(20)
+        f(start)
+      })
+    }
+    wait <- awaited
+    shares <- 0
+    interrupted <- function(share) {
+      shares <<- shares + 1
+      if (shares == 2) {
+        tools::pskill(main, tools::SIGINT)
+        Sys.sleep(0.05)
+      }
+      wait(share)
+    }
+    forget_interrupts()
+    took <- system.time(expect_warning(
+      fit <- suppressMessages(with_function("in_parallel", slow, with_function("awaited", interrupted, train()))),
+      "2 members were not trained", class = "varnn_interrupted"))[[3]]
+    expect_lt(took, 15)
+    expect_identical(lapply(members(fit), `[[`, "theta"), lapply(members(whole), `[[`, "theta")[1:2])
+  })
+})
+
+test_that("a training by workers goes on from its file, in this process, too", {
+  skip_on_cran()
+  skip_if_counted()
+  skip_if_not_installed("future")
+  training <- quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, members = 5))
+  alone <- run_training(training)
+  file <- tempfile()
+  on.exit(unlink(file))
+  last_batch <- function(x, f) {
+    batches <<- batches + 1
+    if (batches == 2) stop("a power cut")
+    lapply(x, f)
+  }
+  theta_of <- function(fit) lapply(members(fit), `[[`, "theta")
+  for (workers in 1:2) {
+    batches <- 0
+    unlink(file)
+    with_cluster(2, {
+      expect_error(with_function("in_parallel", last_batch, {
+        run_training(training, checkpoint = file, checkpoint_every = 0)
+      }), "a power cut")
+      if (workers == 2) expect_identical(theta_of(continue(file)), alone$theta)
+    })
+    if (workers == 1) expect_identical(theta_of(continue(file)), alone$theta)
+  }
+})
