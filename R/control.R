@@ -79,6 +79,15 @@
 #' [cross_validate()], [tune_fit()] and others that fit anew do so without a checkpoint; `tune_fit()` has a `file` of
 #' its own.
 #'
+#' @section Several processes:
+#' The members of a mixture, the chains of Hamiltonian Monte Carlo, random `starts` and the trainings of stacking are
+#' tasks. Where the package future has a plan with several workers, as `future::plan("multisession", workers = 4)`
+#' makes one, these do the tasks, and the results are the same as without it: each task but the first has a stream of
+#' random numbers of its own (L'Ecuyer et al. 2002). The first is done before the others where it chooses `epochs`, and
+#' the first of several `starts` is always. With a `callback` all are done in this session, in which it is to be called.
+#' What a killed worker has lost is done again here, with a warning of class `varnn_lost_worker`. After an interrupt
+#' what the workers have not done by then is left out.
+#'
 #' @section Interrupts, time limits and errors:
 #' An interrupt (Ctrl-C, Esc or the stop button) ends the training, and the fit with what it found is returned, with a
 #' warning of class `varnn_interrupted`. Of several `starts` it is the best so far. During the choice of epochs it ends
@@ -117,7 +126,8 @@
 #'   \doi{10.1007/BF01589116}. Loshchilov and Hutter (2019) AdamW, \doi{10.48550/arXiv.1711.05101}; (2017) the cosine
 #'   schedule, \doi{10.48550/arXiv.1608.03983}. Duchi, Hazan and Singer (2011) Adagrad, Journal of Machine Learning
 #'   Research 12, 2121-2159. Salmon et al. (2011) Philox, \doi{10.1145/2063384.2063405}. Sutskever et al. (2013)
-#'   momentum and Nesterov's, PMLR 28(3), 1139-1147.
+#'   momentum and Nesterov's, PMLR 28(3), 1139-1147. L'Ecuyer, Simard, Chen and Kelton (2002) streams of random
+#'   numbers, \doi{10.1287/opre.50.6.1073.358}.
 #' @seealso [activations()] for the formulas of the optimizers, [continue()] to train further, [plot.varnn()] with
 #'   `which = "history"` for the result.
 #' @examples

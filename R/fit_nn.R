@@ -122,7 +122,8 @@
 #'
 #' [predict()][predict.varnn_bayes_nn] of an ensemble has intervals, of gaussian responses exact quantiles of the
 #' mixture, and [posterior_epred()], [posterior_predict()], [log_lik()], [simulate()] and [calibration()] draw from it.
-#' [members()] gives the members.
+#' [members()] gives the members. They are trained by several processes where there is a plan of the
+#' package future, see [nn_control()].
 #'
 #' @section Factors with many levels:
 #' A factor of more than 32 levels enters by an embedding (Guo and Berkhahn 2016), where there is a hidden layer and the

@@ -41,30 +41,56 @@ with_members <- function(model, members = 1, combine = "equal") {
   model
 }
 
-# The first member draws from R's generator as it is, and chooses how long to train. The starts of the others are tasks,
-# each with a stream of random numbers of its own, whoever does them.
+# The first start draws the random numbers that it would without others; each of the others is a task with a stream of
+# its own, whoever does it. Where the first has to choose how long to train, it comes before the others.
 trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
-  check_members_memory(members, spec_layout(spec)$n_par, row_property("optimizer", control$optimizer, "slots"))
+  layout <- spec_layout(spec)
+  check_members_memory(members, layout$n_par, row_property("optimizer", control$optimizer, "slots"))
   from_start <- starter(class, spec, blocks, arguments, call, keep_data)
-  seed <- use_seed(NULL)$seed
-  report(control, "member 1 of %d", members)
-  first <- utils::head(quiet_member(from_start(train, control), first = TRUE), members)
+  streams <- list(use_seed(NULL)$seed)
+  each <- if (is_laplace(spec) && identical(arguments$sigma, "auto")) 2 else 1 # members of a start
+  begins_alone <- is.null(resolve_control(control, train_counts(train), layout)$epochs)
+  found <- list()
+  repeat {
+    n <- ceiling((members - sum(lengths(found))) / each)
+    streams <- c(streams, task_seeds(n - !length(found)))
+    tasks <- Map(list, stream = utils::tail(streams, n), number = sum(lengths(found)) + (seq_len(n) - 1) * each + 1)
+    more <- started(tasks, from_start, train, control, members, begins_alone && !length(found))
+    found <- c(found, more)
+    control <- settled_control(control, found[[1]][[1]]$control)
+    if (any(lengths(more) == 0) || stopped_early(found) || sum(lengths(found)) >= members) break
+    each <- 1
+  }
+  mixture_of(found, members, combine, streams, train, control, from_start)
+}
+
+# Lists of fits, one for each start; NULL for those that an interrupt or an error has left out, but for the first.
+started <- function(tasks, from_start, train, control, members, begins_alone) {
+  task <- start_of_members(from_start, train, control, members)
+  is_alone <- !is.null(control$callback)
+  if (!begins_alone && !is_alone && workers_at_once() > 1) {
+    found <- kept_tasks(tasks, task)
+    if (is.null(found[[1]]) && tasks[[1]]$number == 1) found[[1]] <- task(tasks[[1]])
+    return(found)
+  }
+  first <- kept_part(task(tasks[[1]]))
   control <- settled_control(control, first[[1]]$control)
-  is_over <- was_interrupted() || stopped_early(first)
-  at <- if (!is_over) seq_len(ceiling(members / length(first)) - 1) * length(first) + 1
-  streams <- task_seeds(length(at))
-  found <- kept_tasks(Map(list, stream = streams, number = at), member_task(from_start, train, control, members),
-                      alone = !is.null(control$callback))
-  others <- Map(function(fits, number) utils::head(fits, members - number + 1), found, at)
-  seeds <- rep(c(list(seed), streams), c(length(first), lengths(others)))
-  fits <- c(first, lapply(unlist(others, recursive = FALSE), with_shared, first[[1]]))
-  is_good <- vapply(fits, function(fit) fit$stop_reason != "diverged", NA)
-  # of a later start that was stopped nothing is kept; a first one is all there is
-  is_good <- is_good & !rep(c(FALSE, vapply(others, stopped_early, NA)), c(length(first), lengths(others)))
+  if (was_interrupted() || stopped_early(list(first))) return(c(list(first), vector("list", length(tasks) - 1)))
+  c(list(first), kept_tasks(tasks[-1], start_of_members(from_start, train, control, members), is_alone))
+}
+
+# The mixture of what starts have led to, without members that diverged, or whose start was stopped: of the first, which
+# may be all there is, these are kept.
+mixture_of <- function(found, members, combine, streams, train, control, from_start) {
+  fits <- unlist(found, recursive = FALSE)
+  fits <- utils::head(c(fits[1], lapply(fits[-1], with_shared, fits[[1]])), members)
+  of_start <- utils::head(rep(seq_along(found), lengths(found)), members)
+  is_stopped <- vapply(found, function(of) stopped_early(list(of)), NA)
+  is_good <- vapply(fits, function(fit) fit$stop_reason != "diverged", NA) & (!is_stopped[of_start] | of_start == 1)
   if (!any(is_good)) return(all_diverged(fits[[length(fits)]], members))
   tell_dropped(sum(!is_good), members - length(fits))
   fits <- fits[is_good]
-  new_mixture(fits, member_weights(fits, combine, seeds[is_good], train, control, from_start))
+  new_mixture(fits, member_weights(fits, combine, streams[of_start][is_good], train, control, from_start))
 }
 
 # The fits that one start leads to. What is sent to other processes is a function of these arguments alone.
@@ -76,19 +102,23 @@ starter <- function(class, spec, blocks, arguments, call, keep_data) {
   }
 }
 
-member_task <- function(from_start, train, control, members) {
+# Only the first start's fits have what all have in common.
+start_of_members <- function(from_start, train, control, members) {
   list(from_start, train, control, members) # evaluated, before it is sent
   is_over <- FALSE
   function(start) {
     if (is_over) return(NULL)
     report(control, "member %d of %d", start$number, members)
-    found <- from_seed(start$stream, quiet_member(from_start(train, control), first = FALSE))
-    is_over <<- stopped_early(found)
-    lapply(found, without_shared)
+    is_first <- start$number == 1
+    found <- from_seed(start$stream, quiet_member(from_start(train, control), first = is_first))
+    is_over <<- stopped_early(list(found))
+    if (is_first) found else lapply(found, without_shared)
   }
 }
 
-stopped_early <- function(fits) any(vapply(fits, function(fit) fit$stop_reason %in% c("interrupted", "error"), NA))
+stopped_early <- function(starts) {
+  any(vapply(unlist(starts, recursive = FALSE), function(fit) fit$stop_reason %in% c("interrupted", "error"), NA))
+}
 
 # A member without what all have in common, and with it.
 without_shared <- function(fit) structure(unclass(fit)[setdiff(names(fit), shared_fields)], class = oldClass(fit))

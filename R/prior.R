@@ -101,21 +101,25 @@ check_density <- function(program) {
   fail <- function(...) stop_user("`prior` = %s: %s", shortened(program$text), said(...))
   value <- check_values(program, fail, "w")
   if (all(value == value[1])) fail("it does not depend on w.")
-  total <- density_moments(program)$total
-  if (!is.finite(total)) fail("the density is infinite, or its integral is.")
+  total <- density_total(program)
+  if (!is.finite(total)) fail("it is improper: the density is infinite, or its integral is.")
   if (abs(total - 1) > 0.01)
     warn_user("varnn_density", "`prior` = %s: the density integrates to %s, not to 1.", shortened(program$text),
               format(total, digits = 3))
 }
 
-# The integral of the density of a prior's program, and the normal distribution N(0, sd^2) that is nearest to it, of
-# least KL[N(0, sd^2) || p].
-density_moments <- function(program) {
+# The integral of the density of a prior's program, by w = sinh(t). Its tails fall faster than 1 / |w| log|w| when the
+# density in t falls, from half of the way to its end, to less than half; where it is next to nothing it may be rounded.
+density_total <- function(program) {
   t <- seq(-30, 30, length.out = 240001)
-  density <- exp(run_program(program, sinh(t))$value)
-  list(total = sum(density * cosh(t), na.rm = TRUE) * (t[2] - t[1]))
+  density <- exp(run_program(program, sinh(t))$value) * cosh(t)
+  ends <- density[match(c(-30, 30), t)]
+  middles <- density[c(60001, 180001)]
+  if (any(ends > 1e-9 * max(density, na.rm = TRUE) & ends >= 0.5 * middles, na.rm = TRUE)) return(Inf)
+  sum(density, na.rm = TRUE) * (t[2] - t[1])
 }
 
+# The normal distribution N(0, sd^2) that is nearest to the density of a prior's program, of least KL[N(0, sd^2) || p].
 nearest_to_density <- function(program) {
   xi <- seq(-8, 8, length.out = 2001)
   weight <- stats::dnorm(xi) / sum(stats::dnorm(xi))

@@ -133,9 +133,11 @@ static const double *positive_numbers(SEXP options, const char *name, double n, 
 }
 
 /* Draws from the posterior, from theta on: list(warmup, draws, max_depth, accept, total, variance, precision, center, group,
- * shape, rate, start). Returns the draws, precisions and path as matrices with a column per draw, and how it ended. */
+ * shape, rate, start). Returns the draws, precisions and path as matrices with a column per draw, and how it ended. With
+ * `momentum` and `step` in the list one trajectory of `draws` steps takes the place of the chain: its end is the
+ * only draw, and the momenta there are returned, too. */
 static SEXP C_sample(SEXP spec, SEXP job, SEXP data, SEXP theta, SEXP options, SEXP hooks) {
-  const char *fields[] = {"theta", "precision", "path", "status", ""};
+  const char *fields[] = {"theta", "precision", "path", "status", "momentum", ""};
   const r_model *m = model_of(spec, engine_of(job), NN_MODE_SAMPLE);
   const size_t n = m->info.n_par;
   nn_job j = job_of(job, m, data);
@@ -161,9 +163,17 @@ static SEXP C_sample(SEXP spec, SEXP job, SEXP data, SEXP theta, SEXP options, S
   j.host = host_of(job, hooks);
   within((double)n * s.draws, "draws", 0, MOST);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, fields));
-  SET_VECTOR_ELT(out, 0, Rf_allocMatrix(REALSXP, (int)n, s.draws));
-  SET_VECTOR_ELT(out, 1, Rf_allocMatrix(REALSXP, s.n_groups, s.draws));
-  SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, NN_PATH_COLUMNS, s.draws));
+  SEXP momentum = list_get(options, "momentum");
+  if (momentum != R_NilValue) {
+    parameters_of(m, momentum, n, "momentum");
+    s.step = field_number(options, "step", -1e100, 1e100);
+    SET_VECTOR_ELT(out, 4, Rf_duplicate(momentum));
+    s.momentum = REAL(VECTOR_ELT(out, 4));
+  }
+  const int kept = s.momentum ? 1 : s.draws;
+  SET_VECTOR_ELT(out, 0, Rf_allocMatrix(REALSXP, (int)n, kept));
+  SET_VECTOR_ELT(out, 1, Rf_allocMatrix(REALSXP, s.n_groups, kept));
+  SET_VECTOR_ELT(out, 2, Rf_allocMatrix(REALSXP, NN_PATH_COLUMNS, kept));
   s.draw = REAL(VECTOR_ELT(out, 0)), s.precisions = REAL(VECTOR_ELT(out, 1));
   s.path = REAL(VECTOR_ELT(out, 2));
   int status = NN_OK;

@@ -236,6 +236,9 @@ typedef struct {
   double *draw, *precisions,
       *path; /* out: [parameters, draws]; [groups, draws]; [columns, draws] */
   int done;  /* out: draws */
+  double
+      *momentum; /* not NULL: a trajectory with these takes the place of a chain; out: at its end */
+  double step;   /* of the trajectory, which has `draws` steps */
 } nn_sampling;
 
 typedef enum { NN_WANT_Z, NN_WANT_ETA, NN_WANT_TERMS, NN_WANT_SD } nn_want;

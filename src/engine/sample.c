@@ -392,6 +392,19 @@ static nn_status run_chain(sampler *s) {
   return NN_OK;
 }
 
+/* One trajectory, whose end is the one draw. */
+static nn_status follow(sampler *s) {
+  nn_sampling *j = s->job;
+  copy_numbers(s, j->momentum, s->now.p);
+  evaluate(s, &s->now);
+  for (int i = 0; i < j->draws && !s->trainer.stopped; i++) leapfrog(s, &s->now, j->step);
+  find_theta(s, s->now.q);
+  s->energy = energy_of(s, &s->now);
+  keep_draw(s, (size_t)j->done++, 0, 1, j->step);
+  copy_numbers(s, s->now.p, j->momentum);
+  return s->trainer.stopped ? NN_INTERRUPTED : NN_OK;
+}
+
 static double *numbers(nn_arena *a, size_t n) { return (double *)arena_take(a, n, sizeof(double)); }
 
 static void phase_place(nn_phase *z, nn_arena *a, size_t n) {
@@ -415,7 +428,7 @@ static void sampler_place(sampler *s, nn_arena *a) {
   }
 }
 
-/* Runs a chain from job->data->theta. */
+/* Runs a chain, or a trajectory, from job->data->theta. */
 static size_t sample(void *model, nn_sampling *job, void *memory, int *status) {
   sampler s = {.trainer = trainer_of(model, job->data), .job = job};
   nn_arena a = arena_at(memory);
@@ -432,7 +445,7 @@ static size_t sample(void *model, nn_sampling *job, void *memory, int *status) {
     s.center[i] = job->center[i];
     s.precision[i] = job->group[i] < 0 ? job->precision[i] : job->group_precision[job->group[i]];
   }
-  *status = (int)run_chain(&s);
+  *status = (int)(job->momentum ? follow(&s) : run_chain(&s));
   arithmetic_set(before);
   return 0;
 }

@@ -21,11 +21,12 @@ entry_arguments <- function() {
   interrupted <- list(poll = function() TRUE, epoch = NULL)
   keeping <- c(hooks, list(is_due = function() TRUE, keep = function(kept) FALSE))
   sampled <- a_case(list(layer("dense", 2, "bias")), list(a_block("gaussian")), posterior = "hmc", missing = 0)
-  sampling <- function(root) {
+  sampling <- function(root, ...) {
     n <- length(sampled$theta)
     list(sampled$spec, utils::modifyList(job, list(batch_size = 9L)), sampled$data, sampled$theta,
          list(warmup = 2L, draws = 3L, max_depth = 2L, accept = 0.8, total = 9, variance = rep(1, n), root = root,
-              precision = numeric(n), center = numeric(n), group = rep(0L, n), shape = 1, rate = 1, start = 2), hooks)
+              precision = numeric(n), center = numeric(n), group = rep(0L, n), shape = 1, rate = 1, start = 2, ...),
+         hooks)
   }
   weighted <- a_case(c(hidden_layers(3, "tanh"), list(layer("dense", 2, "bias"))), list(a_block("gaussian")),
                      posterior = "laplace")
@@ -45,7 +46,8 @@ entry_arguments <- function() {
                  list(spec, job, data, NULL, case$theta, NULL, interrupted, NULL),
                  list(spec, lbfgs, data, NULL, case$theta, NULL, hooks, NULL),
                  list(spec, job, data, NULL, case$theta, NULL, keeping, list(each = 1L, from = NULL))),
-    C_sample = list(sampling(NULL), sampling(diag(length(sampled$theta)))),
+    C_sample = list(sampling(NULL), sampling(diag(length(sampled$theta))),
+                    sampling(NULL, momentum = rep(0.5, length(sampled$theta)), step = 0.1)),
     C_checksum = list(list(as.raw(1:20), NULL)), C_sync = list(list(tempdir())),
     C_run = list(list(spec, case$theta, data, NULL, run("eta", TRUE, 2L), list(poll = function() FALSE)),
                  list(spec, case$theta, of_rows, NULL, run("terms", FALSE, 1L), NULL),

@@ -132,6 +132,55 @@ test_that("a step errs as the leapfrog scheme does, short trajectories draw from
   expect_identical(again(), again())
 })
 
+test_that("a trajectory is reversible, keeps volumes, and nearly its energy", {
+  set.seed(8)
+  n <- 20
+  spec <- gaussian_spec(2, c(hidden_layers(3, "tanh"), list(layer("dense", 1, "bias"))), log(0.5), posterior = "hmc",
+                        prior_sd = 0.7)
+  data <- engine_data(matrix(stats::rnorm(2 * n), n), matrix(stats::rnorm(n)))
+  n_par <- spec_layout(spec)$n_par
+  start <- list(theta = stats::rnorm(n_par), momentum = stats::rnorm(n_par))
+  variance <- stats::runif(n_par, 0.2, 2)
+  root <- chol(crossprod(matrix(stats::rnorm(n_par^2), n_par)) / n_par)
+  along <- function(from, step, steps, root = NULL, origin = from$theta) {
+    options <- hmc_options(spec, n, draws = steps, momentum = from$momentum, step = step, variance = variance)
+    options$root <- root
+    out <- .Call(C_sample, spec, engine_job(utils::modifyList(hmc_control(n), list(batch_size = n,
+                 precision = "double"))), data, from$theta, options, list())
+    list(theta = out$theta[, 1], momentum = out$momentum)
+  }
+  for (root in list(NULL, root)) {
+    end <- along(start, 0.02, 50L, root)
+    expect_gt(max(abs(end$theta - start$theta)), 0.1)
+    end$momentum <- -end$momentum
+    back <- along(end, 0.02, 50L, root)
+    expect_lt(max(abs(back$theta - start$theta), abs(back$momentum + start$momentum)), 1e-10)
+    # the other direction of time is another way back
+    end$momentum <- -end$momentum
+    back <- along(end, -0.02, 50L, root)
+    expect_lt(max(abs(back$theta - start$theta), abs(back$momentum - start$momentum)), 1e-10)
+  }
+  # in coordinates theta and momenta the determinant of a step's derivative is 1
+  moved <- function(x) unlist(along(list(theta = x[seq_len(n_par)], momentum = x[-seq_len(n_par)]), 0.1, 3L))
+  at <- unlist(start)
+  derivative <- vapply(seq_along(at), function(i) {
+    h <- replace(numeric(2 * n_par), i, 1e-5)
+    (moved(at + h) - moved(at - h)) / 2e-5
+  }, at)
+  expect_equal(det(derivative), 1, tolerance = 1e-6)
+  # the error of the energy is of the square of the step
+  energy <- function(x) {
+    loss <- engine_gradient(utils::modifyList(spec, list(posterior = "point", prior = "flat")), x$theta, data,
+                            a_control(n))$loss
+    n * loss + sum(x$theta^2) / (2 * 0.7^2) + sum(variance * x$momentum^2) / 2
+  }
+  error <- vapply(c(0.02, 0.01), function(step) {
+    abs(energy(along(start, step, as.integer(0.4 / step))) - energy(start))
+  }, 0)
+  expect_lt(error[1], 0.1)
+  expect_equal(error[1] / error[2], 4, tolerance = 0.1)
+})
+
 hmc_fit <- function(...) {
   set.seed(7)
   fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 3, activation = "tanh", members = 2,

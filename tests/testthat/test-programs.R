@@ -504,6 +504,13 @@ test_that("what is no prior and no penalty is an error that says why", {
   says(prior_custom(~ -abs(x)), "`x` is neither an argument nor a number")
   says(prior_custom(~ gamma(w)), "gamma\\(\\)")
   says(prior_custom(~ abs(w)), "infinite")
+  # densities with no integral, with tails of 1 / |w|, and with tails that are less by little
+  says(prior_custom(~ -log1p(abs(w))), "improper")
+  says(prior_custom(~ -0.5 * log1p(w^2)), "improper")
+  says(prior_custom(~ -2 - w^2 / (1 + w^2)), "improper")
+  expect_warning(prior_custom(~ -1.5 * log1p(abs(w))), "integrates to 4,", class = "varnn_density")
+  # gamma(3 / 4) / (sqrt(pi / 2) gamma(1 / 4)), the constant of half a degree of freedom
+  expect_silent(prior_custom(~ lgamma(0.75) - lgamma(0.25) - 0.5 * log(0.5 * pi) - 0.75 * log1p(2 * w^2)))
   says(prior_custom(function(a, b) a), "function of `w` alone")
   says(prior_custom("normal"), "must be a formula")
   expect_warning(prior_custom(~ -abs(w)), "integrates to 2", class = "varnn_density")

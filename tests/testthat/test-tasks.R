@@ -84,7 +84,7 @@ test_that("members, chains, starts and stacking have the same numbers by any pla
   skip_if_not_installed("future")
   alone <- lapply(many_trainings, run_training)
   expect_equal(lengths(lapply(alone, `[[`, "theta")), c(members = 5, default = 5, chains = 3, starts = 1, further = 3))
-  # a task for each fold and member; the first member and start are trained here
+  # a task for each member, and one for each fold and member; the first start is trained here
   handed <- 0
   count <- function(x, f) {
     handed <<- handed + length(x)
@@ -94,7 +94,15 @@ test_that("members, chains, starts and stacking have the same numbers by any pla
     for (name in names(many_trainings))
       expect_identical(run_training(many_trainings[[name]]), alone[[name]], label = name)
     with_function("in_parallel", count, run_training(many_trainings$members))
-    expect_equal(handed, 4 + 5 * 5)
+    expect_equal(handed, 5 + 5 * 5)
+    handed <- 0
+    with_function("in_parallel", count, run_training(many_trainings$starts))
+    expect_equal(handed, 4)
+    # a first member that chooses its epochs is not handed out
+    handed <- 0
+    set.seed(1)
+    with_function("in_parallel", count, fit_nn(mpg ~ wt, mtcars, hidden = 2, members = 3))
+    expect_equal(handed, 2)
     handed <- 0
     # a function of the user's runs where the user is
     seen <- 0
