@@ -2,8 +2,9 @@
 # prediction of each row, in their order, missing where a predictor is.
 
 cars_with_levels <- function() {
-  data.frame(mpg = mtcars$mpg, qsec = mtcars$qsec, wt = mtcars$wt, f = factor(mtcars$cyl, c(4, 5, 6, 8)), # no 5 is there
-             many = factor(ifelse(mtcars$gear > 3, "many", "few"), c("few", "none", "many")), # nor none
+  # no row has the level 5 or none
+  data.frame(mpg = mtcars$mpg, qsec = mtcars$qsec, wt = mtcars$wt, f = factor(mtcars$cyl, c(4, 5, 6, 8)),
+             many = factor(ifelse(mtcars$gear > 3, "many", "few"), c("few", "none", "many")),
              row.names = row.names(mtcars))
 }
 
@@ -49,6 +50,13 @@ without_none <- function(prob) {
   expect_true(all(prob[[2]] %in% c(0, NA)))
   prob[-2]
 }
+two_columns <- function(p) cbind(1 - p, p)
+
+augmented <- function(columns) function(fit) function(d) generics::augment(fit, newdata = d)[columns]
+# The package is no dependency: Debian 12 does not have it.
+marginal_predictions <- function(fit, d) {
+  getExportedValue("marginaleffects", "predictions")(fit, newdata = d, vcov = FALSE)$estimate
+}
 
 # Of each client how its predictions of a number, of classes and of several numbers are made. `own` are situations in
 # which the client itself refuses new data, with its words.
@@ -85,30 +93,23 @@ clients <- list(
     }),
   broom = list(
     there = function() skip_if_not_installed("generics"),
-    number = of_number(function(fit) function(d) generics::augment(fit, newdata = d)$.fitted),
-    several = of_several(function(fit) function(d) generics::augment(fit, newdata = d)[c(".fitted.mpg", ".fitted.qsec")]),
-    classes = of_classes(function(fit) function(d) generics::augment(fit, newdata = d)[c(".pred_few", ".pred_many")])),
+    number = of_number(augmented(".fitted")),
+    several = of_several(augmented(c(".fitted.mpg", ".fitted.qsec"))),
+    classes = of_classes(augmented(c(".pred_few", ".pred_many")))),
   ggplot2 = list(
     there = function() skip_if_not_installed("ggplot2"),
     number = of_number(function(fit) function(d) ggplot2::fortify(fit, d)$.fitted)),
   marginaleffects = list(
     there = function() skip_if_not_installed("marginaleffects"),
-    number = of_number(function(fit) function(d) {
-      getExportedValue("marginaleffects", "predictions")(fit, newdata = d, vcov = FALSE)$estimate
-    }),
+    number = of_number(function(fit) function(d) marginal_predictions(fit, d)),
     # It also asks for predictions at levels that no row has, as of lm().
     own = c("some rows" = "level.*5", "one row" = "level.*5", "missing values" = "level.*5",
             "one row, missing" = "level.*5", "other columns" = "level.*5", "another order of columns" = "level.*5",
             "more levels" = "level.*2", "no response" = "level.*5")),
   "marginaleffects without such levels" = list(
     there = function() skip_if_not_installed("marginaleffects"),
-    number = of_number(function(fit) function(d) {
-      getExportedValue("marginaleffects", "predictions")(fit, newdata = droplevels(d), vcov = FALSE)$estimate
-    }),
-    classes = of_classes(function(fit) function(d) {
-      found <- getExportedValue("marginaleffects", "predictions")(fit, newdata = droplevels(d), vcov = FALSE)
-      cbind(1 - found$estimate, found$estimate)
-    })),
+    number = of_number(function(fit) function(d) marginal_predictions(fit, droplevels(d))),
+    classes = of_classes(function(fit) function(d) two_columns(marginal_predictions(fit, droplevels(d))))),
   insight = list(
     there = function() skip_if_not_installed("insight"),
     number = of_number(function(fit) function(d) insight::get_predicted(fit, d)),
@@ -174,7 +175,7 @@ clients <- list(
     }),
     classes = of_classes(function(fit) {
       e <- tidypredict::tidypredict_fit(fit)
-      function(d) cbind(1 - eval(e, d), eval(e, d))
+      function(d) two_columns(eval(e, d))
     })),
   SQLite = list(
     there = function() {
@@ -255,7 +256,8 @@ test_that("draws keep the rows", {
     new <- situations[[situation]](d)
     at <- match(row.names(new), row.names(d))
     at[is.na(new$wt) | is.na(new$f)] <- NA
-    expect_equal(unname(seeded(posterior_epred(one, new, draws = 20))), unname(all[, at, drop = FALSE]), info = situation)
+    found <- seeded(posterior_epred(one, new, draws = 20))
+    expect_equal(unname(found), unname(all[, at, drop = FALSE]), info = situation)
     found <- seeded(posterior_epred(two, new, draws = 20))
     for (name in names(both)) expect_equal(unname(found[[name]]), unname(both[[name]][, at, drop = FALSE]))
     bounds <- rstantools::predictive_interval(one, newdata = new, draws = 20)
@@ -279,7 +281,8 @@ test_that("codes keep the rows", {
     codes <- function(d) unname(do.call(cbind, as.list(recipes::bake(trained, d, recipes::all_predictors()))))
     all <- codes(six_cars())
     expect_identical(dim(all), c(6L, 2L))
-    for (situation in c("one row", "no row", "other columns", "another order of columns", "fewer levels", "more levels")) {
+    for (situation in c("one row", "no row", "other columns", "another order of columns", "fewer levels",
+                        "more levels")) {
       new <- situations[[situation]](six_cars())
       expect_equal(codes(new), all[match(row.names(new), row.names(six_cars())), , drop = FALSE], info = situation)
     }
