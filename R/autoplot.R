@@ -388,5 +388,5 @@ effect_cells <- function(map) {
   at <- expand.grid(x = middle(map$z[[1]]), y = middle(map$z[[2]]))
   size <- expand.grid(width = diff(map$z[[1]]), height = diff(map$z[[2]]))
   data.frame(at, size, value = as.vector(map$middle),
-             colour = as.vector(image_raster(map$middle, map$palette, map$reach)))
+             colour = as.vector(as.matrix(image_raster(map$middle, map$palette, map$reach)))) # a raster is by rows
 }
