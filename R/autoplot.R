@@ -57,16 +57,9 @@ gg_picture <- function(x, which, envir, own, table) {
   table[[which]]$gg(prepared_picture(table[[which]], x, envir, own))
 }
 
-oldest_ggplot2 <- "3.4.0" # the first with `linewidth`
-
 check_autoplot <- function(..., known = character()) {
   check_dots_empty(..., known = known)
-  check_ggplot2(utils::packageVersion("ggplot2"))
-}
-
-check_ggplot2 <- function(version) {
-  if (version < oldest_ggplot2)
-    stop_user("autoplot() needs ggplot2 %s or later; %s is installed.", oldest_ggplot2, format(version))
+  check_package("ggplot2", "autoplot()")
 }
 
 # ---- what the pictures share
