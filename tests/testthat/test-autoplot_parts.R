@@ -49,6 +49,8 @@ test_that("titles and axes are those of plot()", {
   expect_identical(own(several)[-1], c("fitted", "observed"))
   expect_match(levels(given(several, "Point")$panel), "^(Petal.Length|Petal.Width|Species: accuracy [.0-9]+)$")
   expect_axis(several, 1:3, levels(iris$Species), panel = 3)
+  factors <- once(fit_nn(iris[1:2], data.frame(a = iris$Species, b = rev(iris$Species)), epochs = 2))
+  expect_identical(own(ggplot2::autoplot(factors, "fit"))[-1], c("predicted class", "observed class"))
   expect_axis(several, -(1:3), levels(iris$Species), axis = "y", panel = 3)
 })
 
@@ -268,6 +270,12 @@ test_that("intervals and marks are at their numbers", {
   points <- seen(ggplot2::autoplot(classes), "Point")
   expect_identical(order(points$size), order(r$n))
   expect_identical(unname(points$colour), unname(group_colours[match(r$class, unique(r$class))]))
+  rows <- once(fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 2, posterior = "laplace", members = 1, epochs = 5))
+  plot <- once(ggplot2::autoplot(rows, "fit"))
+  base <- once(drawn_by(plot(rows, "fit"), "C_segments")) # of observations, then of the mean
+  for (i in 1:2) expect_equal(as.list(seen(plot, "Linerange", i)[c("x", "ymin", "ymax")]), base[[i]][c(1, 2, 4)],
+                              ignore_attr = TRUE)
+  expect_true(all(base[[1]][[2]] < base[[2]][[2]]))
   important <- once(importance(fit, mtcars))
   plot <- ggplot2::autoplot(important)
   ends <- seen(plot, "Linerange")
