@@ -7,11 +7,13 @@ numbers <- function(d = mtcars) mlr3::as_task_regr(d[c("mpg", "wt", "hp")], "mpg
 flowers <- function(d = iris) mlr3::as_task_classif(d, "Species", id = "flowers")
 
 test_that("a learner trains what fit_nn() does, and predicts what predict() does", {
-  learner <- mlr3::lrn("regr.varnn", hidden = c(3, 2), epochs = 5, activation = "tanh", penalty = 0.01)
+  learner <- mlr3::lrn("regr.varnn", hidden = c(3, 2), epochs = 5, activation = "tanh", penalty = 0.01,
+                       learn_rate = 0.02)
   set.seed(1)
   learner$train(numbers())
   set.seed(1)
-  ours <- fit_nn(mtcars[c("hp", "wt")], mtcars$mpg, hidden = c(3, 2), epochs = 5, activation = "tanh", penalty = 0.01)
+  ours <- fit_nn(mtcars[c("hp", "wt")], mtcars$mpg, hidden = c(3, 2), epochs = 5, activation = "tanh", penalty = 0.01,
+                 learn_rate = 0.02)
   expect_identical(learner$model$theta, ours$theta)
   expect_equal(learner$predict(numbers())$response, unname(predict(ours, mtcars)))
   one <- learner$predict_newdata(transform(mtcars[3, c("wt", "mpg", "hp")], extra = 1)) # other columns, other order

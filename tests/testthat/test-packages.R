@@ -1,4 +1,4 @@
-# Packages that are not there, or too old.
+# Packages that are not there, or too old, and what they ask of models that have it not.
 
 test_that("a package that is too old, or not there, is named with the version that is needed", {
   for (name in names(oldest_packages)) {
@@ -19,4 +19,14 @@ test_that("DESCRIPTION names the same versions", {
   stated <- stats::setNames(versioned[, 3], versioned[, 2])
   known <- setdiff(names(oldest_packages), "parsnip") # an older one has the engines, without quantiles
   expect_identical(stated[known], oldest_packages[known])
+})
+
+test_that("a model without a response says so to what needs one", {
+  fit <- fit_ae(iris, hidden = 2, epochs = 1)
+  expect_refused(get_coef.varnn(fit), "Marginal effects need a model with a response")
+  expect_refused(get_predicted.varnn(fit), "is for models with a response: see predict")
+  expect_refused(get_parameters.varnn(fit), "no parameters to read")
+  expect_refused(vetiver_ptype.varnn(fit), "needs a model with a response.*encode")
+  expect_match(recover_data.varnn(fit), "needs a model with a response") # which emmeans says as its own error
+  expect_null(model_info.varnn(fit))
 })
