@@ -2,8 +2,8 @@
 
 # The first versions with what is called of them; of other packages any version will do.
 oldest_packages <- c(
-  ggplot2 = "3.4.0", # `linewidth`
-  loo = "2.2.0", # loo_approximate_posterior()
+  ggplot2 = "3.4.0", # widths of lines
+  loo = "2.2.0", # draws that are not of the posterior
   mlr3 = "1.0.0", # weights that are a learner's
   parsnip = "1.3.0", # quantiles; the engines do with older ones
   recipes = "1.0.0" # case weights
