@@ -57,16 +57,9 @@ gg_picture <- function(x, which, envir, own, table) {
   table[[which]]$gg(prepared_picture(table[[which]], x, envir, own))
 }
 
-oldest_ggplot2 <- "3.4.0" # the first with `linewidth`
-
 check_autoplot <- function(..., known = character()) {
   check_dots_empty(..., known = known)
-  check_ggplot2(utils::packageVersion("ggplot2"))
-}
-
-check_ggplot2 <- function(version) {
-  if (version < oldest_ggplot2)
-    stop_user("autoplot() needs ggplot2 %s or later; %s is installed.", oldest_ggplot2, format(version))
+  check_package("ggplot2", "autoplot()")
 }
 
 # ---- what the pictures share
@@ -388,5 +381,5 @@ effect_cells <- function(map) {
   at <- expand.grid(x = middle(map$z[[1]]), y = middle(map$z[[2]]))
   size <- expand.grid(width = diff(map$z[[1]]), height = diff(map$z[[2]]))
   data.frame(at, size, value = as.vector(map$middle),
-             colour = as.vector(image_raster(map$middle, map$palette, map$reach)))
+             colour = as.vector(as.matrix(image_raster(map$middle, map$palette, map$reach)))) # a raster is by rows
 }

@@ -88,10 +88,6 @@ chunks <- function(source, query = NULL, rows = 1e5, ...) {
 
 is_chunks <- function(x) inherits(x, "varnn_chunks")
 
-check_package <- function(package, what) {
-  if (!requireNamespace(package, quietly = TRUE)) stop_user("%s needs the package %s.", what, package)
-}
-
 # An object made by chunks(), which a user may have changed.
 check_chunks <- function(x, name) {
   if (!every(is_chunks(x), is.list(x), is.function(x$open), is.numeric(x$rows), length(x$rows) == 1, x$rows >= 1,

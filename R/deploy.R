@@ -487,6 +487,7 @@ vetiver_create_meta.varnn <- function(model, metadata) {
 #' @exportS3Method vetiver::vetiver_ptype
 vetiver_ptype.varnn <- function(model, ...) {
   check_fit(model)
+  if (!has_response(model)) stop_user("vetiver needs a model with a response; codes of this one are by encode().")
   as_table(as.data.frame(predictor_rows(model, NULL, parent.frame())$frame)[0, , drop = FALSE])
 }
 

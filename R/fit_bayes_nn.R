@@ -171,8 +171,8 @@
 #' held out by `validation`, a share or row numbers, take the place of the rows left out.
 #'
 #' `vcov()` and `confint()` are those of the mixture. `coef()` is the mean of coefficients or, with hidden layers, a
-#' list by member. [members()] gives the members as fits. They are trained by several processes where there is a plan of the
-#' package future, see [nn_control()].
+#' list by member. [members()] gives the members as fits. They are trained by several processes where there is a plan
+#' of the package future, see [nn_control()].
 #'
 #' @return An object of class `c("varnn_bayes_nn", "varnn")` or, with several members, `c("varnn_mixture",
 #'   "varnn_bayes_nn", "varnn")`, as [fit_nn()] returns it. The history has columns `nll`,

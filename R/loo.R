@@ -169,6 +169,7 @@ need_spread <- function(fit, what) {
 #' @name loo.varnn
 #' @exportS3Method loo::loo
 loo.varnn <- function(x, draws = 1000, correct = "auto", save_psis = FALSE, cores = 1, ...) {
+  check_package("loo", "loo()")
   need_spread(x, "loo()")
   check_dots_empty(..., known = c("draws", "correct", "save_psis", "cores"))
   draws <- check_number(draws, "draws", 100, 1e8, whole = TRUE)

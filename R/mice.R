@@ -55,7 +55,7 @@ as_mids <- function(object, data = attr(object, "data")) {
   if (!every(is.list(object), !is.data.frame(object), length(object) > 1, all(vapply(object, is_rows, NA))))
     stop_user("`object` must be what impute() returns with `m` above 1, not %s.", shown(object))
   if (!is_rows(data)) stop_user("`data` must be the data with the missing entries, not %s.", shown(data))
-  if (!requireNamespace("mice", quietly = TRUE)) stop_user("as_mids() needs the package mice.")
+  check_package("mice", "as_mids()")
   frames <- lapply(c(list(data), object), function(d) {
     d <- as.data.frame(d)
     row.names(d) <- NULL

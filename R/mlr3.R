@@ -17,6 +17,10 @@
 #' posterior standard deviation; other networks have it without hidden layers alone) or `"quantiles"` (of the predictive
 #' distribution); of classes `"response"` or `"prob"`. They are those of `predict()` and [augment()][augment.varnn] of
 #' the fit itself, which is `learner$model`.
+#'
+#' As of `"regr.lm"`, mlr3 refuses missing values and levels in another order than those of training before the learner
+#' sees them; mlr3pipelines can impute and fix these. Dates and times are predictors as in [fit_nn()]. A task has one
+#' response.
 #' @seealso [predict.varnn_bayes_nn()], [details_mlp_varnn] for tidymodels, [caret_model()].
 #' @examples
 #' if (requireNamespace("mlr3", quietly = TRUE)) {
@@ -39,12 +43,8 @@ register_mlr3 <- function() {
 }
 
 mlr3_learner <- function(task, engine) {
-  check_mlr3(utils::packageVersion("mlr3"))
+  check_package("mlr3", sprintf("lrn(\"%s.%s\")", task, engine))
   mlr3_class(task, mlr3_fits[[engine]], paste(task, engine, sep = "."))$new()
-}
-
-check_mlr3 <- function(version) {
-  if (version < "1.0.0") stop_user("The learners need mlr3 1.0.0 or later; %s is installed.", format(version))
 }
 
 utils::globalVariables(c("self", "private", "super")) # which R6 has for the methods of a class

@@ -21,6 +21,10 @@
 #' with several `members` or without hidden layers (`hidden_units = 0`). Two classes have confidence intervals of their
 #' probabilities. In the mode `"quantile regression"` the network has the family that its response has elsewhere, and
 #' its predictive distribution gives all quantiles, so that these never cross.
+#'
+#' `multi_predict()` has no method. A fit keeps the weights of one epoch, and those of fewer epochs are another
+#' training: the learning rate, the best epoch and the members of a mixture may depend on all epochs. Each number of
+#' `epochs` of a grid is therefore trained by itself; [continue()] trains a fit for more epochs.
 #' @seealso [predict.varnn_bayes_nn()], [step_ae()], [tidy.varnn()].
 #' @examples
 #' if (requireNamespace("parsnip", quietly = TRUE)) {
@@ -108,7 +112,7 @@ named_bounds <- function(x, of = NULL) {
 }
 
 parsnip_quantiles <- function(x, object) {
-  if (utils::packageVersion("parsnip") < "1.3.0") stop_user("Quantiles need parsnip 1.3.0 or later.")
+  check_package("parsnip", "`type` = \"quantile\"")
   if (is.list(x)) stop_user("Quantiles by parsnip need one response; this fit has %d.", length(x))
   parsnip::matrix_to_quantile_pred(unname(x), object)
 }

@@ -69,7 +69,7 @@ add_varnn_step <- function(kind, given, ...) {
 }
 
 check_recipe <- function(kind, recipe) {
-  if (!requireNamespace("recipes", quietly = TRUE)) stop_user("step_%s() needs the package recipes.", kind)
+  check_package("recipes", sprintf("step_%s()", kind))
   if (missing(recipe)) stop_user("`recipe` must be made by recipes::recipe(): it is missing.")
   if (!inherits(recipe, "recipe")) stop_user("`recipe` must be made by recipes::recipe(), not %s.", shown(recipe))
 }

@@ -205,5 +205,4 @@ test_that("no device is opened, no random number is drawn, and mistakes are name
   expect_error(ggplot2::autoplot(fit, "latent"), "`which`", class = "varnn_error")
   expect_error(ggplot2::autoplot(fit, "fit", group = 1), "`group` does not apply", class = "varnn_error")
   expect_error(ggplot2::autoplot(fit, "fit", col = 2), "`col`", class = "varnn_error")
-  expect_error(check_ggplot2(package_version("3.3.6")), "ggplot2 3.4.0 or later; 3.3.6", class = "varnn_error")
 })

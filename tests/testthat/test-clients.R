@@ -74,6 +74,30 @@ test_that("modelsummary has a linear network beside lm()", {
   expect_true(all(c("AIC", "BIC", "R2") %in% both$term))
 })
 
+test_that("gtsummary has a table of a linear network beside lm()", {
+  skip_if_not_installed("gtsummary")
+  skip_if_not_installed("broom.helpers")
+  columns <- c("label", "estimate", "conf.low", "conf.high", "p.value")
+  body <- function(model) {
+    as.data.frame(gtsummary::tbl_regression(model, tidy_fun = function(x, ...) generics::tidy(x, ...))$table_body)
+  }
+  ours <- body(explained())
+  theirs <- body(lm(mpg ~ wt + hp, mtcars))
+  expect_equal(ours[columns], theirs[columns], tolerance = 1e-5)
+})
+
+test_that("a fit out of a bundle predicts in another session as before", {
+  skip_if_not_installed("bundle")
+  fit <- fit_nn(Species ~ ., iris, hidden = 3, epochs = 2)
+  file <- tempfile(fileext = ".rds")
+  saveRDS(bundle::bundle(fit), file)
+  code <- sprintf("%s; library(varnn, lib.loc = %s); fit <- bundle::unbundle(readRDS(%s)); %s",
+                  "suppressMessages(library(bundle))", deparse(dirname(find.package("varnn"))), deparse(file),
+                  "cat(formatC(predict(fit, iris[1:2, ], type = 'prob'), digits = 12))")
+  out <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(code)), stdout = TRUE)
+  expect_identical(out, paste(formatC(predict(fit, iris[1:2, ], type = "prob"), digits = 12), collapse = " "))
+})
+
 test_that("vetiver serves a fit", {
   skip_if_not_installed("vetiver")
   fit <- explained()

@@ -116,6 +116,9 @@ test_that("classes have all their levels, and two of them intervals", {
 })
 
 test_that("parameters can be tuned, and workflows take the engine", {
+  each <- parsnip::fit(parsnip::mlp("regression", "varnn", epochs = 3), mpg ~ wt, mtcars)
+  expect_false(parsnip::has_multi_predict(each))
+  expect_error(parsnip::multi_predict(each, mtcars, epochs = 1:2), "multi_predict")
   tunable <- getS3method("tunable", "model_spec", envir = asNamespace("parsnip"))
   info <- tunable(parsnip::mlp("regression", "varnn"))
   expect_setequal(info$name, c("hidden_units", "penalty", "dropout", "epochs", "activation", "learn_rate"))
