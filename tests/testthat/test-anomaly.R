@@ -70,7 +70,7 @@ test_that("of new rows like the training data the share that the level says is f
   shares <- vapply(1:4, function(seed) {
     set.seed(seed)
     d <- of_one_factor(1000)
-    fit <- fit_vae(d, latent = 1, epochs = 10)
+    fit <- fit_vae(d, latent = 1, epochs = 30)
     new <- of_one_factor(2000)
     found <- anomaly(fit, new)
     own <- anomaly(fit)
