@@ -14,6 +14,20 @@ row_combinations <- function(...) {
   as.data.frame(lapply(rows, rep_len, max(lengths(rows))), stringsAsFactors = FALSE)
 }
 
+# Of the rows of a table those in which every two values meet that meet in any: a few of many. All, where
+# VARNN_TEST_ALL is set.
+row_pairs <- function(rows) {
+  if (nzchar(Sys.getenv("VARNN_TEST_ALL"))) return(rows)
+  set.seed(1)
+  shuffled <- rows[sample(nrow(rows)), , drop = FALSE]
+  meets <- utils::combn(ncol(rows), 2, function(two) {
+    paste(two[1], two[2], shuffled[[two[1]]], shuffled[[two[2]]])
+  })
+  is_first <- matrix(!duplicated(as.vector(t(meets))), nrow(meets), byrow = TRUE)
+  kept <- shuffled[rowSums(is_first) > 0, , drop = FALSE]
+  kept[order(as.integer(rownames(kept))), , drop = FALSE]
+}
+
 # Evaluates `expr` with every kernel that this machine has.
 with_kernels <- function(expr) {
   expr <- substitute(expr)

@@ -131,8 +131,12 @@ about <- list(
   validation = "^The response", eta = "^`nll` = ", free = "^`nll` = ", log_density = "^`prior` = "
 )
 
+# n of the values, others every day. All of them take minutes: where VARNN_TEST_ALL is set.
+some_of <- function(values, n) sample(values, if (nzchar(Sys.getenv("VARNN_TEST_ALL"))) length(values) else n)
+seed_of_day <- function() if (identical(Sys.getenv("NOT_CRAN"), "true")) set.seed(as.integer(Sys.Date()))
+
 # What is wrong of one function's answers to some of the values.
-wrong_answers <- function(case, n_values) {
+wrong_answers <- function(case) {
   own <- setdiff(names(formals(case$own)), "...")
   given <- case$given
   unnamed <- if (is.null(names(given))) rep(TRUE, length(given)) else names(given) == ""
@@ -140,7 +144,7 @@ wrong_answers <- function(case, n_values) {
   tried <- if (length(given) && inherits(given[[1]], "varnn")) own[-1] else own
   if (grepl("^fit_", case$name)) tried <- c(tried, names(formals(nn_control)))
   wrong <- character()
-  for (argument in tried) for (value in sample(evil_values, n_values)) {
+  for (argument in tried) for (value in some_of(evil_values, 4)) {
     call <- given
     call[argument] <- list(value)
     said <- said_by(case$f, call)
@@ -153,12 +157,10 @@ wrong_answers <- function(case, n_values) {
 test_that("each argument takes any value, or says what is wrong with it", {
   skip_if_counted()
   skip_on_cran() # it takes long
-  # All of them take two minutes; else some, others every day.
-  n_values <- if (nzchar(Sys.getenv("VARNN_TEST_ALL"))) length(evil_values) else 4
-  if (identical(Sys.getenv("NOT_CRAN"), "true")) set.seed(as.integer(Sys.Date()))
+  seed_of_day()
   cases <- callable()
   expect_gt(length(cases), 100)
-  expect_equal(unname(as.character(unlist(lapply(cases, wrong_answers, n_values)))), character())
+  expect_equal(unname(as.character(unlist(lapply(cases, wrong_answers)))), character())
 })
 
 # Values in disguises that R's own functions do not make: with dimensions, names or a class of another kind.
@@ -205,8 +207,9 @@ test_that("numbers, flags and words with dimensions, names or a class are what t
     list(check_gradients, of_fit("varnn_nn"), list(rows = 3, parameters = 2)),
     list(encode, of_fit("varnn_vae"), list(sd = TRUE))
   )
+  seed_of_day()
   wrong <- character()
-  for (call in calls) for (name in names(call[[3]])) for (disguise in disguises) {
+  for (call in calls) for (name in names(call[[3]])) for (disguise in some_of(disguises, 5)) {
     value <- disguise(call[[3]][[name]])
     arguments <- call[[2]]
     arguments[[name]] <- value

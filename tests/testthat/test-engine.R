@@ -16,6 +16,7 @@ test_that("the engine equals the slow engine: every family, activation, kind of 
   expect_length(setdiff(r$family, names(slow_nll)), 0)
   cases <- row_combinations(family = r$family, posterior = independent_posteriors(), latent = independent_posteriors(),
                             noise_kind = r$noise)
+  cases <- row_pairs(cases)
   cases$activation <- rep_len(r$activation, nrow(cases))
   for (i in seq_len(nrow(cases))) {
     set.seed(i)

@@ -2,7 +2,8 @@
 
 test_that("every family, activation and kind of weights has the gradient of its loss", {
   r <- registry()
-  rows <- row_combinations(family = r$family, activation = r$activation, posterior = independent_posteriors())
+  rows <- row_pairs(row_combinations(family = r$family, activation = r$activation,
+                                     posterior = independent_posteriors()))
   errors <- vapply(seq_len(nrow(rows)), function(i) {
     set.seed(i)
     blocks <- list(a_block(rows$family[i]))

@@ -181,7 +181,7 @@ test_that("what has no work to keep is interrupted as all of R, soon", {
     intervals_by_default = function() repeat predict(default, many, interval = "prediction")
   )
   for (name in names(calls)) {
-    killer <- sprintf("(sleep 0.4; kill -INT %d) >/dev/null 2>&1 &", Sys.getpid())
+    killer <- sprintf("(sleep 0.2; kill -INT %d) >/dev/null 2>&1 &", Sys.getpid())
     took <- system.time({
       system(killer)
       end <- or_interrupt(calls[[name]]())

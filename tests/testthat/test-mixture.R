@@ -297,7 +297,7 @@ test_that("arguments that are none, and mixtures that are damaged, are refused",
 test_that("every method of a fit answers of a mixture, or says why not", {
   skip_if_counted()
   fits <- list(varnn_nn = quick_mixture(members = 2), varnn_bayes_nn = bayes_mixture(),
-               varnn_bayes_nn = bayes_mixture(posterior = "auto", members = "auto"))
+               varnn_bayes_nn = bayes_mixture(posterior = "auto", members = 3))
   own <- function(e) inherits(e, "varnn_error") && !grepl("damaged", conditionMessage(e))
   more <- list(continue = list(epochs = 1), update = list(), plot = list())
   for (i in seq_along(fits)) {

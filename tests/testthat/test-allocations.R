@@ -1,5 +1,6 @@
 # Every entry point where R collects garbage at each allocation: what is not protected is then lost, and another value
-# comes out. The arguments are made before; calls of R from C are among the calls.
+# comes out. The arguments are made before; calls of R from C are among the calls. Each collection looks at all that R
+# holds: these tests come first, before others load packages.
 
 # The arguments of calls of every entry point, one or several of each.
 entry_arguments <- function() {
