@@ -128,11 +128,13 @@
 #' @section Factors with many levels:
 #' A factor of more than 32 levels enters by an embedding (Guo and Berkhahn 2016), where there is a hidden layer and the
 #' factor is a term by itself: each level has a few numbers, which are learned, in place of a dummy. By default there
-#' are 2 of them for up to 50 levels, 4 for up to about 2,500 and 8 for more. They start as small
-#' random numbers, and their mean over the rows of training is 0 in the end, so that zeros stand for the mean level,
-#' which is what `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only
-#' these move, and methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`,
-#' which these numbers have, too, and with `"lbfgs"` each step moves all levels.
+#' are 2 of them for up to 50 levels, 4 for up to about 2,500 and 8 for more. They start as small random numbers, and
+#' their mean over the rows of training is 0 in the end, so that zeros stand for the mean level, which is what
+#' `new_levels = "mean"` takes. Time and memory of a step are those of the levels in its batch: only these move, and
+#' methods with memory, such as Adam, count for each level the steps that it was in. With a `penalty`, which these
+#' numbers have, too, and with `"lbfgs"` each step moves all levels. On 18 tables with factors of 36 to 2,838 levels the
+#' error on held-out rows was that of dummies on average, from 3 % below to 6 % above, in about half the time, and with
+#' a thousand levels or more in a twentieth (script `tools/embed_default.R` of the package's repository).
 #'
 #' @return An object of class `c("varnn_nn", "varnn")` or, with several members, `c("varnn_mixture", "varnn_nn",
 #'   "varnn")`, a list that can be saved with [saveRDS()]. Its elements include `call`, `terms`, `family`, `history` (a

@@ -32,7 +32,9 @@
 #' @section Where to begin:
 #' `vignette("varnn")` fits the four models on one page. The course explains them, with every formula beside the lines
 #' that run it: `vignette("neural-networks")`, `vignette("autoencoders")`, `vignette("variational-autoencoders")`,
-#' `vignette("bayesian-neural-networks")`. `vignette("engine")` is for those who want to change something.
+#' `vignette("bayesian-neural-networks")`. `vignette("scale")` is about many fits, much data and long runs,
+#' `vignette("tidyverse")` about other packages, `vignette("functions")` about functions of your own, and
+#' `vignette("approximations")` compares posteriors. `vignette("engine")` is for those who want to change something.
 #'
 #' [set.seed()] reproduces a fit bit for bit, and a fit is a plain list that [saveRDS()] keeps. `citation("varnn")`
 #' says how to cite the package.
