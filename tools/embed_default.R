@@ -10,7 +10,8 @@ folder <- arguments[1]
 
 table_of <- function(package, name) {
   if (!dir.exists(file.path(folder, package))) {
-    got <- utils::download.packages(package, folder, repos = "https://cloud.r-project.org", type = "source", quiet = TRUE)
+    got <- utils::download.packages(package, folder, repos = "https://cloud.r-project.org", type = "source",
+                                    quiet = TRUE)
     utils::untar(got[1, 2], exdir = folder)
   }
   file <- list.files(file.path(folder, package, "data"), paste0("^", name, "[.](rda|RData)$"), full.names = TRUE)
