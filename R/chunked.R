@@ -49,8 +49,15 @@ chunk_weights <- function(w) {
   as.double(w)
 }
 
-# The predictors, the response, weights and offset of a chunk, by the design of the sample.
+# The predictors, the response, weights and offset of a chunk, by the design of the sample: x is a matrix.
 chunk_rows <- function(plan, data, number) {
+  rows <- chunk_values(plan, data, number)
+  rows$x <- stacked_numbers(list(rows), list(seq_len(rows$n)))
+  rows
+}
+
+# The predictors, the response, weights and offset of a chunk, x a matrix or the list of its columns.
+chunk_values <- function(plan, data, number) {
   plain <- number_rows(plan, data)
   if (!is.null(plain)) return(plain)
   found <- chunk_frame(plan, data, number)
@@ -89,7 +96,7 @@ is_factor_of <- function(v, levels) {
         all(names(attributes(v)) %in% c("levels", "class")), !anyNA(v))
 }
 
-# What chunk_rows() gives where the columns are plain numbers, all of them there; NULL where some are not.
+# What chunk_values() gives where the columns are plain numbers, all of them there; NULL where some are not.
 number_rows <- function(plan, data) {
   own <- plan$plain
   names <- unlist(own)
@@ -97,11 +104,11 @@ number_rows <- function(plan, data) {
   is_number <- function(name) is.numeric(data[[name]]) && is.null(attributes(data[[name]]))
   has_levels <- is_factor_of(data[[own$y]], plan$levels[[own$y]])
   if (!all(vapply(if (has_levels) setdiff(names, own$y) else names, is_number, NA))) return(NULL)
-  x <- as_double(unlist(lapply(own$x, function(name) data[[name]]), use.names = FALSE))
-  dim(x) <- c(nrow(data), length(own$x))
+  x <- lapply(own$x, function(name) data[[name]])
+  is_finite <- function(v) if (is.integer(v)) !anyNA(v) else engine_all_finite(v)
   w <- if (!is.null(own$weights)) as.double(data[[own$weights]])
   y <- data[[own$y]]
-  is_whole <- every(engine_all_finite(x), has_levels || engine_all_finite(y),
+  is_whole <- every(all(vapply(x, is_finite, NA)), has_levels || engine_all_finite(y),
                     is.null(w) || engine_all_finite(w) && all(w > 0))
   if (!is_whole) return(NULL)
   list(x = x, n = nrow(data), weights = w, offset = NULL, dropped = 0, response = y)
@@ -424,7 +431,9 @@ new_feed <- function(train, blocks, control) {
   most <- buffer_rows(n, plan$chunks$rows, if (is_full) 1024 else control$batch_size)
   mixes <- plan$chunks$jumps && !is_full && n > most && length(plan$unit_rows) > 1
   parts <- training_parts(train, blocks, mixes)
-  waiting <- NULL
+  waiting <- list() # parts, of whose first these rows were given
+  used <- 0
+  buffer <- NULL # memory that is used again, since the system takes long to give new one
   given <- n
   fetch <- function() {
     if (given == n) {
@@ -432,28 +441,33 @@ new_feed <- function(train, blocks, control) {
       given <<- 0
     }
     size <- min(most, n - given)
-    own <- list(waiting)
-    have <- NROW(waiting$x)
-    while (have < size) {
-      own[[length(own) + 1]] <- part <- parts$part()
+    while (sum(part_sizes(waiting)) - used < size) {
+      part <- parts$part()
       if (is.null(part)) changed_source(plan$n)
-      have <- have + nrow(part$x)
+      waiting <<- c(waiting, list(part))
     }
-    all <- bind_parts(own)
-    waiting <<- if (have > size) take_parts(all, seq(size + 1, have))
+    sizes <- part_sizes(waiting)
+    ends <- pmin(cumsum(sizes), used + size)
+    from <- c(used, rep(0, length(sizes) - 1))
+    to <- ends - cumsum(sizes) + sizes
+    out <- stacked_parts(waiting, Map(function(from, to) seq(from + 1, length.out = to - from), from, to), buffer)
+    if (size == most) buffer <<- out$x
+    is_left <- to < sizes
+    used <<- if (any(is_left)) to[length(to)] else 0
+    waiting <<- waiting[is_left]
     given <<- given + size
     if (given == n) check_end()
-    out <- if (have > size) take_parts(all, seq_len(size)) else all
     engine_data(out$x, out$y, train$scaling, out$weight, out$offset)
   }
   check_end <- function() {
-    if (!is.null(waiting)) changed_source(plan$n)
-    while (!is.null(rest <- parts$part())) if (nrow(rest$x)) changed_source(plan$n)
+    if (length(waiting)) changed_source(plan$n)
+    while (!is.null(rest <- parts$part())) if (rest$n) changed_source(plan$n)
     parts$close()
   }
   close <- function() {
     parts$close()
-    waiting <<- NULL
+    waiting <<- list()
+    used <<- 0
     given <<- n
   }
   list(n = n, most = most, total_weight = counts$sum / plan$weight_unit, counts = counts, fetch = fetch, close = close)
@@ -499,7 +513,7 @@ engine_rows <- function(train, blocks, piece) {
   if (train$design$kind == "columns") {
     rows <- chunk_columns(train, piece$data, piece$number)
   } else {
-    rows <- chunk_rows(train$known, piece$data, piece$number)
+    rows <- chunk_values(train$known, piece$data, piece$number)
     rows$y <- in_chunk(piece$number, blocks_y(blocks, rows$response, rows$offset))
   }
   list(x = rows$x, y = rows$y, offset = engine_offset(blocks, rows$offset), n = rows$n,
@@ -526,16 +540,31 @@ changed_source <- function(n) {
             thousands(n))
 }
 
+# Some rows of a part.
 take_parts <- function(part, at) {
-  list(x = part$x[at, , drop = FALSE], y = part$y[at, , drop = FALSE], weight = part$weight[at],
-       offset = part$offset[at, , drop = FALSE])
+  list(x = if (is.list(part$x)) lapply(part$x, `[`, at) else part$x[at, , drop = FALSE], n = length(at),
+       y = part$y[at, , drop = FALSE], weight = part$weight[at], offset = part$offset[at, , drop = FALSE])
 }
 
-bind_parts <- function(parts) {
-  parts <- Filter(function(p) NROW(p$x) > 0, parts)
-  if (length(parts) == 1) return(parts[[1]])
-  bound <- function(name) do.call(rbind, lapply(parts, `[[`, name))
-  list(x = bound("x"), y = bound("y"), weight = unlist(lapply(parts, `[[`, "weight")), offset = bound("offset"))
+part_sizes <- function(parts) vapply(parts, function(p) as.double(p$n), 0)
+
+# Rows of parts below one another, of each part a range of rows.
+stacked_parts <- function(parts, rows, into = NULL) {
+  of <- function(name) {
+    do.call(rbind, Map(function(part, at) {
+      if (length(at) == part$n) part[[name]] else part[[name]][at, , drop = FALSE]
+    }, parts, rows))
+  }
+  list(x = stacked_numbers(parts, rows, into), y = of("y"), offset = of("offset"),
+       weight = unlist(Map(function(part, at) part$weight[at], parts, rows)))
+}
+
+# The predictors of these rows as a matrix: `into`, written over, where that has as many rows.
+stacked_numbers <- function(parts, rows, into = NULL) {
+  x <- parts[[1]]$x
+  if (is.matrix(x) && length(parts) == 1 && length(rows[[1]]) == parts[[1]]$n) return(x)
+  engine_stack(lapply(parts, `[[`, "x"), vapply(rows, function(at) c(at[1] - 1, length(at)), c(0, 0)),
+               if (is.matrix(x)) ncol(x) else length(x), into)
 }
 
 # ---- what a fit keeps

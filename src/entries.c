@@ -392,6 +392,51 @@ static SEXP C_all_finite(SEXP x, SEXP options) {
       engine_of(options)->all_finite((size_t)Rf_xlength(x), numbers_of(x, "x", -1)));
 }
 
+/* Column j of a piece, of which the rows from `first` on are taken: a matrix with `rows` rows, or a list of columns. */
+static void stack_column(SEXP piece, R_xlen_t j, double first, double count, double *out) {
+  const int is_list = TYPEOF(piece) == VECSXP;
+  SEXP x = is_list ? VECTOR_ELT(piece, j) : piece;
+  const double rows = is_list ? (double)Rf_xlength(x) : (double)Rf_nrows(x);
+  const size_t n = (size_t)count, from = (size_t)within(first, "first", 0, rows - count);
+  if (TYPEOF(x) == INTSXP && is_list) {
+    const int *v = INTEGER(x) + from;
+    for (size_t i = 0; i < n; i++) out[i] = v[i];
+  } else {
+    const double *v = REAL(typed(x, "piece", REALSXP, -1));
+    memcpy(out, v + (is_list ? 0 : (size_t)j * (size_t)rows) + from, n * sizeof(double));
+  }
+}
+
+/* Rows of pieces, below one another, as a matrix: `ranges` has for each piece the first row, from 0, and how many. A matrix
+ * `into` of this size is written over. */
+static SEXP C_stack(SEXP pieces, SEXP ranges, SEXP columns, SEXP into) {
+  const R_xlen_t n_pieces = Rf_xlength(pieces);
+  const double *range = numbers_of(ranges, "ranges", 2 * (double)n_pieces);
+  const int p = INTEGER(typed(columns, "columns", INTSXP, 1))[0];
+  double n = 0;
+  for (R_xlen_t k = 0; k < n_pieces; k++) {
+    SEXP piece = VECTOR_ELT(pieces, k);
+    const int is_right = TYPEOF(piece) == VECSXP ? Rf_xlength(piece) == p
+                                                 : Rf_isMatrix(piece) && Rf_ncols(piece) == p;
+    within(is_right, "pieces", 1, 1);
+    n += within(range[2 * k + 1], "ranges", 0, INT_MAX);
+  }
+  within(n, "rows", 0, INT_MAX);
+  const int fits = TYPEOF(into) == REALSXP && Rf_isMatrix(into) && Rf_nrows(into) == (int)n &&
+                   Rf_ncols(into) == p;
+  SEXP out = PROTECT(fits ? into : Rf_allocMatrix(REALSXP, (int)n, p));
+  for (R_xlen_t j = 0; j < p; j++) {
+    double *at = REAL(out) + (size_t)j * (size_t)n;
+    for (R_xlen_t k = 0; k < n_pieces; k++) {
+      if (!(range[2 * k + 1] > 0)) continue;
+      stack_column(VECTOR_ELT(pieces, k), j, range[2 * k], range[2 * k + 1], at);
+      at += (size_t)range[2 * k + 1];
+    }
+  }
+  UNPROTECT(1);
+  return out;
+}
+
 /* Each entry point has one name in C, in the table and in R. */
 #define ENTRY(name, n)                                                                             \
   { #name, (DL_FUNC)&name, n }
@@ -401,7 +446,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY(C_math, 2),     ENTRY(C_product, 4),   ENTRY(C_mixture, 6), ENTRY(C_all_finite, 2),
     ENTRY(C_normals, 1),  ENTRY(C_quantiles, 1), ENTRY(C_poll, 0),    ENTRY(C_threads, 1),
     ENTRY(C_jacobian, 8), ENTRY(C_root, 3),      ENTRY(C_call, 3),    ENTRY(C_checksum, 2),
-    ENTRY(C_sync, 1),     ENTRY(C_sample, 6),    {NULL, NULL, 0}};
+    ENTRY(C_sync, 1),     ENTRY(C_sample, 6),    ENTRY(C_stack, 4),   {NULL, NULL, 0}};
 
 void attribute_visible R_init_varnn(DllInfo *dll) {
   R_registerRoutines(dll, NULL, entries, NULL, NULL);

@@ -49,6 +49,8 @@ entry_arguments <- function() {
                  list(spec, job, data, NULL, case$theta, NULL, keeping, list(each = 1L, from = NULL))),
     C_sample = list(sampling(NULL), sampling(diag(length(sampled$theta))),
                     sampling(NULL, momentum = rep(0.5, length(sampled$theta)), step = 0.1)),
+    C_stack = list(list(list(list(1:3, c(0.5, 1, 2)), matrix(1:4 / 2, 2)), matrix(c(1, 2, 0, 2), 2), 2L, NULL),
+                   list(list(matrix(1:4 / 2, 2)), matrix(c(0, 2), 2), 2L, matrix(0, 2, 2))),
     C_checksum = list(list(as.raw(1:20), NULL)), C_sync = list(list(tempdir())),
     C_run = list(list(spec, case$theta, data, NULL, run("eta", TRUE, 2L), list(poll = function() FALSE)),
                  list(spec, case$theta, of_rows, NULL, run("terms", FALSE, 1L), NULL),
