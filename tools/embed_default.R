@@ -21,7 +21,7 @@ table_of <- function(package, name) {
 }
 
 # At most n rows of these columns, of which the first is the response.
-some <- function(d, columns, n = 15000) {
+some <- function(d, columns, n) {
   d <- stats::na.omit(d[columns])
   set.seed(1)
   if (nrow(d) > n) d <- d[sample.int(nrow(d), n), ]
@@ -33,39 +33,36 @@ some <- function(d, columns, n = 15000) {
   d
 }
 
-flights <- function() {
-  d <- table_of("nycflights13", "flights")
-  transform(d, late = arr_delay > 15)
+flights <- function(package, name) transform(table_of(package, name), late = arr_delay > 15)
+logged <- function(package, name) transform(table_of(package, name), salary = log(salary + 1))
+
+# Of each table the package, its name, how many rows, the response and the predictors; `from`: how it is read.
+one <- function(package, name, rows, ..., from = table_of) {
+  list(package = package, name = name, rows = rows, columns = c(...), from = from)
 }
 tables <- list(
-  airtime = function() some(flights(), c("air_time", "dest", "carrier", "hour", "month"), 10000),
-  delay = function() some(flights(), c("arr_delay", "dest", "carrier", "hour", "month", "origin")),
-  mathachieve = function() some(table_of("nlme", "MathAchieve"), c("MathAch", "School", "Minority", "Sex", "SES")),
-  verbagg = function() some(table_of("lme4", "VerbAgg"), c("r2", "id", "item", "Gender", "Anger")),
-  bdf = function() some(table_of("nlme", "bdf"), c("langPOST", "schoolNR", "IQ.verb", "ses", "sex", "aritPRET")),
-  egsingle = function() some(table_of("mlmRev", "egsingle"), c("math", "schoolid", "year", "grade", "retained",
-                                                               "female", "black", "hispanic")),
-  scots = function() some(table_of("mlmRev", "ScotsSec"), c("attain", "primary", "second", "verbal", "social", "sex")),
-  exam = function() some(table_of("mlmRev", "Exam"), c("normexam", "school", "standLRT", "sex", "vr", "intake")),
-  sacramento = function() some(table_of("modeldata", "Sacramento"), c("price", "city", "zip", "beds", "baths", "sqft",
-                                                                      "type")),
-  hotel = function() some(table_of("modeldata", "hotel_rates"),
-                          c("avg_price_per_room", "country", "agent", "company", "lead_time", "arrival_date_num",
-                            "adults", "market_segment", "assigned_room_type"), 10000),
-  star = function() some(table_of("mlmRev", "star"), c("math", "sch", "gr", "cltype", "ses", "sx", "eth")),
-  planes = function() some(table_of("nycflights13", "planes"), c("seats", "model", "manufacturer", "year", "engines")),
-  loans = function() some(table_of("openintro", "loans_full_schema"),
-                          c("interest_rate", "state", "loan_purpose", "annual_income", "debt_to_income", "term",
-                            "loan_amount", "total_credit_lines")),
-  resume = function() some(table_of("openintro", "resume"), c("received_callback", "firstname", "race", "gender",
-                                                              "years_experience", "honors", "job_city")),
-  chem97 = function() some(table_of("mlmRev", "Chem97"), c("score", "lea", "school", "gender", "age", "gcsecnt"),
-                           6000),
-  salaries = function() some(transform(table_of("Lahman", "Salaries"), salary = log(salary + 1)),
-                             c("salary", "playerID", "teamID", "yearID"), 5000),
-  insteval = function() some(table_of("lme4", "InstEval"), c("y", "s", "d", "studage", "lectage", "service", "dept"),
-                             5000),
-  tail = function() some(flights(), c("late", "tailnum", "hour", "month", "distance"), 5000)
+  airtime = one("nycflights13", "flights", 10000, "air_time", "dest", "carrier", "hour", "month"),
+  delay = one("nycflights13", "flights", 15000, "arr_delay", "dest", "carrier", "hour", "month", "origin"),
+  mathachieve = one("nlme", "MathAchieve", 15000, "MathAch", "School", "Minority", "Sex", "SES"),
+  verbagg = one("lme4", "VerbAgg", 15000, "r2", "id", "item", "Gender", "Anger"),
+  bdf = one("nlme", "bdf", 15000, "langPOST", "schoolNR", "IQ.verb", "ses", "sex", "aritPRET"),
+  egsingle = one("mlmRev", "egsingle", 15000, "math", "schoolid", "year", "grade", "retained", "female", "black",
+                 "hispanic"),
+  scots = one("mlmRev", "ScotsSec", 15000, "attain", "primary", "second", "verbal", "social", "sex"),
+  exam = one("mlmRev", "Exam", 15000, "normexam", "school", "standLRT", "sex", "vr", "intake"),
+  sacramento = one("modeldata", "Sacramento", 15000, "price", "city", "zip", "beds", "baths", "sqft", "type"),
+  hotel = one("modeldata", "hotel_rates", 10000, "avg_price_per_room", "country", "agent", "company", "lead_time",
+              "arrival_date_num", "adults", "market_segment", "assigned_room_type"),
+  star = one("mlmRev", "star", 15000, "math", "sch", "gr", "cltype", "ses", "sx", "eth"),
+  planes = one("nycflights13", "planes", 15000, "seats", "model", "manufacturer", "year", "engines"),
+  loans = one("openintro", "loans_full_schema", 15000, "interest_rate", "state", "loan_purpose", "annual_income",
+              "debt_to_income", "term", "loan_amount", "total_credit_lines"),
+  resume = one("openintro", "resume", 15000, "received_callback", "firstname", "race", "gender", "years_experience",
+               "honors", "job_city"),
+  chem97 = one("mlmRev", "Chem97", 6000, "score", "lea", "school", "gender", "age", "gcsecnt"),
+  salaries = one("Lahman", "Salaries", 5000, "salary", "playerID", "teamID", "yearID", from = logged),
+  insteval = one("lme4", "InstEval", 5000, "y", "s", "d", "studage", "lectage", "service", "dept"),
+  tail = one("nycflights13", "flights", 5000, "late", "tailnum", "hour", "month", "distance", from = flights)
 )
 
 # The error and the seconds of one way.
@@ -82,7 +79,8 @@ tried <- function(d, out, seed, embed) {
 
 ratios <- numeric()
 for (name in if (length(arguments) > 1) arguments[-1] else names(tables)) {
-  d <- tables[[name]]()
+  t <- tables[[name]]
+  d <- some(t$from(t$package, t$name), t$columns, t$rows)
   found <- rowMeans(vapply(1:3, function(seed) {
     set.seed(seed)
     out <- sample.int(nrow(d), ceiling(nrow(d) / 4))
