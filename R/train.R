@@ -206,7 +206,8 @@ best_start <- function(control, spec, layout, blocks, sets, epochs = control$epo
     all <- c(all, kept_tasks(task_seeds(control$starts - 1), from_start,
                              alone = !is.null(control$callback) || !is.null(sets$feed)))
   all <- Filter(Negate(is.null), all)
-  best <- all[[which.min(vapply(all, function(one) one$score, 0))]]
+  score <- vapply(all, function(one) one$score, 0)
+  best <- all[[which.min(ifelse(is.na(score), Inf, score))]]
   cut <- Filter(is_cut_short, all)
   if (length(cut)) best$status <- cut[[1]]$status
   with_shares(best, blocks, sets)
