@@ -240,60 +240,6 @@ has_lines <- function(con) {
   TRUE
 }
 
-# The rows of a Parquet file, a row group in memory at a time. The file is mapped, which is several times as fast as to
-# read it, and mapped anew for each group: what was read of a mapped file counts as memory of the process.
-parquet_pieces <- function(path, rows) {
-  group <- -1
-  n_groups <- Inf
-  table <- NULL
-  from <- 0
-  next_group <- function() {
-    file <- tryCatch(arrow::ParquetFileReader$create(path),
-                     error = function(e) stop(sprintf("\"%s\": %s", path, conditionMessage(e)), call. = FALSE))
-    n_groups <<- file$num_row_groups
-    if (group < n_groups) table <<- file$ReadRowGroup(group)
-  }
-  piece <- function() {
-    while (is.null(table) || from >= table$num_rows) {
-      group <<- group + 1
-      table <<- NULL
-      from <<- 0
-      if (group >= n_groups) return(NULL)
-      next_group()
-    }
-    n <- min(rows, table$num_rows - from)
-    data <- as.data.frame(table$Slice(from, n))
-    from <<- from + n
-    data
-  }
-  list(piece = piece, close = function() table <<- NULL)
-}
-
-of_parquet <- function(source, query, rows, more) {
-  of_files(source, function(path) parquet_pieces(path, rows), "Parquet")
-}
-
-# A dataset whose columns are those of local Parquet files is read by these: a scanner reads several groups ahead.
-of_dataset <- function(source, query, rows, more) {
-  if (is_of_parquet(source)) return(of_parquet(source$files, query, rows, more))
-  open <- function(i) {
-    if (i > 1) return(NULL)
-    # several threads may change the order of batches
-    reader <- arrow::Scanner$create(source, batch_size = rows, use_threads = FALSE)$ToRecordBatchReader()
-    list(piece = function() {
-      batch <- reader$read_next_batch()
-      if (!is.null(batch)) as.data.frame(batch)
-    }, close = function() NULL)
-  }
-  list(open = open, n_units = 1, jumps = FALSE, words = "a dataset")
-}
-
-is_of_parquet <- function(source) {
-  every(inherits(source, "FileSystemDataset"), identical(source$format$type, "parquet"), length(source$files) > 0,
-        all(file.exists(source$files)),
-        identical(arrow::ParquetFileReader$create(source$files[1], mmap = FALSE)$GetSchema()$names, names(source)))
-}
-
 has_extension <- function(x, pattern) {
   every(is.character(x), !is.object(x), length(x) >= 1, !anyNA(x), all(grepl(pattern, x, ignore.case = TRUE)))
 }
@@ -309,9 +255,10 @@ chunk_sources <- list(
              make = function(source, query, rows, more) {
                of_files(source, function(path) pieces_of(check_piece(readRDS(path), path), rows), "RDS")
              }),
-  parquet = list(is = function(x) has_extension(x, "[.]parquet$"), package = "arrow", make = of_parquet),
+  parquet = list(is = function(x) has_extension(x, "[.]parquet$"), package = "arrow",
+                 make = function(...) of_parquet(...)),
   dataset = list(is = function(x) inherits(x, c("Dataset", "ArrowTabular")), package = "arrow",
-                 make = of_dataset)
+                 make = function(...) of_dataset(...))
 )
 
 check_piece <- function(data, where) {

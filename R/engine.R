@@ -209,8 +209,8 @@ engine_moments <- function(x, weights = NULL) .Call(C_moments, x, weights, list(
 engine_mixture <- function(mean, sd, probs, weight = rep(1 / ncol(mean), ncol(mean))) {
   .Call(C_mixture, mean, sd, weight, as.double(probs), stats::qnorm(probs), list(compute = engine_compute("double")))
 }
-# A matrix with this many columns, of rows of pieces below one another: `ranges` has for each piece the number of rows to
-# leave out before, and of those to take. A piece is a matrix or the list of its columns, in doubles or integers. A
+# A matrix with this many columns, of rows of pieces below one another: `ranges` has for each piece the number of rows
+# to leave out before, and of those to take. A piece is a matrix or the list of its columns, in doubles or integers. A
 # matrix `into` of these dimensions is written over: only a matrix that nothing else has may be given.
 engine_stack <- function(pieces, ranges, n_columns, into = NULL) {
   .Call(C_stack, pieces, matrix(as.double(ranges), 2), as.integer(n_columns), into)

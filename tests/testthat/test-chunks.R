@@ -418,7 +418,8 @@ test_that("Parquet files and arrow's datasets are read by row groups, and give t
   unlink(files[2])
   expect_error(chunks(files), "part2.parquet.*does not exist", class = "varnn_error")
   writeLines("no parquet", files[2])
-  expect_error(fit_nn(y ~ x, chunks(files), epochs = 1), "The source failed in chunk 4: .*part2.parquet\": ", class = "varnn_error")
+  expect_error(fit_nn(y ~ x, chunks(files), epochs = 1), "The source failed in chunk 4: .*part2.parquet\": ",
+               class = "varnn_error")
 })
 
 test_that("rows of pieces are stacked, into a matrix that is there, too", {

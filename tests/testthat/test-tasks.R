@@ -120,7 +120,6 @@ test_that("members, chains, starts and stacking have the same numbers by any pla
 test_that("a worker that is killed while it trains members loses none", {
   skip_on_cran()
   skip_on_os("windows")
-  skip_if_counted()
   skip_if_not_installed("future")
   training <- quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 30, epochs = 60000, members = 4))
   alone <- run_training(training)
@@ -146,7 +145,6 @@ test_that("a worker that is killed while it trains members loses none", {
 test_that("an error in a worker keeps the members that are whole, an interrupt those that are there", {
   skip_on_cran()
   skip_on_os("windows")
-  skip_if_counted()
   skip_if_not_installed("future")
   train <- function(...) {
     set.seed(1)
@@ -191,28 +189,23 @@ test_that("an error in a worker keeps the members that are whole, an interrupt t
 })
 
 test_that("a training by workers goes on from its file, in this process, too", {
-  skip_on_cran()
-  skip_if_counted()
-  skip_if_not_installed("future")
   training <- quote(fit_nn(mpg ~ wt + hp, mtcars, hidden = 3, epochs = 5, members = 5))
   alone <- run_training(training)
   file <- tempfile()
   on.exit(unlink(file))
-  last_batch <- function(x, f) {
+  with_two <- function(expr) with_function("workers_at_once", function() 2L, expr)
+  second_fails <- function(x, f) {
     batches <<- batches + 1
     if (batches == 2) stop("a power cut")
     lapply(x, f)
   }
   theta_of <- function(fit) lapply(members(fit), `[[`, "theta")
-  for (workers in 1:2) {
+  for (goes_on in list(identity, with_two)) {
     batches <- 0
     unlink(file)
-    with_cluster(2, {
-      expect_error(with_function("in_parallel", last_batch, {
-        run_training(training, checkpoint = file, checkpoint_every = 0)
-      }), "a power cut")
-      if (workers == 2) expect_identical(theta_of(continue(file)), alone$theta)
-    })
-    if (workers == 1) expect_identical(theta_of(continue(file)), alone$theta)
+    expect_error(with_two(with_function("in_parallel", second_fails, {
+      run_training(training, checkpoint = file, checkpoint_every = 0)
+    })), "a power cut")
+    expect_identical(theta_of(goes_on(continue(file))), alone$theta)
   }
 })
