@@ -41,8 +41,9 @@ with_members <- function(model, members = 1, combine = "equal") {
   model
 }
 
-# The first start draws the random numbers that it would without others; each of the others is a task with a stream of
-# its own, whoever does it. Where the first has to choose how long to train, it comes before the others.
+# The first start draws the random numbers that it would without others, and R's generator goes on after them; each of
+# the others is a task with a stream of its own, whoever does it. Where the first has to choose how long to train, it
+# comes before the others.
 trained_mixture <- function(members, combine, class, spec, blocks, train, arguments, control, call, keep_data) {
   layout <- spec_layout(spec)
   check_members_memory(members, layout$n_par, row_property("optimizer", control$optimizer, "slots"))
@@ -53,9 +54,10 @@ trained_mixture <- function(members, combine, class, spec, blocks, train, argume
   found <- list()
   repeat {
     n <- ceiling((members - sum(lengths(found))) / each)
-    streams <- c(streams, task_seeds(n - !length(found)))
+    streams <- c(streams, task_seeds(if (length(found)) n else n - 1))
     tasks <- Map(list, stream = utils::tail(streams, n), number = sum(lengths(found)) + (seq_len(n) - 1) * each + 1)
     more <- started(tasks, from_start, train, control, members, begins_alone && !length(found))
+    if (!length(found)) set_generator(attr(more[[1]], "after"))
     found <- c(found, more)
     control <- settled_control(control, found[[1]][[1]]$control)
     if (any(lengths(more) == 0) || stopped_early(found) || sum(lengths(found)) >= members) break
@@ -102,7 +104,7 @@ starter <- function(class, spec, blocks, arguments, call, keep_data) {
   }
 }
 
-# Only the first start's fits have what all have in common.
+# Only the first start's fits have what all have in common. `after` is the state of R's generator where they end.
 start_of_members <- function(from_start, train, control, members) {
   list(from_start, train, control, members) # evaluated, before it is sent
   is_over <- FALSE
@@ -110,9 +112,12 @@ start_of_members <- function(from_start, train, control, members) {
     if (is_over) return(NULL)
     report(control, "member %d of %d", start$number, members)
     is_first <- start$number == 1
-    found <- from_seed(start$stream, quiet_member(from_start(train, control), first = is_first))
+    found <- from_seed(start$stream, {
+      fits <- quiet_member(from_start(train, control), first = is_first)
+      structure(if (is_first) fits else lapply(fits, without_shared), after = use_seed(NULL)$seed)
+    })
     is_over <<- stopped_early(list(found))
-    if (is_first) found else lapply(found, without_shared)
+    found
   }
 }
 

@@ -108,8 +108,9 @@ check_density <- function(program) {
               format(total, digits = 3))
 }
 
-# The integral of the density of a prior's program, by w = sinh(t). Its tails fall faster than 1 / |w| log|w| when the
-# density in t falls, from half of the way to its end, to less than half; where it is next to nothing it may be rounded.
+# The integral of the density of a prior's program, by w = sinh(t). A tail of 1 / (|w| log|w|), which has no integral,
+# falls to half from t = 15 to t = 30, in t: a tail that falls by less is taken as improper, unless it is so small that
+# rounding may have made it.
 density_total <- function(program) {
   t <- seq(-30, 30, length.out = 240001)
   density <- exp(run_program(program, sinh(t))$value) * cosh(t)

@@ -26,5 +26,6 @@ from_seed <- function(seed, expr) {
   })
 }
 
-# The same where there is a state; without one from the generator as it is.
+# The value of an expression that draws its numbers from this state of the generator, or without one (NULL) from the
+# generator as it is.
 from_stream <- function(stream, expr) if (is.null(stream)) expr else from_seed(stream, expr)

@@ -40,6 +40,12 @@ test_that("the first member is the fit alone, the others are those of streams of
   }
   RNGkind(kind[1], kind[2], kind[3])
   parts <- members(mixture)
+  # what is drawn later has nothing in common with the first member
+  quick_mixture()
+  after <- stats::runif(1)
+  set.seed(1)
+  alone_fit()
+  expect_identical(stats::runif(1), after)
   for (k in 1:3) {
     expect_identical(parts[[k]]$theta, alone[[k]]$theta)
     expect_equal(predict(parts[[k]], mtcars), predict(alone[[k]], mtcars))
