@@ -194,8 +194,9 @@ present_share <- function(data, blocks) {
   Map(function(b, s) vapply(s[seq_along(b$columns)], share, 0), blocks, block_slices(blocks, y_rows))
 }
 
+# By what was minimised: the loss in the user's units may rise while that falls, for it divides a penalty by the noise.
 makes_no_progress <- function(fit, trained) {
-  loss <- fit$history$loss
+  loss <- trained$history[, "loss"]
   last <- length(loss)
   every(trained$status == "finished", last >= 10, loss[last] >= loss[1], is.null(trained$continued),
         !is_laplace(fit$spec), !is_hmc(fit$spec))

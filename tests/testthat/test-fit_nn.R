@@ -452,6 +452,16 @@ test_that("penalty is ridge regression on the standardised data", {
   expect_same(fitted(linear(mpg ~ wt + hp, mtcars, penalty = 0.3)), eta, tolerance = 1e-2)
 })
 
+test_that("only training that did not lower what it minimises is told to", {
+  set.seed(1)
+  expect_warning(fit_nn(mpg ~ wt, mtcars, hidden = 0, optimizer = "sgd", learn_rate = 2.5, batch_size = 32, epochs = 12),
+                 class = "varnn_no_progress")
+  # nearly as many columns as rows: the penalty divided by a noise that falls to nothing rises
+  x <- matrix(rnorm(30 * 29), 30)
+  expect_no_warning(fit <- fit_nn(x, rnorm(30), hidden = 0, penalty = 1e-6, epochs = 300))
+  expect_gt(diff(range(fit$history$penalty)), diff(range(fit$history$nll)))
+})
+
 test_that("family huber is the maximum likelihood of Huber's density, and outliers do not move it", {
   d <- stats::setNames(stackloss, c("a", "b", "c", "y"))
   fit <- linear(y ~ ., d, family = "huber")
