@@ -454,8 +454,8 @@ test_that("penalty is ridge regression on the standardised data", {
 
 test_that("only training that did not lower what it minimises is told to", {
   set.seed(1)
-  expect_warning(fit_nn(mpg ~ wt, mtcars, hidden = 0, optimizer = "sgd", learn_rate = 2.5, batch_size = 32, epochs = 12),
-                 class = "varnn_no_progress")
+  expect_warning(fit_nn(mpg ~ wt, mtcars, hidden = 0, optimizer = "sgd", learn_rate = 2.5, epochs = 12,
+                        batch_size = 32), class = "varnn_no_progress")
   # nearly as many columns as rows: the penalty divided by a noise that falls to nothing rises
   x <- matrix(rnorm(30 * 29), 30)
   expect_no_warning(fit <- fit_nn(x, rnorm(30), hidden = 0, penalty = 1e-6, epochs = 300))
