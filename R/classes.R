@@ -34,7 +34,7 @@ plain_values <- function(v, what) {
 
 # Without attributes that vectors, matrices and factors have not: arithmetic would carry them along, however large.
 bare <- function(v) {
-  known <- intersect(names(attributes(v)), c("names", "dim", "dimnames", "levels", "class"))
+  known <- intersect(names(attributes(v)), c("names", "dim", "dimnames", if (is.factor(v)) c("levels", "class")))
   if (length(known) == length(attributes(v))) v else `attributes<-`(v, attributes(v)[known])
 }
 

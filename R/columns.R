@@ -94,6 +94,7 @@ column_values <- function(data, j) {
   v <- if (is.matrix(data)) data[, j] else data[[j]]
   if (inherits(v, "integer64")) v <- integer64_values(v)
   if (is.character(v)) v <- unclass(v)
+  if (is.numeric(v) && !is.object(v)) v <- bare(v)
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
 }
 

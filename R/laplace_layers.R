@@ -75,21 +75,41 @@ layer_posterior <- function(state, i, visit_sides) {
     Reduce(`+`, lapply(dy, function(d) crossprod(in_basis(d, out)^2, x)))
   }
   own <- kronecker <- prior
-  outer <- inner <- 0
+  inner <- product_sum()
+  outer <- product_sum()
   visit_sides(function(x, dy, at) {
     own <<- own + squares(x, dy)
-    inner <<- inner + crossprod(x)
-    outer <<- outer + Reduce(`+`, lapply(dy, crossprod))
+    inner$add(x)
+    lapply(dy, outer$add)
   })
-  vectors <- function(m) if (nrow(m) > 1) eigen(m, symmetric = TRUE)$vectors
   # precisions a priori that differ by output forbid to mix the outputs
-  out <- if (all(prior == prior[1]) && !any(held)) vectors(outer)
-  `in` <- vectors(inner)
+  out <- if (all(prior == prior[1]) && !any(held)) outer$vectors()
+  `in` <- inner$vectors()
   if (!is.null(`in`) && any(prior != prior[, 1])) kronecker <- prior %*% `in`^2
   visit_sides(function(x, dy, at) kronecker <<- kronecker + squares(x, dy, out, `in`))
   of_precision <- function(p, ...) list(row = i, ..., sd = ifelse(held, 0, 1 / sqrt(p)))
   if (sum(log(kronecker[!held])) < sum(log(own[!held]))) of_precision(kronecker, out = out, `in` = `in`)
   else of_precision(own, out = NULL, `in` = NULL)
+}
+
+# The sum of products x'x, whose vectors() are its eigenvectors (NULL: it is a number). Of fewer rows than half of the
+# columns these are the right singular vectors of the rows, completed to a basis: all others have the eigenvalue 0.
+product_sum <- function() {
+  few <- NULL
+  products <- 0
+  list(
+    add = function(x) {
+      few <<- rbind(few, x)
+      if (2 * nrow(few) < ncol(few)) return()
+      products <<- products + crossprod(few)
+      few <<- NULL
+    },
+    vectors = function() {
+      if (!is.matrix(products)) return(qr.Q(qr(svd(few, nu = 0)$v, LAPACK = TRUE), complete = TRUE))
+      if (!is.null(few)) products <<- products + crossprod(few)
+      if (nrow(products) > 1) eigen(products, symmetric = TRUE)$vectors
+    }
+  )
 }
 
 in_basis <- function(x, basis) if (is.null(basis)) x else x %*% basis

@@ -311,5 +311,7 @@ test_that("attributes of a response that vectors have not are left behind", {
   d <- mtcars[2:3]
   d$disp <- structure(d$disp, note = 1:1e6)
   expect_identical(encode(ae <- fit_ae(mtcars[2:3], epochs = 2), d), encode(ae, mtcars[2:3]))
+  attr(d$disp, "levels") <- 1:1e9 # numbers have none
+  expect_identical(encode(ae, d), encode(ae, mtcars[2:3]))
   expect_error(fit_nn(mpg ~ wt, mtcars, family = "quantile", tau = 1:1e9), "`tau` must be", class = "varnn_error")
 })
