@@ -18,7 +18,7 @@ chunk_frame <- function(plan, data, number) {
   call$formula <- plan$terms
   in_chunk(number, {
     check_chunk_columns(plan, data)
-    frame <- call_frame(call, plan$envir, plan$action, plan$levels, may_be_empty = TRUE)
+    frame <- call_frame(call, plan$envir, plan$action, plan$levels, is_part = TRUE)
     if (!is.null(attr(frame, "class_weights")))
       stop_user("`weights` of classes do not go with chunks(): make them a column, a number for each row.")
     w <- chunk_weights(stats::model.weights(frame))
@@ -232,9 +232,26 @@ more_levels <- function(levels, frame) {
       used <- unique(v[!is.na(v)])
       all <- character()
     }
-    levels[[name]] <- list(all = union(levels[[name]]$all, all), used = union(levels[[name]]$used, used))
+    levels[[name]] <- list(all = merged_levels(levels[[name]]$all, all), used = union(levels[[name]]$used, used))
   }
   levels
+}
+
+# The levels of two factors in the order that both have. Those that factor() made of the rows it saw are ordered as it
+# would order all; of others a new level comes before the first one that it precedes in `b`.
+merged_levels <- function(a, b) {
+  if (all(b %in% a)) return(a)
+  if (all(a %in% b)) return(b)
+  all <- union(a, b)
+  numbers <- suppressWarnings(as.numeric(all))
+  orders <- list(if (!anyNA(numbers)) all[order(numbers)], sort(all))
+  is_kept <- function(order) !is.null(order) && !is.unsorted(match(a, order)) && !is.unsorted(match(b, order))
+  for (order in orders) if (is_kept(order)) return(order)
+  for (i in rev(which(!b %in% a))) {
+    next_one <- match(b[-seq_len(i)], a, 0L)
+    a <- append(a, b[i], if (any(next_one > 0)) next_one[next_one > 0][1] - 1L else length(a))
+  }
+  a
 }
 
 # As factor() orders them: of characters by name.

@@ -19,12 +19,13 @@ with_data <- function(call, envir) {
   call
 }
 
-# model.frame() of a call to a fitting function, evaluated as lm() does.
-call_frame <- function(call, envir, na.action = NULL, xlev = NULL, may_be_empty = FALSE) {
+# model.frame() of a call to a fitting function, evaluated as lm() does. With `is_part` these rows are not all: there
+# may be none, and factors keep the levels that have no row here.
+call_frame <- function(call, envir, na.action = NULL, xlev = NULL, is_part = FALSE) {
   keep <- match(c("formula", "data", "subset", "weights", "na.action", "offset"), names(call), 0L)
   frame_call <- call[c(1L, keep)]
   names(frame_call)[2] <- "formula"
-  frame_call$drop.unused.levels <- TRUE
+  frame_call$drop.unused.levels <- !is_part
   if (!is.null(na.action)) frame_call$na.action <- na.action
   if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
@@ -49,7 +50,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL, may_be_empty 
   })
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) check_row_numbers(frame_call, envir)
-  if (!nrow(frame) && !may_be_empty) stop_user("There are no rows to train on (after `subset` and `na.action`).")
+  if (!nrow(frame) && !is_part) stop_user("There are no rows to train on (after `subset` and `na.action`).")
   structure(plain_frame(frame, "the data"), class_weights = class_weights)
 }
 

@@ -357,6 +357,27 @@ test_that("a level that comes in the third chunk, types that change and connecti
   expect_gte(nrow(error$fit$history), 1)
 })
 
+test_that("levels have the order that they have in the data frame, whatever rows come first", {
+  same <- function(formula, data, rows, ...) {
+    linear <- function(data) fit_nn(formula, data, hidden = 0, ...)
+    expect_equal(coef(linear(chunks(data, rows = rows))), coef(linear(data)), tolerance = 1e-5)
+  }
+  pima <- MASS::Pima.tr[order(MASS::Pima.tr$type, decreasing = TRUE), ]
+  same(type ~ glu + bmi, pima, 60)
+  by_tension <- warpbreaks[order(warpbreaks$tension, decreasing = TRUE), ]
+  same(breaks ~ tension, by_tension, 10)
+  same(breaks ~ factor(as.integer(tension)) + as.character(wool), by_tension, 10)
+  same(breaks ~ factor(c(2, 10, 9)[tension]), by_tension, 10)
+  same(breaks ~ factor(tension, c("M", "H", "L")), by_tension, 10)
+  same(ncases ~ agegp, esoph[order(esoph$agegp), ], 30, family = "poisson") # an ordered factor
+  by_order <- transform(by_tension, tension = factor(tension, rev(levels(tension)), ordered = TRUE))
+  order_of <- function(data) levels(predict(fit_nn(tension ~ breaks, data, epochs = 1), by_order, type = "class"))
+  expect_identical(order_of(chunks(by_order, rows = 20)), order_of(by_order))
+  expect_identical(varnn:::merged_levels(c("b", "d"), c("b", "c", "d")), c("b", "c", "d"))
+  expect_identical(varnn:::merged_levels(c("z", "b"), c("y", "b", "a")), c("z", "y", "b", "a"))
+  expect_identical(varnn:::merged_levels(c("9", "11"), c("10", "11")), c("9", "10", "11"))
+})
+
 test_that("a source that sets the seed does not disturb the training", {
   source <- chunks(function(i) {
     set.seed(i)
