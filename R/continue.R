@@ -130,10 +130,15 @@ training_data <- function(fit, data = NULL, envir = parent.frame()) {
   if (is.null(train) && is.null(envir))
     stop_user("The fit has not kept its training data, which this needs: fit with `keep_data = TRUE`.")
   if (is.null(train)) train <- tryCatch(refound_data(fit, NULL, envir), error = not_found)
+  check_training_rows(fit, train)
+}
+
+# Training data as the engine needs them, if they are those of the fit.
+check_training_rows <- function(fit, train) {
   if (is.null(train$y)) train <- proportions_to_counts(train, fit$arguments$family)
-  same <- nrow(train$x) == fit$n_obs && has_training_columns(fit, train$x) &&
-    isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE)) &&
-    (is.null(train$y) || !any(abs(train$y) > 1e100, na.rm = TRUE))
+  is_same <- function(name) isTRUE(all.equal(train[[name]], fit[[name]], check.attributes = FALSE))
+  same <- every(nrow(train$x) == fit$n_obs, has_training_columns(fit, train$x), is_same("response"),
+                is_same("weights"), is_same("offset"), is.null(train$y) || !any(abs(train$y) > 1e100, na.rm = TRUE))
   if (!same)
     stop_user("The data found are not those the model was trained on: give them, or fit with `keep_data = TRUE`.")
   train

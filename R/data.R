@@ -126,7 +126,7 @@ data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE, emb
   if (!ncol(x)) stop_user("The formula has no predictors: it needs at least one.")
   design <- list(kind = "frame", terms = x_terms, embed = embed, xlevels = xlevels, contrasts = attr(x, "contrasts"),
                  intercept = has_intercept, columns = colnames(x), is_dummy = attr(x, "is_dummy"), times = times,
-                 shares = level_shares(frame, xlevels, frame_weights(frame)))
+                 assign = attr(x, "assign"), shares = level_shares(frame, xlevels, frame_weights(frame)))
   name <- response_variable(terms)
   response <- response_values(stats::model.response(frame), name)
   list(design = design, x = as_double(x), response = response,
@@ -202,14 +202,15 @@ frame_matrix <- function(terms, frame, contrasts, embed = NULL, xlevels = NULL) 
   contrasts <- check_contrasts(contrasts, is_factor)
   terms <- dense_terms(terms, embed)
   numbers <- level_columns(frame, embed, xlevels)
-  if (is.null(terms)) return(structure(numbers, is_dummy = rep(TRUE, ncol(numbers))))
+  if (is.null(terms)) return(structure(numbers, is_dummy = rep(TRUE, ncol(numbers)), assign = rep(0L, ncol(numbers))))
   x <- coded(terms, frame, contrasts)
   assign <- attr(x, "assign")
   factors <- attr(terms, "factors")
   of_factors <- apply(factors > 0, 2, function(uses) all(rownames(factors)[uses] %in% is_factor))
   keep <- assign > 0
   structure(with_numbers(x, keep, numbers), contrasts = attr(x, "contrasts"),
-            is_dummy = c(unname(of_factors)[assign[keep]], rep(TRUE, length(embed))))
+            is_dummy = c(unname(of_factors)[assign[keep]], rep(TRUE, length(embed))),
+            assign = c(assign[keep], rep(0L, length(embed))))
 }
 
 check_frame_columns <- function(frame, levels = TRUE) {

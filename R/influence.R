@@ -15,8 +15,8 @@ as_glm <- function(fit, what, envir) {
   frame <- glm_frame(fit, envir)
   p <- glm_parts(fit)
   made <- if (has_sigma(block)) lm_of_parts(fit, frame$x, p) else glm_of_parts(fit, frame$x, p)
-  structure(c(made, list(call = fit$call, terms = frame$terms, model = frame$frame, na.action = fit$na.action,
-                         offset = if (!is.null(fit$offset)) p$offset)),
+  structure(c(made, list(call = fit$call, terms = frame$terms, model = frame$frame, x = frame$x,
+                         na.action = fit$na.action, offset = if (!is.null(fit$offset)) p$offset)),
             class = if (has_sigma(block)) "lm" else c("glm", "lm"))
 }
 
@@ -35,11 +35,18 @@ glm_of_parts <- function(fit, x, p) {
   c(made, list(method = "glm.fit", control = control))
 }
 
-# The model frame, its terms and matrix; of a fit to x and y those of y ~ . with the columns that the network reads.
+# The terms, the matrix and, where the data were not kept, the model frame; of a fit to x and y those of y ~ . with the
+# columns that the network reads.
 glm_frame <- function(fit, envir) {
-  if (!is.null(fit$terms))
-    return(list(frame = stats::model.frame(fit), terms = fit$terms, x = model.matrix.varnn(fit)))
-  frame <- xy_frame(fit, training_data(fit, NULL, envir)$x)
+  x <- training_data(fit, NULL, envir)$x
+  if (!is.null(fit$terms)) {
+    if (is.null(fit$data) || is.null(fit$design$assign))
+      return(list(frame = stats::model.frame(fit), terms = fit$terms, x = model.matrix.varnn(fit)))
+    has_intercept <- fit$design$intercept
+    x <- structure(if (has_intercept) cbind(1, x) else x, dimnames = list(fit_rows(fit), variable.names.varnn(fit)))
+    return(list(terms = fit$terms, x = structure(x, assign = c(if (has_intercept) 0L, fit$design$assign))))
+  }
+  frame <- xy_frame(fit, x)
   terms <- stats::terms(y ~ ., data = frame)
   list(frame = frame, terms = terms, x = stats::model.matrix(terms, frame))
 }

@@ -309,8 +309,11 @@ model.frame.varnn <- function(formula, ...) {
   values <- given[intersect(names(given), c("data", "subset", "na.action"))]
   call[names(values)] <- values
   is_other <- length(values) && formula$design$kind != "columns"
-  call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
-             if (length(values)) formula$design$xlevels)
+  frame <- call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
+                      if (length(values)) formula$design$xlevels)
+  if (!length(values) && formula$design$kind == "frame")
+    check_training_rows(formula, data_from_frame(frame, formula$design$contrasts, embed = embed_again(formula$design)))
+  frame
 }
 
 # As model.frame.default() has them; the last two are as in lm() whatever is given.

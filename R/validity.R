@@ -73,6 +73,7 @@ design_rules <- list(
     every(is_terms(x$terms), is.null(x$times) || are_words(x$times),
           is.null(x$contrasts) || is_named_list(x$contrasts),
           is.null(x$new_levels) || is_one_of(x$new_levels, new_level_choices), are_shares(x),
+          is.null(x$assign) || is_assign(x$assign, x$terms, fit$spec$n_x),
           is.null(x$xlevels) || is_named_list(x$xlevels) && all(vapply(x$xlevels, are_words, NA)) &&
             all(names(x$xlevels) %in% discrete_variables(x$terms)))
   },
@@ -80,6 +81,12 @@ design_rules <- list(
     every(is_columns_design(x, fit, layout), is.null(x$names) || is_words(x$names, length(x$variables)))
   }
 )
+
+# Of each column the number of its term; 0: the column is a learned number of a level. Fits of earlier versions have
+# none.
+is_assign <- function(x, terms, columns) {
+  every(is.integer(x), is_bare(x), length(x) == columns, all(x %in% 0:length(attr(terms, "term.labels"))))
+}
 
 # Of each factor those of its levels; fits of earlier versions have none, and then no mean of levels.
 are_shares <- function(design) {

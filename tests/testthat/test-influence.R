@@ -50,6 +50,27 @@ test_that("anova() compares fits, also with those of lm()", {
   expect_refused(anova(small, tst = "F"), "did you mean \"test\"")
 })
 
+test_that("data that have changed since are refused, and those that the fit has kept are taken", {
+  d <- MASS::Boston
+  formula <- medv ~ lstat + factor(rad)
+  fit <- fit_nn(formula, d, hidden = 0)
+  kept <- fit_nn(formula, d, hidden = 0, keep_data = TRUE)
+  two <- fit_nn(factor(chas) ~ lstat + rm, d, hidden = 0, keep_data = TRUE)
+  old <- kept
+  old$design$assign <- NULL # as fits of earlier versions
+  straight <- lm(formula, d)
+  logistic <- glm(factor(chas) ~ lstat + rm, binomial, d)
+  d$lstat <- rev(d$lstat)
+  for (f in list(anova, hatvalues, cooks.distance, rstandard, rstudent, dfbeta, model.frame, model.matrix)) {
+    expect_error(f(fit), "not those the model was trained on", class = "varnn_error")
+    expect_error(f(old), "not those the model was trained on", class = "varnn_error")
+  }
+  expect_equal(anova(kept)$F, anova(straight)$F, tolerance = 1e-6)
+  expect_equal(hatvalues(kept), hatvalues(straight), tolerance = 1e-6)
+  expect_equal(dfbeta(kept), dfbeta(straight), tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(anova(two)$Deviance, anova(logistic)$Deviance, tolerance = 1e-5)
+})
+
 test_that("what has none says why", {
   set.seed(1)
   network <- quick(mpg ~ wt, mtcars)

@@ -128,3 +128,15 @@ test_that("cross-validation trains long where there is much to learn, and hardly
   epochs <- function(y) fit_nn(y ~ x, data.frame(x, y), hidden = 8)$n_epochs
   expect_gt(epochs(sin(2 * x) + stats::rnorm(200, 0, 0.05)), 4 * epochs(stats::rnorm(200)))
 })
+
+test_that("training does not go on with other weights or another offset than it began with", {
+  w <- rep(1:2, 16)
+  o <- mtcars$hp / 100
+  fit <- fit_nn(mpg ~ wt + offset(o), mtcars, weights = w, epochs = 2)
+  expect_equal(continue(fit, 1)$n_epochs, 3)
+  w <- rev(w)
+  expect_error(continue(fit, 1), "not those the model was trained on", class = "varnn_error")
+  w <- rev(w)
+  o <- rev(o)
+  expect_error(continue(fit, 1), "not those the model was trained on", class = "varnn_error")
+})
