@@ -145,12 +145,21 @@ pearson_variance <- function(part) {
 nobs.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("nobs", ...)
-  if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
+  w <- observed_weights(object)
+  if (is.null(w)) object$n_obs else sum(w > 0)
 }
 
 # Observations as the case weights count them: a weight of 2 is two rows.
 n_cases <- function(fit) {
-  if (isTRUE(fit$source$has_weights)) fit$source$total else row_counts(fit$n_obs, fit$weights)$total
+  if (isTRUE(fit$source$has_weights)) fit$source$total else row_counts(fit$n_obs, observed_weights(fit))$total
+}
+
+# The case weights, 0 of rows none of whose responses was observed; NULL: all count as one.
+observed_weights <- function(fit) {
+  if (!anyNA(fit$response, recursive = TRUE)) return(fit$weights)
+  y <- if (is.null(dim(fit$response))) list(fit$response) else as.data.frame(fit$response)
+  is_seen <- Reduce(`|`, lapply(y, Negate(is.na)))
+  (if (is.null(fit$weights)) 1 else fit$weights) * is_seen
 }
 
 # What weighted squares are divided by for an unbiased variance that has lost so many degrees of freedom: the cases less

@@ -208,6 +208,26 @@ test_that("na.pass lets missing entries of responses stay, by name or function",
   expect_same(coef(by_function)[, "a"], coef(lm(mpg ~ wt + hp, mtcars[-3, ])))
 })
 
+test_that("rows without a response count no more than in lm() and glm(), which leave them out", {
+  cars <- mtcars
+  cars$mpg[1:25] <- NA
+  cars$am[3:20] <- NA
+  passed <- function(...) fit_nn(..., data = cars, hidden = 0, na.action = stats::na.pass)
+  fit <- passed(mpg ~ wt)
+  m <- lm(mpg ~ wt, cars)
+  expect_equal(summary(fit)$coefficients, coef(summary(m)), tolerance = 1e-6)
+  expect_equal(confint(fit), confint(m), tolerance = 1e-6)
+  expect_equal(predict(fit, mtcars, interval = "prediction"), predict(m, mtcars, interval = "prediction"),
+               tolerance = 1e-6, ignore_attr = TRUE)
+  expect_equal(c(nobs(fit), df.residual(fit), BIC(fit)), c(nobs(m), df.residual(m), BIC(m)), tolerance = 1e-6)
+  two <- passed(am ~ wt, family = "bernoulli")
+  g <- glm(am ~ wt, binomial, cars)
+  expect_equal(c(nobs(two), df.residual(two), BIC(two)), c(nobs(g), df.residual(g), BIC(g)), tolerance = 1e-6)
+  weighted <- fit_nn(mpg ~ wt, cars, rep(1:2, 16), hidden = 0, na.action = stats::na.pass)
+  twice <- lm(mpg ~ wt, cars[rep(1:32, rep(1:2, 16)), ])
+  expect_equal(summary(weighted)$coefficients, coef(summary(twice)), tolerance = 1e-6)
+})
+
 test_that("responses of several types have a family each", {
   y <- with(mtcars, data.frame(mpg, cyl = factor(cyl), manual = am == 1, carb))
   fit <- linear(cars_x(), y, family = c(carb = "poisson"))
