@@ -111,7 +111,7 @@ call_arguments <- function(fit, envir) {
 
 # A fit of the same kind, trained without these rows.
 fit_without <- function(fit, train, arguments, w, out, name) {
-  train$weights <- replace(w, out, 0)
+  train$weights <- weights_without(train, w, out)
   tryCatch(made_again(fit, train, arguments),
            varnn_error = function(e) stop_user("Without part %s: %s", name, conditionMessage(e)))
 }

@@ -130,7 +130,8 @@ data_from_frame <- function(frame, contrasts = NULL, has_all_levels = FALSE, emb
   name <- response_variable(terms)
   response <- response_values(stats::model.response(frame), name)
   list(design = design, x = as_double(x), response = response,
-       weights = row_weights(frame_weights(frame), response), offset = frame_offset(frame),
+       weights = row_weights(frame_weights(frame), response), is_balanced = is_balanced(frame_weights(frame)),
+       offset = frame_offset(frame),
        na.action = attr(frame, "na.action"), terms = terms, rows = kept_rows(frame), response_name = name)
 }
 
@@ -244,6 +245,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
   if (is.data.frame(x)) check_no_nesting(x[vapply(x, is.data.frame, NA)], "x")
   if (NROW(y) != nrow(x)) stop_user("`y` has %d rows and `x` has %d: they must be the same.", NROW(y), nrow(x))
+  balances <- is_balanced(weights)
   weights <- row_weights(weights, y)
   omitted <- omitted_rows(x, y, weights, na.action)
   if (length(omitted)) {
@@ -269,7 +271,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
                                              is_dummy = attr(x, "is_dummy")))
   }
   list(design = design, x = as_double(x), response = used_levels(y), weights = weights,
-       offset = NULL, na.action = omitted, terms = NULL, rows = rows, response_name = "y")
+       is_balanced = balances, offset = NULL, na.action = omitted, terms = NULL, rows = rows, response_name = "y")
 }
 
 check_y <- function(y) {

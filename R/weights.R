@@ -21,9 +21,17 @@ row_weights <- function(w, y) {
     stop_user("`weights` of classes need one response that is a factor, character or logical: %s is none.", shown(y))
   y <- factor(as.character(y), classes)
   n <- tabulate(y, nlevels(y))
-  w <- if (identical(w, "balanced")) ifelse(n > 0, sum(n) / (sum(n > 0) * n), 0) else named_weights(w, classes)
+  w <- if (is_balanced(w)) ifelse(n > 0, sum(n) / (sum(n > 0) * n), 0) else named_weights(w, classes)
   of_rows <- w[as.integer(y)]
   check_weights(replace(of_rows, is.na(of_rows), 1), length(y))
+}
+
+is_balanced <- function(w) identical(w, "balanced")
+
+# The case weights of training data without the rows `out`, which have no part in what balances classes.
+weights_without <- function(train, w, out) {
+  if (isTRUE(train$is_balanced)) w <- row_weights("balanced", replace(train$response, out, NA))
+  replace(w, out, 0)
 }
 
 # The classes of a response, or NULL.
@@ -35,7 +43,7 @@ class_names <- function(y) {
 # "balanced", or numbers by the names of classes; names of rows are not meant.
 are_class_weights <- function(w, n, classes) {
   if (is.character(w)) {
-    if (!identical(w, "balanced")) stop_user("`weights` must be numbers or \"balanced\", not %s.", shown(w))
+    if (!is_balanced(w)) stop_user("`weights` must be numbers or \"balanced\", not %s.", shown(w))
     return(TRUE)
   }
   every(is.numeric(w), !is.object(w), is.null(dim(w)), !is.null(names(w)), length(w) != n || all(names(w) %in% classes))

@@ -28,6 +28,23 @@ test_that("balanced classes have equal sums of weights, the mean weight being 1"
   expect_equal(weights(fit_bayes_nn(y ~ x, data, weights = way, hidden = 2, epochs = 2)), weights(fit))
 })
 
+test_that("rows that a part leaves out have no say in what balances the others", {
+  fold <- rep(1:3, 40)
+  fit <- fit_nn(y ~ x, data, weights = "balanced", hidden = 0)
+  found <- cross_validate(fit, folds = fold)
+  by_hand <- numeric(120)
+  for (k in 1:3) {
+    out <- fold == k
+    n <- table(data$y[!out])
+    w <- as.vector(sum(n) / (2 * n))[as.integer(data$y[!out])]
+    part <- suppressWarnings(glm(y ~ x, binomial, data[!out, ], weights = w))
+    by_hand[out] <- predict(part, data[out, ], type = "response")
+  }
+  expect_equal(as.vector(found$predictions), by_hand, tolerance = 1e-5)
+  kept <- cross_validate(fit_nn(data["x"], data$y, weights = "balanced", hidden = 0, keep_data = TRUE), folds = fold)
+  expect_equal(as.vector(kept$predictions), by_hand, tolerance = 1e-5)
+})
+
 test_that("a class without rows has no part, and a row without a class counts once", {
   y <- factor(data$y, c("a", "b", "c"))
   expect_equal(varnn:::row_weights("balanced", y), varnn:::row_weights("balanced", data$y))
