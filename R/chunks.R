@@ -112,7 +112,7 @@ print.varnn_chunks <- function(x, ...) {
 each_chunk <- function(chunks, f) {
   check_chunks(chunks, "chunks")
   if (!is.function(f)) stop_user("`f` must be a function of a data frame and a number, not %s.", shown(f))
-  takes <- names(formals(args(f)))
+  takes <- argument_names(f)
   is_short <- length(takes) == 1 && !identical(takes, "...")
   out <- list()
   over_pieces(chunks, function(data, i) {
@@ -120,6 +120,12 @@ each_chunk <- function(chunks, f) {
     if (!is.null(value)) out[[i]] <<- value
   })
   invisible(out)
+}
+
+# Of a function; none of what is R's own syntax, such as `if`.
+argument_names <- function(f) {
+  f <- args(f)
+  if (is.function(f)) names(formals(f))
 }
 
 # ---- kinds of sources
@@ -144,7 +150,7 @@ pieces_of <- function(data, rows) {
 }
 
 of_function <- function(source, query, rows, more) {
-  takes <- names(formals(args(source)))
+  takes <- argument_names(source)
   if (!length(takes)) stop_user("`source` must be a function of a number, the chunk's: it takes none.")
   list(open = function(i) if (!is.null(data <- source(i))) one_piece(data), n_units = NULL, jumps = TRUE,
        words = "a function")

@@ -158,6 +158,11 @@ plain_column <- function(v, name, what, n) {
   if (is.null(v) || NROW(v) != n)
     stop_user("Column `%s` of %s has %d values, and there are %d rows.", name, what, NROW(v), n)
   if (is.data.frame(v)) return(plain_frame(v, sprintf("column `%s` of %s", name, what)))
+  size <- dim(v)
+  if (length(size) > 2 && length(v) == n) return(as.vector(v))
+  if (length(size) > 2 || any(size[-1] == 0))
+    stop_user("Column `%s` of %s is an array of size %s: a column is a vector, or a matrix with columns of its own.", name,
+              what, paste(size, collapse = " x "))
   if (is.factor(v)) plain_factor(v, sprintf("Column `%s` of %s", name, what)) else v
 }
 

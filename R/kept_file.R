@@ -12,8 +12,13 @@ checksum_bytes <- 8
 check_file_name <- function(file, name) {
   if (!every(is.character(file), is_plain_vector(file), length(file) == 1, !is.na(file), nzchar(file)))
     stop_user("`%s` must be the name of a file, or NULL, not %s.", name, shown(file))
+  if (nchar(file, "bytes") > longest_path)
+    stop_user("`%s` must be the name of a file, of at most %s bytes, not of %s.", name, thousands(longest_path),
+              thousands(nchar(file, "bytes")))
   plain(file)
 }
+
+longest_path <- 4000 # beyond it R itself warns, in words of its own
 
 check_folder <- function(file, name) {
   folder <- dirname(file)

@@ -237,6 +237,8 @@ test_that("no element of a file that somebody has changed and signed again crash
 test_that("a name that cannot be is an error before training, a file that is not done is not written over", {
   fit_to <- function(file, ...) fit_nn(formula, mtcars, hidden = 2, epochs = 2, checkpoint = file, ...)
   expect_error(fit_to(1), "`checkpoint` must be the name of a file", class = "varnn_error")
+  long <- strrep("x", 5000)
+  expect_no_warning(expect_error(fit_to(long), "`checkpoint` .* of at most 4,000 bytes", class = "varnn_error"))
   expect_error(fit_to(file.path(tempfile(), "a")), "`checkpoint`: there is no folder", class = "varnn_error")
   expect_error(fit_to(tempdir()), "`checkpoint`: .* is a folder", class = "varnn_error")
   expect_error(fit_to(tempfile(), checkpoint_every = -1), "`checkpoint_every` must be", class = "varnn_error")

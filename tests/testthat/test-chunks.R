@@ -400,6 +400,7 @@ test_that("what makes the data is evaluated once", {
 })
 
 test_that("what chunks() cannot read is an error in the user's words", {
+  expect_no_warning(expect_refused(chunks(.Primitive("if")), "it takes none"))
   expect_error(chunks(), "`source` is missing")
   expect_error(chunks(3), "`source` must be")
   expect_error(chunks("a.txt"), "`source` must be")

@@ -315,3 +315,22 @@ test_that("attributes of a response that vectors have not are left behind", {
   expect_identical(encode(ae, d), encode(ae, mtcars[2:3]))
   expect_error(fit_nn(mpg ~ wt, mtcars, family = "quantile", tau = 1:1e9), "`tau` must be", class = "varnn_error")
 })
+
+test_that("an array is a column where it has one number for each row, and refused where not", {
+  fit <- fit_nn(mpg ~ wt + hp, mtcars, epochs = 2)
+  with_array <- function(size) {
+    data <- mtcars[1:9, c("mpg", "wt")]
+    structure(c(as.list(data), list(hp = array(mtcars$hp[1:9], size))), row.names = 1:9, class = "data.frame")
+  }
+  one <- with_array(c(9, 1, 1))
+  expect_equal(predict(fit, one), predict(fit, mtcars[1:9, ]), ignore_attr = TRUE)
+  set.seed(1)
+  by_array <- fit_nn(mpg ~ wt + hp, one, epochs = 2)
+  set.seed(1)
+  expect_identical(by_array$theta, fit_nn(mpg ~ wt + hp, mtcars[1:9, ], epochs = 2)$theta)
+  for (size in list(c(9, 2, 2), c(9, 0), c(9, 1, 0))) {
+    words <- sprintf("Column `hp` of .* is an array of size %s", paste(size, collapse = " x "))
+    expect_refused(predict(fit, with_array(size)), words)
+    expect_refused(fit_nn(mpg ~ wt + hp, with_array(size), epochs = 2), words)
+  }
+})
