@@ -44,9 +44,7 @@ autoplot.varnn <- function(object, which = c("latent", "history", "network", "fi
 #' @exportS3Method ggplot2::fortify
 fortify.varnn <- function(model, data = NULL, ...) {
   check_dots_empty(..., known = "data")
-  tryCatch(as.data.frame(augment.varnn(model, data)), varnn_error = function(e) {
-    stop_user("%s", gsub("`newdata`", "`data`", conditionMessage(e), fixed = TRUE))
-  })
+  speaking_of("data", as.data.frame(augment.varnn(model, data)))
 }
 
 gg_picture <- function(x, which, envir, own, table) {

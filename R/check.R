@@ -37,6 +37,19 @@ shown_kinds <- list(
   list(is = function(x) is.atomic(x) && length(x) > 3, words = function(x) said("a vector of length %d", length(x)))
 )
 
+# The value of `expr`, whose errors and warnings name the user's argument `name` where they speak of `newdata`.
+speaking_of <- function(name, expr) {
+  renamed <- function(c) {
+    c$message <- gsub("`newdata`", sprintf("`%s`", name), conditionMessage(c), fixed = TRUE)
+    c
+  }
+  withCallingHandlers(tryCatch(expr, varnn_error = function(e) stop(renamed(e))), varnn_warning = function(w) {
+    if (!grepl("`newdata`", conditionMessage(w), fixed = TRUE)) return()
+    warning(renamed(w))
+    tryInvokeRestart("muffleWarning")
+  })
+}
+
 quoted <- function(x) paste0("\"", x, "\"", collapse = ", ")
 
 # The first of them, and how many more there are.

@@ -44,9 +44,10 @@
 #' rows in each of its steps.
 #'
 #' Missing values are treated as `na.action` says. Rows of weight 0 are left out. `subset` must be a condition on the
-#' columns. What needs all rows at once is an error that says so: `posterior = "laplace"`, members that are stacked, and
-#' for the fit what describes its training data, as [residuals()] does. [predict()] takes the chunks as its `newdata`,
-#' and `each_chunk()` does whatever else. The fit has no data and no connection in it.
+#' columns. What needs all rows at once is an error that says so: `posterior` = `"laplace"`, `"hmc"`, `"dropout"` and
+#' `"swag"`, `weights` that are `"balanced"` or numbers by classes, and for the fit what describes its training data, as
+#' [residuals()] does. Members can be stacked by the rows that `validation` holds out, and need it. [predict()] takes
+#' the chunks as its `newdata`, and `each_chunk()` does whatever else. The fit has no data and no connection in it.
 #'
 #' An error of the source ends the training as described for [nn_control()]: the fit so far is in the condition.
 #'

@@ -91,6 +91,16 @@ has_lost_class <- function(v) {
   largest > 0 && largest < .Machine$double.xmin
 }
 
+# A data frame or list as R's own functions read it: they drop the class of 64-bit integers, and take no times that are
+# lists of their parts.
+readable_columns <- function(data) {
+  data <- without_integer64(data)
+  if (is.list(data)) for (j in which(vapply(data, is_time_of_parts, NA))) data[[j]] <- as.POSIXct(data[[j]])
+  data
+}
+
+is_time_of_parts <- function(v) inherits(v, "POSIXlt") && !inherits(v, "AsIs")
+
 # ---- dates and times, which are predictors by what they count
 
 span_units <- c("secs", "mins", "hours", "days", "weeks")

@@ -93,6 +93,7 @@ column_names <- function(data) {
 column_values <- function(data, j) {
   v <- if (is.matrix(data)) data[, j] else data[[j]]
   if (inherits(v, "integer64")) v <- integer64_values(v)
+  if (is_time_of_parts(v)) v <- as.POSIXct(v)
   if (is.character(v)) v <- unclass(v)
   if (is.numeric(v) && !is.object(v)) v <- bare(v)
   if (length(dim(v)) == 2 && ncol(v) == 1 && is.atomic(v)) v[, 1] else v
@@ -345,7 +346,7 @@ named_part <- function(newdata, names, what) {
 # The columns of a fit by formula, which may be functions of those of newdata.
 term_part <- function(design, newdata, names, what) {
   named_part(newdata, setdiff(all.vars(design$terms), ls_formula(design$terms)), what)
-  frame <- tryCatch(stats::model.frame(design$terms, without_integer64(newdata), na.action = stats::na.pass),
+  frame <- tryCatch(stats::model.frame(design$terms, readable_columns(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("%s does not fit the model: %s.", what, conditionMessage(e)))
   missing <- setdiff(names, names(frame))
   if (length(missing)) stop_user("%s does not have the column `%s` that the model has.", what, missing[1])

@@ -10,7 +10,8 @@
 #'   with, with names if you like. Of `plot()`, graphical arguments as in [plot.varnn()].
 #' @param data,newdata,y the data, and rows to judge by; `y` is the response of the latter, of fits to `x` and `y`.
 #'   Without `newdata` it is cross-validation that judges.
-#' @param posteriors values of `posterior`, see [fit_bayes_nn()].
+#' @param posteriors values of `posterior`, see [fit_bayes_nn()]: names, or a list in which there may be also what
+#'   [posterior_swag()] and its like make. The elements may have names, by which the table calls them.
 #' @param folds,by parts of the rows and groups that stay together, as for [cross_validate()]; not used with `newdata`.
 #' @param level of the prediction intervals whose coverage and width are told.
 #' @param draws from the posterior and predictive distributions, for what has no closed form.
@@ -50,7 +51,7 @@ compare_posteriors <- function(formula, ...) UseMethod("compare_posteriors")
 #' @export
 compare_posteriors.formula <- function(formula, data, posteriors = c("laplace", "meanfield", "last_layer", "point"),
                                        newdata = NULL, folds = 5, by = NULL, level = 0.95, draws = 200, ...) {
-  check_posteriors(posteriors)
+  posteriors <- check_posteriors(posteriors)
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   envir <- parent.frame()
@@ -59,22 +60,35 @@ compare_posteriors.formula <- function(formula, data, posteriors = c("laplace", 
   call[c("posteriors", "newdata", "folds", "by", "level", "draws")] <- NULL
   seed <- task_seeds(1)[[1]]
   seconds <- numeric()
-  fits <- lapply(stats::setNames(nm = plain(posteriors)), function(posterior) {
-    call$posterior <- posterior
+  fits <- lapply(stats::setNames(nm = names(posteriors)), function(name) {
+    call$posterior <- posteriors[[name]]
     start <- proc.time()[["elapsed"]]
     fit <- from_seed(seed, eval(call, list(fit_bayes_nn = fit_bayes_nn), envir))
-    seconds[posterior] <<- proc.time()[["elapsed"]] - start
+    seconds[name] <<- proc.time()[["elapsed"]] - start
     fit
   })
   compared_fits(fits, seconds, newdata, NULL, folds, by, level, draws, envir)
 }
 
+# The posteriors as a list, by what the table calls them.
 check_posteriors <- function(posteriors) {
-  if (!every(is.character(posteriors), is.null(dim(posteriors)), length(posteriors) > 0, !anyNA(posteriors),
-             !anyDuplicated(posteriors)))
-    stop_user("`posteriors` must be names, such as c(\"laplace\", \"meanfield\"), each once, not %s.",
-              shown(posteriors))
-  for (one in posteriors) check_choice(one, c("auto", registry()$posterior), "posteriors")
+  each <- if (inherits(posteriors, "varnn_posterior")) list(posteriors)
+  else if (is.character(posteriors) && is.null(dim(posteriors))) as.list(posteriors)
+  else if (is.list(posteriors) && !is.object(posteriors)) posteriors
+  refuse <- function() {
+    stop_user(paste("`posteriors` must be names, such as c(\"laplace\", \"meanfield\"), or a list of these and of what",
+                    "posterior_swag() and its like make, each once, not %s."), shown(posteriors))
+  }
+  if (!length(each) || anyNA(each)) refuse()
+  each <- lapply(each, function(one) {
+    if (is.character(one)) check_choice(one, c("auto", registry()$posterior), "posteriors")
+    else if (inherits(one, "varnn_posterior") && is_posterior_record(one)) one else refuse()
+  })
+  words <- vapply(each, function(one) if (is.character(one)) one else posterior_words(one), "")
+  own <- plain_names(posteriors)
+  if (length(own) == length(each)) words <- ifelse(is.na(own) | own == "", words, own)
+  if (anyDuplicated(words)) refuse()
+  stats::setNames(each, words)
 }
 
 #' @rdname compare_posteriors

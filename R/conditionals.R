@@ -100,7 +100,7 @@ simulate_given <- function(fit, given, nsim) {
   check_rows_memory(fit, nsim * nrow(data))
   data <- data[rep(seq_len(nrow(data)), nsim), , drop = FALSE]
   row.names(data) <- NULL
-  impute(fit, data)
+  speaking_of("given", impute(fit, data))
 }
 
 # The rows as they are without the entries of these columns.

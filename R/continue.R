@@ -47,18 +47,14 @@ continue <- function(object, epochs, data = NULL, ...) UseMethod("continue")
 #' @export
 continue.varnn <- function(object, epochs, data = NULL, ...) {
   check_fit(object)
-  if (is_trained_once(object$spec))
-    stop_user("continue() does not apply to `posterior` = \"%s\": fit anew with more `%s`.", object$spec$posterior,
-              if (is_hmc(object$spec)) "draws` of `posterior_hmc()" else "epochs")
-  if (missing(epochs)) stop_user("`epochs` is missing: say for how many epochs to train on.")
   given <- list(...)
-  check_known(given, names(formals(nn_control)))
+  epochs <- check_further(object$spec, !missing(epochs), epochs, given)
   train <- training_data(object, data, parent.frame())
   control <- object$control
   control[names(given)] <- NULL
   control <- do.call(nn_control, c(unclass(control)[names(control) %in% names(formals(nn_control))], given),
                      quote = TRUE)
-  control$epochs <- check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
+  control$epochs <- epochs
   if (is_laplace(object$spec)) control <- laplace_control(control, says_how = TRUE)
   control$objective <- object$control$objective
   train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
@@ -73,6 +69,17 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   object$held_out <- train$held_out
   kept_training("trained_further", list(fit = object, layout = layout, sets = sets, control = control,
                                         state = if (keeps_state) object$state, train = train))
+}
+
+# The number of epochs. `given` are the arguments of nn_control() that change.
+check_further <- function(spec, has_epochs, epochs, given) {
+  if (is_trained_once(spec))
+    stop_user("continue() does not apply to `posterior` = \"%s\": fit anew with more `%s`.", spec$posterior,
+              if (is_hmc(spec)) "draws` of `posterior_hmc()" else "epochs")
+  if (!has_epochs) stop_user("`epochs` is missing: say for how many epochs to train on.")
+  check_known(given, names(formals(nn_control)))
+  do.call(nn_control, given, quote = TRUE)
+  check_number(epochs, "epochs", 1, 1e8, whole = TRUE)
 }
 
 #' @rdname continue
@@ -159,20 +166,18 @@ check_given_data <- function(fit, data) {
   if (!is_right || !length(data)) stop_user("`data` must be %s, as in training, not %s.", kind, shown(data))
 }
 
-refound_data <- function(fit, data, envir) {
+refound_data <- function(fit, data, envir, embed = embed_again(fit$design), contrasts = fit$design$contrasts) {
   if (fit$design$kind == "columns") return(refound_columns(fit, data, envir))
   if (!is.null(fit$terms)) {
     call <- fit$call
     call$formula <- fit$terms
     if (!is.null(data)) call$data <- quote(data)
     envir <- if (is.null(data)) environment(fit$terms) else list2env(list(data = data), parent = environment(fit$terms))
-    return(data_from_frame(call_frame(call, envir, frame_action(fit)), fit$design$contrasts,
-                           embed = embed_again(fit$design)))
+    return(data_from_frame(call_frame(call, envir, frame_action(fit)), contrasts, embed = embed))
   }
   call <- fit$call
   part <- function(name) if (is.null(call[[name]])) NULL else eval(call[[name]], envir)
   if (is.null(data)) data <- list(x = part("x"), y = part("y"))
   action <- if (is.null(call$na.action)) eval(frame_action(fit)) else part("na.action")
-  data_from_xy(data$x, data$y, part("weights"), na.action = action, contrasts = fit$design$contrasts,
-               embed = embed_again(fit$design))
+  data_from_xy(data$x, data$y, part("weights"), na.action = action, contrasts = contrasts, embed = embed)
 }

@@ -281,8 +281,7 @@ draw_score_rows <- function(rows, dots) {
   ends <- value + outer(rows$frame$se, c(-1, 1))
   ends[!is.finite(ends)] <- NA
   widest <- max(graphics::strwidth(labels, "inches", cex = 0.8))
-  old <- graphics::par(mai = replace(graphics::par("mai"), 2, min(0.5 * graphics::par("din")[1], widest + 0.3)))
-  on.exit(graphics::par(old))
+  local_par(mai = replace(graphics::par("mai"), 2, min(0.5 * graphics::par("din")[1], widest + 0.3)))
   empty_plot(dots, list(x = range(ends, value, finite = TRUE), y = c(0.5, length(value) + 0.5), yaxt = "n", ylab = "",
                         xlab = rows$x))
   graphics::axis(2, at, labels, las = 1, cex.axis = 0.8)

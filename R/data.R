@@ -64,7 +64,7 @@ frame_data <- function(data) {
   if (is.data.frame(data)) data <- plain_frame(data, "`data`")
   else if (inherits(data, c("matrix", "array")) && is.null(dim(data)))
     stop_user("`data` is of class \"%s\" and has no rows and columns: make it anew with data.frame().", class(data)[1])
-  without_integer64(data)
+  readable_columns(data)
 }
 
 # R says "invalid type (list) for variable 'name'".
@@ -240,7 +240,7 @@ data_from_xy <- function(x, y, weights = NULL, na.action = NULL, contrasts = NUL
   if (inherits(x, "varnn_training")) return(unclass(x)) # training data of a fit
   y <- response_values(check_y(y), "y")
   if (is.data.frame(x)) x <- plain_frame(x, "`x`")
-  x <- if (is.matrix(x)) plain_values(x, "`x`") else without_integer64(x)
+  x <- if (is.matrix(x)) plain_values(x, "`x`") else readable_columns(x)
   design <- if (is.data.frame(x)) frame_design(x) else matrix_design(x)
   if (!nrow(x)) stop_user("There are no rows to train on: `x` has none.")
   if (is.data.frame(x)) check_no_nesting(x[vapply(x, is.data.frame, NA)], "x")
@@ -368,7 +368,7 @@ new_frame <- function(design, newdata) {
   if (length(missing)) stop_user("`newdata` has no column `%s`, which the model needs.", missing[1])
   takes_unseen <- !is.null(design$new_levels) && design$new_levels != "error"
   if (!takes_unseen) check_new_levels(design$xlevels, newdata)
-  newdata <- without_integer64(newdata)
+  newdata <- readable_columns(newdata)
   newdata[] <- lapply(newdata, function(v) if (is.logical(v) && all(is.na(v))) as.numeric(v) else v)
   for (name in intersect(names(design$xlevels), names(newdata))) {
     v <- newdata[[name]]
@@ -376,7 +376,8 @@ new_frame <- function(design, newdata) {
   }
   frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
                                        xlev = if (!takes_unseen) design$xlevels),
-                    error = function(e) stop_user("`newdata` does not fit the model: %s.", conditionMessage(e)))
+                    error = function(e) stop_user("`newdata` does not fit the model: %s%s.", conditionMessage(e),
+                                                          frame_hint(e)))
   check_new_classes(attr(design$terms, "dataClasses"), frame[setdiff(names(frame), names(design$times))])
   if (takes_unseen) with_known_levels(design, frame) else frame
 }

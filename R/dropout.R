@@ -11,7 +11,7 @@
 #' @param rate the probability with which a hidden unit is dropped, from 0.001 to below 1. `"auto"`: one of 0.005, 0.01,
 #'   0.02, 0.05, 0.1 and 0.2, that with the greatest log-likelihood of rows held out from training. These are each half
 #'   of the rows in turn, beyond 2,000 rows a fifth of them, and with `validation` the rows that it holds out. Several
-#'   rates are tried in place of these.
+#'   rates are tried in place of these. Where there is only one row the first of them is taken.
 #' @param draws number of draws that the fit has; predictions are averages over all of them.
 #' @details
 #' The loss is that of `posterior = "point"`, whose prior takes the place of the penalty of weights in the paper; a
@@ -51,7 +51,7 @@ check_masks <- function(model, spec) {
 train_dropout <- function(spec, layout, blocks, sets, control, arguments) {
   options <- arguments$posterior_options
   rates <- if (identical(options$rate, "auto")) dropout_rates else options$rate
-  tried <- if (length(rates) > 1) kept_part(tried_rates(rates, spec, blocks, sets, control))
+  tried <- if (length(rates) > 1 && can_hold_out(sets)) kept_part(tried_rates(rates, spec, blocks, sets, control))
   rate <- if (NROW(tried)) tried$rate[which.max(tried$log_lik)] else rates[1]
   noisy <- with_dropout(spec, rate)
   trained <- best_start(control, noisy, spec_layout(noisy), blocks, sets)
@@ -78,6 +78,8 @@ hidden_units <- function(spec) {
 }
 
 most_halved <- 2000
+
+can_hold_out <- function(sets) !is.null(sets$valid) || set_counts(sets)$rows > 1
 
 # Of each rate the mean log-likelihood of rows held out: a data frame, with fewer rows where the user interrupts. An
 # interrupt before the first one ends the training, too.

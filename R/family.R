@@ -100,13 +100,15 @@ nn_family <- function(name, ...) {
 #' @export
 print.varnn_family <- function(x, ...) {
   check_standard("print", ...)
-  if (is_custom(x)) {
-    cat(x$custom$name, ": minus the log-likelihood ", x$custom$nll$text, "\n", sep = "")
-    return(invisible(x))
-  }
-  words <- constant_words(x$constants)
-  cat(x$name, if (nzchar(words)) sprintf("(%s)", words), "\n", sep = "")
+  cat(own_family_words(x), if (is_custom(x)) c(": minus the log-likelihood ", x$custom$nll$text), "\n", sep = "")
   invisible(x)
+}
+
+# Of what nn_family(), custom_family() and R's own families make.
+own_family_words <- function(x) {
+  if (is_custom_family(x)) return(custom_of(x)$name)
+  words <- constant_words(constants_of(x))
+  paste0(family_name(x), if (nzchar(words)) sprintf("(%s)", words))
 }
 
 constant_words <- function(constants) {

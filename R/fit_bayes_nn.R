@@ -144,7 +144,7 @@
 #'   constant noise, see Mixtures.
 #' @param rotate whether the first layer sees the principal components of the standardised columns, see Rotated inputs.
 #'   `"auto"`: in networks with hidden layers that are trained by L-BFGS, with up to 500 columns. `TRUE` needs
-#'   `standardize = TRUE` and `posterior = "meanfield"` or `"last_layer"`.
+#'   `standardize = TRUE` and `posterior = "meanfield"`, `"ivon"` or `"last_layer"`.
 #' @param ... arguments of [nn_control()].
 #' @param members number of posteriors, from 1 to 1000, that are trained from different random starts and averaged, see
 #'   Mixtures. `"auto"` is 1, but of `posterior = "laplace"` with hidden layers as many as some seconds allow: 5 to 10
@@ -286,7 +286,7 @@ check_rotate <- function(rotate, standardize, posterior) {
   if (!isTRUE(way)) stop_user("`rotate` must be TRUE, FALSE or \"auto\", not %s.", shown(rotate))
   if (!standardize) stop_user("`rotate` = TRUE is of standardised inputs: it needs `standardize` = TRUE.")
   if (posterior != "auto" && !has_moments(list(posterior = posterior)))
-    stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\" or \"last_layer\", not \"%s\".", posterior)
+    stop_user("`rotate` = TRUE is for `posterior` = \"meanfield\", \"ivon\" or \"last_layer\", not \"%s\".", posterior)
   way
 }
 

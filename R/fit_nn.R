@@ -49,10 +49,11 @@
 #' [MASS::rlm()], which takes the scale from the median absolute residual.
 #'
 #' @section Classes of columns:
-#' Predictors are numeric, logical, factors or characters. Dates and times (`Date`, `POSIXct`) are read as the numbers
-#' that [lm()] reads, differences in time (`difftime`) in their unit in the training data, whatever the unit of new data
-#' is, and 64-bit integers (of the package bit64) as their values. Columns of other classes, whose numbers may mean
-#' something else (units, survival times, labelled values), are an error that names them.
+#' Predictors are numeric, logical, factors or characters. Dates and times (`Date`, `POSIXct`, and `POSIXlt` as what
+#' [as.POSIXct()] makes of it) are read as the numbers that [lm()] reads, differences in time (`difftime`) in their unit
+#' in the training data, whatever the unit of new data is, and 64-bit integers (of the package bit64) as their values.
+#' Columns of other classes, whose numbers may mean something else (units, survival times, labelled values), are an
+#' error that names them.
 #'
 #' @section Defaults that look at the data:
 #' A network of dense layers alone starts as a linear model, so that training can only add to it: two units carry each

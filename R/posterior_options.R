@@ -10,6 +10,16 @@ print.varnn_posterior <- function(x, ...) {
   invisible(x)
 }
 
+# The call that makes it, without the arguments that are the default.
+posterior_words <- function(x) {
+  maker <- option_makers()[[x$posterior]]
+  given <- unclass(x)[names(formals(maker))]
+  given <- given[!mapply(identical, given, unclass(maker())[names(given)])]
+  as_typed <- function(v) deparse1(if (is.numeric(v)) as.double(v) else v)
+  sprintf("%s(%s)", option_names()[[x$posterior]],
+          paste(names(given), "=", vapply(given, as_typed, ""), collapse = ", ", recycle0 = TRUE))
+}
+
 # The functions that make the options of posteriors, by posterior.
 option_makers <- function() lapply(option_names(), get, mode = "function")
 

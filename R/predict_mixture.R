@@ -133,10 +133,10 @@ elbo.varnn_mixture <- function(object, newdata = NULL, y = NULL, draws = 100, ..
 #' @export
 continue.varnn_mixture <- function(object, epochs, data = NULL, ...) {
   check_fit(object)
+  given <- list(...)
+  epochs <- check_further(object$spec, !missing(epochs), epochs, given)
   train <- training_data(object, data, parent.frame())
   object$data <- train
-  given <- list(...)
-  check_known(given, names(formals(nn_control)))
   to <- if ("checkpoint" %in% names(given)) given else object$control
   to <- unclass(to)[intersect(names(to), c("checkpoint", "checkpoint_every"))]
   kept_training("trained_members_further", list(fit = object, epochs = epochs, train = train, control = given),

@@ -11,7 +11,7 @@ predictor_rows <- function(fit, newdata, envir) {
 given_predictors <- function(fit, newdata) {
   rows <- design_rows(fit$design, newdata)
   if (fit$design$kind == "matrix") return(named_columns(rows$x, fit$design$columns))
-  frame <- without_integer64(as_frame(newdata, "`newdata`"))
+  frame <- readable_columns(as_frame(newdata, "`newdata`"))
   frame[rows$ok, intersect(all.vars(fit$design$terms), names(frame)), drop = FALSE]
 }
 
@@ -29,6 +29,7 @@ term_names <- function(terms) {
 
 # Found again as training_data() finds the columns that are made of them.
 training_predictors <- function(fit, envir) {
+  if (is_from_chunks(fit)) stop_no_rows()
   if (fit$design$kind == "matrix")
     return(named_columns(training_data(fit, NULL, envir)$x, fit$design$columns))
   lost <- function(e) {
@@ -36,7 +37,7 @@ training_predictors <- function(fit, envir) {
   }
   tryCatch({
     frame <- if (is.null(fit$terms)) plain_frame(eval(fit$call$x, envir), "`x`") else variables_frame(fit)
-    frame <- without_integer64(frame)
+    frame <- readable_columns(frame)
     if (length(fit$na.action)) frame <- frame[-fit$na.action, , drop = FALSE]
     x <- design_rows(fit$design, frame)$x
   }, error = lost)

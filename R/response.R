@@ -91,7 +91,7 @@ make_block <- function(piece, standardize, train) {
     y <- factor(y)
     check_response(y, piece$name)
   }
-  if (!record$accepts(y)) stop_user("The response `%s` must be %s for the family %s.", piece$name, record$what, family)
+  if (!record$accepts(y)) stop_response(piece, record, family)
   block <- list(family = family, columns = piece$name, type = block_type(y, record$kind),
                 levels = if (is.logical(y)) c("FALSE", "TRUE") else levels(y), center = 0, scale = 1,
                 n_responses = if (record$kind == "levels") nlevels(y) else 1L, noise = record$noise,
@@ -104,6 +104,15 @@ make_block <- function(piece, standardize, train) {
     check_likelihood(block, block_y(block, y, train$offset)[, 1], w)
   }
   block
+}
+
+# A family of several columns that was asked for stands for that of one of them.
+stop_response <- function(piece, record, family) {
+  asked <- family_name(piece$family)
+  is_other <- asked != family && isTRUE(family_table[[asked]]$kind == "trials")
+  stop_user("The response `%s` must be %s for the family %s.", piece$name,
+            if (is_other) sprintf("%s, or part of %s", record$what, family_table[[asked]]$what)
+            else record$what, if (is_other) asked else family)
 }
 
 # The name of a family of the package that this response has; of only two levels, or one trial a row, that of these.

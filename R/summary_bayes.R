@@ -16,7 +16,8 @@
 #'   sigma}, and the effective number; of rotated inputs those of the principal components' weights.
 #' @details The effective number of weights is \eqn{\sum_j 1 - \sigma_j^2 / s_j^2}{sum(1 - sigma^2 / s^2)} with the
 #'   standard deviation s of the prior (of the normal distribution nearest to it, where it is another), at least 0 each:
-#'   how many the data determine (MacKay 1992).
+#'   how many the data determine (MacKay 1992). There are no effective numbers and no signal-to-noise ratios with
+#'   `posterior = "point"`, which has no spread, and `"dropout"`, whose spread is that of its rate.
 #' @references MacKay (1992) Bayesian interpolation, \doi{10.1162/neco.1992.4.3.415}.
 #' @seealso [elbo()], [coef.varnn_bayes_nn()], [plot.varnn()] with `which = "weights"`.
 #' @examples
@@ -35,7 +36,8 @@ summary.varnn_bayes_nn <- function(object, ...) {
   if (is_laplace(object$spec)) elbo <- c(evidence = object$laplace$evidence, log_lik = -last$nll * n_trained(object))
   structure(list(fit_lines = fit_lines(object), elbo = elbo,
                  sigma = if (has_sigma) sigma.varnn_bayes_nn(object), n_weights = sum(layers$weights),
-                 n_effective = sum(layers$effective), layers = layers), class = "summary.varnn_bayes_nn")
+                 n_effective = if (!is.null(layers$effective)) sum(layers$effective), layers = layers),
+            class = "summary.varnn_bayes_nn")
 }
 
 layer_table <- function(fit, q) {
@@ -48,7 +50,10 @@ layer_table <- function(fit, q) {
                rms_sd = sqrt(mean(q$sd[at]^2)), signal_to_noise = stats::median(abs(q$mean[at]) / q$sd[at]),
                effective = sum(pmax(0, 1 - variance_ratio(fit$spec, at, q$sd[at], sd))))
   })
-  do.call(rbind, rows)
+  out <- do.call(rbind, rows)
+  if (has_density(fit$spec$posterior)) return(out)
+  # a point has no spread, and that of dropout is its rate's, not the data's
+  out[setdiff(names(out), c(if (is_point(fit$spec)) "rms_sd", "signal_to_noise", "effective"))]
 }
 
 # Which of the weights are kept where they are, as those of a noise that is constant: the data determine nothing there.
@@ -97,8 +102,9 @@ print.summary.varnn_bayes_nn <- function(x, digits = print_digits(), ...) {
   digits <- check_digits(digits)
   few <- max(1, digits - 1)
   print_lines(c(x$fit_lines, ""))
-  cat(sprintf("The data determine about %s of %s weights and biases.\n", format(x$n_effective, digits = few),
-              thousands(x$n_weights)))
+  if (!is.null(x$n_effective))
+    cat(sprintf("The data determine about %s of %s weights and biases.\n", format(x$n_effective, digits = few),
+                thousands(x$n_weights)))
   print(x$layers, row.names = FALSE, digits = few)
   invisible(x)
 }

@@ -53,7 +53,7 @@ train_swag <- function(spec, layout, blocks, sets, control, arguments) {
   path <- if (trained$status %in% c("finished", "converged", "patience"))
     sgd_path(trained, point, from, sets$train, control, arguments$posterior_options)
   if (!is.null(path) && path$status != "finished") trained$status <- path$status
-  points <- if (NCOL(path$points)) path$points else cbind(trained$theta)
+  points <- if (!is.null(path) && ncol(path$points)) path$points else cbind(trained$theta)
   trained$theta <- swag_theta(points, from$leaves, layout, spec$rank)
   trained["state"] <- list(NULL)
   trained$history <- history_as(trained$history, from$terms, layout$terms)

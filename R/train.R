@@ -183,7 +183,7 @@ new_response <- function(design, terms, newdata, what = "the held-out data") {
   if (!is.data.frame(newdata))
     stop_user("`validation` must be a proportion, row numbers or a data frame, not %s.", shown(newdata))
   rows <- design_rows(design, newdata)
-  frame <- tryCatch(stats::model.frame(terms, without_integer64(newdata), na.action = stats::na.pass),
+  frame <- tryCatch(stats::model.frame(terms, readable_columns(newdata), na.action = stats::na.pass),
                     error = function(e) stop_user("The response is not in %s: %s.", what, conditionMessage(e)))
   response <- response_values(stats::model.response(frame), names(frame)[1])
   list(x = rows$x, offset = rows$offset, response = take_rows(response, rows$ok))

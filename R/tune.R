@@ -25,7 +25,10 @@
 #' @param x a result of `tune_fit()`.
 #' @param digits significant digits to print.
 #' @param row.names,optional as of [as.data.frame()].
-#' @details All candidates are judged on the same parts with the same random numbers. Candidates are trained in parallel
+#' @details Data cannot be tried, nor several `tau` of the family `"quantile"`: the scores of different quantiles cannot
+#'   be compared. Where `embed` is tried the data of the fit must still be found, as by [update()].
+#'
+#'   All candidates are judged on the same parts with the same random numbers. Candidates are trained in parallel
 #'   where the package future is installed and a `future::plan()` says so, with the same results.
 #'
 #'   The score of the best candidate is a little too good, since it was chosen by it: new rows, or [cross_validate()]
@@ -67,8 +70,10 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
   if (!is.null(file)) file <- check_folder(check_file_name(file, "file"), "file")
   w <- case_weights(object)
   train <- training_data(object, NULL, envir)
+  train <- train[setdiff(names(train), "y")]
   check_score(score, object)
-  plan <- list(fit = object, train = train[setdiff(names(train), "y")], given = call_arguments(object, envir),
+  plan <- list(fit = object, train = train, trains = lapply(values$embed, embedded_again, object, envir),
+               given = call_arguments(object, envir),
                keep_data = eval(object$call$keep_data, envir), values = values, w = w, draws = draws, file = file,
                score = score, rule = rule,
                # by which a file is known to be of this call
@@ -91,19 +96,41 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
 
 # The values of each argument, a list of lists.
 check_tried <- function(given, fit, search) {
-  known <- setdiff(c(names(formals(maker_of(fit))), names(formals(nn_control))),
-                   c(data_arguments, "keep_data", "control", "callback", "verbose", "..."))
   if (!length(given))
     stop_user("Give arguments with the values to try, such as `hidden = list(8, 16)` or `penalty = 10^(-4:0)`.")
-  check_known(given, known)
-  if (search == "halving" && "epochs" %in% names(given))
-    stop_user("With `search` = \"halving\" the epochs are those of the fit, in the end: `epochs` cannot be tried.")
-  lapply(stats::setNames(names(given), names(given)), function(name) {
+  fixed <- intersect(names(given), names(never_tried))
+  if (length(fixed)) stop_user("`%s` cannot be tried: %s.", fixed[1], never_tried[[fixed[1]]])
+  check_known(given, setdiff(c(names(formals(maker_of(fit))), names(formals(nn_control))),
+                             c(names(never_tried), "...")))
+  values <- lapply(stats::setNames(names(given), names(given)), function(name) {
     v <- given[[name]]
     if (!length(v) || is.object(v) || !is.list(v) && !is.atomic(v))
       stop_user("`%s` must be the values to try, a vector or a list, not %s.", name, shown(v))
     unname(as.list(v))
   })
+  if (search == "halving") check_halving(values, fit)
+  values
+}
+
+# Arguments of a fit's call that are the same for all candidates, and why.
+never_tried <- c(
+  stats::setNames(rep("all candidates are fitted to the data of the fit", 8),
+                  c("formula", "x", "y", "data", "weights", "subset", "na.action", "contrasts")),
+  control = "give what nn_control() takes by itself, such as `learn_rate`",
+  keep_data = "it changes no score", callback = "it is a function of one training", verbose = "it changes no score",
+  checkpoint = "what was done is kept in `file`", checkpoint_every = "what was done is kept in `file`"
+)
+
+check_halving <- function(values, fit) {
+  if ("epochs" %in% names(values))
+    stop_user("With `search` = \"halving\" the epochs are those of the fit, in the end: `epochs` cannot be tried.")
+  tried <- if ("posterior" %in% names(values)) values$posterior else list(fit$spec$posterior)
+  for (one in tried) {
+    name <- split_posterior(one)$name
+    if (is_trained_once(list(posterior = name)))
+      stop_user(paste("With `search` = \"halving\" training goes on after candidates were dropped, and that of",
+                      "`posterior` = \"%s\" cannot: take \"grid\" or \"random\"."), name)
+  }
 }
 
 check_candidates <- function(n, search, values) {
@@ -127,6 +154,23 @@ candidate <- function(plan, i) {
   at <- plan$candidates[i, ]
   stats::setNames(lapply(seq_along(at), function(j) plan$values[[j]][[at[j]]]), colnames(plan$candidates))
 }
+
+# The training data again, with these embeddings.
+embedded_again <- function(embed, fit, envir) {
+  embed <- check_embed(embed)
+  contrasts <- eval(fit$call$contrasts, envir)
+  train <- tryCatch(refound_data(fit, NULL, envir, embed, contrasts), error = function(e) {
+    stop_user("The training data are no longer found (%s): `embed` cannot be tried.",
+              sub("[.]$", "", conditionMessage(e)))
+  })
+  train <- proportions_to_counts(train, fit$arguments$family)
+  if (!isTRUE(all.equal(train$response, fit$response, check.attributes = FALSE)))
+    stop_user("The data found are not those the model was trained on: `embed` cannot be tried.")
+  train[setdiff(names(train), "y")]
+}
+
+# The data that candidates with these values, of which `at` says the numbers, are trained on.
+train_of <- function(plan, at) if ("embed" %in% names(at)) plan$trains[[at[["embed"]]]] else plan$train
 
 check_score <- function(score, fit) {
   has <- score_names(fit)
@@ -182,7 +226,7 @@ judged_candidates <- function(plan, who, rung, first = NULL) {
     out <- which(light$fold == parts[task$part])
     from_seed(seeds[[task$part]], quiet_member(first = FALSE, {
       fit <- candidate_fit(light, task, out, parts[task$part], rung, is_whole)
-      judged <- judged_part(fit, light$train, out, light$draws)
+      judged <- judged_part(fit, train_of(light, light$candidates[task$candidate, ]), out, light$draws)
       if (is.null(judged)) NULL
       else c(judged[c("rows", "scores")], list(n_par = fit$n_par, fit = if (!is_whole) fit))
     }))
@@ -211,7 +255,7 @@ candidate_fit <- function(plan, task, out, name, rung, is_whole) {
   }
   given <- with_tried(plan$given, candidate(plan, task$candidate))
   if (!is_whole) given[c("epochs", "keep_data")] <- list(rung_epochs(plan, rung), TRUE)
-  fit_without(plan$fit, plan$train, given, plan$w, out, name)
+  fit_without(plan$fit, train_of(plan, plan$candidates[task$candidate, ]), given, plan$w, out, name)
 }
 
 with_tried <- function(given, values) {
@@ -222,10 +266,17 @@ with_tried <- function(given, values) {
 # An error that a value gives, before any work: of each value beside the first ones of the other arguments.
 check_candidate_values <- function(plan) {
   first <- lapply(plan$values, `[[`, 1)
-  for (name in names(plan$values)) for (v in plan$values[[name]]) {
-    given <- with_tried(plan$given, with_tried(first, stats::setNames(list(v), name)))
+  of_quantiles <- list()
+  for (name in names(plan$values)) for (i in seq_along(plan$values[[name]])) {
+    at <- replace(vapply(first, function(v) 1, 0), name, i)
+    given <- with_tried(plan$given, with_tried(first, stats::setNames(plan$values[[name]][i], name)))
     if (name != "epochs") given$epochs <- 0
-    keep_random(suppressWarnings(suppressMessages(made_again(plan$fit, plan$train, given))))
+    fit <- keep_random(suppressWarnings(suppressMessages(made_again(plan$fit, train_of(plan, at), given))))
+    tau <- lapply(Filter(fits_quantiles, fit$blocks), function(b) record_of(b)$tau)
+    of_quantiles <- unique(c(of_quantiles, list(tau)[length(tau) > 0]))
+    if (length(of_quantiles) > 1)
+      stop_user(paste("`%s` has more than one `tau`, and the scores of different quantiles cannot be compared: tune a",
+                      "fit for each."), name)
   }
 }
 
@@ -288,7 +339,7 @@ new_tuning <- function(plan, judged, search) {
   given <- with_tried(plan$given, arguments)
   if (!is.null(epochs)) given$epochs <- plan$fit$n_epochs
   given$keep_data <- plan$keep_data
-  fit <- made_again(plan$fit, plan$train, given)
+  fit <- made_again(plan$fit, train_of(plan, plan$candidates[done[best], ]), given)
   fit$call <- with_tried(plan$fit$call, arguments)
   if (!is.null(epochs)) fit$call$epochs <- plan$fit$n_epochs
   table <- table[order, , drop = FALSE]
@@ -312,7 +363,7 @@ simplest_near <- function(table, score, best, among = TRUE) {
 tried_columns <- function(plan, who) {
   out <- lapply(seq_along(plan$values), function(j) {
     v <- plan$values[[j]]
-    is_plain <- all(vapply(v, function(one) is.atomic(one) && length(one) == 1 && !is.object(one), NA))
+    is_plain <- all(vapply(v, function(one) is.atomic(one) && length(one) == 1 && is.null(attributes(one)), NA))
     words <- if (is_plain) unlist(v) else vapply(v, function(one) if (is_word(one)) one else value_words(one), "")
     words[plan$candidates[who, j]]
   })
@@ -321,9 +372,21 @@ tried_columns <- function(plan, who) {
 
 # A value as it is typed.
 value_words <- function(v) {
-  if (inherits(v, "varnn_prior")) return(v$words)
+  for (kind in value_kinds) if (kind$is(v)) return(kind$words(v))
   paste(deparse(v, width.cutoff = 60L), collapse = " ")
 }
+
+value_kinds <- list(
+  list(is = function(v) inherits(v, "varnn_prior"), words = function(v) v$words),
+  list(is = function(v) inherits(v, "varnn_posterior"), words = function(v) posterior_words(v)),
+  list(is = function(v) inherits(v, c("varnn_family", "family")), words = function(v) own_family_words(v)),
+  list(is = function(v) is.function(v) && any(vapply(family_table, function(r) identical(r$stats, v), NA)),
+       words = function(v) family_name(v)),
+  list(is = function(v) is.list(v) && !is.object(v), words = function(v) {
+    each <- vapply(v, value_words, "")
+    sprintf("list(%s)", paste0(if (!is.null(names(v))) paste(names(v), "= "), each, collapse = ", "))
+  })
+)
 
 #' @rdname tune_fit
 #' @export

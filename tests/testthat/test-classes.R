@@ -177,6 +177,23 @@ test_that("lists in the shape of vectors are refused with what to do", {
   expect_refused(linear(y ~ v, data), "v.*numeric, logical, a factor or character")
 })
 
+test_that("times that are lists of their parts are read as the times that they are", {
+  data <- timed()
+  lists <- data
+  lists$at <- as.POSIXlt(data$at)
+  fits <- list(linear(y ~ at + x, data), linear(data[c("at", "x")], data$y))
+  for (fit in fits) expect_identical(predict(fit, lists), predict(fit, data))
+  expect_identical(coef(linear(y ~ at + x, lists)), coef(fits[[1]]))
+  expect_identical(coef(linear(lists[c("at", "x")], data$y)), coef(fits[[2]]))
+  expect_identical(predict(linear(y ~ at + x, lists)), predict(fits[[1]]))
+  expect_identical(effects(fits[[1]], newdata = lists)$effects, effects(fits[[1]], newdata = data)$effects)
+  validated <- quick(y ~ at + x, data, validation = lists[1:9, ])
+  expect_true(all(is.finite(validated$history$val_loss)))
+  expect_refused(predict(fits[[1]], data.frame(at = I(lists$at), x = 1)), "variable 'at'.*as.POSIXct\\(\\)")
+  expect_refused(linear(at ~ x, lists), "`at` is of class \"POSIXct\"")
+  expect_refused(fit_vae(lists[c("x", "at")]), "`at` is of class \"POSIXct\"")
+})
+
 test_that("survival times are refused where no family of theirs is", {
   skip_if_not_installed("survival")
   data <- timed()

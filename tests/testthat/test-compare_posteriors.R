@@ -61,6 +61,24 @@ test_that("posteriors of a formula are trained and judged, of numbers and of cla
   expect_named(classes$table, c("posterior", "log_score", "difference", "se", "brier", "accuracy", "seconds"))
 })
 
+test_that("what posterior_swag() and its like make is compared, each called by how it differs", {
+  one <- function(posteriors) {
+    set.seed(2)
+    suppressWarnings(compare_posteriors(mpg ~ wt, mtcars, posteriors = posteriors, hidden = 2, epochs = 5, members = 1,
+                                        newdata = mtcars, draws = 20))
+  }
+  found <- one(list("point", posterior_swag(4, 5), fine = posterior_swag(2, 9, learn_rate = 0.01)))
+  expect_setequal(found$table$posterior, c("point", "posterior_swag(rank = 4, epochs = 5)", "fine"))
+  expect_identical(names(found$fits), found$table$posterior)
+  expect_identical(found$fits$fine$arguments$posterior_options, posterior_swag(2, 9, learn_rate = 0.01))
+  expect_true(all(is.finite(found$table$seconds)))
+  expect_identical(one(posterior_swag(4, 5))$table$posterior, "posterior_swag(rank = 4, epochs = 5)")
+  refused <- function(x) expect_error(one(x), "`posteriors` must be", class = "varnn_error")
+  for (bad in list(list(), list("point", "point"), list(posterior_swag(), posterior_swag()), list(1), list(NA),
+                   list(posterior_swag), list("point", mtcars), NA_character_, list(a = "point", a = "meanfield")))
+    refused(bad)
+})
+
 test_that("rows with gaps are left out of all fits", {
   set.seed(1)
   fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, posterior = "laplace")

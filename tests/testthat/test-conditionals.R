@@ -75,6 +75,14 @@ test_that("conditional models, all columns given, and mistakes", {
                class = "varnn_error")
   expect_equal(simulate(linear, given = iris[3, 1:4])[1, ], iris[3, 1:4], ignore_attr = TRUE)
   expect_error(simulate(linear, given = data.frame(Sepal = 1)), "no column `Sepal`", class = "varnn_error")
+  for (level in list("rose", "setosa")) {
+    given <- data.frame(Species = level, Sepal.Length = if (level == "setosa") Inf else 1)
+    expect_error(simulate(fit, given = given), "`given`.*\"rose\"|`given`.*infinite", class = "varnn_error")
+  }
+  expect_error(simulate(linear, given = data.frame(Sepal.Length = "a")),
+               "Column `Sepal.Length` of `given` must be numeric", class = "varnn_error")
+  lenient <- fit_vae(iris, latent = 1, hidden = 2, epochs = 2, new_levels = "mean")
+  expect_warning(simulate(lenient, given = data.frame(Species = "rose")), "of `given` has", class = "varnn_new_levels")
   expect_error(predict(linear, iris, target = "Species"), "no column `Species`", class = "varnn_error")
   expect_error(predict(linear, iris, target = 1), "`target` must be names", class = "varnn_error")
   wide <- fit_vae(iris, latent = 4, hidden = 2, epochs = 2)

@@ -76,6 +76,27 @@ test_that("what is held out is judged by the average over draws", {
   expect_equal(found, mean(log(colMeans(exp(truth)))) + log(fit$blocks[[1]]$scale), tolerance = 1e-10)
 })
 
+test_that("of a single row the first rate is taken, for nothing can be held out", {
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars[1, ], posterior = "dropout", hidden = 2, epochs = 5)
+  expect_identical(fit$sampled$rate, dropout_rates[1])
+  weighted <- fit_bayes_nn(mpg ~ wt, mtcars, weights = as.numeric(seq_len(32) == 1), hidden = 2, epochs = 5,
+                           posterior = posterior_dropout(c(0.2, 0.1)))
+  expect_identical(weighted$sampled$rate, 0.2)
+  two <- fit_bayes_nn(mpg ~ wt, mtcars[1:2, ], posterior = "dropout", hidden = 2, epochs = 5)
+  expect_identical(nrow(two$sampled$tried), length(dropout_rates))
+})
+
+test_that("summary() says nothing of what the data determine, for the spread is that of the rate", {
+  summary <- summary(dropout_cars(rate = 0.2, draws = 5))
+  expect_null(summary$n_effective)
+  expect_named(summary$layers, c("name", "weights", "prior_sd", "rms_mean", "rms_sd"))
+  expect_false(any(grepl("determine", utils::capture.output(print(summary)))))
+  point <- summary(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, posterior = "point"))
+  expect_null(point$n_effective)
+  expect_named(point$layers, c("name", "weights", "prior_sd", "rms_mean"))
+  expect_false(any(grepl("determine", utils::capture.output(print(point)))))
+})
+
 test_that("what dropout cannot do is said before any work", {
   expect_error(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, posterior = "dropout"), "there is no hidden layer",
                class = "varnn_error")

@@ -88,6 +88,8 @@ test_that("responses that the family cannot have", {
   expect_refused(fit_nn(Species ~ ., iris, family = "bernoulli"), "`Species`.*two levels")
   expect_refused(fit_nn(cbind(carb, -gear) ~ wt, mtcars, family = "binomial"), "at least 0|negative")
   expect_refused(fit_nn(cbind(carb, mpg) ~ wt, mtcars, family = "binomial"), "whole numbers")
+  expect_refused(fit_nn(cbind(carb, gear, cyl) ~ wt, mtcars, family = "binomial"),
+                 "`carb` must be logical.*or part of a matrix of two columns.*for the family binomial")
   expect_refused(fit_nn(cbind(0 * carb, 0 * gear) ~ wt, mtcars, family = "binomial"), "cbind|response|trial")
 })
 

@@ -257,6 +257,23 @@ test_that("continue() and update() go on with all members", {
   expect_identical(members(update(fit, epochs = 3))[[2]]$theta, members(fit)[[2]]$theta)
 })
 
+test_that("what continue() cannot do of a mixture is said before any member is trained on", {
+  for (posterior in list(posterior_dropout(0.1, 5), posterior_swag(2, 2))) {
+    fit <- suppressWarnings(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5, posterior = posterior, members = 2))
+    said <- tryCatch(continue(fit, 2), error = identity)
+    expect_s3_class(said, "varnn_error")
+    expect_false(inherits(said, "varnn_error_in_training"))
+    expect_match(conditionMessage(said), "fit anew with more `epochs`[.]$")
+  }
+  fit <- quick_mixture(members = 2)
+  for (call in list(quote(continue(fit)), quote(continue(fit, 0)), quote(continue(fit, 2, learn_rate = -1)),
+                    quote(continue(fit, 2, hiden = 3)))) {
+    said <- tryCatch(eval(call), error = identity)
+    expect_s3_class(said, "varnn_error")
+    expect_false(inherits(said, "varnn_error_in_training"))
+  }
+})
+
 test_that("a member that diverges is dropped, said", {
   set.seed(2)
   warned <- character()

@@ -21,6 +21,14 @@ draws <- c(draws, function() plot(pictured[[6]], "grid", dim = c(2, 2)),
            function() plot(pictured[[6]], "simulation", dim = c(2, 2)),
            function() plot(pictured[[4]], c("latent", "history"), group = flowers$Species),
            function() plot(calibration(pictured[[1]], draws = 20)), function() plot(calibration(pictured[[2]])))
+set.seed(2)
+draws <- c(draws, local({
+  scored <- list(tune_fit(pictured[[1]], penalty = c(0, 1), folds = 2),
+                 compare_posteriors(pictured[[7]], pictured[[7]], newdata = mtcars, draws = 20),
+                 cross_validate(pictured[[1]], folds = 2), importance(pictured[[1]], permutations = 2),
+                 compare_simulated(pictured[[5]], flowers), effects(pictured[[1]], "wt"))
+  lapply(scored, function(x) function() plot(x))
+}))
 comparison <- compare_pca(fit_ae(flowers[1:4], hidden = 2, epochs = 5))
 draws <- c(draws, function() plot(comparison), function() plot(comparison, "scores"))
 
@@ -34,6 +42,7 @@ sessions <- list(
   function() graphics::par(pty = "s"),
   function() graphics::par(plt = c(0.2, 0.9, 0.3, 0.8)),
   function() graphics::par(mfrow = c(2, 3)),
+  function() graphics::par(mar = 1:4, mfrow = c(2, 3), cex = 0.7),
   function() graphics::par(mfcol = c(3, 1), mai = c(0.5, 0.5, 0.3, 0.1)),
   function() graphics::par(fig = c(0.1, 0.9, 0.2, 1)),
   function() graphics::layout(matrix(c(1, 1, 2, 3), 2), widths = c(2, 1)),
@@ -111,5 +120,17 @@ test_that("a picture takes one place of a layout, and several panels as many", {
     wide <- graphics::par("fin")
     plot(pictured[[5]], "simulation")
     expect_equal(graphics::par("fin"), wide)
+  })
+})
+
+test_that("pictures of scores keep margins that were given in lines, in a layout with another size of text", {
+  scored <- list(tune_fit(pictured[[1]], penalty = c(0, 1), folds = 2),
+                 compare_posteriors(pictured[[7]], newdata = mtcars, draws = 20))
+  drawn(width = 12, height = 9, {
+    graphics::par(mar = 1:4, mfrow = c(2, 3), cex = 0.7)
+    for (one in scored) {
+      plot(one)
+      expect_equal(graphics::par("mar"), 1:4)
+    }
   })
 })

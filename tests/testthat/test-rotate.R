@@ -96,7 +96,8 @@ test_that("inputs are rotated by default where nothing is drawn and L-BFGS train
   expect_null(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, rotate = TRUE, epochs = 1)$scaling$rotation)
   expect_refused(has(rotate = NA), "`rotate` must be TRUE, FALSE or \"auto\", not NA")
   expect_refused(has(rotate = TRUE, standardize = FALSE), "it needs `standardize` = TRUE")
-  expect_refused(has(rotate = TRUE, posterior = "lowrank"), "not \"lowrank\"")
+  expect_true(has(rotate = TRUE, posterior = "ivon"))
+  expect_refused(has(rotate = TRUE, posterior = "lowrank"), "\"ivon\" or \"last_layer\", not \"lowrank\"")
   expect_refused(has(rotate = TRUE, posterior = "laplace"), "not \"laplace\"")
 })
 

@@ -93,6 +93,35 @@ test_that("a rate that diverges is halved and said; the same seed gives the same
   expect_true(all(is.finite(predict(point, mtcars))))
 })
 
+test_that("where training ends while the mode is sought the fit is at that point", {
+  one <- function(callback) {
+    set.seed(7)
+    fit_bayes_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 10, posterior = posterior_swag(2, 3), optimizer = "adam",
+                 callback = callback)
+  }
+  stopped <- one(function(epoch, row) epoch >= 3)
+  expect_identical(c(stopped$stop_reason, nrow(stopped$history)), c("callback", "3"))
+  expect_true(all(is.finite(predict(stopped, mtcars, interval = "prediction"))))
+  set.seed(7)
+  point <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 3, posterior = "point", optimizer = "adam")
+  expect_equal(predict(stopped, mtcars), predict(point, mtcars), tolerance = 1e-3)
+  for (at in c(1, 4)) {
+    failed <- tryCatch(one(function(epoch, row) if (epoch == at) stop("boom")), varnn_error_in_training = identity)
+    expect_match(conditionMessage(failed), "^boom\nThis ended the training after epoch")
+    expect_identical(failed$fit$stop_reason, "error")
+    expect_true(all(is.finite(predict(failed$fit, mtcars))))
+  }
+  on.exit(setTimeLimit())
+  limited <- tryCatch(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 3, epochs = 1e6, posterior = "swag",
+                                   callback = function(epoch, row) {
+                                     if (epoch == 1) setTimeLimit(elapsed = 0.1, transient = TRUE)
+                                     FALSE
+                                   }), error = identity)
+  setTimeLimit()
+  expect_s3_class(limited, "varnn_error_in_training")
+  expect_match(conditionMessage(limited), "time limit")
+})
+
 test_that("the history is that of the point, term by term", {
   one <- function(posterior) {
     set.seed(6)

@@ -161,7 +161,7 @@ test_that("what is printed and drawn, and what is refused", {
   refused(tune_fit(fit), "Give arguments with the values")
   refused(tune_fit(fit, hiden = 3), "did you mean \"hidden\"")
   refused(tune_fit(fit, 3), "without a name")
-  refused(tune_fit(fit, data = list(mtcars)), "There is no argument `data`")
+  refused(tune_fit(fit, data = list(mtcars)), "`data` cannot be tried")
   refused(tune_fit(fit, penalty = c(0, -1)), "`penalty` must be a number at least 0")
   refused(tune_fit(fit, hidden = list()), "must be the values to try")
   refused(tune_fit(fit, hidden = mean), "must be the values to try")
@@ -174,4 +174,92 @@ test_that("what is printed and drawn, and what is refused", {
   refused(tune_fit(mtcars), "needs a fit by")
   tuned$table$log_score <- "1"
   refused(print(tuned), "damaged")
+})
+
+test_that("every argument of a fit and of nn_control() is tried, or it is said why not", {
+  few <- transform(mtcars, gear = factor(gear))
+  set.seed(6)
+  fits <- list(fit_nn(mpg ~ wt + gear, few, hidden = 2, epochs = 2),
+               fit_bayes_nn(mpg ~ wt + gear, few, hidden = 2, epochs = 2, posterior = "meanfield"))
+  values <- list(hidden = 3, activation = "tanh", family = "huber", penalty = 0.1, dropout = 0.1, layer_norm = TRUE,
+                 standardize = FALSE, members = 2, combine = "equal", df = 4, tau = 0.3, embed = list(c(gear = 2)),
+                 prior = list(prior_normal(0, 1)), posterior = "last_layer", rank = 2, estimator = "local", kl = "mc",
+                 mc_samples = 2, sigma = 2, rotate = FALSE, epochs = 1, batch_size = 8, optimizer = "sgd",
+                 learn_rate = 0.01, schedule = "cosine", momentum = 0.5, clip_norm = 1, validation = 0.2, patience = 3,
+                 starts = 2, precision = "single", threads = 1, rng = "fast", new_levels = "mean")
+  with <- list(df = list(family = "student_t"), tau = list(family = "quantile"),
+               momentum = list(optimizer = "momentum"), patience = list(validation = 0.2))
+  for (fit in fits) {
+    maker <- if (inherits(fit, "varnn_bayes_nn")) fit_bayes_nn.formula else fit_nn.formula
+    for (name in setdiff(c(names(formals(maker)), names(formals(nn_control)), "x", "y"), "...")) {
+      given <- if (name %in% names(never_tried)) stats::setNames(list(list(1)), name) else c(values[name], with[[name]])
+      said <- tryCatch({
+        tuned <- suppressWarnings(do.call(tune_fit, c(list(fit), given, folds = 2, draws = 5), quote = TRUE))
+        identical(tuned$best[[name]], as.list(values[[name]])[[1]])
+      }, error = conditionMessage)
+      if (name %in% names(never_tried)) expect_match(said, sprintf("`%s` cannot be tried: ", name), label = name)
+      else expect_true(said, label = paste(name, said))
+    }
+  }
+})
+
+test_that("embeddings are tried on the training data found again, with the scores of cross_validate()", {
+  set.seed(7)
+  d <- data.frame(z = factor(rep(letters[1:6], 20)), u = stats::rnorm(120))
+  d$y <- as.integer(d$z) %% 3 + d$u + stats::rnorm(120, 0, 0.1)
+  parts <- rep(1:2, each = 60)
+  by_formula <- fit_nn(y ~ z + u, d, hidden = 3, epochs = 20)
+  for (fit in list(by_formula, fit_nn(d[c("z", "u")], d$y, hidden = 3, epochs = 20))) {
+    set.seed(8)
+    tuned <- tune_fit(fit, embed = list("auto", c(z = 2)), hidden = c(2, 3), folds = parts, draws = 10)
+    expect_setequal(tuned$table$embed, c("auto", "c(z = 2)"))
+    expect_identical(is.null(tuned$fit$design$embed), tuned$table$embed[1] == "auto")
+    expect_equal(tuned$fit$call$embed, tuned$best$embed)
+    for (i in 1:4) {
+      embed <- if (tuned$table$embed[i] == "c(z = 2)") c(z = 2) else "auto"
+      again <- update(fit, embed = embed, hidden = tuned$table$hidden[i])
+      set.seed(8)
+      expect_equal(cross_validate(again, folds = parts, draws = 10)$scores$value[1], tuned$table$log_score[i])
+    }
+  }
+  expect_error(tune_fit(by_formula, embed = list(c(u = 2))), "`embed` names \"u\", which is no factor",
+               class = "varnn_error")
+  expect_error(tune_fit(by_formula, embed = list(TRUE)), "`embed` must be", class = "varnn_error")
+  kept <- update(by_formula, keep_data = TRUE)
+  for (lost in list(d[-1, ], NULL)) {
+    d <- lost
+    expect_error(tune_fit(kept, embed = list(0)), "`embed` cannot be tried", class = "varnn_error")
+  }
+})
+
+test_that("values that are options and families are called as they are typed", {
+  words <- function(...) vapply(list(...), value_words, "")
+  expect_identical(words(posterior_swag(), posterior_swag(4, 5), posterior_dropout(c(0.1, 0.2), draws = 9),
+                         posterior_hmc(metric = "dense")),
+                   c("posterior_swag()", "posterior_swag(rank = 4, epochs = 5)",
+                     "posterior_dropout(rate = c(0.1, 0.2), draws = 9)", "posterior_hmc(metric = \"dense\")"))
+  expect_identical(words(nn_family("student_t"), nn_family("student_t", df = 4), poisson, poisson(),
+                         list(a = nn_family("huber"), b = "poisson"), c(z = 2), c(16, 16)),
+                   c("student_t", "student_t(df = 4)", "poisson", "poisson", "list(a = huber, b = \"poisson\")",
+                     "c(z = 2)", "c(16, 16)"))
+  set.seed(9)
+  fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 2, posterior = "point")
+  tuned <- suppressWarnings(tune_fit(fit, posterior = list("point", posterior_swag(2, 2)), folds = 2, draws = 5))
+  expect_setequal(tuned$table$posterior, c("point", "posterior_swag(rank = 2, epochs = 2)"))
+})
+
+test_that("what halving cannot train on, and quantiles that differ, are refused before any work", {
+  refused <- function(expr, words) expect_error(expr, words, class = "varnn_error")
+  set.seed(10)
+  swag <- suppressWarnings(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5, posterior = posterior_swag(2, 2)))
+  refused(tune_fit(swag, hidden = 2:3, search = "halving"), "`posterior` = \"swag\" cannot: take \"grid\"")
+  point <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5, posterior = "point")
+  refused(tune_fit(point, posterior = list("point", posterior_dropout()), search = "halving"), "\"dropout\" cannot")
+  expect_s3_class(tune_fit(swag, posterior = list("point", "meanfield"), search = "halving", folds = 2, draws = 5),
+                  "varnn_tuning")
+  quantile <- fit_nn(mpg ~ wt, mtcars, hidden = 2, epochs = 5, family = "quantile")
+  refused(tune_fit(quantile, tau = c(0.1, 0.5)), "`tau` has more than one `tau`")
+  refused(tune_fit(quantile, family = list("quantile", nn_family("quantile", tau = 0.9))), "`family` has more than one")
+  expect_s3_class(tune_fit(quantile, tau = 0.1, hidden = 2:3, folds = 2, draws = 5), "varnn_tuning")
+  expect_s3_class(tune_fit(quantile, family = c("gaussian", "quantile"), folds = 2, draws = 5), "varnn_tuning")
 })
