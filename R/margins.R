@@ -395,7 +395,7 @@ mean_functions <- function(columns, sd) {
   own <- Filter(has_scores, columns)
   names(own) <- vapply(own, function(c) c$name, "")
   lapply(own, function(c) {
-    s <- sd[1, c$at]
+    s <- if (nrow(sd)) sd[1, c$at]
     direct <- function(mean, sd) exact_means(c$margin, mean, sd)
     if (!isTRUE(s > 0.02 && s < 24) || any(sd[, c$at] != s)) return(direct)
     at <- seq(-12, 12, length.out = ceiling(240 / s))

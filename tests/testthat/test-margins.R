@@ -195,3 +195,13 @@ test_that("simulated margins are those of the data", {
   distance <- mapply(function(a, b) suppressWarnings(ks.test(a, b)$statistic), d, s)
   expect_lt(mean(distance), 0.07)
 })
+
+test_that("no codes and no rows are decoded to no rows, whatever the noise", {
+  for (sigma in c("each", "hetero", "learned")) {
+    set.seed(1)
+    fit <- suppressWarnings(fit_vae(iris, epochs = 2, latent = 1, sigma = sigma))
+    expect_identical(dim(decode(fit, matrix(0, 0, 1))), c(0L, 5L))
+    expect_identical(dim(reconstruct(fit, iris[0, ])), c(0L, 5L))
+    expect_identical(dim(impute(fit, iris[0, ])), c(0L, 5L))
+  }
+})
