@@ -5,6 +5,8 @@ is_watched <- function() nzchar(Sys.getenv("VARNN_SANITIZER")) || nzchar(Sys.get
 is_counted <- function() nzchar(Sys.getenv("VARNN_COVERAGE")) # which lines are run
 # A test that takes long and runs no line that others do not: it runs where lines are not counted.
 skip_if_counted <- function() skip_if(is_counted(), "lines are counted without it")
+# Of two runs of the tests by two R the one that counts lines has long tests that neither R nor another package decides.
+skip_if_again <- function() skip_if(nzchar(Sys.getenv("VARNN_TEST_AGAIN")), "the run that counts lines has it")
 repeats <- function(n, watched) if (is_watched()) watched else n
 
 # Every combination of rows of tables; where every instruction is watched, or lines are counted, each row once.

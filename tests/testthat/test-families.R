@@ -441,6 +441,7 @@ expect_intervals <- function(fit, family, data) {
 }
 
 test_that("every family trains, predicts and simulates in each model that takes it", {
+  skip_if_again()
   skip_if_not_installed("survival")
   set.seed(11)
   for (family in families()) {

@@ -16,6 +16,7 @@ test_that("every family, activation and kind of weights has the gradient of its 
 })
 
 test_that("200 random architectures have the gradients of their losses, in double and in single", {
+  skip_if_again()
   kinds <- character()
   for (i in seq_len(repeats(200, 10))) {
     set.seed(i)

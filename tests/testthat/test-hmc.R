@@ -246,6 +246,7 @@ test_that("the draws are those of the network's posterior: its importance weight
 })
 
 test_that("families with free scalars, levels, several responses and a noise that depends on x have draws", {
+  skip_if_again()
   small <- posterior_hmc(draws = 20, warmup = 20)
   of <- function(formula, data, ...) {
     suppressWarnings(fit_bayes_nn(formula, data, hidden = 2, posterior = small, members = 2, epochs = 20, ...))

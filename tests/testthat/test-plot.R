@@ -308,6 +308,7 @@ test_that("ticks of epochs and components are whole numbers", {
 # ---- Bayesian networks
 
 test_that("pictures of Bayesian fits are drawn at both sizes, and leave the random numbers alone", {
+  skip_if_again()
   quick_bayes <- function(...) hush(fit_bayes_nn(..., hidden = 3, epochs = 5, keep_data = TRUE))
   set.seed(40)
   counts <- counts_data()

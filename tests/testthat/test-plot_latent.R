@@ -25,6 +25,7 @@ kinds_of_ae <- function() {
 }
 
 test_that("every picture of every kind of autoencoder is drawn, at three sizes, without a word", {
+  skip_if_again()
   fits <- kinds_of_ae()
   for (kind in names(fits)) for (which in pictures_of(fits[[kind]])) {
     expect_silent(drawn(plot(fits[[kind]], which = which)))

@@ -22,6 +22,7 @@ kinds_of_vae <- function() {
 }
 
 test_that("variational autoencoders, also conditional ones, have the same pictures", {
+  skip_if_again()
   fits <- kinds_of_vae()
   for (fit in fits) {
     expect_identical(pictures_of(fit), c("latent", "history", "network", "reconstruction", "grid", "simulation"))
@@ -127,6 +128,7 @@ test_that("the history has the ELBO's parts, in nats per row, and the loss where
 })
 
 test_that("the grid has the images of its codes, upright, the least codes at the lower left", {
+  skip_if_again()
   fit <- quick_vae(digits[seq_len(300), -1], latent = 3)
   picture <- grid_picture(fit, environment(), c(8, 8), NULL, NULL)
   z <- stats::qnorm(stats::ppoints(15))

@@ -51,6 +51,7 @@ said_of <- function(method, name, fit) {
 }
 
 test_that("every method refuses a damaged fit in the package's words", {
+  skip_if_again()
   for (fit in some_fits()) {
     own <- class(fit)[1]
     is_mixture <- own == "varnn_mixture"
@@ -142,6 +143,7 @@ test_that("a control of expressions is damage, and is not evaluated", {
 })
 
 test_that("summary() and its like need neither the data nor the variable that held them", {
+  skip_if_again()
   cars <- mtcars[1:20, ]
   set.seed(1)
   fits <- list(fit_nn(mpg ~ wt + hp, cars, hidden = 2, epochs = 5), fit_ae(cars[1:4], epochs = 5),
