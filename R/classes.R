@@ -171,8 +171,8 @@ plain_column <- function(v, name, what, n) {
   size <- dim(v)
   if (length(size) > 2 && length(v) == n) return(as.vector(v))
   if (length(size) > 2 || any(size[-1] == 0))
-    stop_user("Column `%s` of %s is an array of size %s: a column is a vector, or a matrix with columns of its own.", name,
-              what, paste(size, collapse = " x "))
+    stop_user("Column `%s` of %s is an array of size %s: a column is a vector, or a matrix with columns of its own.",
+              name, what, paste(size, collapse = " x "))
   if (is.factor(v)) plain_factor(v, sprintf("Column `%s` of %s", name, what)) else v
 }
 

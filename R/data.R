@@ -374,10 +374,9 @@ new_frame <- function(design, newdata) {
     v <- newdata[[name]]
     if (is.atomic(v) && is.null(dim(v)) && all(is.na(v))) newdata[[name]] <- factor(v, design$xlevels[[name]])
   }
+  fail <- function(e) stop_user("`newdata` does not fit the model: %s%s.", conditionMessage(e), frame_hint(e))
   frame <- tryCatch(stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
-                                       xlev = if (!takes_unseen) design$xlevels),
-                    error = function(e) stop_user("`newdata` does not fit the model: %s%s.", conditionMessage(e),
-                                                          frame_hint(e)))
+                                       xlev = if (!takes_unseen) design$xlevels), error = fail)
   check_new_classes(attr(design$terms, "dataClasses"), frame[setdiff(names(frame), names(design$times))])
   if (takes_unseen) with_known_levels(design, frame) else frame
 }

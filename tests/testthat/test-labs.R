@@ -10,7 +10,6 @@ labs_of <- function(file) {
   for (start in starts[section[starts] > 0]) {
     if (grepl("ISLR2", lines[start]) && !requireNamespace("ISLR2", quietly = TRUE)) next
     code <- lines[seq(start + 1, start + which(lines[-seq_len(start)] == "```")[1] - 1)]
-    before <- ls(room)
     eval(parse(text = code), room)
     changed <- mget(ls(room), room)
     at <- as.character(section[start])
