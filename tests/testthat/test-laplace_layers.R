@@ -158,3 +158,23 @@ test_that("networks of more weights than a full covariance takes are fitted, say
   rotated$laplace$layers[[has_basis[1]]]$`in`[1] <- 2
   expect_refused(predict(rotated, mtcars), "damaged")
 })
+
+test_that("the basis of few rows diagonalises their products as eigenvectors do, and is orthogonal", {
+  set.seed(1)
+  x <- matrix(rnorm(5 * 40), 5)
+  x[3, ] <- x[1, ] # dependent rows
+  of_parts <- function(parts) {
+    sum <- varnn:::product_sum()
+    for (part in parts) sum$add(part)
+    sum$vectors()
+  }
+  truth <- eigen(crossprod(x), symmetric = TRUE)$values
+  for (parts in list(list(x), list(x[1:2, ], x[3:5, ]), list(x, matrix(0, 30, 40)), list(matrix(0, 30, 40), x))) {
+    v <- of_parts(parts)
+    expect_equal(crossprod(v), diag(40), tolerance = 1e-12)
+    turned <- crossprod(x %*% v)
+    expect_lt(max(abs(turned[upper.tri(turned)])), 1e-10)
+    expect_equal(sort(diag(turned), decreasing = TRUE), pmax(truth, 0), tolerance = 1e-10)
+  }
+  expect_null(of_parts(list(matrix(1, 3, 1))))
+})
