@@ -145,7 +145,7 @@ pearson_variance <- function(part) {
 nobs.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("nobs", ...)
-  if (is.null(object$weights)) object$n_obs else sum(object$weights > 0)
+  n_cases(object)
 }
 
 # Observations as the case weights count them: a weight of 2 is two rows.

@@ -124,7 +124,8 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #'   mode it fits badly (Immer et al. 2021). Draws of other posteriors are always of the network.
 #' @param ... not used.
 #' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
-#'   scale of the response; `posterior_epred()` of a categorical response an array draws x rows x levels. The
+#'   scale of the response; of the training data a column per row that was trained on, as draws of rstanarm and brms
+#'   have it: also with `na.action = "na.exclude"`, by which `predict()` and `residuals()` have `NA` for the others; `posterior_epred()` of a categorical response an array draws x rows x levels. The
 #'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
 #'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
 #'   list of these; `log_lik()` adds them up.
