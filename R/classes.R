@@ -82,8 +82,11 @@ as_integer64 <- function(v) {
 
 has_bit64 <- function() "bit64" %in% loadedNamespaces()
 
-# The names of the columns that are 64-bit integers.
-integer64_names <- function(data) if (is.list(data)) names(data)[vapply(data, inherits, NA, "integer64")]
+# The names of the columns that are 64-bit integers; NULL: there are none.
+integer64_names <- function(data) {
+  is_64 <- if (is.list(data)) vapply(data, inherits, NA, "integer64")
+  if (any(is_64)) names(data)[is_64]
+}
 
 # A data frame or list whose 64-bit integers are numbers: R's own functions drop their class.
 without_integer64 <- function(data) {

@@ -309,8 +309,9 @@ model.frame.varnn <- function(formula, ...) {
   values <- given[intersect(names(given), c("data", "subset", "na.action"))]
   call[names(values)] <- values
   is_other <- length(values) && formula$design$kind != "columns"
-  call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
-             if (length(values)) formula$design$xlevels)
+  frame <- call_frame(call, environment(formula$terms), if (!is_other) frame_action(formula),
+                      if (length(values)) formula$design$xlevels)
+  structure(frame, integer64 = NULL)
 }
 
 # As model.frame.default() has them; the last two are as in lm() whatever is given.

@@ -187,7 +187,8 @@ test_that("observations are those of the rows that weights stand for, in all mod
   more <- d[rep(1:50, times), ]
   fits <- function(d, times) list(
     fit_nn(a ~ b, d, weights = times, epochs = 1), fit_bayes_nn(a ~ b, d, weights = times, epochs = 1),
-    fit_bayes_nn(a ~ b, d, weights = times, epochs = 1, members = 2), fit_ae(d, weights = times, epochs = 1, latent = 1),
+    fit_bayes_nn(a ~ b, d, weights = times, epochs = 1, members = 2),
+    fit_ae(d, weights = times, epochs = 1, latent = 1),
     fit_vae(d, weights = times, epochs = 1, latent = 1)
   )
   for (fit in fits(d, times)) expect_equal(nobs(fit), 70)
