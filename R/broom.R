@@ -105,8 +105,7 @@ coefficient_rows <- function(fit, level) {
   out$std.error <- rep_len(sqrt(unname(variance)), nrow(out))
   if (!is_bayesian(fit$spec)) {
     out$statistic <- out$estimate / out$std.error
-    df <- if (all(vapply(fit$blocks, has_sigma, NA))) stats::df.residual(fit) else Inf
-    out$p.value <- 2 * stats::pt(-abs(out$statistic), df)
+    out$p.value <- 2 * stats::pt(-abs(out$statistic), coefficient_df(fit))
   }
   with_limits(out, fit, level)
 }
@@ -178,7 +177,7 @@ null_measures <- function(fit) {
 network_measures <- function(fit) {
   parts <- training_blocks(fit, NULL)
   is_one <- length(parts) == 1
-  measures <- if (is_one) as.list(block_summary(parts[[1]], case_weights(fit))$measures)
+  measures <- if (is_one) as.list(block_summary(parts[[1]], case_weights(fit))$measures) else list()
   named <- c(r.squared = "r_squared", accuracy = "accuracy", concordance = "concordance")
   named <- named[named %in% names(measures)]
   c(stats::setNames(measures[named], names(named)),

@@ -63,7 +63,7 @@ integer64_values <- function(v) {
   bits <- as.vector(unclass(v))
   out <- v
   attributes(out) <- attributes(v)[setdiff(names(attributes(v)), "class")]
-  for (first in seq(1, length(bits), by = piece)[length(bits) > 0]) {
+  for (first in piece * (seq_len(ceiling(length(bits) / piece)) - 1) + 1) {
     at <- seq(first, min(length(bits), first + piece - 1))
     bytes <- writeBin(bits[at], raw(), endian = "little")
     half <- matrix(readBin(bytes, "integer", 2 * length(at), endian = "little"), 2)
@@ -72,6 +72,20 @@ integer64_values <- function(v) {
     out[at] <- ifelse(high == -2^31 & low == 0, NA, high * 2^32 + low)
   }
   out
+}
+
+# Whole numbers as 64-bit integers where bit64 is loaded, without which these show other numbers; else as they are.
+as_integer64 <- function(v) {
+  if (!has_bit64() || any(abs(v) >= 2^63, na.rm = TRUE)) return(v)
+  getExportedValue("bit64", "as.integer64")(v)
+}
+
+has_bit64 <- function() "bit64" %in% loadedNamespaces()
+
+# The names of the columns that are 64-bit integers; NULL: there are none.
+integer64_names <- function(data) {
+  is_64 <- if (is.list(data)) vapply(data, inherits, NA, "integer64")
+  if (any(is_64)) names(data)[is_64]
 }
 
 # A data frame or list whose 64-bit integers are numbers: R's own functions drop their class.

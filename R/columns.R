@@ -47,7 +47,9 @@ formula_columns <- function(terms, frame) {
 # Training data from a model frame, or from a data frame or matrix and weights.
 columns_from_frame <- function(frame) {
   terms <- attr(frame, "terms")
-  list(data = formula_columns(terms, frame), n = nrow(frame), terms = terms, rows = kept_rows(frame),
+  data <- formula_columns(terms, frame)
+  list(data = data, n = nrow(frame), terms = terms, rows = kept_rows(frame),
+       integer64 = c(attr(frame, "integer64"), integer64_names(data)),
        weights = check_present(check_weights(stats::model.weights(frame), nrow(frame))),
        na.action = attr(frame, "na.action"))
 }
@@ -55,6 +57,7 @@ columns_from_frame <- function(frame) {
 columns_from_x <- function(x, weights = NULL, na.action = NULL) {
   if (inherits(x, "varnn_training")) return(unclass(x)) # training data of a fit
   x <- columns_of_x(x)
+  integer64 <- integer64_names(x)
   weights <- check_present(check_weights(weights, nrow(x)), na.action)
   omitted <- omitted_rows(x, 0, weights, if (is.null(na.action)) stats::na.pass else na.action)
   if (length(omitted)) {
@@ -63,6 +66,7 @@ columns_from_x <- function(x, weights = NULL, na.action = NULL) {
     if (!nrow(x)) stop_user("Every row has a missing value: there is nothing to train on.")
   }
   list(data = if (is.matrix(x)) x else as.list(x), n = nrow(x), terms = NULL, weights = weights, na.action = omitted,
+       integer64 = integer64,
        rows = named_rows(if (is.matrix(x) || .row_names_info(x) > 0) rownames(x)))
 }
 
@@ -119,6 +123,7 @@ add_columns <- function(train, family, standardize, numeric = auto_family(0), si
       new_column(column_values(train$data, j), names[j], family, numeric, custom, train$known$levels[[names[j]]])
     }, seq_along(names), unname(family), custom)
   }
+  columns <- lapply(columns, function(c) if (c$name %in% train$integer64) as_whole_column(c) else c)
   columns <- Map(function(column, constants) c(column, list(constants = constants)), columns, constants)
   columns <- lapply(columns, with_sigma, if (identical(sigma, "own")) "each" else sigma)
   place <- place_columns(columns, train)
@@ -194,6 +199,9 @@ new_column <- function(v, name, family, numeric, custom = NULL, known_levels = N
   list(name = name, family = family, type = type, levels = levels, is_ordered = is.ordered(v),
        center = 0, scale = 1, at = 0L, fill = 0, has_indicator = FALSE)
 }
+
+# A column of 64-bit integers, which the model reads as doubles.
+as_whole_column <- function(column) utils::modifyList(column, list(type = "integer", is_64 = TRUE))
 
 # A numeric column whose family the user wrote.
 custom_column <- function(name, type, custom) {
@@ -410,7 +418,8 @@ columns_as_given <- function(design, values, rows = NULL, whole = FALSE) {
 column_as_given <- function(column, values, whole) {
   if (is.null(column$levels)) {
     v <- values[, 1]
-    return(if (whole && column$type == "integer") whole_numbers(v) else v)
+    if (!whole || column$type != "integer") return(v)
+    return(if (isTRUE(column$is_64)) as_integer64(round(v)) else whole_numbers(v))
   }
   values <- by_level(values)
   level <- if (nrow(values)) max.col(values, ties.method = "first") else integer()
@@ -480,6 +489,7 @@ column_rules <- list(
   family = function(x, c) if (is.null(c$custom)) is_one_of(x, column_families()) else identical(x, "custom"),
   custom = function(x, c) is.null(x) || is_custom_part(x),
   type = function(x, c) is_one_of(x, column_types),
+  is_64 = function(x, c) is.null(x) || is_flag(x),
   at = function(x, c) every(is.numeric(x), is_bare(x), length(x) >= 1),
   levels = function(x, c) {
     every(is.null(x) || are_words(x), length(x) %in% list(c(0, 2), length(c$at))[[1 + is_kind(c, "levels")]])

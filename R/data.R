@@ -29,7 +29,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL, is_part = FAL
   if (!is.null(na.action)) frame_call$na.action <- na.action
   if (!is.null(xlev)) frame_call$xlev <- xlev
   frame_call[[1L]] <- quote(stats::model.frame)
-  class_weights <- NULL
+  class_weights <- integer64 <- NULL
   frame <- tryCatch({
     action <- eval(frame_call$na.action, envir)
     if (is.character(action)) na_name(action)
@@ -38,7 +38,11 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL, is_part = FAL
       stop_user("`formula` must be a formula, not %s.", shown(formula))
     check_environment(formula)
     check_survival_terms(formula)
-    if (!is.null(call$data)) frame_call["data"] <- list(frame_data(eval(call$data, envir)))
+    if (!is.null(call$data)) {
+      data <- eval(call$data, envir)
+      integer64 <- integer64_names(data)
+      frame_call["data"] <- list(frame_data(data))
+    }
     class_weights <- given_class_weights(frame_call, formula, envir)
     if (!is.null(class_weights)) frame_call$weights <- NULL
     withCallingHandlers(eval(frame_call, envir), warning = function(w) check_row_numbers(frame_call, envir))
@@ -51,7 +55,7 @@ call_frame <- function(call, envir, na.action = NULL, xlev = NULL, is_part = FAL
   if (!is.data.frame(frame)) stop_user("`na.action` must return a data frame, as na.omit() does.")
   if (!nrow(frame)) check_row_numbers(frame_call, envir)
   if (!nrow(frame) && !is_part) stop_user("There are no rows to train on (after `subset` and `na.action`).")
-  structure(plain_frame(frame, "the data"), class_weights = class_weights)
+  structure(plain_frame(frame, "the data"), class_weights = class_weights, integer64 = integer64)
 }
 
 # A formula may be made by hand, or read from a file.

@@ -138,9 +138,8 @@ model_parameters.varnn <- function(model, ci = 0.95, ...) {
                     CI_high = limits[, 2], row.names = NULL)
   if (!is.null(table)) {
     at <- match(out$Parameter, rownames(table))
-    by_t <- startsWith(colnames(table)[3], "t")
-    out[[if (by_t) "t" else "z"]] <- unname(table[at, 3])
-    out$df_error <- if (by_t) stats::df.residual(model) else Inf
+    out[[if (startsWith(colnames(table)[3], "t")) "t" else "z"]] <- unname(table[at, 3])
+    out$df_error <- coefficient_df(model)
     out$p <- unname(table[at, 4])
   } else {
     out$pd <- stats::pnorm(abs(out$Coefficient) / out$SE)

@@ -78,7 +78,7 @@ linear_basis <- function(fit, trms, xlev, grid) {
   v <- stats::vcov(fit)[at, at, drop = FALSE]
   lost <- is.na(diag(v))
   coef <- as.matrix(stats::coef(fit))[, means, drop = FALSE]
-  df <- if (all(vapply(fit$blocks, has_sigma, NA))) stats::df.residual(fit) else Inf
+  df <- max(block_df(fit))
   list(X = kronecker(diag(length(means)), x), bhat = ifelse(lost, NA_real_, as.vector(coef)),
        V = unname(v[!lost, !lost, drop = FALSE]), nbasis = if (any(lost)) empty_directions(fit, length(means))
        else matrix(NA_real_), dffun = function(k, dfargs) dfargs$df, dfargs = list(df = df))

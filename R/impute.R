@@ -99,17 +99,28 @@ filled <- function(fit, newdata, part, y, values) {
     gap <- is.na(y[, columns[[j]]$at[1]])
     if (!any(gap)) next
     name <- if (is.matrix(newdata) && is.null(colnames(newdata))) j else columns[[j]]$name
-    v <- column_values(new, j)[gap]
-    if (is.matrix(newdata)) newdata[part[gap], name] <- v
-    else newdata[[name]] <- replace(like_column(columns[[j]], newdata[[name]]), part[gap], as_type(v, newdata[[name]]))
+    v <- (if (is.matrix(new)) new[, j] else new[[j]])[gap]
+    if (is.matrix(newdata)) {
+      newdata[part[gap], name] <- as_type(v, newdata)
+    } else {
+      like <- like_column(columns[[j]], newdata[[name]])
+      newdata[[name]] <- replace(like, part[gap], as_type(v, like))
+    }
   }
   newdata
 }
 
-# A column of new data that can take the levels of training: characters stay, all else becomes the factor that it was.
+# A column of new data that can take what training had: characters stay, all else becomes the factor that it was; of
+# 64-bit integers a column that is all missing becomes one, and others are numbers where they can take no such integer.
 like_column <- function(column, v) {
-  if (column$type != "factor" || is.character(v)) return(v)
-  factor(as.character(v), levels = column$levels, ordered = column$is_ordered)
+  if (column$type == "factor" && !is.character(v))
+    return(factor(as.character(v), levels = column$levels, ordered = column$is_ordered))
+  is_64 <- isTRUE(column$is_64)
+  if (is_64 && is.logical(v)) return(as_integer64(as.double(v)))
+  if (inherits(v, "integer64") && !(is_64 && has_bit64())) integer64_values(v) else v
 }
 
-as_type <- function(v, like) if (is.character(like)) as.character(v) else v
+as_type <- function(v, like) {
+  if (is.character(like)) return(as.character(v))
+  if (inherits(v, "integer64") && !inherits(like, "integer64")) integer64_values(v) else v
+}

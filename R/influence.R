@@ -16,7 +16,8 @@ as_glm <- function(fit, what, envir) {
   p <- glm_parts(fit)
   made <- if (has_sigma(block)) lm_of_parts(fit, frame$x, p) else glm_of_parts(fit, frame$x, p)
   structure(c(made, list(call = fit$call, terms = frame$terms, model = frame$frame, x = frame$x,
-                         na.action = fit$na.action, offset = if (!is.null(fit$offset)) p$offset)),
+                         na.action = fit$na.action, offset = if (!is.null(fit$offset)) p$offset,
+                         xlevels = fit$design$xlevels, contrasts = attr(frame$x, "contrasts"))),
             class = if (has_sigma(block)) "lm" else c("glm", "lm"))
 }
 
@@ -44,7 +45,8 @@ glm_frame <- function(fit, envir) {
       return(list(frame = stats::model.frame(fit), terms = fit$terms, x = model.matrix.varnn(fit)))
     has_intercept <- fit$design$intercept
     x <- structure(if (has_intercept) cbind(1, x) else x, dimnames = list(fit_rows(fit), variable.names.varnn(fit)))
-    return(list(terms = fit$terms, x = structure(x, assign = c(if (has_intercept) 0L, fit$design$assign))))
+    return(list(terms = fit$terms, x = structure(x, assign = c(if (has_intercept) 0L, fit$design$assign),
+                                                 contrasts = fit$design$contrasts)))
   }
   frame <- xy_frame(fit, x)
   terms <- stats::terms(y ~ ., data = frame)
@@ -63,16 +65,18 @@ said_by_glm <- function(what, value) {
 # A method by that of lm() or glm() for a fit as these give it: it takes the arguments that they have.
 by_glm <- function(generic, name) {
   force(generic)
+  function(model, ...) answer_by_glm(model, generic, name, parent.frame(), ...)
+}
+
+answer_by_glm <- function(model, generic, name, envir, ...) {
+  what <- paste0(name, "()")
+  as <- said_by_glm(what, as_glm(model, what, envir))
   own <- unique(unlist(lapply(c("lm", "glm"), function(class) {
-    names(formals(utils::getS3method(name, class, optional = TRUE)))
+    method <- utils::getS3method(name, class, optional = TRUE)
+    if (!is.null(method)) names(formals(method))[-1]
   })))
-  function(model, ...) {
-    envir <- parent.frame()
-    what <- paste0(name, "()")
-    as <- said_by_glm(what, as_glm(model, what, envir))
-    check_dots_empty(..., known = setdiff(own, c("model", "...")))
-    said_by_glm(what, generic(as, ...))
-  }
+  check_dots_empty(..., known = setdiff(own, "..."))
+  said_by_glm(what, generic(as, ...))
 }
 
 #' Leverages, influence and analysis of variance without hidden layers
@@ -80,7 +84,7 @@ by_glm <- function(generic, name) {
 #' By default a network without hidden layers ends training at the maximum of the likelihood, where it is the model of
 #' [lm()] or [glm()]: these are the methods that such a model has.
 #'
-#' @param model,object a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged, with one
+#' @param model,object,x,z a fit by [fit_nn()] with `hidden = 0`, without `penalty`, whose training converged, with one
 #'   response of the families gaussian, bernoulli, binomial, poisson, gamma or inverse_gaussian, and rows of weight 1.
 #' @param ... as of the methods of [lm()] and [glm()]: `type` of `rstandard()`; `test`, `dispersion` and other fits,
 #'   also by these functions, of `anova()`.
@@ -118,6 +122,27 @@ dfbeta.varnn <- by_glm(stats::dfbeta, "dfbeta")
 #' @rdname hatvalues.varnn
 #' @export
 dfbetas.varnn <- by_glm(stats::dfbetas, "dfbetas")
+
+#' @rdname hatvalues.varnn
+#' @importFrom stats alias dummy.coef proj
+#' @export
+alias.varnn <- function(object, ...) answer_by_glm(object, stats::alias, "alias", parent.frame(), ...)
+
+#' @rdname hatvalues.varnn
+#' @export
+dummy.coef.varnn <- function(object, ...) answer_by_glm(object, stats::dummy.coef, "dummy.coef", parent.frame(), ...)
+
+#' @rdname hatvalues.varnn
+#' @export
+proj.varnn <- function(object, ...) answer_by_glm(object, stats::proj, "proj", parent.frame(), ...)
+
+#' @rdname hatvalues.varnn
+#' @export
+kappa.varnn <- function(z, ...) answer_by_glm(z, base::kappa, "kappa", parent.frame(), ...)
+
+#' @rdname hatvalues.varnn
+#' @export
+qr.varnn <- function(x, ...) answer_by_glm(x, base::qr, "qr", parent.frame(), ...)
 
 #' @rdname hatvalues.varnn
 #' @export

@@ -294,11 +294,14 @@ estimate_covariance <- function(fit, envir) {
     inverse[at, at] <- symmetric_inverse(fit$information[at, at, drop = FALSE],
                                          open_directions(fit$blocks[[b]], length(at)))
   }
-  if (!any(has_gaussian)) return(inverse)
+  has_dispersion <- vapply(fit$blocks, learns_dispersion, NA)
+  if (!any(has_gaussian | has_dispersion)) return(inverse)
   n_eta <- sum(vapply(fit$blocks, eta_rows, 0))
   scale <- rep(1, n_eta)
-  at <- unlist(block_slices(fit$blocks, eta_rows)[has_gaussian])
-  scale[at] <- sigma.varnn(fit) / vapply(fit$blocks[has_gaussian], function(b) b$scale, 0)
+  slices <- block_slices(fit$blocks, eta_rows)
+  at <- unlist(slices[has_gaussian])
+  if (any(has_gaussian)) scale[at] <- sigma.varnn(fit) / vapply(fit$blocks[has_gaussian], function(b) b$scale, 0)
+  for (b in which(has_dispersion)) scale[slices[[b]]] <- sqrt(dispersion_rise(fit, b, envir))
   if (all(has_gaussian) && !anyNA(fit$response) && n_eta > 1) {
     # the errors of a row's responses are correlated, and so are their coefficients
     first <- inverse[seq(1, nrow(inverse), n_eta), seq(1, nrow(inverse), n_eta)]
@@ -307,6 +310,51 @@ estimate_covariance <- function(fit, envir) {
     return(kronecker(first, share))
   }
   inverse * tcrossprod(rep(scale, length.out = nrow(inverse)))
+}
+
+# Whether a block has a dispersion that glm() estimates by Pearson's residuals, and the likelihood otherwise.
+learns_dispersion <- function(block) !is.null(record_of(block)$dispersion)
+
+# Whether a block's standard errors are by an estimated dispersion: t takes the place of the normal distribution.
+is_by_t <- function(block) has_sigma(block) || learns_dispersion(block)
+
+# Degrees of freedom of each block, by the rows that have its response, and of each coefficient as coef_matrix() has
+# them.
+block_df <- function(fit) {
+  df <- rep_len(stats::df.residual(fit), length(fit$blocks))
+  seen <- if (anyNA(fit$response, recursive = TRUE)) responses_seen(fit)
+  if (length(seen) == length(df))
+    df <- vapply(seen, function(s) row_counts(fit$n_obs, case_weights(fit) * s)$total, 0) - fit$rank
+  ifelse(vapply(fit$blocks, is_by_t, NA), df, Inf)
+}
+coefficient_df <- function(fit) {
+  rep(block_df(fit), vapply(fit$blocks, eta_rows, 0) * (length(fit$design$columns) + fit$design$intercept))
+}
+
+# Pearson's statistic by its degrees of freedom, the dispersion of summary.glm().
+pearson_dispersion <- function(fit, part) {
+  w <- case_weights(fit)
+  squares <- (observed_mean(part) - mean_at(part$block, part$eta, part$free))[, 1]^2 / pearson_variance(part)
+  sum(w * squares, na.rm = TRUE) / unbiased_total(w[!is.na(part$y[, 1])], fit$rank)
+}
+
+# By how much that of block b is above the one of the greatest likelihood.
+dispersion_rise <- function(fit, b, envir) {
+  part <- training_blocks(fit, envir)[[b]]
+  pearson_dispersion(fit, part) / record_of(part$block)$dispersion(part$eta, part$free)[1]
+}
+
+# What predict.lm() and predict.glm() call the residual scale, of responses that all have one; else 1.
+residual_scale <- function(fit, envir) {
+  if (!all(vapply(fit$blocks, is_by_t, NA))) return(1)
+  out <- rep(1, length(fit$blocks))
+  is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
+  if (any(is_gaussian)) out[is_gaussian] <- sigma.varnn(fit)
+  parts <- training_blocks(fit, envir)
+  for (b in which(vapply(fit$blocks, learns_dispersion, NA)))
+    out[b] <- sqrt(pearson_dispersion(fit, parts[[b]]))
+  names(out) <- if (all(is_gaussian)) names(sigma.varnn(fit))
+  out
 }
 
 # The inverse, or where softmax leaves directions open the inverse orthogonal to these. Of a direction without
@@ -349,9 +397,11 @@ estimate_places <- function(fit) {
 #'   greatest, as of `abs()`, gives none. A row of weight w counts as w rows; weights that are
 #'   not whole numbers are a warning of class `varnn_weights`, as inverse variances would mean something else. Of a
 #'   categorical response it is that of coefficients which sum to 0 over the levels. `confint()`: a matrix with a row
-#'   for each coefficient and its lower and upper limit: of gaussian responses by the t distribution as for [lm()]; of
-#'   bernoulli, binomial and poisson responses by the profile of the likelihood as for [glm()], which fits the model
-#'   several times to the training data; of others by the normal distribution.
+#'   for each coefficient and its lower and upper limit: of gaussian responses by the t distribution as for [lm()]; of a
+#'   bernoulli, binomial or poisson response by the profile of the likelihood as for [glm()], which fits the model
+#'   several times to the training data; of gamma and inverse_gaussian responses by the t distribution and the
+#'   dispersion of `summary.glm()`, Pearson's statistic by its degrees of freedom; of others, and of those that would
+#'   have a profile where there are several responses, by the normal distribution.
 #' @references Venables and Ripley (2002) on profiles of the likelihood, \doi{10.1007/978-0-387-21706-2}, section 7.2.
 #' @seealso [summary.varnn_nn()] for a table of coefficients, [predict.varnn_nn()] with `se.fit = TRUE`,
 #'   [vcov.varnn_bayes_nn()] for Bayesian networks.
@@ -377,6 +427,19 @@ vcov.varnn_nn <- function(object, complete = TRUE, ...) {
   out[lost, ] <- NA
   out[, lost] <- NA
   if (complete || !any(lost)) out else out[!lost, !lost, drop = FALSE]
+}
+
+# Of models that have no standard errors by this or any other way.
+#' @export
+vcov.varnn <- function(object, ...) {
+  check_fit(object)
+  stop_no_errors(object, "vcov()")
+}
+
+#' @export
+confint.varnn <- function(object, parm, level = 0.95, ...) {
+  check_fit(object)
+  stop_no_errors(object, "confint()")
 }
 
 # Of each coefficient as coef_matrix() has them, whether its column is one that others determine.
@@ -408,9 +471,8 @@ confint.varnn_nn <- function(object, parm, level = 0.95, ...) {
   out <- if (is_profiled) {
     profile_limits(object, at, estimate, se, level, parent.frame())
   } else {
-    df <- if (all(vapply(object$blocks, has_sigma, NA))) stats::df.residual(object) else Inf
-    q <- stats::qt(1 - tail, df)
-    estimate[at] + se[at] %o% c(-q, q)
+    half <- se[at] * stats::qt(1 - tail, coefficient_df(object)[at])
+    cbind(estimate[at] - half, estimate[at] + half)
   }
   dimnames(out) <- list(name[at], paste(format(100 * c(tail, 1 - tail), digits = 3, trim = TRUE), "%"))
   out
@@ -473,15 +535,14 @@ fitted_mean <- function(fit) {
 # A table as that of summary.lm() and summary.glm(); NULL where there are no standard errors.
 coefficient_table <- function(fit, envir) {
   if (!is.null(why_no_errors(fit)) || is.null(fit$kept_columns)) return(NULL)
-  by_t <- all(vapply(fit$blocks, has_sigma, NA))
+  df <- coefficient_df(fit)
   lost <- aliased_coefs(fit)
   v <- vcov.varnn_nn(fit)
   estimate <- as.vector(stats::coef(fit))
   z <- estimate / sqrt(diag(v))
-  p <- 2 * if (by_t) stats::pt(-abs(z), stats::df.residual(fit)) else stats::pnorm(-abs(z))
-  out <- cbind(estimate, sqrt(diag(v)), z, p)
-  dimnames(out) <- list(rownames(v), c("Estimate", "Std. Error",
-                                       if (by_t) c("t value", "Pr(>|t|)") else c("z value", "Pr(>|z|)")))
+  out <- cbind(estimate, sqrt(diag(v)), z, 2 * stats::pt(-abs(z), df))
+  letter <- if (all(is.infinite(df))) "z" else if (all(is.finite(df))) "t" else "t or z"
+  dimnames(out) <- list(rownames(v), c("Estimate", "Std. Error", paste(letter, "value"), sprintf("Pr(>|%s|)", letter)))
   out[!lost, , drop = FALSE]
 }
 
@@ -508,9 +569,8 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
   }
   se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
   if (is.matrix(predicted)) dimnames(se) <- list(NULL, colnames(predicted)) else se <- se[, ncol(se)]
-  is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
-  c(list(fit = predicted, se.fit = se), if (all(is_gaussian)) list(df = stats::df.residual(fit)),
-    list(residual.scale = if (all(is_gaussian)) sigma.varnn(fit) else 1))
+  c(list(fit = predicted, se.fit = se), if (all(is.finite(block_df(fit)))) list(df = stats::df.residual(fit)),
+    list(residual.scale = residual_scale(fit, envir)))
 }
 
 # Standard errors of what is predicted of a block from the covariances of its outputs. Where zeros are separated from
@@ -576,7 +636,7 @@ check_wald_block <- function(block, interval) {
 # Of each response a matrix with columns fit, lwr and upr: intervals of the link, which the mean follows.
 wald_bounds <- function(fit, rows, interval, level, envir) {
   link <- prediction_errors(fit, rows, "link", predicted(fit, rows$eta, rows$offset, "link"), envir)
-  q <- stats::qt((1 + level) / 2, if (is.null(link$df)) Inf else link$df)
+  q <- stats::qt((1 + level) / 2, block_df(fit))
   center <- as.matrix(link$fit)
   se <- as.matrix(link$se.fit)
   first <- vapply(block_slices(fit$blocks, eta_rows), `[`, 0, 1)
@@ -585,7 +645,7 @@ wald_bounds <- function(fit, rows, interval, level, envir) {
     block <- fit$blocks[[i]]
     s <- se[, first[i]]
     if (interval == "prediction") s <- sqrt(s^2 + sigma.varnn(fit)[i]^2)
-    bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q, upr = q)
+    bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q[i], upr = q[i])
     if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), free[[i]], dim = dim(bound))
     bound
   }

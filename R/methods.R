@@ -145,8 +145,7 @@ pearson_variance <- function(part) {
 nobs.varnn <- function(object, ...) {
   check_fit(object)
   check_standard("nobs", ...)
-  w <- observed_weights(object)
-  if (is.null(w)) object$n_obs else sum(w > 0)
+  n_cases(object)
 }
 
 # Observations as the case weights count them: a weight of 2 is two rows.
@@ -157,9 +156,12 @@ n_cases <- function(fit) {
 # The case weights, 0 of rows none of whose responses was observed; NULL: all count as one.
 observed_weights <- function(fit) {
   if (!anyNA(fit$response, recursive = TRUE)) return(fit$weights)
-  y <- if (is.null(dim(fit$response))) list(fit$response) else as.data.frame(fit$response)
-  is_seen <- Reduce(`|`, lapply(y, Negate(is.na)))
-  (if (is.null(fit$weights)) 1 else fit$weights) * is_seen
+  (if (is.null(fit$weights)) 1 else fit$weights) * Reduce(`|`, responses_seen(fit))
+}
+
+# Of each response whether a row has it.
+responses_seen <- function(fit) {
+  lapply(if (is.null(dim(fit$response))) list(fit$response) else as.data.frame(fit$response), Negate(is.na))
 }
 
 # What weighted squares are divided by for an unbiased variance that has lost so many degrees of freedom: the cases less
@@ -322,7 +324,7 @@ model.frame.varnn <- function(formula, ...) {
                       if (length(values)) formula$design$xlevels)
   if (!length(values) && formula$design$kind == "frame")
     check_training_rows(formula, data_from_frame(frame, formula$design$contrasts, embed = embed_again(formula$design)))
-  frame
+  structure(frame, integer64 = NULL)
 }
 
 # As model.frame.default() has them; the last two are as in lm() whatever is given.

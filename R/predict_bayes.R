@@ -124,10 +124,12 @@ is_default_class <- function(fit) all(vapply(fit$blocks, function(b) b$type == "
 #'   mode it fits badly (Immer et al. 2021). Draws of other posteriors are always of the network.
 #' @param ... not used.
 #' @return A matrix with a row per draw and a column per row of `newdata` (`NA` where a predictor is missing), on the
-#'   scale of the response; `posterior_epred()` of a categorical response an array draws x rows x levels. The
-#'   `posterior_predict()` of a factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and
-#'   1; of successes and failures the proportion (`posterior_predict()` of one trial). With several responses a named
-#'   list of these; `log_lik()` adds them up.
+#'   scale of the response. Of the training data it has a column per row that was trained on, as draws of rstanarm and
+#'   brms have it, also with `na.action = "na.exclude"`; `predict()` and `residuals()` have `NA` for the others then.
+#'   `posterior_epred()` of a categorical response gives an array draws x rows x levels. The `posterior_predict()` of a
+#'   factor gives the levels' numbers, with the attribute `"levels"`; of a logical, 0 and 1; of successes and failures
+#'   the proportion (`posterior_predict()` of one trial). With several responses a named list of these; `log_lik()` adds
+#'   them up.
 #' @references Immer, Korzepa and Bauer (2021) Improving predictions of Bayesian neural nets via local linearization,
 #'   \doi{10.48550/arXiv.2008.08400}.
 #' @seealso [predict.varnn_bayes_nn()] for means and intervals, [as.matrix.varnn_bayes_nn()] for draws of the weights,

@@ -125,7 +125,8 @@ sigma.varnn_vae <- function(object, ...) {
 #' @param ... not used.
 #' @return Rows with the columns, types, levels and units of the training data (whole numbers where those were), with
 #'   the codes as attribute `"codes"` and the generator's state or seed as attribute `"seed"`. Of a conditional model
-#'   the rows of `newdata`, `nsim` times over, the given columns beside the drawn ones.
+#'   the rows of `newdata`, `nsim` times over, the given columns beside the drawn ones. Columns of 64-bit integers are
+#'   such integers where the package bit64 is loaded, else whole numbers.
 #' @seealso [impute()], [decode()] without noise, [plot.varnn()] with `which = "simulation"`, [simulate.varnn_nn()] for
 #'   responses.
 #' @examples

@@ -258,7 +258,8 @@ logLik.varnn_vae <- function(object, newdata = NULL, k = 100, ...) {
   found <- row_log_liks(object, rows, k)
   by_row <- found$mean
   w <- if (is.null(newdata)) case_weights(object) else 1
-  structure(sum(w * by_row), class = "logLik", df = object$n_par, nobs = length(by_row), rows = rows$finish(by_row),
+  structure(sum(w * by_row), class = "logLik", df = object$n_par,
+            nobs = if (is.null(newdata)) n_cases(object) else length(by_row), rows = rows$finish(by_row),
             se = if (is_exact) 0 else if (k > 1) sqrt(sum(w^2 * found$variance)) else NA_real_)
 }
 

@@ -89,6 +89,17 @@ test_that("levels, several responses, aliased columns and a penalty", {
   expect_identical(is.na(generics::tidy(twice)$std.error), c(FALSE, FALSE, TRUE))
 })
 
+test_that("a row describes a network with several responses", {
+  set.seed(1)
+  fits <- list(quick(cbind(mpg, disp) ~ wt, mtcars), quick(mtcars["wt"], mtcars[c("mpg", "cyl")]),
+               fit_bayes_nn(cbind(mpg, disp) ~ wt, mtcars, posterior = "dropout", epochs = 2))
+  for (fit in fits) {
+    one <- generics::glance(fit)
+    expect_identical(nrow(one), 1L)
+    expect_equal(c(one$logLik, one$nobs), c(c(logLik(fit)), 32))
+  }
+})
+
 test_that("networks, Bayesian networks and mixtures", {
   set.seed(1)
   network <- quick(mpg ~ wt + hp, mtcars)

@@ -72,6 +72,46 @@ test_that("64-bit integers are columns of autoencoders", {
   expect_equal(encode(fit_vae(~ x + count, wide, latent = 1, epochs = 2), wide)[, 1] * 0, numeric(40))
 })
 
+test_that("what is drawn, imputed or simulated for a column of 64-bit integers are such integers, or whole numbers", {
+  set.seed(2)
+  data <- data.frame(n = int64(round(exp(rnorm(60, 9)))), z = rnorm(60))
+  holes <- data
+  holes$n[1:3] <- int64(rep(NA, 3)) # without bit64 the assignment is by bits, as these are
+  fits <- list(fit_vae(data, epochs = 3, latent = 1), fit_vae(~ n + z, data, epochs = 3, latent = 1),
+               fit_ae(data, epochs = 3, latent = 1), fit_ae(~ n + z, holes, epochs = 3, latent = 1))
+  are_whole <- function(v) {
+    if (has_bit64()) expect_s3_class(v, "integer64") else expect_false(is.object(v))
+    values <- integer64_values(v)
+    expect_true(all(values == round(values) & abs(values) < 1e6))
+  }
+  check <- function() {
+    for (fit in fits) are_whole(simulate(fit, 4)$n)
+    are_whole(simulate(fits[[1]], 4, given = data.frame(z = 1:2))$n)
+    filled <- impute(fits[[1]], holes)
+    are_whole(filled$n)
+    expect_identical(integer64_values(filled$n[4:60]), integer64_values(data$n[4:60]))
+    are_whole(impute(fits[[1]])$n)
+    are_whole(impute(fits[[2]], data.frame(n = NA, z = 1:2))$n)
+  }
+  check()
+  skip_if_not_installed("bit64")
+  loadNamespace("bit64")
+  check()
+})
+
+test_that("no rows of 64-bit integers are no numbers", {
+  expect_identical(integer64_values(int64(numeric())), numeric())
+  data <- timed()
+  wide <- replace(data, "count", list(int64(data$count)))
+  none <- wide[0, ]
+  for (formula in list(y ~ count, y ~ x, count ~ x))
+    for (fit in list(linear(formula, wide), fit_nn(formula, wide, epochs = 1), fit_bayes_nn(formula, wide, epochs = 1)))
+      expect_length(predict(fit, none), 0)
+  expect_length(predict(fit_nn(wide["count"], data$y, epochs = 1), none["count"]), 0)
+  for (fit in list(fit_ae(wide[1:2], epochs = 1, latent = 1), fit_vae(wide[1:2], epochs = 1, latent = 1)))
+    expect_identical(dim(encode(fit, none)), 0:1)
+})
+
 test_that("64-bit integers that have lost their class are seen", {
   data <- timed()
   fit <- linear(y ~ count, data)

@@ -223,6 +223,8 @@ test_that("rows without a response count no more than in lm() and glm(), which l
   two <- passed(am ~ wt, family = "bernoulli")
   g <- glm(am ~ wt, binomial, cars)
   expect_equal(c(nobs(two), df.residual(two), BIC(two)), c(nobs(g), df.residual(g), BIC(g)), tolerance = 1e-6)
+  several <- passed(cbind(mpg, disp) ~ wt)
+  expect_equal(confint(several), rbind(confint(m), confint(lm(disp ~ wt, cars))), tolerance = 1e-5, ignore_attr = TRUE)
   weighted <- fit_nn(mpg ~ wt, cars, rep(1:2, 16), hidden = 0, na.action = stats::na.pass)
   twice <- lm(mpg ~ wt, cars[rep(1:32, rep(1:2, 16)), ])
   expect_equal(summary(weighted)$coefficients, coef(summary(twice)), tolerance = 1e-6)

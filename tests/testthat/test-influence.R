@@ -10,6 +10,24 @@ expect_as_glm <- function(fit, glm, generics = influence_generics, tolerance = 1
                  info = paste(name, deparse(formula(glm))[1]))
 }
 
+test_that("aliases, coefficients of levels, projections, condition numbers and the decomposition are those of lm()", {
+  generics <- list(alias = alias, dummy.coef = dummy.coef, proj = proj, kappa = kappa, qr = qr)
+  for (formula in list(mpg ~ wt * cyl, mpg ~ wt + hp)) {
+    cars <- transform(mtcars, cyl = factor(cyl))
+    expect_no_warning(expect_as_glm(do.call(fit_nn, list(formula, cars, hidden = 0)), do.call(lm, list(formula, cars)),
+                                    generics))
+  }
+})
+
+test_that("models without a response, and those with hidden layers, say why the generics of lm() do not apply", {
+  quick <- list(fit_ae(mtcars[1:4], epochs = 1, latent = 1), fit_vae(mtcars[1:4], epochs = 1, latent = 1),
+                fit_nn(mpg ~ wt, mtcars, epochs = 1))
+  generics <- c(influence_generics, list(vcov = vcov, confint = confint, alias = alias, dummy.coef = dummy.coef,
+                                         proj = proj, kappa = kappa, qr = qr))
+  for (fit in quick) for (name in names(generics))
+    expect_refused(generics[[name]](fit), paste0(name, "\\(\\) does not apply"))
+})
+
 test_that("all are those of lm()", {
   cars <- transform(mtcars, cyl = factor(cyl))
   for (formula in list(mpg ~ wt * cyl, mpg ~ 0 + wt + hp, log(mpg) ~ poly(hp, 2) + offset(qsec / 100)))

@@ -343,3 +343,37 @@ test_that("coefficients of several factors have names of their own", {
 test_that("rows held out are the reason why there are no standard errors", {
   expect_refused(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, validation = 0.25)), "rows held out")
 })
+
+test_that("standard errors and residual scales of gamma and inverse_gaussian responses are those of glm()", {
+  births <- transform(MASS::birthwt, race = factor(race))
+  families <- list(gamma = stats::Gamma("log"), inverse_gaussian = stats::inverse.gaussian("log"))
+  for (name in names(families)) {
+    fit <- fit_nn(bwt ~ age + lwt + race + smoke, births, hidden = 0, family = name)
+    glm <- glm(bwt ~ age + lwt + race + smoke, families[[name]], births, control = list(epsilon = 1e-14, maxit = 100))
+    expect_equal(vcov(fit), vcov(glm), tolerance = 1e-5)
+    expect_equal(summary(fit)$coefficients, summary(glm)$coefficients, tolerance = 1e-5)
+    by_t <- coef(glm) + sqrt(diag(vcov(glm))) %o% (c(-1, 1) * qt(0.975, df.residual(glm)))
+    expect_equal(confint(fit), by_t, tolerance = 1e-5, ignore_attr = TRUE)
+    for (type in c("link", "response")) {
+      theirs <- predict(glm, births, type, se.fit = TRUE)
+      mine <- predict(fit, births, type = type, se.fit = TRUE)
+      expect_equal(mine[c("se.fit", "residual.scale")], theirs[c("se.fit", "residual.scale")], tolerance = 1e-5,
+                   ignore_attr = TRUE)
+    }
+  }
+  double <- births[rep(1:189, 2), ]
+  weighted <- fit_nn(bwt ~ age, births, hidden = 0, family = "gamma", weights = rep(2, 189))
+  expect_equal(vcov(weighted), vcov(fit_nn(bwt ~ age, double, hidden = 0, family = "gamma")), tolerance = 1e-5)
+})
+
+test_that("each of several responses has the distribution of its family", {
+  y <- with(mtcars, data.frame(a = mpg, b = carb, c = factor(am)))
+  fit <- fit_nn(mtcars["wt"], y, family = c(b = "poisson"), hidden = 0)
+  ols <- lm(mpg ~ wt, mtcars)
+  expect_equal(confint(fit)[1:2, ], confint(ols), tolerance = 1e-5, ignore_attr = TRUE)
+  table <- summary(fit)$coefficients
+  expect_equal(table[1:2, ], summary(ols)$coefficients, tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(table[3:6, 4], 2 * pnorm(-abs(table[3:6, 3])))
+  limits <- predict(fit, mtcars, interval = "confidence")
+  expect_equal(limits$a, predict(ols, mtcars, interval = "confidence"), tolerance = 1e-5, ignore_attr = TRUE)
+})

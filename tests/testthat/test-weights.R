@@ -180,6 +180,24 @@ test_that("a proportion is held out of the rows with weight, and rows without we
   expect_refused(fit_nn(y ~ a, data, weights = w, validation = seq(1, 39, 2)), "`validation` holds out every row")
 })
 
+test_that("observations are those of the rows that weights stand for, in all models", {
+  set.seed(1)
+  d <- data.frame(a = rnorm(50), b = rnorm(50))
+  times <- rep(c(0, 1, 2, 2, 2), 10)
+  more <- d[rep(1:50, times), ]
+  fits <- function(d, times) list(
+    fit_nn(a ~ b, d, weights = times, epochs = 1), fit_bayes_nn(a ~ b, d, weights = times, epochs = 1),
+    fit_bayes_nn(a ~ b, d, weights = times, epochs = 1, members = 2),
+    fit_ae(d, weights = times, epochs = 1, latent = 1),
+    fit_vae(d, weights = times, epochs = 1, latent = 1)
+  )
+  for (fit in fits(d, times)) expect_equal(nobs(fit), 70)
+  for (fit in fits(more, NULL)) expect_equal(nobs(fit), 70)
+  vae <- fits(d, times)[[5]]
+  expect_equal(attr(logLik(vae, k = 2), "nobs"), 70)
+  expect_equal(attr(logLik(vae, d[1:5, ], k = 2), "nobs"), 5)
+})
+
 test_that("the start of a learned noise knows the weights", {
   blocks <- list(a_block("gaussian", 1, "each"))
   layout <- spec_layout(new_spec(1, list(layer("dense", 1, "bias")), blocks))
