@@ -73,7 +73,7 @@ design_rules <- list(
     every(is_terms(x$terms), is.null(x$times) || are_words(x$times),
           is.null(x$contrasts) || is_named_list(x$contrasts),
           is.null(x$new_levels) || is_one_of(x$new_levels, new_level_choices), are_shares(x),
-          is.null(x$assign) || is_assign(x$assign, x$terms, fit$spec$n_x),
+          is.null(x$assign) || is_assign(x$assign, x$terms, length(x$columns)),
           is.null(x$xlevels) || is_named_list(x$xlevels) && all(vapply(x$xlevels, are_words, NA)) &&
             all(names(x$xlevels) %in% discrete_variables(x$terms)))
   },

@@ -98,7 +98,8 @@ test_that("rows with weights, held out, or without a response", {
   fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, weights = w, sigma = 3, prior = prior_normal(0, 1))
   expect_near_exact(loo::loo(fit, draws = 4000), exact_loo(fit, mtcars["wt"], mtcars$mpg, 3, w), "weights")
   fit$held_out <- c(3L, 9L)
-  fit$weights[5] <- 0
+  w[5] <- 0
+  fit$weights <- w
   expect_identical(rows_of_posterior(fit, environment())$names, rownames(mtcars)[-c(3, 5, 9)])
   both <- quick_bayes(cbind(mpg, qsec) ~ wt, within(mtcars, qsec[4] <- NA), hidden = 0, na.action = na.pass)
   expect_identical(nrow(suppressWarnings(loo::loo(both, draws = 200))$pointwise), 32L)

@@ -66,6 +66,7 @@ test_that("bayes_R2() is that of draws of the exact posterior", {
   expect_equal(r2, apply(p, 1, var) / (apply(p, 1, var) + rowMeans(p * (1 - p))))
   heavy <- fit
   heavy$weights <- rep(c(2, 1), 16)
+  heavy$call$weights <- heavy$weights
   each <- mtcars[rep(1:32, heavy$weights), ]
   set.seed(3)
   weighted <- rstantools::bayes_R2(heavy, draws = 20)
