@@ -185,12 +185,11 @@ test_that("observations are those of the rows that weights stand for, in all mod
   d <- data.frame(a = rnorm(50), b = rnorm(50))
   times <- rep(c(0, 1, 2, 2, 2), 10)
   more <- d[rep(1:50, times), ]
-  fits <- function(d, times) list(
-    fit_nn(a ~ b, d, weights = times, epochs = 1), fit_bayes_nn(a ~ b, d, weights = times, epochs = 1),
-    fit_bayes_nn(a ~ b, d, weights = times, epochs = 1, members = 2),
-    fit_ae(d, weights = times, epochs = 1, latent = 1),
-    fit_vae(d, weights = times, epochs = 1, latent = 1)
-  )
+  fits <- function(d, times) {
+    list(fit_nn(a ~ b, d, weights = times, epochs = 1), fit_bayes_nn(a ~ b, d, weights = times, epochs = 1),
+         fit_bayes_nn(a ~ b, d, weights = times, epochs = 1, members = 2),
+         fit_ae(d, weights = times, epochs = 1, latent = 1), fit_vae(d, weights = times, epochs = 1, latent = 1))
+  }
   for (fit in fits(d, times)) expect_equal(nobs(fit), 70)
   for (fit in fits(more, NULL)) expect_equal(nobs(fit), 70)
   vae <- fits(d, times)[[5]]
