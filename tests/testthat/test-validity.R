@@ -227,6 +227,8 @@ test_that("families, weights, kept responses and information are those that trai
   damaged(odd, "information")
   odd <- fits$nn
   odd$design$terms <- stats::terms(mpg ~ wt)
+  damaged(odd, "design") # it has the number of a second term
+  odd$design$assign <- NULL
   attr(odd$design$terms, "dataClasses") <- c(mpg = "numeric", wt = "numeric")
   expect_error(predict(odd, mtcars), "The fit is damaged: its formula makes 1 columns, not 2")
 })
