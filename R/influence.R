@@ -39,10 +39,12 @@ glm_of_parts <- function(fit, x, p) {
 # The terms, the matrix and, where the data were not kept, the model frame; of a fit to x and y those of y ~ . with the
 # columns that the network reads.
 glm_frame <- function(fit, envir) {
+  if (!is.null(fit$terms) && (is.null(fit$data) || is.null(fit$design$assign))) {
+    frame <- stats::model.frame(fit)
+    return(list(frame = frame, terms = fit$terms, x = coded(fit$design$terms, frame, fit$design$contrasts)))
+  }
   x <- training_data(fit, NULL, envir)$x
   if (!is.null(fit$terms)) {
-    if (is.null(fit$data) || is.null(fit$design$assign))
-      return(list(frame = stats::model.frame(fit), terms = fit$terms, x = model.matrix.varnn(fit)))
     has_intercept <- fit$design$intercept
     x <- structure(if (has_intercept) cbind(1, x) else x, dimnames = list(fit_rows(fit), variable.names.varnn(fit)))
     return(list(terms = fit$terms, x = structure(x, assign = c(if (has_intercept) 0L, fit$design$assign),

@@ -321,10 +321,11 @@ is_by_t <- function(block) has_sigma(block) || learns_dispersion(block)
 # Degrees of freedom of each block, by the rows that have its response, and of each coefficient as coef_matrix() has
 # them.
 block_df <- function(fit) {
-  df <- rep_len(stats::df.residual(fit), length(fit$blocks))
-  seen <- if (anyNA(fit$response, recursive = TRUE)) responses_seen(fit)
-  if (length(seen) == length(df))
-    df <- vapply(seen, function(s) row_counts(fit$n_obs, case_weights(fit) * s)$total, 0) - fit$rank
+  df <- stats::df.residual(fit)
+  if (length(fit$blocks) > 1 && anyNA(fit$response, recursive = TRUE)) {
+    cases <- vapply(responses_seen(fit), function(seen) row_counts(fit$n_obs, case_weights(fit) * seen)$total, 0)
+    df <- df - n_cases(fit) + cases
+  }
   ifelse(vapply(fit$blocks, is_by_t, NA), df, Inf)
 }
 coefficient_df <- function(fit) {

@@ -159,9 +159,9 @@ observed_weights <- function(fit) {
   (if (is.null(fit$weights)) 1 else fit$weights) * Reduce(`|`, responses_seen(fit))
 }
 
-# Of each response whether a row has it.
+# Of each response whether a row has it, all columns of successes and failures or of times.
 responses_seen <- function(fit) {
-  lapply(if (is.null(dim(fit$response))) list(fit$response) else as.data.frame(fit$response), Negate(is.na))
+  lapply(if (length(fit$blocks) == 1) list(fit$response) else as.data.frame(fit$response), stats::complete.cases)
 }
 
 # What weighted squares are divided by for an unbiased variance that has lost so many degrees of freedom: the cases less

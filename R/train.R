@@ -67,9 +67,7 @@ available_memory <- function() {
   info <- if (file.exists("/proc/meminfo")) readLines("/proc/meminfo") else character()
   line <- grep("^MemAvailable:", info, value = TRUE)
   free <- if (length(line)) 1024 * as.numeric(gsub("[^0-9]", "", line[1])) else 2^36
-  allowed <- mem.maxVSize()
-  if (is.finite(allowed)) free <- min(free, 2^20 * (allowed - gc()["Vcells", 2])) # what R itself may still take
-  max(free, 0)
+  min(free, 2^20 * mem.maxVSize()) # what R itself is allowed
 }
 
 # ---- training and validation data

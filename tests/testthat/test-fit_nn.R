@@ -223,6 +223,10 @@ test_that("rows without a response count no more than in lm() and glm(), which l
   two <- passed(am ~ wt, family = "bernoulli")
   g <- glm(am ~ wt, binomial, cars)
   expect_equal(c(nobs(two), df.residual(two), BIC(two)), c(nobs(g), df.residual(g), BIC(g)), tolerance = 1e-6)
+  half <- transform(esoph, ncases = replace(ncases, 3, NA)) # successes alone are no response
+  trials <- fit_nn(cbind(ncases, ncontrols) ~ agegp, half, family = "binomial", hidden = 0, na.action = stats::na.pass)
+  b <- glm(cbind(ncases, ncontrols) ~ agegp, binomial, half)
+  expect_equal(c(nobs(trials), df.residual(trials), BIC(trials)), c(nobs(b), df.residual(b), BIC(b)), tolerance = 1e-5)
   several <- passed(cbind(mpg, disp) ~ wt)
   expect_equal(confint(several), rbind(confint(m), confint(lm(disp ~ wt, cars))), tolerance = 1e-5, ignore_attr = TRUE)
   weighted <- fit_nn(mpg ~ wt, cars, rep(1:2, 16), hidden = 0, na.action = stats::na.pass)
