@@ -77,3 +77,12 @@ test_that("the engine's vignette tells the truth about adding an activation, a f
   said <- quiet(r, c("--vanilla", "--no-echo", "-f", shQuote(script)))
   expect_true("all is there" %in% said, label = paste(utils::tail(said, 8), collapse = "\n"))
 })
+
+test_that("a doi in a vignette stands in the text of a link: alone it becomes an address that browsers do not know", {
+  root <- source_root()
+  if (is.null(root)) skip("needs the source")
+  for (file in list.files(file.path(root, "vignettes"), "[.]Rmd$", full.names = TRUE)) {
+    lines <- readLines(file)
+    expect_identical(grep("(^|[^[])doi:10", lines, value = TRUE), character(), label = basename(file))
+  }
+})
