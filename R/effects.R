@@ -173,8 +173,9 @@ effect_model <- function(fit, type, draws) {
     for (i in seq_along(flat)) out[, at[[i]], ] <- flat[[i]]
     out
   }
-  list(design = fit$design, labels = labels, means = if (!has_spread || !predicts_by_draws(fit)) means,
-       drawn = if (has_spread) drawn, draws = if (has_spread) draws else 1)
+  list(design = fit$design, type = type, labels = labels,
+       means = if (!has_spread || !predicts_by_draws(fit)) means, drawn = if (has_spread) drawn,
+       draws = if (has_spread) draws else 1)
 }
 
 # Draws of the first linear output, on the user's scale.
@@ -208,6 +209,9 @@ plan_sums <- function(plan, model, data, values) {
     if (!is.null(model$drawn)) out$drawn <- add(out$drawn, model$drawn(rows))
   }
   if (is.null(model$means)) out$mean <- means_over(out$drawn)
+  if (!all(is.finite(out$mean)))
+    stop_user("The predictions are not finite: `newdata` is too far from the training data%s.",
+              if (model$type == "response") ", or try `type` = \"link\"" else "")
   out
 }
 

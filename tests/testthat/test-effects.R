@@ -195,5 +195,12 @@ test_that("mistakes are named", {
   expect_refused(effects(fit, newdata = mtcars["wt"]), "has no column `hp`")
   expect_refused(effects(fit_ae(iris, epochs = 2)), "has no response")
   expect_refused(effects(fit, set = 3), "There is no argument `set`")
+  far <- fit_nn(carb ~ wt, mtcars, family = "poisson", hidden = 0)
+  for (method in c("ale", "pd")) {
+    expect_refused(effects(far, newdata = data.frame(wt = 1e5 + 1:9), method = method),
+                   "not finite: .*`type` = \"link\"")
+    on_link <- effects(far, newdata = data.frame(wt = 1e5 + 1:9), method = method, type = "link")
+    expect_true(all(is.finite(on_link$effects$wt$effect)))
+  }
   expect_refused(plot(fit, "fit", variables = "wt"), "`variables` does not apply to `which`")
 })
