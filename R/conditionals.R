@@ -82,16 +82,33 @@ weighted_sums <- function(each, f) {
 # A data frame with the columns of `given`, and NA in all others that the model has.
 with_unknown <- function(fit, given) {
   given <- as_frame(given, "`given`")
-  terms <- fit$design$terms
-  own <- if (is.null(terms)) vapply(fit$design$variables, function(c) c$name, "") else
-    setdiff(all.vars(terms), ls_formula(terms))
-  also <- if (!is.null(fit$design$given)) all.vars(fit$design$given$terms)
+  own <- own_names(fit)
+  also <- conditioned_names(fit)
   check_columns_known(names(given), c(own, also), "given")
   missing <- setdiff(also, names(given))
   if (length(missing)) stop_user("`given` has no column `%s`, which the model needs.", missing[1])
   if (!nrow(given)) stop_user("`given` has no rows.")
   given[setdiff(own, names(given))] <- NA
   given[c(own, also)]
+}
+
+# The names in new data of what is modelled, and of what the model is conditional on.
+own_names <- function(fit) {
+  terms <- fit$design$terms
+  if (is.null(terms)) vapply(fit$design$variables, function(c) c$name, "") else
+    setdiff(all.vars(terms), ls_formula(terms))
+}
+conditioned_names <- function(fit) if (!is.null(fit$design$given)) all.vars(fit$design$given$terms)
+
+# New data with NA in what they lack: the target, and columns that are not known. A column of another name may be one of
+# these misspelt.
+with_absent <- function(fit, newdata, target) {
+  newdata <- as_frame(newdata, "`newdata`")
+  absent <- setdiff(c(own_names(fit), target), names(newdata))
+  if (length(setdiff(absent, target)))
+    check_columns_known(names(newdata), c(own_names(fit), conditioned_names(fit), target), "newdata")
+  newdata[absent] <- NA
+  newdata
 }
 
 # nsim draws for each row of `given`.
@@ -122,11 +139,8 @@ predict_target <- function(fit, newdata, target, envir) {
   if (!is.character(target) || !length(target) || anyNA(target))
     stop_user("`target` must be names of columns, not %s.", shown(target))
   check_columns_known(target, names, "target")
-  rows <- if (is.null(newdata)) latent_rows(fit, NULL, envir, needs_data = TRUE) else latent_rows(fit, {
-    newdata <- as_frame(newdata, "`newdata`")
-    newdata[setdiff(target, names(newdata))] <- NA
-    newdata
-  }, envir)
+  rows <- if (is.null(newdata)) latent_rows(fit, NULL, envir, needs_data = TRUE) else
+    latent_rows(fit, with_absent(fit, newdata, target), envir)
   columns <- fit$design$variables[match(target, names)]
   rows <- without_entries(fit, rows, columns)
   given <- given_rows(fit, NULL, nrow(rows$z), rows$x)

@@ -33,8 +33,9 @@ reconstruct.varnn_vae <- reconstruct.varnn_ae
 
 #' @rdname predict.varnn_ae
 #' @param target names of columns of a variational autoencoder: predicted are their means given the other columns, of
-#'   logical columns and factors the probabilities of the levels, as a matrix. `newdata` may have them, or not. Up to
-#'   three latent dimensions by quadrature, else by importance sampling.
+#'   logical columns and factors the probabilities of the levels, as a matrix. `newdata` may have them, or not. It may
+#'   have any of the other columns: one that is not there is not known, as if it were `NA`. Up to three latent
+#'   dimensions by quadrature, else by importance sampling.
 #' @export
 predict.varnn_vae <- function(object, newdata = NULL, type = "latent", per_variable = FALSE,
                               threads = object$control$threads, target = NULL, ...) {

@@ -27,6 +27,26 @@ test_that("means of columns given others have their closed form", {
   expect_equal(predict(linear, target = "Sepal.Width")[1:3, ], with_it[, 1], tolerance = 1e-8, ignore_attr = TRUE)
 })
 
+test_that("columns that new data lack are not known, and misspelt ones are refused", {
+  g <- c(1, 3)
+  exact <- mu[4] + covariance[4, g] %*% solve(covariance[g, g], off[g, 1:3])
+  p <- predict(linear, iris[1:3, g], target = "Petal.Width")
+  expect_equal(unname(p[, 1]), c(exact), tolerance = 1e-8)
+  nothing <- predict(linear, data.frame(row.names = 1:2), target = "Petal.Width")
+  expect_equal(unname(nothing[, 1]), rep(unname(mu[4]), 2), tolerance = 1e-8)
+  expect_error(predict(linear, data.frame(Petal.Lenght = 1), target = "Petal.Width"),
+               "`newdata` names `Petal.Lenght`.*Petal.Length", class = "varnn_error")
+  expect_identical(predict(linear, cbind(iris[1:3, ], also = 1), target = "Petal.Width"),
+                   predict(linear, iris[1:3, ], target = "Petal.Width"))
+  set.seed(1)
+  conditional <- fit_vae(cbind(Sepal.Length, Sepal.Width, Petal.Length) ~ Species, iris, hidden = 2, epochs = 3)
+  one <- predict(conditional, iris[c(1, 60), c(2, 5)], target = "Sepal.Length")
+  both <- predict(conditional, iris[c(1, 60), c(2, 5)], target = c("Sepal.Length", "Petal.Length"))
+  expect_identical(one, both[, 1, drop = FALSE])
+  expect_error(predict(conditional, iris[1, 2, drop = FALSE], target = "Sepal.Length"), "Species",
+               class = "varnn_error")
+})
+
 test_that("draws given some columns have the mean and covariance of the closed form", {
   skip_if_counted()
   g <- c(1, 4)
