@@ -251,7 +251,7 @@ refitted <- function(fit, fold, envir, visit) {
       if (one$stop_reason != "interrupted") visit(one, raw_again(one, train), out)
     })
   }
-  found <- Filter(Negate(is.null), in_parallel(seq_len(nlevels(fold)), one))
+  found <- Filter(Negate(is.null), in_parallel(seq_len(nlevels(fold)), one, "part"))
   if (!length(found)) stop_user("anomaly() was interrupted before a part was done.")
   found
 }

@@ -170,7 +170,7 @@ scores_by_folds <- function(fits, folds, by, level, draws, envir) {
     }))
   }
   tasks <- expand.grid(fit = seq_along(fits), part = seq_along(parts))
-  found <- in_parallel(Map(list, tasks$fit, tasks$part), one)
+  found <- in_parallel(Map(list, tasks$fit, tasks$part), one, "training")
   if (any(lengths(found) == 0)) stop_user("compare_posteriors() was interrupted before all parts were done.")
   of <- lapply(seq_along(fits), function(i) in_row_order(found[tasks$fit == i], "scores", fold))
   list(scores = of, fold = fold, w = w, by = sprintf("%d-fold cross-validation", nlevels(fold)))

@@ -25,7 +25,9 @@
 #'   rows overlap (Bengio and Grandvalet 2004).
 #'
 #'   Parts are trained in parallel where the package future is installed and a `future::plan()` says so. Each
-#'   part has its own stream of random numbers, so that results are the same with any plan.
+#'   part has its own stream of random numbers, so that results are the same with any plan. Without a plan, work of more
+#'   than two seconds is shown: by a bar in an interactive session where the package cli is installed, and to the
+#'   handlers of progressr.
 #' @return A list of class `varnn_cross_validation`: `scores`, a data frame of `score`, `value` and `se`; `by_fold`, a
 #'   data frame of `fold`, `n` (rows) and the scores of each part; `predictions`, of each row what [predict()] gives
 #'   without it, of type `"response"`; `fold`, the part of each row. `as.data.frame()` gives `scores`.
@@ -60,7 +62,7 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
     out <- which(fold == parts[k])
     from_seed(seeds[[k]], judged_part(fit_without(object, train, arguments, w, out, parts[k]), train, out, draws))
   }
-  found <- Filter(Negate(is.null), in_parallel(seq_along(parts), one))
+  found <- Filter(Negate(is.null), in_parallel(seq_along(parts), one, "part"))
   if (!length(found)) stop_user("cross_validate() was interrupted before a part was done.")
   new_cross_validation(object, found, fold, w)
 }

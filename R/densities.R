@@ -37,9 +37,19 @@ start_of_beta <- function(y, w) {
   start_within(m * (1 - m) / weighted_means((y - by_column(m, y))^2, w) - 1)
 }
 
+# log gamma(a) - a log(a) + a, which is a small number between large ones: from a = 1e4 on by Stirling's series.
+stirling_rest <- function(log_a) {
+  a <- exp(log_a)
+  by_series <- (log(2 * pi) - log_a) / 2 + 1 / (12 * a)
+  replace(by_series, a < 1e4, with(list(a = a[a < 1e4]), lgamma(a) - a * log(a) + a))
+}
+
 # ---- the inverse gaussian distribution with mean m and shape l, of matrices or numbers
 
-inverse_gaussian_nll <- function(y, m, l) l * (y / m - 1)^2 / (2 * y) + log(2 * pi * y^3 / l) / 2
+# Of the logs of mean and shape: y / m - 1 would have the rounding of m = exp(eta), and exp(log_l) may be infinite.
+inverse_gaussian_nll <- function(y, eta, log_l) {
+  exp(log_l + 2 * log(abs(expm1(log(y) - eta))) - log(2 * y)) + (log(2 * pi * y^3) - log_l) / 2
+}
 
 inverse_gaussian_cdf <- function(q, m, l) {
   y <- pmax(q, 1e-300)

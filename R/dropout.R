@@ -30,8 +30,8 @@
 posterior_dropout <- function(rate = "auto", draws = 200) {
   if (!identical(rate, "auto")) {
     given <- plain_numbers(rate)
-    if (!every(length(given) >= 1, all(is.finite(given)), all(given >= 0.001), all(given < 1)))
-      stop_user("`rate` must be \"auto\", or numbers from 0.001 to below 1, not %s.", shown(rate))
+    if (!every(length(given) >= 1, length(given) <= 1000, all(is.finite(given)), all(given >= 0.001), all(given < 1)))
+      stop_user("`rate` must be \"auto\", or up to 1000 numbers from 0.001 to below 1, not %s.", shown(rate))
     rate <- given
   }
   draws <- check_number(draws, "draws", 1, 1e7, whole = TRUE)

@@ -86,7 +86,7 @@ effects_on <- function(fit, data, variables, method = "ale", type = "response", 
   model <- effect_model(fit, type, draws)
   values <- list()
   for (name in unique(unlist(asked))) values[[name]] <- predictor_values_of(fit$design, name, data)
-  out <- lapply(asked, one_effect, model, data, values, method, points, level)
+  out <- lapply_shown(asked, function(names) one_effect(names, model, data, values, method, points, level), "predictor")
   curves <- lapply(asked[lengths(asked) == 1 & individual > 0], individual_curves, model, data, values, points,
                    individual)
   structure(list(effects = out, individual = curves, variables = asked, method = method, type = type, level = level,

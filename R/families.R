@@ -598,9 +598,9 @@ positive_families <- list(
     },
     information = function(part, i, j) if (i == j) exp(part$free[min(i, length(part$free))]),
     nll = function(y, eta, free) {
-      a <- by_column(exp(free), eta)
-      known <- pmin(eta, 700) # y is nothing against exp(700)
-      a * (eta - known) - stats::dgamma(y, a, scale = exp(known) / a, log = TRUE)
+      d <- log(y) - eta
+      log_a <- by_column(free, eta)
+      exp(log_a + log(pmax(expm1(d) - d, 0))) + log(y) + stirling_rest(log_a)
     }
   ),
   inverse_gaussian = new_family(
@@ -618,7 +618,7 @@ positive_families <- list(
     start_free = function(y, w) rbind(start_of_inverse_gaussian(y, w)),
     deviance = function(y, eta, free) by_column(exp(free), eta) * expm1(log(y) - eta)^2 / y,
     information = function(part, i, j) if (i == j) exp(part$free[min(i, length(part$free))] - part$eta[, i]),
-    nll = function(y, eta, free) inverse_gaussian_nll(y, exp(eta), by_column(exp(free), eta))
+    nll = function(y, eta, free) inverse_gaussian_nll(y, eta, by_column(free, eta))
   ),
   beta = new_family(
     kind = "share", accepts = function(y) is.numeric(y) && all(y > 0 & y < 1, na.rm = TRUE),

@@ -24,6 +24,9 @@
 #'   model is, on its training data, in squared error \eqn{2 \beta_j^2 s_j^2}{2 beta_j^2 var(x_j)}. Case weights of the
 #'   training count a row of weight w as w rows.
 #'
+#'   Work of more than two seconds is shown: by a bar in an interactive session where the package cli is installed, and
+#'   to the handlers of progressr.
+#'
 #'   Where predictors are correlated, a permuted row may be one that never occurs, and each of the predictors looks
 #'   less important than all of them together: permute these together.
 #' @return A data frame of class `varnn_importance`, the most important first, with the columns `variable`,
@@ -68,9 +71,8 @@ importance.varnn <- function(object, newdata = NULL, y = NULL, variables = NULL,
     from_seed(seed, mean_score(object, frame, scored, row_scores[[score]]$of, draws))
   }
   base <- one(scored$frame)
-  rises <- vapply(groups, function(names) {
-    vapply(seq_len(permutations), function(k) one(permuted(scored, names)) - base, 0)
-  }, numeric(permutations))
+  all <- rep(groups, each = permutations)
+  rises <- unlist(lapply_shown(all, function(names) one(permuted(scored, names)) - base, "permutation"))
   new_importance(matrix(rises, permutations), names(groups), score, base, length(use), response_names(object))
 }
 

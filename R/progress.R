@@ -1,5 +1,6 @@
 # What a user sees of long work. Conditions of the package progressr, which shows them as its handlers say: whoever has
-# loaded it. Or a bar of the package cli: in an interactive session, of a training with `verbose = TRUE`.
+# loaded it. Or a bar of the package cli in an interactive session: of a training with `verbose = TRUE`, and of other
+# work that takes long.
 
 progress_from <- 2 # seconds of work
 progress_every <- 1 / 4 # seconds, at least; the engine calls no more often than that of the processor's time
@@ -36,7 +37,7 @@ progress_way <- function(control) {
 
 # list(show, end, has_bar): show(epoch, row) is called after some epochs of a training, of which row has these columns;
 # NULL where nothing is shown. What fails here is not shown any more, and training goes on.
-progress_of <- function(control, columns, name = progress_way(control)) {
+progress_of <- function(control, columns, name = progress_way(control), unit = "epoch", began = NULL) {
   no_bar <- function() FALSE
   if (is.null(name)) return(list(show = NULL, end = no_bar, has_bar = no_bar))
   way <- progress_ways[[name]]
@@ -50,11 +51,13 @@ progress_of <- function(control, columns, name = progress_way(control)) {
   show <- function(epoch, row) {
     now <- seconds_now()
     if (is.null(from)) from <<- list(epoch = epoch, at = now)
-    if (now - last < progress_every || !isTRUE(now - work$began >= progress_from)) return(FALSE)
+    if (now - last < progress_every) return(FALSE)
+    if (!isTRUE(now - (if (is.null(began)) work$began else began) >= progress_from)) return(FALSE)
     last <<- now
     safely({
       if (is.null(bar)) bar <<- way$start(control$epochs)
-      way$step(bar, epoch - shown, progress_words(epoch, control$epochs, stats::setNames(row, columns), now, from))
+      words <- progress_words(epoch, control$epochs, stats::setNames(row, columns), now, from, unit)
+      way$step(bar, epoch - shown, words)
       shown <<- epoch
     })
   }
@@ -62,11 +65,24 @@ progress_of <- function(control, columns, name = progress_way(control)) {
        has_bar = if (name == "cli") function() !is.null(bar) else no_bar)
 }
 
-progress_words <- function(epoch, epochs, row, now, from) {
-  losses <- row[c("loss", "val_loss")]
-  losses <- losses[is.finite(losses)]
+# The values of `f` for each element of x, a vector, while it is shown how many of them are done.
+lapply_shown <- function(x, f, unit) {
+  shown <- progress_of(list(epochs = length(x), verbose = TRUE), NULL, unit = unit, began = seconds_now())
+  if (is.null(shown$show)) return(lapply(x, f))
+  on.exit(shown$end())
+  lapply(stats::setNames(seq_along(x), names(x)), function(i) {
+    value <- f(x[[i]])
+    shown$show(i, NULL)
+    value
+  })
+}
+
+progress_words <- function(epoch, epochs, row, now, from, unit = "epoch") {
+  losses <- as.list(row)[c("loss", "val_loss")]
+  losses <- unlist(losses[vapply(losses, function(loss) isTRUE(is.finite(loss)), NA)])
   left <- if (epoch > from$epoch) (epochs - epoch) * (now - from$at) / (epoch - from$epoch)
-  paste(c(sprintf("epoch %d of %d", as.integer(epoch), as.integer(epochs)), paste(names(losses), signif(losses, 5)),
+  paste(c(sprintf("%s %d of %d", unit, as.integer(epoch), as.integer(epochs)),
+          if (length(losses)) paste(names(losses), signif(losses, 5)),
           if (!is.null(left)) paste(time_words(left), "left")), collapse = ", ")
 }
 

@@ -2,8 +2,9 @@
 
 # f(k) for each k; by several processes where the user has set a plan of the package future, and in this one otherwise.
 # What a worker has lost, as when it is killed, is done here: a task has its own random numbers, whoever does it.
-in_parallel <- function(x, f) {
-  if (!has_plan() || !length(x)) return(lapply(x, f))
+# In this process it is shown how many are done, `unit` being one of them.
+in_parallel <- function(x, f, unit = NULL) {
+  if (!has_plan() || !length(x)) return(if (is.null(unit)) lapply(x, f) else lapply_shown(x, f, unit))
   n <- max(1, min(length(x), future::nbrOfWorkers(), 1e4))
   shares <- unname(split(seq_along(x), ceiling(seq_along(x) * n / length(x))))
   handed <- lapply(shares, function(at) lost_or(begun_share(x[at], f)))

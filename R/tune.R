@@ -106,6 +106,7 @@ check_tried <- function(given, fit, search) {
     v <- given[[name]]
     if (!length(v) || is.object(v) || !is.list(v) && !is.atomic(v))
       stop_user("`%s` must be the values to try, a vector or a list, not %s.", name, shown(v))
+    if (length(v) > 1e6) stop_user("`%s` has %d values to try: give fewer.", name, length(v))
     unname(as.list(v))
   })
   if (search == "halving") check_halving(values, fit)
@@ -235,7 +236,7 @@ judged_candidates <- function(plan, who, rung, first = NULL) {
   at_once <- if (is.null(plan$file)) length(tasks) else workers_at_once()
   for (some in split(todo, (seq_along(todo) - 1) %/% at_once)) {
     if (was_interrupted()) break
-    found <- in_parallel(some, one)
+    found <- in_parallel(some, one, "training")
     for (i in seq_along(some)) plan$progress$done[[some[[i]]$key]] <- found[[i]]
     keep_progress(plan)
   }

@@ -39,7 +39,8 @@ for (page in pages) {
     target <- gsub("(^|/)[.]/", "\\1", target)
     while (grepl("[^/]+/[.][.]/", target)) target <- sub("[^/]+/[.][.]/", "", target)
     if (dir.exists(file.path(docs, target))) target <- file.path(sub("/$", "", target), "index.html")
-    if (!file.exists(file.path(docs, target))) wrong <- c(wrong, sprintf("%s leads to %s, which is not there", page, link))
+    if (!file.exists(file.path(docs, target)))
+      wrong <- c(wrong, sprintf("%s leads to %s, which is not there", page, link))
     place <- if (grepl("#", link)) utils::URLdecode(sub(".*#", "", link)) else ""
     if (nzchar(place) && target %in% pages && !place %in% places[[target]])
       wrong <- c(wrong, sprintf("%s leads to %s, and there is no such place in that page", page, link))
@@ -55,8 +56,9 @@ console_of <- function(page) {
   profile <- tempfile()
   on.exit(unlink(profile, recursive = TRUE))
   said <- suppressWarnings(system2(browser, c(
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--enable-logging=stderr",
-    "--disable-background-networking", "--virtual-time-budget=5000", "--dump-dom", paste0("--user-data-dir=", profile),
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
+    "--enable-logging=stderr", "--disable-background-networking", "--virtual-time-budget=5000", "--dump-dom",
+    paste0("--user-data-dir=", profile),
     shQuote(paste0("file://", file.path(docs, page)))
   ), stdout = TRUE, stderr = TRUE, timeout = 120))
   if (!any(grepl("</html>", said, fixed = TRUE))) return("the page did not open")

@@ -250,6 +250,8 @@ test_that("missing values that `na.action` lets pass are named by the user's col
 test_that("what is longer than it can be is refused by its length", {
   long <- 1:1e9
   expect_refused(fit_nn(mpg ~ wt, mtcars, hidden = long), "`hidden` has 1000000000 layers")
+  expect_refused(posterior_dropout(rate = long), "up to 1000 numbers")
+  expect_refused(tune_fit(quick(mpg ~ wt, mtcars), threads = long), "`threads` has 1000000000 values to try")
   expect_refused(confint(fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, epochs = 1), long),
                  "`parm` names 1000000000 parameters")
   fit <- fit_vae(iris[1:20, 1:3], latent = 1, hidden = 2, epochs = 1)

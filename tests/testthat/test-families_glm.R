@@ -87,6 +87,20 @@ test_that("gamma and inverse gaussian responses have the coefficients of glm(), 
   expect_error(fit_nn(y ~ x, data.frame(x = 1:3, y = 0:2), family = "gamma"), "above 0", class = "varnn_error")
 })
 
+test_that("responses that are all equal have the likelihood that training had, however large the shape", {
+  constant <- data.frame(x = 1:20, y = 3)
+  for (family in c("gamma", "inverse_gaussian")) {
+    fit <- fit_nn(y ~ x, constant, hidden = 0, family = family)
+    expect_equal(-as.numeric(logLik(fit)) / 20, fit$history$loss[length(fit$history$loss)], tolerance = 1e-6)
+  }
+  eta <- matrix(c(-1, 0.3, 2))
+  for (a in c(1e-3, 0.5, 2, 300, 0.99e4, 1.01e4, 1e6)) {
+    y <- exp(eta) * (1 + c(-2, 0.1, 1) / sqrt(a + 5))
+    expect_equal(family_table$gamma$nll(y, eta, matrix(log(a))), -dgamma(y, a, scale = exp(eta) / a, log = TRUE),
+                 tolerance = 1e-9)
+  }
+})
+
 test_that("a proportion has the coefficients of the beta likelihood", {
   set.seed(43)
   m <- stats::plogis(0.3 + rows$x - rows$z)

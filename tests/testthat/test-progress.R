@@ -63,3 +63,24 @@ test_that("words of progress: what was, what is left", {
   expect_identical(vapply(c(0.4, 119, 120, 7199, 7200, 172800), time_words, ""),
                    c("0 s", "119 s", "2 min", "120 min", "2 h", "2 d"))
 })
+
+test_that("work of many steps that takes long shows how many are done, and gives what it gives unseen", {
+  said <- character()
+  recorder <- list(way = list(is_used = function(control) isTRUE(control$verbose), start = identity,
+                              step = function(bar, by, words) said <<- c(said, words), end = identity))
+  set.seed(1)
+  fit <- fit_nn(mpg ~ wt + hp, mtcars, hidden = 0)
+  unseen <- lapply(list(importance, cross_validate, effects), function(f) {
+    set.seed(2)
+    f(fit)
+  })
+  seen <- with_value("progress_ways", recorder, with_value("progress_from", -1, with_value("progress_every", -1, {
+    lapply(list(importance, cross_validate, effects), function(f) {
+      set.seed(2)
+      f(fit)
+    })
+  })))
+  expect_identical(seen, unseen)
+  for (words in c("^permutation 20 of 20$", "^part 10 of 10$", "^predictor 2 of 2$"))
+    expect_match(sub(", .*", "", said), words, all = FALSE)
+})
