@@ -27,26 +27,29 @@ cat(length(pages), "pages\n")
 documents <- stats::setNames(lapply(file.path(docs, pages), xml2::read_html), pages)
 attributes_of <- function(document, path) xml2::xml_text(xml2::xml_find_all(document, path))
 places <- lapply(documents, function(d) c(attributes_of(d, "//@id"), attributes_of(d, "//a/@name")))
-wrong <- character()
-n_links <- 0
-for (page in pages) {
+# Addresses in a page but those on other hosts, of mail, and of images that are in it.
+links_of <- function(page) {
   links <- unique(attributes_of(documents[[page]], "//@href | //@src"))
-  links <- links[!grepl("^([a-z]+:|//|#$|$)", links)] # to other hosts, addresses of mail, images in the page
-  n_links <- n_links + length(links)
-  for (link in links) {
-    file <- utils::URLdecode(sub("[#?].*", "", link))
-    target <- if (nzchar(file)) file.path(dirname(page), file) else page
-    target <- gsub("(^|/)[.]/", "\\1", target)
-    while (grepl("[^/]+/[.][.]/", target)) target <- sub("[^/]+/[.][.]/", "", target)
-    if (dir.exists(file.path(docs, target))) target <- file.path(sub("/$", "", target), "index.html")
-    if (!file.exists(file.path(docs, target)))
-      wrong <- c(wrong, sprintf("%s leads to %s, which is not there", page, link))
-    place <- if (grepl("#", link)) utils::URLdecode(sub(".*#", "", link)) else ""
-    if (nzchar(place) && target %in% pages && !place %in% places[[target]])
-      wrong <- c(wrong, sprintf("%s leads to %s, and there is no such place in that page", page, link))
-  }
+  links[!grepl("^([a-z]+:|//|#$|$)", links)]
 }
-cat(n_links, "links within the site\n")
+# The file that a page's link leads to, from the site's folder on.
+target_of <- function(page, link) {
+  file <- utils::URLdecode(sub("[#?].*", "", link))
+  target <- gsub("(^|/)[.]/", "\\1", if (nzchar(file)) file.path(dirname(page), file) else page)
+  while (grepl("[^/]+/[.][.]/", target)) target <- sub("[^/]+/[.][.]/", "", target)
+  if (dir.exists(file.path(docs, target))) file.path(sub("/$", "", target), "index.html") else target
+}
+# What is wrong with a link, in words; NULL: nothing.
+wrong_with <- function(page, link) {
+  target <- target_of(page, link)
+  if (!file.exists(file.path(docs, target))) return(sprintf("%s leads to %s, which is not there", page, link))
+  place <- if (grepl("#", link)) utils::URLdecode(sub(".*#", "", link)) else ""
+  if (nzchar(place) && target %in% pages && !place %in% places[[target]])
+    sprintf("%s leads to %s, and there is no such place in that page", page, link)
+}
+links <- lapply(stats::setNames(pages, pages), links_of)
+wrong <- as.character(unlist(lapply(pages, function(page) lapply(links[[page]], wrong_with, page = page))))
+cat(sum(lengths(links)), "links within the site\n")
 
 # ---- the browser
 

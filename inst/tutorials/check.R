@@ -6,10 +6,11 @@ check_answer <- function(label, check_code, envir_result, last_value, ...) {
   room <- new.env(parent = envir_result)
   room$answer <- last_value
   room$must <- function(holds, hint) {
-    if (!isTRUE(holds)) stop(structure(list(message = hint, call = NULL), class = c("wrong_answer", "error", "condition")))
+    if (!isTRUE(holds)) stop(errorCondition(hint, class = "wrong_answer"))
   }
   room$close <- function(x, y, tolerance = 1e-6) {
-    is.numeric(x) && length(x) == length(y) && isTRUE(all.equal(c(x), c(y), tolerance = tolerance, check.attributes = FALSE))
+    is.numeric(x) && length(x) == length(y) &&
+      isTRUE(all.equal(c(x), c(y), tolerance = tolerance, check.attributes = FALSE))
   }
   verdict <- function(correct, message) list(message = message, correct = correct, location = "append")
   tryCatch(verdict(TRUE, eval(parse(text = check_code), room)),
