@@ -67,7 +67,7 @@ anomaly.varnn_ae <- function(object, newdata = NULL, level = 0.99, ...) {
     reference <- row_errors(entry_errors(object, train$y, train$z, train$x))
   }
   of <- if (is.null(object$held_out)) seq_along(reference) else object$held_out
-  judged(row_errors(errors), errors, list(reference[of]), case_weights(object)[of], level, rows$finish)
+  judged(row_errors(errors), errors, list(reference[of]), given_weights(object)[of], level, rows$finish)
 }
 
 #' @rdname anomaly
@@ -81,7 +81,7 @@ anomaly.varnn_vae <- function(object, newdata = NULL, level = 0.99, score = "lik
   score <- row_scorer(check_choice(score, c("likelihood", "reconstruction"), "score"), k)
   per_variable <- check_flag(per_variable, "per_variable")
   envir <- parent.frame()
-  n_used <- sum(case_weights(object) > 0)
+  n_used <- sum(given_weights(object) > 0)
   folds <- if (is.null(folds)) if (is.null(object$held_out)) min(5, n_used) else 1
   else check_number(folds, "folds", 1, max(1, n_used), whole = TRUE)
   rows <- withCallingHandlers(latent_rows(object, newdata, envir, needs_data = TRUE),
@@ -203,12 +203,12 @@ own_scores <- function(fit, score, patterns, envir) {
   if (!is.null(fit$held_out))
     rows$impossible <- impossible_values(fit$design$variables, take_rows(raw_again(fit, columns_again(fit, envir)), of))
   found <- pattern_scores(fit, rows, score, patterns)
-  list(scores = found$scores, weights = case_weights(fit)[of][found$use])
+  list(scores = found$scores, weights = given_weights(fit)[of][found$use])
 }
 
 # Each row by a fit that has not seen it; with judge(fit, rows) its matrix for all rows, too, as `own`.
 crossfitted_scores <- function(fit, score, patterns, folds, envir, judge) {
-  w <- case_weights(fit)
+  w <- given_weights(fit)
   fold <- row_folds(folds, NULL, w > 0)
   found <- refitted(fit, fold, envir, function(one, raw, out) {
     rows <- coded_rows(one, take_rows(one$data$x, out), take_rows(one$data$y, out))
@@ -237,7 +237,7 @@ own_in_order <- function(fit, found, judge, envir) {
 # rows, of which `raw` are the numbers as they are.
 refitted <- function(fit, fold, envir, visit) {
   train <- columns_again(fit, envir)
-  w <- case_weights(fit)
+  w <- given_weights(fit)
   arguments <- call_arguments(fit, envir)
   arguments[c("keep_data", "latent", "verbose", "callback")] <- list(TRUE, fit_latent(fit), FALSE, NULL)
   seeds <- task_seeds(nlevels(fold))

@@ -45,7 +45,8 @@ plain_table <- function(columns) {
 #' (`r.squared` or `accuracy`), `sigma`, `logLik`, `deviance`, `npar` (the number of parameters), `nobs`, `converged`
 #' and `epochs`; and of Bayesian fits `elbo`, or `evidence` with `df`, the effective number of parameters; of
 #' autoencoders `latent`, `error`, `explained`, and of variational ones `elbo`. `AIC` and `BIC` are there where they
-#' mean something, at the maximum of the likelihood.
+#' mean something, at the maximum of the likelihood. With an `offset()` `statistic` is the F test of the columns, which
+#' of one column is the square of its t value; [summary.lm()] counts the offset among what the columns explain.
 #'
 #' `augment()`: the data with `.fitted`, `.lower`, `.upper`, `.se.fit` and, where the data have the response,
 #' `.resid`, and of training data without hidden layers `.hat`, `.sigma`, `.cooksd` and `.std.resid`, see
@@ -136,8 +137,13 @@ glance.varnn <- function(x, ...) {
   check_fit(x)
   check_table_dots(...)
   if (is_coder(x)) return(plain_table(coder_measures(x)))
-  if (is.null(x$eta)) x$eta <- training_eta(x, NULL)$eta
+  x <- with_eta(x)
   plain_table(if (is.null(why_no_maximum(x))) maximum_measures(x) else network_measures(x))
+}
+
+with_eta <- function(fit) {
+  if (is.null(fit$eta)) fit$eta <- training_eta(fit, NULL)$eta
+  fit
 }
 
 # Where training ended at the maximum of the likelihood: what broom has of lm() and glm().
@@ -156,13 +162,13 @@ gaussian_measures <- function(fit) {
   fitted <- block_mean(fit$blocks[[1]], fit$eta, NULL)[, 1]
   has_intercept <- fit$design$intercept
   explained <- sum(w * (fitted - if (has_intercept) stats::weighted.mean(fitted, w) else 0)^2)
-  rss <- stats::deviance(fit)
   rest <- stats::df.residual(fit)
   df <- fit$rank - has_intercept
-  r_squared <- share_explained(rss, explained + rss)
-  f <- explained / df / (rss / rest)
+  r_squared <- r_squared(training_blocks(fit, NULL)[[1]], w, has_intercept)
+  sigma <- sigma.varnn(fit)
+  f <- explained / df / sigma^2
   list(r.squared = r_squared, adj.r.squared = 1 - (1 - r_squared) * (n_cases(fit) - has_intercept) / rest,
-       sigma = sigma.varnn(fit), statistic = f, p.value = stats::pf(f, df, rest, lower.tail = FALSE),
+       sigma = sigma, statistic = f, p.value = stats::pf(f, df, rest, lower.tail = FALSE),
        df = as.double(df))
 }
 
@@ -177,7 +183,7 @@ null_measures <- function(fit) {
 network_measures <- function(fit) {
   parts <- training_blocks(fit, NULL)
   is_one <- length(parts) == 1
-  measures <- if (is_one) as.list(block_summary(parts[[1]], case_weights(fit))$measures) else list()
+  measures <- if (is_one) as.list(response_summaries(fit)[[1]]$measures) else list()
   named <- c(r.squared = "r_squared", accuracy = "accuracy", concordance = "concordance")
   named <- named[named %in% names(measures)]
   c(stats::setNames(measures[named], names(named)),
@@ -253,8 +259,11 @@ influence_columns <- function(fit, type, envir) {
   kinds <- intersect(type, c("deviance", "pearson"))
   std <- if (inherits(as, "glm") && length(kinds)) stats::rstandard(as, infl = found, type = kinds)
   else stats::rstandard(as, infl = found)
+  counted <- which(glm_parts(fit)$w > 0)
+  # where there are others, they are left out
+  place <- function(x) if (length(x) < fit$n_obs) unname(x)[match(seq_len(fit$n_obs), counted)] else unname(x)
   lapply(list(.hat = found$hat, .sigma = found$sigma, .cooksd = stats::cooks.distance(as, infl = found),
-              .std.resid = std), unname)
+              .std.resid = std), place)
 }
 
 described_data <- function(data, what) {
@@ -357,7 +366,7 @@ residual_columns <- function(fit, rows, type) {
   if (!is.null(type)) type <- check_choice(type, choices, "type.residuals")
   several <- length(fit$blocks) > 1
   free <- block_free(fit)
-  w <- if (isTRUE(rows$is_training)) case_weights(fit) else rep(1, nrow(rows$y))
+  w <- if (isTRUE(rows$is_training)) given_weights(fit) else rep(1, nrow(rows$y))
   of_block <- function(block, in_y, in_eta, free) {
     is_class <- block$type %in% c("factor", "logical")
     part <- list(block = block, y = rows$y[, in_y, drop = FALSE], eta = rows$eta[, in_eta, drop = FALSE], free = free)

@@ -589,33 +589,39 @@ stacked_numbers <- function(parts, rows, into = NULL) {
 # A fit to chunks keeps none of their rows: `source` says where they came from.
 without_rows <- function(fit, train) {
   plan <- train$known
-  fit$n_obs <- if (plan$n <= .Machine$integer.max) as.integer(plan$n) else plan$n
+  whole <- function(n) if (n <= .Machine$integer.max) as.integer(n) else n
+  fit$n_obs <- whole(plan$n)
   fit[c("weights", "offset", "na.action", "rows", "held_out", "response")] <- NULL
-  fit$source <- list(words = plan$chunks$words, dropped = plan$dropped, total = plan$counts$total,
+  counts <- trained_counts(train)
+  fit$source <- list(words = plan$chunks$words, dropped = plan$dropped, rows = counts$rows,
+                     total = if (is.null(train$weights)) whole(counts$total) else counts$total,
                      has_weights = !is.null(train$weights), has_offset = !is.null(train$offset))
   fit
 }
 
-# Adds what a last pass finds: of each block the sum of weights of the rows that have it, and the sums of squared
-# errors, of minus log-likelihoods and of deviances, by which logLik(), deviance() and sigma() answer.
+# Adds what a last pass finds in the rows that are not held out: of each block the sum of weights of the rows that have
+# it, and the sums of squared errors, of minus log-likelihoods and of deviances, by which logLik(), deviance() and
+# sigma() answer.
 with_totals <- function(fit, train) {
   if (fit$design$kind == "columns" || predicts_by_draws(fit)) return(fit)
   plan <- train$known
-  totals <- 0
+  held <- plan$numbers[train$held_out]
+  totals <- seen <- 0
   reader <- new_reader(plan$chunks)
   on.exit(reader$close())
   while (!is.null(piece <- reader$piece())) {
     rows <- chunk_rows(plan, piece$data, piece$number)
-    if (rows$n) totals <- totals + chunk_totals(fit, rows)
+    if (rows$n) totals <- totals + chunk_totals(fit, rows, (seen + seq_len(rows$n)) %in% held)
+    seen <- seen + rows$n
   }
   fit$source$totals <- totals
   fit
 }
 
-# [blocks, sums] of the rows of a chunk.
-chunk_totals <- function(fit, rows) {
+# [blocks, sums] of the rows of a chunk that are not held out.
+chunk_totals <- function(fit, rows, is_held) {
   eta <- model_eta(fit, rows)
-  w <- if (is.null(rows$weights)) rep(1, rows$n) else rows$weights
+  w <- replace(if (is.null(rows$weights)) rep(1, rows$n) else rows$weights, is_held, 0)
   y <- blocks_y(fit$blocks, rows$response, rows$offset)
   free <- block_free(fit)
   of_block <- function(block, in_y, in_eta, free) {
@@ -637,7 +643,7 @@ stop_no_rows <- function() {
                   "`newdata` where there is such an argument, or fit to a data frame."))
 }
 
-# The sums over all rows, [blocks, sums].
+# The sums over the rows trained on, [blocks, sums].
 source_totals <- function(fit) if (is.null(fit$source$totals)) stop_no_rows() else fit$source$totals
 
 totals_log_lik <- function(fit) {
@@ -660,7 +666,7 @@ totals_sigma <- function(fit) {
   lost <- if (is.null(fit$rank)) 0 else fit$rank
   vapply(at, function(i) {
     weight <- totals[i, "weight"]
-    rows <- if (fit$source$has_weights) min(fit$n_obs, weight) else weight
+    rows <- if (fit$source$has_weights) min(fit$source$rows, fit$n_obs, weight) else weight
     fit$blocks[[i]]$scale * sqrt(totals[[i, "squares"]] / unbiased(weight, rows, lost))
   }, 0)
 }
@@ -680,7 +686,7 @@ split_rows <- function(m) lapply(seq_len(nrow(m)), function(i) m[i, ])
 is_source <- function(x, fit) {
   is_count <- function(v) every(is_finite_vector(v, 1), v >= 0)
   every(is.list(x), is_bare(x, "names"), is_words(x$words, 1), is_count(x$dropped), is_count(x$total), x$total > 0,
-        is_flag(x$has_weights), is_flag(x$has_offset),
+        is.null(x$rows) || is_count(x$rows), is_flag(x$has_weights), is_flag(x$has_offset),
         is.null(x$totals) || every(is.numeric(x$totals), is_bare(x$totals, c("dim", "dimnames")),
                                    is_matrix_of(x$totals, length(fit$blocks), length(total_names)),
                                    identical(colnames(x$totals), total_names), all(x$totals[, "weight"] >= 0)))

@@ -152,7 +152,7 @@ error_of_mean <- function(x, w) {
 }
 
 scores_by_folds <- function(fits, folds, by, level, draws, envir) {
-  w <- case_weights(fits[[1]])
+  w <- observed_weights(fits[[1]])
   fold <- row_folds(folds, by, w > 0)
   parts <- levels(fold)
   trains <- lapply(fits, function(fit) {
@@ -165,7 +165,8 @@ scores_by_folds <- function(fits, folds, by, level, draws, envir) {
     i <- task[[1]]
     out <- which(fold == parts[task[[2]]])
     from_seed(seeds[[task[[2]]]], quiet_member(first = FALSE, {
-      fit <- fit_without(fits[[i]], trains[[i]], arguments[[i]], w, out, parts[task[[2]]])
+      fit <- fit_without(fits[[i]], trains[[i]], arguments[[i]], given_weights(fits[[i]]), out,
+                         parts[task[[2]]])
       judged_part(fit, trains[[i]], out, draws, level)
     }))
   }

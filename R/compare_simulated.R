@@ -111,7 +111,8 @@ real_rows <- function(fit, newdata) {
 
 rows_by_weight <- function(fit) {
   w <- case_weights(fit)
-  if (all(w == w[1])) seq_along(w) else sample.int(length(w), sum(w > 0), TRUE, w)
+  use <- which(w > 0)
+  if (all(w[use] == w[use[1]])) use else sample.int(length(w), length(use), TRUE, w)
 }
 
 # Simulated rows with the columns and levels of `real`, of a conditional model given those of `own`.

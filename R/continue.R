@@ -57,7 +57,8 @@ continue.varnn <- function(object, epochs, data = NULL, ...) {
   control$epochs <- epochs
   if (is_laplace(object$spec)) control <- laplace_control(control, says_how = TRUE)
   control$objective <- object$control$objective
-  train$held_out <- if (is.null(given$validation)) object$held_out else hold_out(train, control$validation)$held_out
+  train$held_out <- if (is.null(given$validation)) object$held_out
+  else hold_out(train, control$validation, family = object$arguments$family)$held_out
   layout <- spec_layout(object$spec)
   if ("kl_latent" %in% layout$terms$term) check_stochastic(control, "A variational autoencoder")
   control <- resolve_control(control, row_counts(object$n_obs, object$weights), layout)

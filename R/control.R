@@ -22,7 +22,10 @@
 #'   autoencoders, whose draws can throw one row far out, else none.
 #' @param validation what is held out to watch the training: a proportion in (0, 1), row numbers of the data used, or
 #'   a data frame (for the matrix interface a list of `x` and `y`). The best parameters on it are returned. 0:
-#'   nothing.
+#'   nothing. A proportion is one of the rows that have a weight and a response. Rows held out are no training data: as
+#'   rows of weight 0 they count neither in [logLik()], [deviance()], [sigma()], [nobs()] and degrees of freedom nor in
+#'   what `summary()`, `effects()` and their like say of the training data, while [fitted()], [residuals()] and
+#'   [predict()] have a value for each.
 #' @param patience epochs without improvement after which training stops; `Inf`: never. What is watched are the rows
 #'   held out by `validation`; without these, where cross-validation chooses `epochs`, the rows held out there (all rows
 #'   are then trained on for the epochs chosen); and where `epochs` is given, the loss.

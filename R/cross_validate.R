@@ -30,7 +30,8 @@
 #'   handlers of progressr.
 #' @return A list of class `varnn_cross_validation`: `scores`, a data frame of `score`, `value` and `se`; `by_fold`, a
 #'   data frame of `fold`, `n` (rows) and the scores of each part; `predictions`, of each row what [predict()] gives
-#'   without it, of type `"response"`; `fold`, the part of each row. `as.data.frame()` gives `scores`.
+#'   without it, of type `"response"`; `fold`, the part of each row. Rows of weight 0 and rows without a response are in
+#'   no part: their `predictions` and `fold` are `NA`. `as.data.frame()` gives `scores`.
 #' @references Stone (1974) Cross-validatory choice and assessment of statistical predictions,
 #'   \doi{10.1111/j.2517-6161.1974.tb00994.x}. Bengio and Grandvalet (2004) No unbiased estimator of the variance of
 #'   k-fold cross-validation, <https://www.jmlr.org/papers/v5/grandvalet04a.html>.
@@ -51,7 +52,8 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
   if (!has_response(object)) return(cross_validate.default(object))
   draws <- check_draws(draws)
   envir <- parent.frame()
-  w <- case_weights(object)
+  w <- observed_weights(object)
+  given <- given_weights(object)
   fold <- row_folds(folds, by, w > 0)
   train <- training_data(object, NULL, envir)
   train <- train[setdiff(names(train), "y")]
@@ -60,7 +62,7 @@ cross_validate.varnn <- function(object, folds = 10, by = NULL, draws = 200, ...
   seeds <- task_seeds(length(parts))
   one <- function(k) {
     out <- which(fold == parts[k])
-    from_seed(seeds[[k]], judged_part(fit_without(object, train, arguments, w, out, parts[k]), train, out, draws))
+    from_seed(seeds[[k]], judged_part(fit_without(object, train, arguments, given, out, parts[k]), train, out, draws))
   }
   found <- Filter(Negate(is.null), in_parallel(seq_along(parts), one, "part"))
   if (!length(found)) stop_user("cross_validate() was interrupted before a part was done.")

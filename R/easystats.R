@@ -116,12 +116,50 @@ error_measures <- function(fit, envir) {
   if (has_levels(part$block) || is_kind(part$block, c("time", "trials"))) return(NULL)
   raw <- (observed_mean(part) - mean_at(part$block, part$eta, part$free)) * part$block$scale
   w <- case_weights(fit)
-  y <- observed_mean(part) * part$block$scale
-  squares <- sum(w * raw^2, na.rm = TRUE)
-  total <- sum(w * (y - stats::weighted.mean(y, w, na.rm = TRUE))^2, na.rm = TRUE)
-  has_number <- !is_kind(part$block, "binary")
-  c(list(R2 = 1 - squares / total)[has_number], list(RMSE = sqrt(squares / sum(w[!is.na(raw)]))),
+  c(if (is.null(why_no_r_squared(part$block))) list(R2 = r_squared(part, w, fit$design$intercept)),
+    list(RMSE = sqrt(sum(w * raw^2, na.rm = TRUE) / sum(w[!is.na(raw)]))),
     list(Sigma = if (has_sigma(part$block)) stats::sigma(fit))[has_sigma(part$block)])
+}
+
+# What a response is that has no R squared, and what says as much of it; NULL of one that has.
+why_no_r_squared <- function(block) {
+  kinds <- list(levels = c("levels", "ordered", "binary"), times = "time", trials = "trials")
+  words <- c(levels = "levels: see the accuracy and the log loss of summary()",
+             times = "survival times: see the concordance of summary()",
+             trials = "counts of successes: see deviance()")
+  of_kind <- vapply(kinds, function(kind) is_kind(block, kind), NA)
+  if (any(of_kind)) words[[which(of_kind)]]
+}
+
+# In the shape of performance's method for lm(); the adjusted one and the F test are those of glance().
+#' @exportS3Method performance::r2
+r2.varnn <- function(model, ci = NULL, verbose = TRUE, ...) {
+  check_fit(model)
+  if (!is.null(ci) && !identical(is.na(ci), TRUE))
+    stop_user("`ci` must be NULL: R squared of a network has no interval here. bayes_R2() has draws of it.")
+  part <- squared_part(model)
+  out <- list(R2 = c(R2 = r_squared(part, case_weights(model), model$design$intercept)))
+  if (has_sigma(part$block) && is.null(why_no_maximum(model)))
+    out <- with_f_test(out, gaussian_measures(with_eta(model)), stats::df.residual(model))
+  structure(out, class = "r2_generic")
+}
+
+# The response of which there is an R squared, or an error that says why there is none.
+squared_part <- function(fit) {
+  if (!has_response(fit)) stop_user("r2() is for models with a response: see summary().")
+  if (length(fit$blocks) > 1)
+    stop_user("r2() is for a model with one response, and this one has %d: see `responses` of summary().",
+              length(fit$blocks))
+  why <- why_no_r_squared(fit$blocks[[1]])
+  if (!is.null(why)) stop_user("r2() is for numbers, and the values of `%s` are %s.", fit$blocks[[1]]$columns[1], why)
+  if (is_from_chunks(fit)) stop_no_rows()
+  training_blocks(with_eta(fit), NULL)[[1]]
+}
+
+with_f_test <- function(out, measures, rest) {
+  out$R2_adjusted <- c(`adjusted R2` = measures$adj.r.squared)
+  structure(out, p = c(value = measures$p.value), F = c(value = measures$statistic), df = c(numdf = measures$df),
+            df_residual = c(dendf = rest), model_type = "Linear")
 }
 
 #' @exportS3Method parameters::model_parameters

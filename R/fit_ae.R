@@ -244,7 +244,7 @@ has_hidden_units <- function(fit) length(unit_layers(fit$spec)) > 2
 result_line.varnn_ae <- function(fit, digits) {
   line <- NextMethod()
   if (is.null(fit$errors)) return(line)
-  w <- case_weights(fit)
+  w <- given_weights(fit)
   error <- function(rows) {
     format(sum(w[rows] * fit$errors[rows], na.rm = TRUE) / sum(w[rows]), digits = max(1, digits - 1))
   }

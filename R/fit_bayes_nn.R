@@ -307,7 +307,7 @@ bayes_train <- function(train, model, control, says_how, call, keep_data) {
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, holds_out = FALSE)
   check_all_rows(train, model$posterior)
-  train <- hold_out(train, control$validation)
+  train <- hold_out(train, control$validation, family = model$family)
   blocks <- response_blocks(train, model$family, model$standardize)
   model$posterior <- wished_posterior(model, says_how || is_chunked(train), ncol(train$x), blocks,
                                       train_counts(train)$rows)

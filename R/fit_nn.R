@@ -84,6 +84,7 @@
 #'   those of data with such weights. `data` may be larger than memory, see [chunks()].
 #' @param y the response: a vector, factor, matrix (several responses) or data frame (several responses of any type).
 #'   With `na.action = na.pass` missing entries are allowed in responses, and add nothing to the loss.
+#'   What is said of the training data, and scores of [cross_validate()], leave rows without any response out.
 #' @param hidden units of each hidden layer, from the first; `0` or `integer()` for none.
 #' @param activation one of [activations()], or one for each hidden layer. Also a function of your own, such
 #'   as `~ x * plogis(x)` or `function(x) pmax(x, 0)`; several of them, or names and functions, are a list. See
@@ -301,7 +302,7 @@ nn_train <- function(train, model, control, says_how, call, keep_data) {
     stop_user("`hidden` must have a layer where factors are embedded: see `embed`.")
   train <- proportions_to_counts(train, model$family)
   control <- chunked_control(control, train, keep_data, says_how, is_linear = !length(model$hidden))
-  train <- hold_out(train, control$validation)
+  train <- hold_out(train, control$validation, family = model$family)
   train$scaling <- x_scaling(train, model$standardize)
   blocks <- response_blocks(train, model$family, model$standardize)
   layers <- c(embed_layers(train$design),

@@ -14,15 +14,28 @@ as_glm <- function(fit, what, envir) {
     stop_user("%s is for rows of weight 1: a row of weight w counts as w rows here, and as one row there.", what)
   frame <- glm_frame(fit, envir)
   p <- glm_parts(fit)
-  made <- if (has_sigma(block)) lm_of_parts(fit, frame$x, p) else glm_of_parts(fit, frame$x, p)
+  seen <- which(responses_seen(fit)[[1]])
+  if (length(seen) < fit$n_obs) {
+    frame <- frame_of_rows(frame, seen)
+    p[c("y", "w", "offset")] <- lapply(p[c("y", "w", "offset")], `[`, seen)
+  }
+  made <- if (has_sigma(block)) lm_of_parts(fit, frame$x, p, seen) else glm_of_parts(fit, frame$x, p)
   structure(c(made, list(call = fit$call, terms = frame$terms, model = frame$frame, x = frame$x,
                          na.action = fit$na.action, offset = if (!is.null(fit$offset)) p$offset,
                          xlevels = fit$design$xlevels, contrasts = attr(frame$x, "contrasts"))),
             class = if (has_sigma(block)) "lm" else c("glm", "lm"))
 }
 
-lm_of_parts <- function(fit, x, p) {
-  y <- stats::setNames(as.double(fit$response), rownames(x))
+# What glm_frame() gives, of these rows alone.
+frame_of_rows <- function(frame, rows) {
+  x <- frame$x[rows, , drop = FALSE]
+  frame$x <- structure(x, assign = attr(frame$x, "assign"), contrasts = attr(frame$x, "contrasts"))
+  if (!is.null(frame$frame)) frame$frame <- structure(frame$frame[rows, , drop = FALSE], terms = frame$terms)
+  frame
+}
+
+lm_of_parts <- function(fit, x, p, seen) {
+  y <- stats::setNames(as.double(fit$response)[seen], rownames(x))
   made <- if (is.null(fit$weights)) stats::lm.fit(x, y, offset = p$offset)
   else stats::lm.wfit(x, y, p$w, offset = p$offset)
   c(made, list(assign = attr(x, "assign")))

@@ -286,6 +286,7 @@ estimate_covariance <- function(fit, envir) {
     fit$is_flat <- is_flat(fit$information)
     if (fit$is_flat) stop_no_errors(fit, "vcov()")
   }
+  warn_of_weights(fit)
   has_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
   inverse <- 0 * fit$information
   places <- information_places(fit, nrow(inverse))
@@ -306,10 +307,19 @@ estimate_covariance <- function(fit, envir) {
     # the errors of a row's responses are correlated, and so are their coefficients
     first <- inverse[seq(1, nrow(inverse), n_eta), seq(1, nrow(inverse), n_eta)]
     r <- do.call(cbind, lapply(training_blocks(fit, envir), function(part) part$y - part$eta))
-    share <- crossprod(r, r * case_weights(fit)) / (n_cases(fit) - fit$rank)
+    w <- case_weights(fit)
+    share <- crossprod(r, r * w) / unbiased_total(w, fit$rank)
     return(kronecker(first, share))
   }
   inverse * tcrossprod(rep(scale, length.out = nrow(inverse)))
+}
+
+warn_of_weights <- function(fit) {
+  w <- case_weights(fit)
+  if (any(w != round(w))) warn_user("varnn_weights", paste(
+    "The weights are not whole numbers: standard errors count a row of weight w as w rows. For weights that are",
+    "inverse variances, use lm() or glm()."
+  ))
 }
 
 # Whether a block has a dispersion that glm() estimates by Pearson's residuals, and the likelihood otherwise.
@@ -345,16 +355,15 @@ dispersion_rise <- function(fit, b, envir) {
   pearson_dispersion(fit, part) / record_of(part$block)$dispersion(part$eta, part$free)[1]
 }
 
-# What predict.lm() and predict.glm() call the residual scale, of responses that all have one; else 1.
+# What predict.lm() and predict.glm() call the residual scale: of each response, 1 where it has none.
 residual_scale <- function(fit, envir) {
-  if (!all(vapply(fit$blocks, is_by_t, NA))) return(1)
   out <- rep(1, length(fit$blocks))
   is_gaussian <- vapply(fit$blocks, has_profiled_sigma, NA)
   if (any(is_gaussian)) out[is_gaussian] <- sigma.varnn(fit)
   parts <- training_blocks(fit, envir)
   for (b in which(vapply(fit$blocks, learns_dispersion, NA)))
     out[b] <- sqrt(pearson_dispersion(fit, parts[[b]]))
-  names(out) <- if (all(is_gaussian)) names(sigma.varnn(fit))
+  if (length(out) > 1) names(out) <- vapply(fit$blocks, function(b) b$columns[1], "")
   out
 }
 
@@ -416,11 +425,6 @@ vcov.varnn_nn <- function(object, complete = TRUE, ...) {
   check_standard("vcov", ..., known = "complete")
   complete <- check_flag(complete, "complete")
   inner <- estimate_covariance(object, parent.frame())
-  w <- case_weights(object)
-  if (any(w != round(w))) warn_user("varnn_weights", paste(
-    "The weights are not whole numbers: standard errors count a row of weight w as w rows. For weights that are",
-    "inverse variances, use lm() or glm()."
-  ))
   by <- coef_matrix(object)
   at <- match(estimate_places(object), role_places(object$layout))
   out <- by[, at, drop = FALSE] %*% inner %*% t(by[, at, drop = FALSE])
@@ -521,9 +525,10 @@ profile_limits <- function(fit, at, estimate, se, level, envir) {
 # What glm.fit() takes beside the columns: proportions, and weights that count their trials.
 glm_parts <- function(fit) {
   y <- block_y(fit$blocks[[1]], fit$response)
-  trials <- if (ncol(y) == 2) y[, 2] else 1
+  trials <- if (ncol(y) == 2) replace(y[, 2], is.na(y[, 2]), 0) else 1
   w <- case_weights(fit) * trials
-  list(family = record_of(fit$blocks[[1]])$stats(), y = ifelse(w > 0, y[, 1] / pmax(trials, 1), 0), w = w,
+  share <- y[, 1] / pmax(trials, 1)
+  list(family = record_of(fit$blocks[[1]])$stats(), y = replace(share, is.na(share), 1), w = w, # 1 is of all families
        offset = if (is.null(fit$offset)) numeric(nrow(y)) else fit$offset)
 }
 

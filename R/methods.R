@@ -16,7 +16,23 @@ training_blocks <- function(fit, envir) {
       columns, free)
 }
 
-case_weights <- function(fit) {
+# What each row counts in all that is said of the training data: its case weight, or 0 where it is held out or has no
+# response.
+case_weights <- function(fit) replace(observed_weights(fit), fit$held_out, 0)
+
+# The same, NULL where each row counts as one.
+counted_weights <- function(fit) {
+  if (length(fit$held_out) || anyNA(fit$response, recursive = TRUE)) case_weights(fit) else fit$weights
+}
+
+# The case weights, 0 of rows none of whose responses was observed.
+observed_weights <- function(fit) {
+  w <- given_weights(fit)
+  if (anyNA(fit$response, recursive = TRUE)) w * Reduce(`|`, responses_seen(fit)) else w
+}
+
+# The case weights that training had.
+given_weights <- function(fit) {
   if (is_from_chunks(fit)) stop_no_rows()
   if (is.null(fit$weights)) rep(1, fit$n_obs) else fit$weights
 }
@@ -77,7 +93,7 @@ residuals.varnn <- function(object, type = c("response", "pearson", "deviance", 
                     "\"deviance\"."))
   if (type == "cox_snell" && !all(is_time)) stop_user("`type` = \"cox_snell\" is for survival times.")
   several <- length(object$blocks) > 1
-  parts <- lapply(training_blocks(object, NULL), block_residuals, type, case_weights(object), several)
+  parts <- lapply(training_blocks(object, NULL), block_residuals, type, given_weights(object), several)
   out <- do.call(cbind, parts)
   if (ncol(out) == 1) out <- out[, 1]
   stats::naresid(object$na.action, with_rows(out, fit_rows(object)))
@@ -150,13 +166,7 @@ nobs.varnn <- function(object, ...) {
 
 # Observations as the case weights count them: a weight of 2 is two rows.
 n_cases <- function(fit) {
-  if (isTRUE(fit$source$has_weights)) fit$source$total else row_counts(fit$n_obs, observed_weights(fit))$total
-}
-
-# The case weights, 0 of rows none of whose responses was observed; NULL: all count as one.
-observed_weights <- function(fit) {
-  if (!anyNA(fit$response, recursive = TRUE)) return(fit$weights)
-  (if (is.null(fit$weights)) 1 else fit$weights) * Reduce(`|`, responses_seen(fit))
+  if (is_from_chunks(fit)) fit$source$total else row_counts(fit$n_obs, counted_weights(fit))$total
 }
 
 # Of each response whether a row has it, all columns of successes and failures or of times.
@@ -202,9 +212,10 @@ deviance_or <- function(fit, none) {
 #' @param object a fit.
 #' @param ... not used.
 #' @return The log-likelihood of the training data in nats, of class `logLik`, each row counted as often as its case
-#'   weight says. For a gaussian response, sigma is its maximum likelihood estimate. The deviance is as of [lm()] and
-#'   [glm()]: of gaussian, gamma and inverse_gaussian responses the dispersion counts as 1. `df` is the number of
-#'   parameters, one for each sigma included; it is no measure of a network's complexity when training stopped early.
+#'   weight says, and rows that `validation` holds out not at all. For a gaussian response, sigma is its maximum
+#'   likelihood estimate. The deviance is as of [lm()] and [glm()]: of gaussian, gamma and inverse_gaussian responses
+#'   the dispersion counts as 1. `df` is the number of parameters, one for each sigma included; it is no measure of a
+#'   network's complexity when training stopped early.
 #' @seealso [log_lik()] and [elbo()] of Bayesian networks, [logLik.varnn_vae()].
 #' @examples
 #' logLik(fit_nn(mpg ~ wt + hp, mtcars, hidden = 0))

@@ -91,7 +91,7 @@ comparison_data <- function(fit, rows, is_training = TRUE) {
   x <- standardised(rows$x[, k, drop = FALSE], lapply(fit$scaling[c("center", "scale")], `[`, k))
   y <- replace(x, is.na(rows$y), NA)
   dimnames(x) <- dimnames(y) <- list(NULL, fit$design$columns[k])
-  list(x = x, y = y, z = rows$z, w = if (is_training) case_weights(fit) else rep(1, nrow(x)))
+  list(x = x, y = y, z = rows$z, w = if (is_training) given_weights(fit) else rep(1, nrow(x)))
 }
 
 comparison_rows <- function(data, rows) lapply(data, take_rows, rows)

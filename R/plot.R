@@ -477,7 +477,7 @@ fit_picture <- function(fit, envir) {
     eta <- found$eta[, at, drop = FALSE]
     if (length(levels <- class_levels(block, y))) {
       predicted <- predicted_level(block, eta, levels, free)
-      return(cells_panel(block$columns, confusion(y, predicted, levels, fit$weights)))
+      return(cells_panel(block$columns, confusion(y, predicted, levels, counted_weights(fit))))
     }
     fitted <- as.vector(block_mean(block, eta, free, found$offset))
     points_panel(block, observed_values(y), fitted, band, fit$design$columns)

@@ -165,7 +165,7 @@ reconstruction_picture <- function(fit, envir, dim, rows) {
   columns <- Map(column_picture, fit$design$variables[shown], error[shown], list(on_user_scale(fit, found)))
   panels <- lapply(columns, function(c) {
     if (!is.null(c$levels))
-      return(cells_panel(c$name, confusion(c$observed, c$reconstructed, c$levels, fit$weights)))
+      return(cells_panel(c$name, confusion(c$observed, c$reconstructed, c$levels, counted_weights(fit))))
     points_panel(list(columns = c$name, family = c$family, tail = c$tail), c$observed, c$reconstructed)
   })
   list(columns = columns, panels = panels, n = length(error), words = c(x = "reconstructed", main = "Reconstruction"),

@@ -41,9 +41,10 @@ check_finite_output <- function(x) {
 #'   `"mean"`; by default what the fit's control says.
 #' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
 #'   as they are; others are an error.
-#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` and, of gaussian responses, `df`. With
-#'   `interval` a matrix with columns `fit`, `lwr` and `upr`, of several responses a list of these. Else as many
-#'   values as rows in `newdata`, in their order and with their names; a row with a missing value gives `NA`.
+#' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` (of several responses one for each; 1 where
+#'   the family has none) and, of gaussian responses, `df`. With `interval` a matrix with columns `fit`, `lwr` and
+#'   `upr`, of several responses a list of these. Else as many values as rows in `newdata`, in their order and with
+#'   their names; a row with a missing value gives `NA`.
 #'   `"response"` and `"link"` give a vector, or a matrix when there are several columns (several responses; the
 #'   levels of a categorical response); `"class"` a factor with the levels that rows of the training data have (a
 #'   response loses its empty levels, as by [droplevels()]); `"prob"` a matrix with a column per level;

@@ -117,7 +117,8 @@ data_line <- function(fit) {
   scaled <- sum((s$scale != 1 | s$center != 0) & !s$is_constant)
   dropped <- if (is_from_chunks(fit)) fit$source$dropped else length(fit$na.action)
   constant <- sum(s$is_constant)
-  paste(c(count(fit$n_obs, "observation"), if (dropped) paste(dropped, "with missing values left out"),
+  paste(c(count(fit$n_obs, "observation"), if (length(fit$held_out)) paste(length(fit$held_out), "of them held out"),
+          if (dropped) paste(dropped, "with missing values left out"),
           if (scaled) paste0(count(scaled, "input"), " standardised", if (!is.null(s$rotation)) " and rotated"),
           if (constant) paste(constant, "constant"), rank_words(fit),
           if (!is.null(fit$weights) || isTRUE(fit$source$has_weights)) "case weights",
@@ -193,17 +194,16 @@ summary.varnn_nn <- function(object, ...) {
 
 response_summaries <- function(fit) {
   if (is_from_chunks(fit)) return(totals_summary(fit))
-  if (is.null(fit$eta)) fit$eta <- training_eta(fit, NULL)$eta
-  parts <- training_blocks(fit, NULL)
+  parts <- training_blocks(with_eta(fit), NULL)
   names(parts) <- vapply(fit$blocks, function(b) b$columns, "")
-  lapply(parts, block_summary, case_weights(fit))
+  lapply(parts, block_summary, case_weights(fit), fit$design$intercept)
 }
 
 leaf_norms <- function(fit) {
   vapply(seq_len(nrow(fit$layout)), function(i) sqrt(sum(fit$theta[leaf_index(fit$layout[i, ])]^2)), 0)
 }
 
-block_summary <- function(part, w) {
+block_summary <- function(part, w, has_intercept) {
   b <- part$block
   r <- block_residuals(part, "response", w)
   if (b$type %in% c("factor", "logical")) {
@@ -222,13 +222,18 @@ block_summary <- function(part, w) {
     return(list(measures = c(events = sum(w * part$y[, 2], na.rm = TRUE), scale = exp(part$free[1]),
                              concordance = concordance_of(part$y, part$eta[, 1], w)),
                 residuals = weighted_quantiles(r, w, seq(0, 1, 0.25))))
-  y <- observed_mean(part) * b$scale
-  center <- sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)])
-  ss <- sum(w * r^2, na.rm = TRUE)
-  list(measures = c(rmse = sqrt(ss / sum(w[!is.na(r)])), r_squared = share_explained(ss,
-                                                                                     sum(w * (y - center)^2,
-                                                                                         na.rm = TRUE))),
+  list(measures = c(rmse = sqrt(sum(w * r^2, na.rm = TRUE) / sum(w[!is.na(r)])),
+                    r_squared = r_squared(part, w, has_intercept)),
        residuals = weighted_quantiles(r, w, seq(0, 1, 0.25)))
+}
+
+# The share of the squares that the model explains, about the mean, or as of lm() about 0 where there is no intercept
+# and the mean is linear.
+r_squared <- function(part, w, has_intercept) {
+  y <- observed_mean(part)
+  center <- if (has_intercept || !is_scaled(part$block)) sum(w * y, na.rm = TRUE) / sum(w[!is.na(y)]) else 0
+  squares <- function(v) sum(w * v^2, na.rm = TRUE)
+  share_explained(squares(y - mean_at(part$block, part$eta, part$free)), squares(y - center))
 }
 
 # How often each level was observed and predicted, each row as often as its weight says.

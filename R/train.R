@@ -73,20 +73,34 @@ available_memory <- function() {
 # ---- training and validation data
 
 # The rows held out, chosen before anything is learned from the data, with the moments' weights: none for these rows.
-# A proportion is one of the rows that have a weight.
-hold_out <- function(train, validation, n = nrow(train$x)) {
+# A proportion is one of the rows that have a weight and some response.
+hold_out <- function(train, validation, n = nrow(train$x), family = NULL) {
   train$moment_weights <- train$weights
   if (is_chunked(train)) return(hold_out_sample(train, validation))
   has_weight <- if (is.null(train$weights)) seq_len(n) else which(train$weights > 0)
+  counts <- with_response(has_weight, train$response, family)
   is_share <- length(validation) == 1 && !is.list(validation) && validation < 1
-  rows <- if (is_share) has_weight[held_out_rows(validation, length(has_weight))]
+  rows <- if (is_share) counts[held_out_rows(validation, length(counts))]
   else if (!is.list(validation)) held_out_rows(validation, n)
   if (!length(rows)) return(train)
-  if (!any(rows %in% has_weight)) stop_user("`validation` holds out no row that has a weight.")
-  if (all(has_weight %in% rows)) stop_user("`validation` holds out every row that has a weight.")
+  check_held_out(rows, has_weight, "a weight")
+  check_held_out(rows, counts, "a response")
   train$held_out <- rows
   train$moment_weights <- replace(if (is.null(train$weights)) rep(1, n) else train$weights, rows, 0)
   train
+}
+
+check_held_out <- function(rows, counts, what) {
+  if (!any(rows %in% counts)) stop_user("`validation` holds out no row that has %s.", what)
+  if (all(counts %in% rows)) stop_user("`validation` holds out every row that has %s.", what)
+}
+
+# Those of the rows that have some response, of successes and failures or of times both columns.
+with_response <- function(rows, response, family) {
+  if (!anyNA(response, recursive = TRUE)) return(rows)
+  is_one <- is_trials(response, family) || is_times(response)
+  seen <- lapply(if (is_one) list(response) else as.data.frame(response), stats::complete.cases)
+  rows[Reduce(`|`, seen)[rows]]
 }
 
 # The engine's y: a response as its blocks have it, or columns that are their own response.

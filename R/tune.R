@@ -68,18 +68,20 @@ tune_fit.varnn <- function(object, ..., search = "grid", n = NULL, folds = 5, by
   n <- check_candidates(n, search, values)
   draws <- check_draws(draws)
   if (!is.null(file)) file <- check_folder(check_file_name(file, "file"), "file")
-  w <- case_weights(object)
+  w <- observed_weights(object)
+  given_w <- given_weights(object)
   train <- training_data(object, NULL, envir)
   train <- train[setdiff(names(train), "y")]
   check_score(score, object)
   plan <- list(fit = object, train = train, trains = lapply(values$embed, embedded_again, object, envir),
                given = call_arguments(object, envir),
-               keep_data = eval(object$call$keep_data, envir), values = values, w = w, draws = draws, file = file,
+               keep_data = eval(object$call$keep_data, envir), values = values, w = w, given_w = given_w,
+               draws = draws, file = file,
                score = score, rule = rule,
                # by which a file is known to be of this call
                settings = list(call = deparse(object$call), values = deparse(values), search = search, n = n,
                                score = if (search == "halving") score, # by which it drops candidates
-                               folds = folds, by = by, draws = draws, w = w, response = train$response,
+                               folds = folds, by = by, draws = draws, w = given_w, response = train$response,
                                data = column_moments(train$x)$order))
   check_candidate_values(plan)
   keeping_work({
@@ -256,7 +258,7 @@ candidate_fit <- function(plan, task, out, name, rung, is_whole) {
   }
   given <- with_tried(plan$given, candidate(plan, task$candidate))
   if (!is_whole) given[c("epochs", "keep_data")] <- list(rung_epochs(plan, rung), TRUE)
-  fit_without(plan$fit, train_of(plan, plan$candidates[task$candidate, ]), given, plan$w, out, name)
+  fit_without(plan$fit, train_of(plan, plan$candidates[task$candidate, ]), given, plan$given_w, out, name)
 }
 
 with_tried <- function(given, values) {

@@ -212,7 +212,7 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
                  elbo = c(elbo = sum(w * log_lik) - sum(kl), log_lik = sum(w * log_lik), kl = sum(kl)),
                  dimensions = data.frame(kl = kl, mean_variance = variance, active = variance > 0.01,
                                          row.names = latent_names(length(kl))),
-                 expected = expected_dimensions(object, rows$y),
+                 expected = expected_dimensions(object, rows$y, w),
                  sigma = if (any(vapply(object$blocks, has_sigma, NA))) sigma(object),
                  layers = data.frame(name = object$layout$name,
                                      size = paste(object$layout$rows, "x", object$layout$cols),
@@ -220,10 +220,10 @@ summary.varnn_vae <- function(object, draws = 20, ...) {
 }
 
 # With one sigma for all columns, all of them gaussian, and nothing missing.
-expected_dimensions <- function(fit, y) {
+expected_dimensions <- function(fit, y, w) {
   log_sigma <- unlist(block_free(fit))
   if (!all(vapply(fit$blocks, has_sigma, NA)) || diff(range(log_sigma)) > 1e-9 || anyNA(y) || nrow(y) < 2) return(NULL)
-  eigenvalues <- eigen(stats::cov.wt(y, method = "ML")$cov, symmetric = TRUE, only.values = TRUE)$values
+  eigenvalues <- eigen(stats::cov.wt(y, w, method = "ML")$cov, symmetric = TRUE, only.values = TRUE)$values
   variance <- exp(2 * log_sigma[1])
   list(active = min(fit_latent(fit), sum(eigenvalues > variance)), variance = variance, eigenvalues = eigenvalues)
 }

@@ -212,3 +212,26 @@ test_that("arguments that are not there, or not right", {
   expect_refused(generics::augment(fit, newdata = mtcars["hp"]), "no column `wt`")
   expect_refused(generics::augment(quick(mpg ~ wt, mtcars), se_fit = TRUE), "`se.fit` = TRUE does not apply")
 })
+
+test_that("the F test of one column is the square of its t value, whatever the weights, and with an offset", {
+  for (w in list(rep(1, 32), rep(1 / 32, 32), mtcars$carb, mtcars$carb / 10)) {
+    for (formula in list(mpg ~ wt, mpg ~ 0 + wt, mpg ~ wt + offset(qsec))) {
+      fit <- do.call(fit_nn, list(formula, mtcars, hidden = 0, weights = w))
+      row <- suppressWarnings(summary(fit)$coefficients)["wt", ]
+      one <- generics::glance(fit)
+      expect_equal(one$statistic, row[["t value"]]^2, tolerance = 1e-5)
+      expect_equal(one$p.value, row[["Pr(>|t|)"]], tolerance = 1e-4)
+    }
+  }
+})
+
+test_that("R squared is one number, without an intercept that about 0 as of lm()", {
+  for (formula in list(mpg ~ 0 + wt, mpg ~ wt, mpg ~ 0 + factor(cyl))) {
+    fit <- do.call(fit_nn, list(formula, mtcars, hidden = 0))
+    theirs <- summary(do.call(lm, list(formula, mtcars)))$r.squared
+    expect_equal(summary(fit)$responses[[1]]$measures[["r_squared"]], theirs, tolerance = 1e-6)
+    expect_equal(generics::glance(fit)$r.squared, theirs, tolerance = 1e-6)
+    if (requireNamespace("performance", quietly = TRUE))
+      expect_equal(performance::model_performance(fit)$R2, theirs, tolerance = 1e-6)
+  }
+})

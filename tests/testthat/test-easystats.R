@@ -59,3 +59,28 @@ test_that("performance and parameters of a linear network are those of lm() and 
   expect_refused(performance::model_performance(fit, "AUC"), "`metrics` must be one of")
   expect_refused(performance::model_performance(fit_ae(iris, epochs = 2)), "with a response")
 })
+
+test_that("r2() of performance has the shape and the numbers of that of lm()", {
+  skip_if_not_installed("performance")
+  cars <- transform(mtcars, wt = replace(wt, 3, NA))
+  times <- mtcars$carb
+  pairs <- list(
+    list(fit_nn(log(mpg) ~ wt, mtcars, hidden = 0), lm(log(mpg) ~ wt, mtcars)),
+    list(fit_nn(mpg ~ 0 + wt + hp, mtcars, hidden = 0), lm(mpg ~ 0 + wt + hp, mtcars)),
+    list(fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = times), lm(mpg ~ wt, mtcars[rep(1:32, times), ])),
+    list(fit_nn(mpg ~ wt, cars, hidden = 0, na.action = stats::na.exclude), lm(mpg ~ wt, cars))
+  )
+  for (pair in pairs)
+    expect_equal(performance::r2(pair[[1]]), performance::r2(pair[[2]]), tolerance = 1e-5)
+  network <- quick(mpg ~ wt, mtcars)
+  expect_equal(performance::r2(network)$R2, c(R2 = summary(network)$responses[[1]]$measures[["r_squared"]]))
+  expect_output(print(performance::r2(network)), "R2")
+  bayes <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0)
+  expect_equal(performance::r2(bayes)$R2, c(R2 = performance::model_performance(bayes)$R2))
+  expect_refused(performance::r2(quick(Species ~ ., iris)), "`Species` are levels: see the accuracy")
+  expect_refused(performance::r2(quick(am ~ wt, mtcars, family = "bernoulli")), "`am` are levels")
+  expect_refused(performance::r2(quick(cbind(carb, 8 - carb) ~ wt, mtcars, family = "binomial")), "counts of successes")
+  expect_refused(performance::r2(quick(cbind(mpg, qsec) ~ wt, mtcars)), "one response, and this one has 2")
+  expect_refused(performance::r2(fit_ae(iris, epochs = 2)), "with a response")
+  expect_refused(performance::r2(network, ci = 0.9), "`ci` must be NULL")
+})

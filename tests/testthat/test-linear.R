@@ -331,6 +331,19 @@ test_that("weights that are no counts are told where they matter", {
   fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = 1 / hp)
   expect_warning(vcov(fit), class = "varnn_weights")
   expect_no_warning(vcov(fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = carb)))
+  for (interval in c("confidence", "prediction"))
+    expect_warning(predict(fit, mtcars, interval = interval), class = "varnn_weights")
+  expect_warning(predict(fit, mtcars, se.fit = TRUE), class = "varnn_weights")
+  expect_no_warning(predict(fit_nn(mpg ~ wt, mtcars, hidden = 0, weights = carb), mtcars, interval = "prediction"))
+})
+
+test_that("several gaussian responses have the standard errors of each, also with weights that are no counts", {
+  for (w in list(rep(1 / 32, 32), mtcars$carb, mtcars$carb / 10)) {
+    both <- fit_nn(cbind(mpg, qsec) ~ wt, mtcars, hidden = 0, weights = w)
+    one <- fit_nn(qsec ~ wt, mtcars, hidden = 0, weights = w)
+    expect_equal(suppressWarnings(vcov(both))[3:4, 3:4], suppressWarnings(vcov(one)), tolerance = 1e-6,
+                 ignore_attr = TRUE)
+  }
 })
 
 test_that("coefficients of several factors have names of their own", {
@@ -376,4 +389,6 @@ test_that("each of several responses has the distribution of its family", {
   expect_equal(table[3:6, 4], 2 * pnorm(-abs(table[3:6, 3])))
   limits <- predict(fit, mtcars, interval = "confidence")
   expect_equal(limits$a, predict(ols, mtcars, interval = "confidence"), tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(predict(fit, mtcars, se.fit = TRUE, type = "link")$residual.scale, c(a = sigma(ols), b = 1, c = 1),
+               tolerance = 1e-6)
 })
