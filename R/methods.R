@@ -20,7 +20,7 @@ training_blocks <- function(fit, envir) {
 # response.
 case_weights <- function(fit) replace(observed_weights(fit), fit$held_out, 0)
 
-# The same, NULL where each row counts as one.
+# What each row counts, as case_weights() has it; NULL where all count as one.
 counted_weights <- function(fit) {
   if (length(fit$held_out) || anyNA(fit$response, recursive = TRUE)) case_weights(fit) else fit$weights
 }
