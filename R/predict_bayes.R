@@ -18,7 +18,9 @@
 #' @param times as in [predict.varnn_nn()]; the probabilities are averaged over the posterior.
 #' @param probs as in [predict.varnn_nn()]. The quantiles are those of the predictive distribution, as the bounds of
 #'   `interval = "prediction"` are.
-#' @param na.action,new_levels,... as in [predict.varnn_nn()].
+#' @param na.action,new_levels as in [predict.varnn_nn()].
+#' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
+#'   as they are; others are an error.
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
@@ -52,6 +54,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   }
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
+  check_no_noise(list(...), interval != "none" || identical(type, "quantile"))
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
