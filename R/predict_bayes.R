@@ -372,15 +372,29 @@ simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NUL
   rows <- found_rows(object, newdata, parent.frame())
   state <- use_seed(seed)
   on.exit(state$restore())
+  places <- if (is.null(newdata)) training_places(object)
+  else list(place = identity, names = if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows)
+  as_frame <- function(one) simulation_frame(lapply(seq_len(nsim), function(k) places$place(one(k))), places$names)
+  if (is_kind(object$blocks[[1]], "trials")) {
+    counts <- drawn_counts(object, rows, nsim, simulated_trials(object, newdata))
+    return(structure(as_frame(function(k) matrix(counts[k, , ], ncol = 2)), seed = state$seed))
+  }
   drawn <- drawn_responses(object, rows, nsim, predict_block, "nsim")
   drawn <- if (length(object$blocks) == 1) list(drawn) else drawn
-  out <- Map(function(block, y) {
-    sims <- lapply(seq_len(nsim), function(k) as_response(block, y[k, ]))
-    names <- if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows
-    simulation_frame(sims, names)
-  }, object$blocks, drawn)
+  out <- Map(function(block, y) as_frame(function(k) as_response(block, y[k, ])), object$blocks, drawn)
   out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
   structure(out, seed = state$seed)
+}
+
+# Successes and failures [draws, rows, 2] of so many trials of each complete row.
+drawn_counts <- function(fit, rows, draws, trials) {
+  share <- drawn_responses(fit, rows, draws, epred_block, "nsim")
+  n <- length(rows$ok)
+  of_row <- replace(rep(NA_real_, n), which(rows$ok), trials)
+  of_row <- rep(of_row, each = draws)
+  known <- which(!is.na(share))
+  y <- replace(rep(NA_real_, length(share)), known, stats::rbinom(length(known), of_row[known], share[known]))
+  array(c(y, of_row - y), c(draws, n, 2))
 }
 
 # Drawn numbers as the response was: a factor, a logical, a number.
