@@ -54,8 +54,8 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   }
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
-  check_no_noise(list(...), interval != "none" || identical(type, "quantile"))
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
+  check_no_noise(list(...), interval != "none" || identical(type, "quantile"))
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   type <- check_type(type, interval)
