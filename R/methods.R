@@ -437,8 +437,8 @@ linear_coef <- function(fit) {
 #' @param newdata predictors; by default those of the training data.
 #' @param ... not used.
 #' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have
-#'   the levels of the training data, and rows that `na.exclude` left out are `NA`. Of successes and failures a column is
-#'   a matrix of these, of as many trials as the row's response has, or one where new data are without the response.
+#'   the levels of the training data, and rows that `na.exclude` left out are `NA`. Of successes and failures a column
+#'   is a matrix of these, of as many trials as the row's response has, or one where new data are without the response.
 #'   With several responses a list of such data frames.
 #' @seealso [posterior_predict()], [simulate.varnn_vae()] for rows in place of responses.
 #' @examples
