@@ -18,8 +18,9 @@
 #' @param per_variable of a variational autoencoder: with `TRUE`, the surprise of each entry, too.
 #' @param ... not used.
 #' @return A data frame with a row per row of the data: `score`, `flag` (is it above the threshold?), `p_value` (the
-#'   share of the rows compared with that have a larger score) and `drivers` (the columns, at most three, that make up
-#'   at least half of the error of the reconstruction, the largest first). With `per_variable` also the matrix
+#'   share of the rows compared with whose score is as large or larger, a row of the training data being one of them)
+#'   and `drivers` (the columns, at most three, that make up at least half of the error of the reconstruction, the
+#'   largest first). With `per_variable` also the matrix
 #'   `surprise`, of each entry \eqn{-\log p}{-log p} given the others of its row, in nats on the column's own scale. The
 #'   attribute `"threshold"` is the quantile; one for each row where the rows lack entries in different columns.
 #' @details Of an autoencoder the score is the error of [predict.varnn_ae()], and it is compared with those of the

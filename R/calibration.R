@@ -70,7 +70,7 @@ calibration.varnn <- function(object, newdata = NULL, y = NULL, draws = 1000, bi
   block <- object$blocks[[1]]
   is_class <- block$type %in% c("factor", "logical")
   p <- predictive_draws(object, rows, draws, if (is_class) class_values else number_values)
-  if (has_closed_density(object)) p$log_score <- row_log_density(object, rows)
+  if (has_closed_density(object) || has_normal_predictive(object)) p$log_score <- row_log_density(object, rows)
   out <- if (is_class) class_calibration(block, observed_shares(block, rows$y), p$values, bins, w)
   else number_calibration(observed_values_of(block, rows), p$values, w,
                           is_censored = is_kind(block, "time") & rows$y[, ncol(rows$y)] == 0)

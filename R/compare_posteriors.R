@@ -22,11 +22,13 @@
 #'   future is installed and a `future::plan()` says so.
 #'
 #'   The log score is the mean log predictive density of the rows, more is better; `difference` is that to the best
-#'   one, and `se` its standard error over rows, which takes account of their being the same rows (Vehtari, Gelman and
-#'   Gabry 2017): a difference of less than two of them says little. Of one numeric response there are the root mean
-#'   squared error, the continuous ranked probability score, the share of responses within the central prediction
-#'   intervals, `coverage`, which should be `level`, and their mean `width`; of right coverages the smaller width is
-#'   the better. Of a factor or logical response there are the Brier score and the share of right classes.
+#'   one, and `se` its standard error: that over rows, which takes account of their being the same rows (Vehtari, Gelman
+#'   and Gabry 2017), and that of the `draws`, which more of them make smaller. A difference of less than two of them
+#'   says little. Of one numeric response there are the root mean squared error, the continuous ranked probability
+#'   score, the share of responses within the central prediction intervals, `coverage`, which should be `level`, and
+#'   their mean `width`; of right coverages the smaller width is the better. The intervals are those of
+#'   `predict(interval = "prediction")`, with as many draws as that takes or more. Of a factor or logical response there
+#'   are the Brier score and the share of right classes.
 #'
 #'   Where `"hmc"` is among them, which is exact but for Monte Carlo error, `distance` is how far the other posteriors
 #'   of the mean of the response (of probabilities) are from its own: the Wasserstein distance of order 1 at a row,
@@ -133,8 +135,9 @@ compared_fits <- function(fits, seconds, newdata, y, folds, by, level, draws, en
   gap <- lapply(judged$scores, function(s) s[, "log_score"] - judged$scores[[best]][, "log_score"])
   table <- data.frame(posterior = names(fits), log_score = value[, "log_score"],
                       difference = value[, "log_score"] - value[best, "log_score"],
-                      se = vapply(gap, error_of_mean, 0, judged$w), value[, -1, drop = FALSE],
-                      row.names = NULL)
+                      se = sqrt(vapply(gap, error_of_mean, 0, judged$w)^2 +
+                                  vapply(judged$noise, error_of_draws, 0, judged$noise[[best]], judged$w)^2),
+                      value[, -1, drop = FALSE], row.names = NULL)
   table$distance <- distances(fits, newdata, draws, envir)
   table$seconds <- if (is.null(seconds)) NA_real_ else seconds[names(fits)]
   order <- order(-table$log_score)
@@ -149,6 +152,13 @@ error_of_mean <- function(x, w) {
   use <- which(w > 0 & !is.na(x))
   share <- w[use] / sum(w[use])
   sqrt(sum(share^2 * (x[use] - sum(share * x[use]))^2))
+}
+
+# The Monte Carlo error of the difference of two weighted means of log densities, by their `noise` [draws, parts]: the
+# fits have the same random numbers, and the parts their own.
+error_of_draws <- function(noise, other, w) {
+  draws <- nrow(noise)
+  sqrt(sum((noise - other)^2) / (draws * max(1, draws - 1))) / sum(w)
 }
 
 scores_by_folds <- function(fits, folds, by, level, draws, envir) {
@@ -167,14 +177,15 @@ scores_by_folds <- function(fits, folds, by, level, draws, envir) {
     from_seed(seeds[[task[[2]]]], quiet_member(first = FALSE, {
       fit <- fit_without(fits[[i]], trains[[i]], arguments[[i]], given_weights(fits[[i]]), out,
                          parts[task[[2]]])
-      judged_part(fit, trains[[i]], out, draws, level)
+      judged_part(fit, trains[[i]], out, draws, level, w)
     }))
   }
   tasks <- expand.grid(fit = seq_along(fits), part = seq_along(parts))
   found <- in_parallel(Map(list, tasks$fit, tasks$part), one, "training")
   if (any(lengths(found) == 0)) stop_user("compare_posteriors() was interrupted before all parts were done.")
   of <- lapply(seq_along(fits), function(i) in_row_order(found[tasks$fit == i], "scores", fold))
-  list(scores = of, fold = fold, w = w, by = sprintf("%d-fold cross-validation", nlevels(fold)))
+  noise <- lapply(seq_along(fits), function(i) do.call(cbind, lapply(found[tasks$fit == i], `[[`, "noise")))
+  list(scores = of, noise = noise, fold = fold, w = w, by = sprintf("%d-fold cross-validation", nlevels(fold)))
 }
 
 scores_of_new <- function(fits, newdata, y, level, draws, envir) {
@@ -184,13 +195,15 @@ scores_of_new <- function(fits, newdata, y, level, draws, envir) {
     rows$ok
   }))
   if (!any(known)) stop_user("There is no row in `newdata` with a response and no missing value.")
-  scores <- Map(function(fit, rows) {
+  w <- rep(1, sum(known))
+  seed <- task_seeds(1)[[1]]
+  judged <- unname(Map(function(fit, rows) {
     use <- known[rows$ok]
-    rows <- list(x = rows$x[use, , drop = FALSE], y = rows$y[use, , drop = FALSE], offset = rows$offset[use])
-    judged_rows(fit, rows, draws, level)$scores
-  }, fits, found)
-  list(scores = unname(scores), fold = factor(rep(1, sum(known))), w = rep(1, sum(known)),
-       by = sprintf("%s of `newdata`", count(sum(known), "row")))
+    rows <- list(x = rows$x[use, , drop = FALSE], y = rows$y[use, , drop = FALSE], offset = rows$offset[use], w = w)
+    from_seed(seed, judged_rows(fit, rows, draws, level))
+  }, fits, found))
+  list(scores = lapply(judged, `[[`, "scores"), noise = lapply(judged, function(j) matrix(j$noise, draws)),
+       fold = factor(rep(1, sum(known))), w = w, by = sprintf("%s of `newdata`", count(sum(known), "row")))
 }
 
 most_distant_rows <- 500

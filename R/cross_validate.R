@@ -129,18 +129,22 @@ maker_of <- function(fit) if (is_bayesian(fit$spec)) fit_bayes_nn.data.frame els
 
 is_unfinished <- function(fit) "interrupted" %in% c(fit$stop_reason, lapply(fit$members, `[[`, "stop_reason"))
 
-# What a fit says of rows that it has not seen, list(rows, predictions, scores); NULL of one that was interrupted.
-judged_part <- function(fit, train, out, draws, level = NULL) {
+# What a fit says of rows that it has not seen, list(rows, predictions, scores, noise), noise where there are weights w;
+# NULL of one that was interrupted.
+judged_part <- function(fit, train, out, draws, level = NULL, w = NULL) {
   if (is_unfinished(fit)) return(NULL)
-  rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out])
+  rows <- list(x = train$x[out, , drop = FALSE], offset = train$offset[out], w = w[out])
   response <- take_rows(train$response, out)
   rows$y <- blocks_y(fit$blocks, response, rows$offset)
   c(list(rows = out), judged_rows(fit, rows, draws, level))
 }
 
+# With weights `w` of the rows also the `noise` of densities_of_rows().
 judged_rows <- function(fit, rows, draws, level = NULL) {
   predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
-  list(predictions = predictions, scores = part_scores(fit, rows, predictions, draws, level))
+  density <- densities_of_rows(fit, rows, draws, rows$w)
+  scores <- cbind(log_score = density$log, more_scores(fit, rows, predictions, draws, level))
+  list(predictions = predictions, scores = scores, noise = density$noise)
 }
 
 # What parts found of their rows, in the order of all rows.
@@ -157,24 +161,31 @@ score_names <- function(fit) {
   c("log_score", if (block$type %in% c("factor", "logical")) c("brier", "accuracy") else c("rmse", "crps"))
 }
 
-# The scores of each row, as columns; with a `level` of numbers also whether the central prediction interval covers
-# them, and how wide it is.
-part_scores <- function(fit, rows, predictions, draws, level = NULL) {
-  out <- cbind(log_score = row_log_density(fit, rows, draws))
+# The scores of each row beside the log score, as columns; with a `level` of numbers also whether the central prediction
+# interval covers them, and how wide it is.
+more_scores <- function(fit, rows, predictions, draws, level = NULL) {
   block <- fit$blocks[[1]]
   more <- score_names(fit)[-1]
-  if (!length(more)) return(out)
+  if (!length(more)) return(NULL)
   is_class <- "brier" %in% more
   values <- predictive_draws(fit, rows, draws, if (is_class) class_values else number_values)$values
   if (is_class) {
     hit <- by_level(observed_shares(block, rows$y))
-    return(cbind(out, brier = rowSums((values - hit)^2), accuracy = max.col(values, "first") == max.col(hit, "first")))
+    return(cbind(brier = rowSums((values - hit)^2), accuracy = max.col(values, "first") == max.col(hit, "first")))
   }
   y <- observed_values_of(block, rows)
-  out <- cbind(out, rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
+  out <- cbind(rmse = (y - as.vector(predictions))^2, crps = sample_crps(y, values))
   if (is.null(level)) return(out)
-  ends <- apply(values, 1, stats::quantile, c((1 - level) / 2, (1 + level) / 2), names = FALSE)
-  cbind(out, coverage = y >= ends[1, ] & y <= ends[2, ], width = ends[2, ] - ends[1, ])
+  ends <- predictive_ends(fit, rows, c((1 - level) / 2, (1 + level) / 2), draws, values)
+  cbind(out, coverage = y >= ends[, 1] & y <= ends[, 2], width = ends[, 2] - ends[, 1])
+}
+
+# The bounds that predict(interval = "prediction") gives; where it gives none, those of draws of the response.
+predictive_ends <- function(fit, rows, probs, draws, values) {
+  if (!has_interval(fit$blocks[[1]], "prediction"))
+    return(row_quantiles(values, probs, rep(1 / ncol(values), ncol(values)), is_discrete = TRUE))
+  rows$ok <- rep(TRUE, nrow(rows$x))
+  bounds_of(fit, rows, "prediction", list(c(lwr = probs[1], upr = probs[2])), max(draws, default_draws))[[1]]
 }
 
 # Of scores of rows, as columns, by their weights: the means over all rows and by part, and the standard errors of the

@@ -163,8 +163,10 @@ with_f_test <- function(out, measures, rest) {
 }
 
 #' @exportS3Method parameters::model_parameters
-model_parameters.varnn <- function(model, ci = 0.95, ...) {
+model_parameters.varnn <- function(model, ci = 0.95, exponentiate = FALSE, keep = NULL, drop = NULL, ...) {
   check_fit(model)
+  check_standard("model_parameters", ..., known = c("ci", "exponentiate", "keep", "drop"))
+  if (!identical(exponentiate, "nongaussian")) exponentiate <- check_flag(exponentiate, "exponentiate")
   ci <- check_number(ci, "ci", 0, 1, above = TRUE, below = TRUE)
   if (!has_response(model) || has_hidden(model))
     stop_user("model_parameters() is for models without hidden layers: see importance() and effects() of others.")
@@ -182,5 +184,33 @@ model_parameters.varnn <- function(model, ci = 0.95, ...) {
   } else {
     out$pd <- stats::pnorm(abs(out$Coefficient) / out$SE)
   }
-  structure(out, ci = ci, class = c("parameters_model", "see_parameters_model", "data.frame"))
+  is_linear <- all(vapply(model$blocks, has_sigma, NA))
+  if (isTRUE(exponentiate) || identical(exponentiate, "nongaussian") && !is_linear) out <- exponentiated(out)
+  structure(chosen_rows(out, keep, drop), ci = ci, exponentiate = exponentiate,
+            class = c("parameters_model", "see_parameters_model", "data.frame"))
+}
+
+# As the default method has them: the standard errors by the delta method.
+exponentiated <- function(table) {
+  at <- c("Coefficient", "CI_low", "CI_high")
+  table[at] <- exp(table[at])
+  table$SE <- table$SE * table$Coefficient
+  table
+}
+
+# The parameters whose names match a regular expression of `keep`, and none of `drop`.
+chosen_rows <- function(table, keep, drop) {
+  matches <- function(patterns, name) {
+    if (!every(is.character(patterns), length(patterns) > 0, !anyNA(patterns)))
+      stop_user("`%s` must be regular expressions for the names of parameters, not %s.", name, shown(patterns))
+    grepl(paste0("(", patterns, ")", collapse = "|"), table$Parameter, perl = TRUE)
+  }
+  use <- rep(TRUE, nrow(table))
+  if (!is.null(keep)) use <- use & matches(keep, "keep")
+  if (!is.null(drop)) use <- use & !matches(drop, "drop")
+  if (!any(use))
+    stop_user("`keep` and `drop` leave no parameter: the names are %s.", quoted_some(table$Parameter))
+  out <- table[use, ]
+  row.names(out) <- NULL
+  out
 }

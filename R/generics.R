@@ -37,6 +37,16 @@ standard_arguments <- list(
     correlation = rule_false("see vcov(), where there are standard errors"), symbolic.cor = rule_flag,
     dispersion = rule_null("it is estimated or known, see sigma()")
   ),
+  # of the package parameters
+  model_parameters = list(
+    ci_method = rule_null("the intervals are those of confint()"),
+    bootstrap = rule_false("the intervals are those of confint()"),
+    iterations = rule_positive, standardize = rule_null("fit to standardised columns for that"),
+    p_adjust = rule_null("see p.adjust()"), vcov = rule_null("see vcov()"), vcov_args = rule_null("see vcov()"),
+    effects = rule(function(v) v %in% c("fixed", "all"), "\"fixed\" or \"all\""),
+    component = rule(function(v) v %in% c("conditional", "all"), "\"conditional\" or \"all\""),
+    include_info = rule_flag, wb_component = rule_flag, summary = rule_flag, verbose = rule_flag
+  ),
   print = list(symbolic.cor = rule(function(v) is.null(v) || rule_flag$is(v), "TRUE or FALSE"),
                signif.stars = rule_flag)
 )

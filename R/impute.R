@@ -7,7 +7,7 @@
 #' @param object a fit by [fit_vae()].
 #' @param newdata as in [encode()], with missing entries; by default the training data.
 #' @param m number of imputations.
-#' @param k number of codes to choose from.
+#' @param k number of codes to choose from. Up to k / 5 imputations choose from the same ones, the next have k others.
 #' @param type `"draw"`: draws, as multiple imputation needs them; `"mean"`: means over all codes by their weights,
 #'   the best single guess (of classes the likeliest one).
 #' @param ... not used.
@@ -55,14 +55,23 @@ impute.varnn_vae <- function(object, newdata = NULL, m = 1, k = 100, type = "dra
   several(out)
 }
 
-# m times one code per row, of the same k, drawn with probability proportional to its weight, in one pass: the next of
-# weight w replaces the one that is held with probability w / (sum of weights so far).
+# Imputations that choose from the same codes are dependent: each has so many codes of its own.
+codes_of_each <- 5
+
+# m times one code per row of k, drawn with probability proportional to its weight, in one pass: the next of weight w
+# replaces the one that is held with probability w / (sum of weights so far). Of every k codes there are as many choices
+# as leave each of them `codes_of_each`.
 resampled_codes <- function(fit, rows, k, m) {
   held <- rep(list(rows$z), m)
-  total <- rep(-Inf, nrow(rows$z))
-  each_log_weight(fit, rows, k, function(log_weight, z) {
+  total <- none <- rep(-Inf, nrow(rows$z))
+  at_once <- min(m, max(1, k %/% codes_of_each))
+  seen <- 0
+  each_log_weight(fit, rows, k * ceiling(m / at_once), function(log_weight, z) {
+    first <- (seen %/% k) * at_once + 1
+    if (seen %% k == 0) total <<- none
+    seen <<- seen + 1
     total <<- pmax(total, log_weight) + log1p(exp(-abs(total - log_weight)))
-    for (i in seq_len(m)) {
+    for (i in first:min(m, first + at_once - 1)) {
       takes <- log(stats::runif(length(total))) < log_weight - total
       held[[i]][takes, ] <<- z[takes, ]
     }

@@ -552,8 +552,9 @@ coefficient_table <- function(fit, envir) {
   out[!lost, , drop = FALSE]
 }
 
-# list(fit, se.fit, residual.scale) as predict.lm() and predict.glm() give it, by the delta method.
-prediction_errors <- function(fit, rows, type, predicted, envir) {
+# list(fit, se.fit, residual.scale) as predict.lm() and predict.glm() give it, by the delta method. `noise` is what
+# given_noise() finds.
+prediction_errors <- function(fit, rows, type, predicted, envir, noise = NULL) {
   if (!is.null(why_no_errors(fit))) stop_no_errors(fit, "`se.fit` = TRUE")
   if (!type %in% c("link", "response", "prob"))
     stop_user("`se.fit` = TRUE is for `type` = \"link\", \"response\" or \"prob\", not \"%s\".", type)
@@ -575,8 +576,31 @@ prediction_errors <- function(fit, rows, type, predicted, envir) {
   }
   se <- do.call(cbind, Map(of_block, fit$blocks, block_slices(fit$blocks, eta_rows), block_free(fit)))
   if (is.matrix(predicted)) dimnames(se) <- list(NULL, colnames(predicted)) else se <- se[, ncol(se)]
-  c(list(fit = predicted, se.fit = se), if (all(is.finite(block_df(fit)))) list(df = stats::df.residual(fit)),
-    list(residual.scale = residual_scale(fit, envir)))
+  scale <- if (is.null(noise)) residual_scale(fit, envir) else noise$scale
+  df <- if (is.null(noise)) stats::df.residual(fit) else noise$df
+  if (!is.null(noise)) se <- se * noise$scale / noise$own
+  c(list(fit = predicted, se.fit = se), if (all(is.finite(block_df(fit)))) list(df = df), list(residual.scale = scale))
+}
+
+# What predict.lm() makes of its `scale` and `df`, and predict.glm() of its `dispersion`, where these are `given`:
+# list(scale, df, own), the last being the residual scale of the fit. NULL where none is.
+given_noise <- function(fit, given, envir) {
+  given <- noise_arguments(given)
+  if (!length(given)) return(NULL)
+  block <- fit$blocks[[1]]
+  is_gaussian <- length(fit$blocks) == 1 && has_sigma(block)
+  is_glm <- is_gaussian || length(fit$blocks) == 1 && (learns_dispersion(block) || !is.null(record_of(block)$stats))
+  if (any(c("scale", "df") %in% names(given)) && !is_gaussian)
+    stop_user("`%s` is for one gaussian response; the family of this fit is %s.", names(given)[1], quoted(fit$family))
+  if (!is.null(given$dispersion) && !is_glm)
+    stop_user("`dispersion` is for one response of a family that glm() has, not %s.", quoted(fit$family))
+  if (all(c("scale", "dispersion") %in% names(given)))
+    stop_user("`scale` and `dispersion` say the same: give one of them.")
+  if (is.null(given$scale) && !is.null(given$df))
+    stop_user("`df` is that of a `scale`, which is missing: without one it is the fit's own.")
+  list(scale = if (is.null(given$scale)) sqrt(given$dispersion) else given$scale,
+       df = if (is.null(given$df)) Inf else given$df,
+       own = if (is_gaussian) stats::sigma(fit) else residual_scale(fit, envir))
 }
 
 # Standard errors of what is predicted of a block from the covariances of its outputs. Where zeros are separated from
@@ -640,9 +664,10 @@ check_wald_block <- function(block, interval) {
 }
 
 # Of each response a matrix with columns fit, lwr and upr: intervals of the link, which the mean follows.
-wald_bounds <- function(fit, rows, interval, level, envir) {
-  link <- prediction_errors(fit, rows, "link", predicted(fit, rows$eta, rows$offset, "link"), envir)
-  q <- stats::qt((1 + level) / 2, block_df(fit))
+wald_bounds <- function(fit, rows, interval, level, envir, noise = NULL) {
+  link <- prediction_errors(fit, rows, "link", predicted(fit, rows$eta, rows$offset, "link"), envir, noise)
+  q <- stats::qt((1 + level) / 2, if (is.null(noise)) block_df(fit) else noise$df)
+  sigma <- if (interval == "prediction") if (is.null(noise)) sigma.varnn(fit) else noise$scale
   center <- as.matrix(link$fit)
   se <- as.matrix(link$se.fit)
   first <- vapply(block_slices(fit$blocks, eta_rows), `[`, 0, 1)
@@ -650,7 +675,7 @@ wald_bounds <- function(fit, rows, interval, level, envir) {
   of_block <- function(i) {
     block <- fit$blocks[[i]]
     s <- se[, first[i]]
-    if (interval == "prediction") s <- sqrt(s^2 + sigma.varnn(fit)[i]^2)
+    if (interval == "prediction") s <- sqrt(s^2 + sigma[i]^2)
     bound <- center[, first[i]] + s %o% c(fit = 0, lwr = -q[i], upr = q[i])
     if (!is_scaled(block)) bound[] <- block_mean(block, matrix(bound), free[[i]], dim = dim(bound))
     bound

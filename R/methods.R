@@ -448,7 +448,9 @@ linear_coef <- function(fit) {
 #' @param newdata predictors; by default those of the training data.
 #' @param ... not used.
 #' @return A data frame with a row per observation and columns `sim_1`, ..., and the attribute `"seed"`; factors have
-#'   the levels of the training data. With several responses a list of such data frames.
+#'   the levels of the training data, and rows that `na.exclude` left out are `NA`. Of successes and failures a column
+#'   is a matrix of these, of as many trials as the row's response has, or one where new data are without the response.
+#'   With several responses a list of such data frames.
 #' @seealso [posterior_predict()], [simulate.varnn_vae()] for rows in place of responses.
 #' @examples
 #' set.seed(1)
@@ -463,7 +465,7 @@ simulate.varnn_nn <- function(object, nsim = 1, seed = NULL, newdata = NULL, ...
   rows <- simulation_rows(object, newdata, parent.frame())
   check_draws_memory(nsim * length(rows$names) * length(object$blocks), "That many simulations", "nsim")
   free <- simulation_free(object)
-  trials <- if (is.null(newdata) && is_kind(object$blocks[[1]], "trials")) rowSums(object$response) else 1
+  trials <- simulated_trials(object, newdata)
   state <- use_seed(seed)
   on.exit(state$restore())
   draw <- function(block, columns, free) {
@@ -487,15 +489,36 @@ simulation_frame <- function(sims, rows) {
 simulation_rows <- function(fit, newdata, envir) {
   if (is.null(newdata)) {
     rows <- training_eta(fit, envir)
-    place <- function(x) stats::napredict(fit$na.action, x)
-    names <- fit_rows(fit)
-    if (is.null(names)) names <- as.character(seq_len(fit$n_obs))
-    names <- names(place(stats::setNames(seq_len(fit$n_obs), names)))
-    return(list(eta = rows$eta, offset = rows$offset, place = place, names = names))
+    return(c(list(eta = rows$eta, offset = rows$offset), training_places(fit)))
   }
   rows <- design_rows(fit$design, newdata)
   list(eta = model_eta(fit, rows), offset = rows$offset, place = function(x) spread(x, rows$ok),
        names = if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows)
+}
+
+# How to put values of the rows of training in the places of all rows, and the names of these.
+training_places <- function(fit) {
+  place <- function(x) stats::napredict(fit$na.action, x)
+  names <- fit_rows(fit)
+  if (is.null(names)) names <- as.character(seq_len(fit$n_obs))
+  list(place = place, names = names(place(stats::setNames(seq_len(fit$n_obs), names))))
+}
+
+# The trials of each row, of which a response of successes and failures is drawn: one where the row has no response.
+simulated_trials <- function(fit, newdata) {
+  if (!is_kind(fit$blocks[[1]], "trials")) return(1)
+  y <- if (is.null(newdata)) fit$response else new_counts(fit, newdata)
+  if (is.null(y)) return(1)
+  trials <- unname(rowSums(y))
+  replace(trials, is.na(trials), 1)
+}
+
+# The successes and failures in new data; NULL where they are not there.
+new_counts <- function(fit, newdata) {
+  if (is.null(fit$terms) || !is.data.frame(newdata)) return(NULL)
+  if (!all(all.vars(stats::formula(fit$terms)[[2]]) %in% names(newdata))) return(NULL)
+  y <- new_response(fit$design, fit$terms, newdata, "`newdata`")$response
+  if (length(dim(y)) == 2) y
 }
 
 # The free scalars; a profiled sigma is put in, on the engine's scale.

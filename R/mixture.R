@@ -434,20 +434,62 @@ log_mean_exp <- function(x, weights) {
 }
 
 # The log density of the response at each row of `rows`, which have x, y and offset, averaged over draws of the weights.
-row_log_density <- function(fit, rows, draws = default_draws) {
+row_log_density <- function(fit, rows, draws = default_draws) densities_of_rows(fit, rows, draws)$log
+
+# The same as `log`, and with weights `w` of the rows `noise`: by how much each draw, to first order, makes the weighted
+# sum of the log densities larger, times the number of draws. Its variance, divided by that number, is the variance of
+# the sum over draws.
+densities_of_rows <- function(fit, rows, draws, w = NULL) {
+  parts <- all_parts(fit)
   n <- nrow(rows$x)
-  if (has_parts(fit)) {
-    parts <- parts_of(fit)
-    of_parts <- vapply(parts$fits, row_log_density, numeric(n), rows, draws)
-    return(log_mean_exp(matrix(of_parts, n), parts$weights))
-  }
-  if (has_closed_density(fit))
-    return(linearised_log_lik(fit, rows$y, row_data(fit, rows), expected = FALSE) - row_jacobian(fit, rows$y))
-  if (is_point(fit$spec)) draws <- 1
-  out <- numeric(n)
-  for (at in row_chunks(n, draws)) {
-    part <- list(x = rows$x[at, , drop = FALSE], y = rows$y[at, , drop = FALSE], offset = rows$offset[at])
-    out[at] <- log_mean_exp(t(drawn_log_lik(fit, part, draws)), rep(1 / draws, draws))
+  n_draws <- vapply(parts$fits, function(part) if (takes_draws(part)) draws else 1, 0)
+  out <- list(log = numeric(n), noise = numeric(draws))
+  for (at in row_chunks(n, sum(n_draws), max(draws_at_once, least_rows_at_once * sum(n_draws)))) {
+    chunk <- list(x = rows$x[at, , drop = FALSE], y = rows$y[at, , drop = FALSE], offset = rows$offset[at])
+    each <- lapply(parts$fits, drawn_densities, chunk, draws)
+    means <- vapply(each, function(l) log_mean_exp(t(l), rep(1 / nrow(l), nrow(l))), numeric(length(at)))
+    out$log[at] <- log_mean_exp(matrix(means, length(at)), parts$weights)
+    if (is.null(w)) next
+    known <- is.finite(out$log[at])
+    for (k in which(n_draws > 1)) {
+      shares <- exp(each[[k]][, known, drop = FALSE] - rep(out$log[at][known], each = draws))
+      added <- drop(shares %*% (w[at][known] * parts$weights[k]))
+      out$noise <- out$noise + added - mean(added)
+    }
   }
   out
+}
+least_rows_at_once <- 1000
+
+# Whether the predictive density of a part without parts of its own takes draws of the weights.
+takes_draws <- function(fit) !is_point(fit$spec) && !has_closed_density(fit) && !has_normal_predictive(fit)
+
+# The log densities [draws, rows] of a part, of which one that takes no draws has one.
+drawn_densities <- function(fit, rows, draws) {
+  if (takes_draws(fit)) return(drawn_log_lik(fit, rows, draws))
+  if (is_point(fit$spec)) return(drawn_log_lik(fit, rows, 1))
+  data <- row_data(fit, rows, rows$y)
+  density <- if (has_closed_density(fit)) linearised_log_lik(fit, rows$y, data, expected = FALSE)
+  else normal_log_density(fit, rows$y, data)
+  matrix(density - row_jacobian(fit, rows$y), 1)
+}
+
+# Whether the output of one gaussian response is normal: no random weights come before those of the last layer.
+has_normal_predictive <- function(fit) {
+  spec <- fit$spec
+  every(!weights_are_numbers(spec), length(fit$blocks) == 1, has_sigma(fit$blocks[[1]]), can_be_exact(spec),
+        sum(spec$layer == "dense") == 1 || is_of_last(spec$posterior))
+}
+
+# The log of the normal density with the variances of output and noise. That of the output is what makes the expected
+# log-likelihood of the mean smaller, by v / (2 s^2).
+normal_log_density <- function(fit, y, data) {
+  mean <- posterior_eta(fit, data)
+  data$y <- mean
+  spec <- utils::modifyList(fit$spec, list(estimator = "exact", kl_mc = 0L))
+  nll <- rowSums(engine_run(spec, fit$theta, data, "terms", precision = fit$control$precision))
+  s <- exp(block_free(fit)[[1]][1])
+  v <- pmax(0, 2 * s^2 * (nll - log(2 * pi) / 2 - log(s)))
+  out <- stats::dnorm(y[, 1], mean[, 1], sqrt(v + exp(2 * simulation_free(fit)[[1]][1])), log = TRUE)
+  ifelse(is.na(out), 0, out)
 }

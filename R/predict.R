@@ -39,8 +39,9 @@ check_finite_output <- function(x) {
 #'   leaves them out, [na.fail()] is an error.
 #' @param new_levels what is done with levels that the training data had not, see [nn_control()]: `"error"`, `"na"` or
 #'   `"mean"`; by default what the fit's control says.
-#' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
-#'   as they are; others are an error.
+#' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these. Of one gaussian response `scale` and
+#'   `df`, of one of a family of [glm()] `dispersion`, are what these take for standard errors and intervals; the others
+#'   must have values that leave the predictions as they are.
 #' @return With `se.fit = TRUE` a list of `fit`, `se.fit`, `residual.scale` (of several responses one for each; 1 where
 #'   the family has none) and, of gaussian responses, `df`. With `interval` a matrix with columns `fit`, `lwr` and
 #'   `upr`, of several responses a list of these. Else as many values as rows in `newdata`, in their order and with
@@ -79,6 +80,8 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   type <- predict_type(object, type)
   times <- times_for(type, times)
   probs <- probs_for(object, type, probs)
+  noise <- if (se.fit || interval != "none") given_noise(object, list(...), parent.frame())
+  else check_no_noise(list(...), type == "quantile")
   if (missing(newdata) || is.null(newdata)) {
     rows <- if (se.fit || interval != "none") training_data(object, NULL, parent.frame())
     rows <- c(list(x = rows$x), training_eta(object, NULL))
@@ -92,13 +95,25 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
                                                                    in_place))
   out <- if (type == "survival") survivor_function(object$blocks[[1]], rows$eta, block_free(object)[[1]], times)
   else predicted(object, rows$eta, rows$offset, type)
-  errors <- if (se.fit) prediction_errors(object, rows, type, out, parent.frame())
+  errors <- if (se.fit) prediction_errors(object, rows, type, out, parent.frame(), noise)
   out <- if (interval == "none") in_place(out)
-  else each_response(object, wald_bounds(object, rows, interval, level, parent.frame()), in_place)
+  else each_response(object, wald_bounds(object, rows, interval, level, parent.frame(), noise), in_place)
   if (!se.fit) return(out)
   errors$fit <- out
   errors$se.fit <- in_place(errors$se.fit)
   errors
+}
+
+# The noise that predict.lm() and predict.glm() can be given leaves means as they are, and nothing else.
+check_no_noise <- function(given, needs_noise) {
+  given <- noise_arguments(given)
+  if (needs_noise && length(given)) stop_user("`%s` must be left out here: the noise is the model's.", names(given)[1])
+}
+
+# Those that say something: `df` is Inf by default, which says nothing without a scale.
+noise_arguments <- function(given) {
+  given <- Filter(Negate(is.null), given[c("scale", "df", "dispersion")])
+  if (identical(names(given), "df") && is.infinite(given$df)) list() else given
 }
 
 # Rows of new data as `action` has them; without those with missing values, or an error when there are some.

@@ -18,7 +18,9 @@
 #' @param times as in [predict.varnn_nn()]; the probabilities are averaged over the posterior.
 #' @param probs as in [predict.varnn_nn()]. The quantiles are those of the predictive distribution, as the bounds of
 #'   `interval = "prediction"` are.
-#' @param na.action,new_levels,... as in [predict.varnn_nn()].
+#' @param na.action,new_levels as in [predict.varnn_nn()].
+#' @param ... arguments that [predict.lm()] and [predict.glm()] have beside these, at values that leave the predictions
+#'   as they are; others are an error.
 #' @details The mean has a closed form where estimator `"exact"` applies; else, and for intervals, it is taken over
 #'   `draws`, so that [set.seed()] makes it reproducible. Rows are predicted in chunks, all with the same draws of
 #'   the weights, so that memory does not grow with them.
@@ -53,6 +55,7 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
+  check_no_noise(list(...), interval != "none" || identical(type, "quantile"))
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   type <- check_type(type, interval)
@@ -369,15 +372,29 @@ simulate.varnn_bayes_nn <- function(object, nsim = 1, seed = NULL, newdata = NUL
   rows <- found_rows(object, newdata, parent.frame())
   state <- use_seed(seed)
   on.exit(state$restore())
+  places <- if (is.null(newdata)) training_places(object)
+  else list(place = identity, names = if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows)
+  as_frame <- function(one) simulation_frame(lapply(seq_len(nsim), function(k) places$place(one(k))), places$names)
+  if (is_kind(object$blocks[[1]], "trials")) {
+    counts <- drawn_counts(object, rows, nsim, simulated_trials(object, newdata))
+    return(structure(as_frame(function(k) matrix(counts[k, , ], ncol = 2)), seed = state$seed))
+  }
   drawn <- drawn_responses(object, rows, nsim, predict_block, "nsim")
   drawn <- if (length(object$blocks) == 1) list(drawn) else drawn
-  out <- Map(function(block, y) {
-    sims <- lapply(seq_len(nsim), function(k) as_response(block, y[k, ]))
-    names <- if (is.null(rows$rows)) as.character(seq_along(rows$ok)) else rows$rows
-    simulation_frame(sims, names)
-  }, object$blocks, drawn)
+  out <- Map(function(block, y) as_frame(function(k) as_response(block, y[k, ])), object$blocks, drawn)
   out <- if (length(out) == 1) out[[1]] else stats::setNames(out, names(object$family))
   structure(out, seed = state$seed)
+}
+
+# Successes and failures [draws, rows, 2] of so many trials of each complete row.
+drawn_counts <- function(fit, rows, draws, trials) {
+  share <- drawn_responses(fit, rows, draws, epred_block, "nsim")
+  n <- length(rows$ok)
+  of_row <- replace(rep(NA_real_, n), which(rows$ok), trials)
+  of_row <- rep(of_row, each = draws)
+  known <- which(!is.na(share))
+  y <- replace(rep(NA_real_, length(share)), known, stats::rbinom(length(known), of_row[known], share[known]))
+  array(c(y, of_row - y), c(draws, n, 2))
 }
 
 # Drawn numbers as the response was: a factor, a logical, a number.

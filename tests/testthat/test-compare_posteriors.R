@@ -28,6 +28,77 @@ test_that("new rows have the scores of the normal distribution that the posterio
   expect_equal(found$table$coverage, covered, tolerance = 0.06)
 })
 
+test_that("a fit does not differ from itself, on new rows and by parts", {
+  set.seed(3)
+  d <- data.frame(x = rnorm(60))
+  d$y <- d$x + rnorm(60)
+  fits <- list(fit_bayes_nn(y ~ x, d[1:40, ], hidden = 4, posterior = "meanfield", epochs = 20, members = 1),
+               fit_bayes_nn(y ~ x, d[1:40, ], hidden = 4, posterior = "meanfield", epochs = 20, members = 2),
+               fit_bayes_nn(y > 0 ~ x, d[1:40, ], hidden = 0, posterior = "meanfield", epochs = 20))
+  for (fit in fits) for (new in list(NULL, d[41:60, ])) {
+    table <- compare_posteriors(fit, fit, newdata = new, folds = 2, draws = 20)$table
+    expect_identical(table$difference, c(0, 0))
+    expect_identical(table$se, c(0, 0))
+    expect_equal(unlist(table[1, -1]), unlist(table[2, -1]))
+  }
+})
+
+test_that("without random weights before the last layer the log score of a gaussian response takes no draws", {
+  set.seed(3)
+  d <- data.frame(x = rnorm(60))
+  d$y <- 5 + 3 * d$x + rnorm(60)
+  fits <- list(fit_bayes_nn(y ~ x, d[1:40, ], hidden = 0, posterior = "meanfield"),
+               fit_bayes_nn(y ~ x, d[1:40, ], hidden = 0, posterior = "full"),
+               fit_bayes_nn(y ~ x, d[1:40, ], hidden = 4, posterior = "last_layer", epochs = 50, members = 1))
+  new <- d[41:60, ]
+  for (fit in fits) {
+    v <- apply(posterior_epred(fit, new, draws = 40000), 2, stats::var)
+    truth <- stats::dnorm(new$y, predict(fit, new), sqrt(v + sigma(fit)^2), log = TRUE)
+    found <- compare_posteriors(fit, newdata = new, draws = 2)$table
+    expect_equal(found$log_score, mean(truth), tolerance = 1e-3)
+    expect_identical(compare_posteriors(fit, newdata = new, draws = 2)$table$log_score, found$log_score)
+  }
+})
+
+test_that("the standard error holds that of the draws", {
+  set.seed(4)
+  d <- data.frame(x = rnorm(30))
+  d$y <- d$x + rnorm(30)
+  one <- function(seed, ...) {
+    set.seed(seed)
+    fit_bayes_nn(y ~ x, d, hidden = 3, posterior = "meanfield", epochs = 100, ...)
+  }
+  of <- function(table) diff(table$log_score[order(table$posterior)])
+  check <- function(a, b) {
+    new <- data.frame(x = 2, y = 1)
+    drawn <- lapply(1:200, function(i) compare_posteriors(a, b = b, newdata = new, draws = 30)$table)
+    # of one row all error is that of the draws
+    expect_equal(sqrt(mean(vapply(drawn, function(t) t$se[2], 0)^2)), stats::sd(vapply(drawn, of, 0)), tolerance = 0.25)
+  }
+  check(one(1, members = 1), one(2, members = 1))
+  check(one(1, members = 2), one(2, members = 1))
+})
+
+test_that("coverage and width are those of predict(interval = \"prediction\")", {
+  set.seed(5)
+  d <- data.frame(x = rnorm(200))
+  d$y <- d$x + rnorm(200)
+  d$n <- rpois(200, exp(1 + d$x))
+  new <- d[101:200, ]
+  check <- function(fit, y, ...) {
+    bounds <- predict(fit, new, interval = "prediction", level = 0.9)
+    found <- compare_posteriors(fit, newdata = new, level = 0.9)$table
+    expect_equal(found$width, mean(bounds[, 3] - bounds[, 2]), ...)
+    expect_equal(found$coverage, mean(y >= bounds[, 2] & y <= bounds[, 3]), tolerance = 0.02)
+  }
+  point <- fit_bayes_nn(y ~ x, d[1:100, ], hidden = 0, posterior = "point")
+  check(point, new$y, tolerance = 1e-10)
+  expect_equal(compare_posteriors(point, newdata = new)$table$width, 2 * stats::qnorm(0.975) * sigma(point),
+               tolerance = 1e-8)
+  check(fit_bayes_nn(y ~ x, d[1:100, ], hidden = 0, posterior = "last_layer"), new$y, tolerance = 2e-3)
+  check(fit_bayes_nn(n ~ x, d[1:100, ], hidden = 0, family = "poisson", posterior = "laplace"), new$n, tolerance = 2e-2)
+})
+
 test_that("parts are those of cross_validate(), and all fits have the same", {
   parts <- rep(1:4, 8)
   fit <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0, posterior = "laplace")

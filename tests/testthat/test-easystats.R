@@ -48,6 +48,23 @@ test_that("performance and parameters of a linear network are those of lm() and 
   columns <- c("Parameter", "Coefficient", "SE", "CI_low", "CI_high", "t", "df_error", "p")
   expect_equal(as.data.frame(ours)[columns], theirs[columns], tolerance = 1e-4, ignore_attr = TRUE)
   expect_output(print(ours), "wt")
+  odds <- fit_nn(vs ~ drat + wt, mtcars, hidden = 0, family = "binomial")
+  like <- stats::glm(vs ~ drat + wt, binomial, mtcars, epsilon = 1e-12)
+  of_log <- c("Parameter", "Coefficient", "SE", "z", "p")
+  for (given in list(list(exponentiate = TRUE), list(exponentiate = "nongaussian", keep = "wt"), list(drop = "wt|dr"),
+                     list(keep = c("wt", "dr"), drop = "^d"))) {
+    theirs <- do.call(parameters::model_parameters, c(list(like), given, verbose = FALSE), quote = TRUE)
+    expect_equal(as.data.frame(do.call(parameters::model_parameters, c(list(odds), given)))[of_log],
+                 as.data.frame(theirs)[of_log], tolerance = 1e-3, ignore_attr = TRUE)
+  }
+  # the limits of glm() are interpolated
+  expect_equal(as.matrix(parameters::model_parameters(odds, exponentiate = TRUE)[c("CI_low", "CI_high")]),
+               exp(confint(odds)), ignore_attr = TRUE)
+  expect_equal(parameters::model_parameters(fit, exponentiate = "nongaussian")$Coefficient, unname(coef(fit)))
+  expect_refused(parameters::model_parameters(odds, exponentiatee = TRUE), "did you mean \"exponentiate\"")
+  expect_refused(parameters::model_parameters(odds, standardize = "refit"), "`standardize` must be NULL")
+  expect_refused(parameters::model_parameters(odds, keep = "hp"), "leave no parameter")
+  expect_refused(parameters::model_parameters(odds, exponentiate = 2), "`exponentiate` must be TRUE or FALSE")
   expect_output(print(performance::model_performance(fit)), "AIC")
   # a network has no criteria, classes no R2
   expect_named(performance::model_performance(quick(mpg ~ wt, mtcars)), c("R2", "RMSE", "Sigma", "Score_log"))

@@ -314,6 +314,40 @@ test_that("simulate() has the form that simulate.lm() and simulate.glm() have", 
   expect_equal(dim(simulate(fit, 1)[[1]]), dim(simulate(reference, 1)[[1]]))
 })
 
+test_that("successes and failures are simulated of as many trials as the rows have, of every kind of fit", {
+  d <- data.frame(z = 1:6 / 6, s = c(3, 5, 8, 9, 12, 15), t = c(10, 20, 20, 20, 30, 1000))
+  form <- cbind(s, t - s) ~ z
+  d$s[6] <- 800
+  fits <- list(fit_nn(form, d, hidden = 0, family = "binomial"),
+               fit_nn(form, d, hidden = 2, epochs = 5, family = "binomial", members = 2),
+               fit_bayes_nn(form, d, hidden = 0, family = "binomial"),
+               fit_bayes_nn(form, d, hidden = 0, family = "binomial", posterior = "meanfield"))
+  wide <- rbind(d[c(2, 1), ], transform(d[3, ], z = NA), transform(d[6, ], s = NA))
+  for (fit in fits) {
+    own <- simulate(fit, 300, seed = 1)
+    expect_identical(dim(own$sim_1), c(6L, 2L))
+    expect_true(all(vapply(own, function(m) identical(rowSums(m), d$t), NA)))
+    expect_equal(rowMeans(vapply(own, function(m) m[, 1], numeric(6))) / d$t, unname(predict(fit, type = "response")),
+                 tolerance = 0.06)
+    expect_identical(simulate(fit, 300, seed = 1, newdata = d)$sim_7, own$sim_7)
+    expect_equal(rowSums(simulate(fit, 1, newdata = wide)$sim_1), c(20, 10, NA, 1))
+    expect_equal(rowSums(simulate(fit, 1, newdata = d["z"])$sim_1), rep(1, 6))
+    expect_identical(dim(simulate(fit, 2, newdata = d[1, ])$sim_2), c(1L, 2L))
+  }
+})
+
+test_that("rows that na.exclude left out are simulated as missing, of every kind of fit", {
+  d <- transform(mtcars, wt = replace(wt, 3, NA), vs = factor(vs))
+  for (fit in list(fit_nn(mpg ~ wt, d, hidden = 0, na.action = na.exclude),
+                   fit_nn(mpg ~ wt, d, hidden = 2, epochs = 5, members = 2, na.action = na.exclude),
+                   fit_bayes_nn(mpg ~ wt, d, hidden = 0, na.action = na.exclude),
+                   fit_bayes_nn(vs ~ wt, d, hidden = 0, na.action = na.exclude))) {
+    found <- simulate(fit, 2)
+    expect_identical(row.names(found), row.names(d))
+    expect_identical(which(is.na(found$sim_2)), 3L)
+  }
+})
+
 test_that("a row of newdata that is missing is simulated as missing", {
   fit <- linear(mpg ~ wt, mtcars)
   drawn <- simulate(fit, newdata = data.frame(wt = c(2, NA, 3)))

@@ -227,6 +227,18 @@ test_that("imputation is near the closed-form conditional mean, and its interval
   expect_lt(coverage, 0.95)
 })
 
+test_that("imputations of one call are independent, however few the codes are", {
+  set.seed(2)
+  d <- data.frame(x = rnorm(300))
+  d$y <- 0.8 * d$x + rnorm(300, sd = 0.6)
+  fit <- fit_vae(d, latent = 1, hidden = 0, epochs = 100)
+  same <- data.frame(x = rep(1, 1500), y = NA_real_)
+  for (k in c(1, 10)) {
+    drawn <- vapply(impute(fit, same, m = 30, k = k), function(d) d$y, numeric(1500))
+    expect_equal(mean(apply(drawn, 1, stats::var)), stats::var(c(drawn)), tolerance = 0.03)
+  }
+})
+
 test_that("gaps that training never had are imputed, and rows that have them judged, as the closed form says", {
   skip_if(is_watched())
   set.seed(21)

@@ -268,3 +268,41 @@ test_that("predict() has the intervals of predict.lm(), and of the link of other
   expect_refused(predict(quick(mpg ~ wt, mtcars), new, interval = "confidence"), "fit_bayes_nn")
   expect_identical(dim(predict(fit, new[0, ], interval = "confidence")), c(0L, 3L))
 })
+
+test_that("a scale, its df and a dispersion are those of predict.lm() and predict.glm(), or refused", {
+  new <- data.frame(wt = c(2, 3))
+  fit <- fit_nn(mpg ~ wt, mtcars, hidden = 0)
+  truth <- lm(mpg ~ wt, mtcars)
+  for (interval in c("confidence", "prediction")) for (df in list(NULL, 7, Inf)) {
+    given <- c(list(newdata = new, interval = interval, scale = 10), if (!is.null(df)) list(df = df))
+    expect_equal(do.call(predict, c(list(fit), given)), suppressWarnings(do.call(predict, c(list(truth), given))),
+                 tolerance = 1e-6)
+  }
+  expect_equal(predict(fit, new, se.fit = TRUE, scale = 10, df = 7),
+               predict(truth, new, se.fit = TRUE, scale = 10, df = 7), tolerance = 1e-6)
+  families <- list(poisson = poisson(), gamma = Gamma("log"), gaussian = gaussian())
+  for (name in names(families)) {
+    fit <- fit_nn(carb ~ wt, mtcars, hidden = 0, family = name)
+    truth <- glm(carb ~ wt, families[[name]], mtcars)
+    for (type in c("link", "response")) {
+      found <- predict(fit, new, type = type, se.fit = TRUE, dispersion = 4)
+      expect_equal(found[c("fit", "se.fit", "residual.scale")],
+                   predict(truth, new, type = type, se.fit = TRUE, dispersion = 4), tolerance = 1e-4)
+    }
+  }
+  expect_identical(predict(fit, new, scale = 10, dispersion = 3), predict(fit, new))
+  refused <- function(expr, words) expect_error(expr, words, class = "varnn_error")
+  count <- fit_nn(carb ~ wt, mtcars, hidden = 0, family = "poisson")
+  refused(predict(count, new, se.fit = TRUE, scale = 2), "`scale` is for one gaussian response.*\"poisson\"")
+  refused(predict(fit, new, se.fit = TRUE, df = 2), "`df` is that of a `scale`, which is missing")
+  refused(predict(fit, new, se.fit = TRUE, scale = 2, dispersion = 4), "say the same")
+  refused(predict(fit, new, type = "quantile", scale = 2), "`scale` must be left out")
+  both <- fit_nn(cbind(mpg, qsec) ~ wt, mtcars, hidden = 0)
+  refused(predict(both, new, se.fit = TRUE, scale = 2), "`scale` is for one gaussian response")
+  several <- fit_nn(factor(gear) ~ wt, mtcars, hidden = 0)
+  refused(predict(several, new, type = "prob", se.fit = TRUE, dispersion = 2), "`dispersion` is for one response of a")
+  bayes <- fit_bayes_nn(mpg ~ wt, mtcars, hidden = 0)
+  refused(predict(bayes, new, interval = "confidence", scale = 2), "`scale` must be left out")
+  expect_identical(predict(bayes, new, scale = 2), predict(bayes, new))
+  expect_identical(predict(fit, new, interval = "confidence", df = Inf), predict(fit, new, interval = "confidence"))
+})
