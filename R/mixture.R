@@ -436,9 +436,9 @@ log_mean_exp <- function(x, weights) {
 # The log density of the response at each row of `rows`, which have x, y and offset, averaged over draws of the weights.
 row_log_density <- function(fit, rows, draws = default_draws) densities_of_rows(fit, rows, draws)$log
 
-# The same as `log`, and with weights `w` of the rows `noise`: by how much each draw, to first order, makes the weighted
-# sum of the log densities larger, times the number of draws. Its variance, divided by that number, is the variance of
-# the sum over draws.
+# list(log, noise): the log densities of row_log_density(), and with weights `w` of the rows by how much each draw, to
+# first order, makes their weighted sum larger, times the number of draws. The variance of `noise`, divided by that
+# number, is the variance of the sum over draws.
 densities_of_rows <- function(fit, rows, draws, w = NULL) {
   parts <- all_parts(fit)
   n <- nrow(rows$x)
@@ -470,7 +470,7 @@ drawn_densities <- function(fit, rows, draws) {
   if (is_point(fit$spec)) return(drawn_log_lik(fit, rows, 1))
   data <- row_data(fit, rows, rows$y)
   density <- if (has_closed_density(fit)) linearised_log_lik(fit, rows$y, data, expected = FALSE)
-  else normal_log_density(fit, rows$y, data)
+  else normal_predictive_density(fit, rows$y, data)
   matrix(density - row_jacobian(fit, rows$y), 1)
 }
 
@@ -483,7 +483,7 @@ has_normal_predictive <- function(fit) {
 
 # The log of the normal density with the variances of output and noise. That of the output is what makes the expected
 # log-likelihood of the mean smaller, by v / (2 s^2).
-normal_log_density <- function(fit, y, data) {
+normal_predictive_density <- function(fit, y, data) {
   mean <- posterior_eta(fit, data)
   data$y <- mean
   spec <- utils::modifyList(fit$spec, list(estimator = "exact", kl_mc = 0L))
