@@ -40,8 +40,9 @@ start_of_beta <- function(y, w) {
 # log gamma(a) - a log(a) + a, which is a small number between large ones: from a = 1e4 on by Stirling's series.
 stirling_rest <- function(log_a) {
   a <- exp(log_a)
-  by_series <- (log(2 * pi) - log_a) / 2 + 1 / (12 * a)
-  replace(by_series, a < 1e4, with(list(a = a[a < 1e4]), lgamma(a) - a * log(a) + a))
+  out <- (log(2 * pi) - log_a) / 2 + 1 / (12 * a)
+  few <- which(a < 1e4)
+  replace(out, few, lgamma(a[few]) - a[few] * log_a[few] + a[few])
 }
 
 # ---- the inverse gaussian distribution with mean m and shape l, of matrices or numbers
