@@ -49,9 +49,9 @@
 #' fit <- fit_bayes_nn(mpg ~ wt + hp, mtcars, hidden = 4, members = 2)
 #' page <- explore(fit, file = tempfile(fileext = ".html"))
 #' page$size
-#' \donttest{
-#' digits_vae <- fit_vae(digits[-1], latent = 2, epochs = 20)
-#' if (interactive()) explore(digits_vae, group = digits$digit, dim = c(8, 8))
+#' if (interactive()) {
+#'   digits_vae <- fit_vae(digits[-1], latent = 2, epochs = 20)
+#'   explore(digits_vae, group = digits$digit, dim = c(8, 8))
 #' }
 #' @export
 explore <- function(fit, newdata = NULL, file = NULL, group = NULL, dim = NULL, draws = 50, rows = 500, max_size = 5e6,
