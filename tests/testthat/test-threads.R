@@ -114,6 +114,7 @@ test_that("functions that are written down are the same bits with two threads", 
 })
 
 test_that("a fork of a process that has used threads does not hang", {
+  skip_if_counted()
   skip_on_os("windows")
   out <- run_script(
     "library(varnn, lib.loc = commandArgs(TRUE)[1])",
@@ -180,6 +181,7 @@ openmp_object <- function() {
 }
 
 test_that("a fork does not hang that loads the package after its parent has used threads for something else", {
+  skip_if_counted()
   skip_on_os("windows")
   skip_if(is_watched())
   object <- openmp_object()
