@@ -52,7 +52,7 @@ gg_picture <- function(x, which, envir, own, table) {
   if (length(which) > 1)
     stop_user("`which` must be one picture, for autoplot() makes one ggplot, not %s.", quoted(which))
   check_own_arguments(own, which, table)
-  table[[which]]$gg(prepared_picture(table[[which]], x, envir, own))
+  get(table[[which]]$gg, mode = "function")(prepared_picture(table[[which]], x, envir, own))
 }
 
 check_autoplot <- function(..., known = character()) {

@@ -125,7 +125,7 @@ draw_pictures <- function(x, which, dots, envir, own, table) {
     ask <- grDevices::devAskNewPage(TRUE)
     on.exit(grDevices::devAskNewPage(ask))
   }
-  for (i in seq_along(which)) drawing(table[[which[i]]]$draw(pictures[[i]], dots))
+  for (i in seq_along(which)) drawing(get(table[[which[i]]]$draw, mode = "function")(pictures[[i]], dots))
 }
 
 # What a row of a table draws of x.

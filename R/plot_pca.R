@@ -113,7 +113,7 @@ draw_score_pair <- function(z, picture, drawn) {
 }
 
 pca_plot_table <- list(
-  scree = list(applies = function(x) TRUE, prepare = function(x, envir) x, draw = draw_scree, gg = gg_scree),
-  scores = list(applies = function(x) TRUE, arguments = c("group", "group_label"), prepare = scores_picture,
-                draw = draw_scores, gg = gg_scores)
+  scree = list(applies = function(x) TRUE, prepare = function(x, envir) x, draw = "draw_scree", gg = "gg_scree"),
+  scores = list(applies = function(x) TRUE, arguments = c("group", "group_label"), prepare = "scores_picture",
+                draw = "draw_scores", gg = "gg_scores")
 )

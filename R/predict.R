@@ -80,17 +80,11 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   type <- predict_type(object, type)
   times <- times_for(type, times)
   probs <- probs_for(object, type, probs)
-  noise <- if (se.fit || interval != "none") given_noise(object, list(...), parent.frame())
-  else check_no_noise(list(...), type == "quantile")
-  if (missing(newdata) || is.null(newdata)) {
-    rows <- if (se.fit || interval != "none") training_data(object, NULL, parent.frame())
-    rows <- c(list(x = rows$x), training_eta(object, NULL))
-    in_place <- function(x) as_trained(object, x)
-  } else {
-    rows <- by_na_action(design_rows(object$design, newdata), action)
-    rows$eta <- model_eta(object, rows, threads = threads)
-    in_place <- function(x) with_rows(spread(x, rows$ok), rows$rows)
-  }
+  with_errors <- se.fit || interval != "none"
+  noise <- if (with_errors) given_noise(object, list(...), parent.frame()) else check_no_noise(list(...), "none", type)
+  rows <- if (missing(newdata) || is.null(newdata)) trained_rows(object, with_errors, parent.frame())
+  else rows_of_new(object, newdata, action, threads)
+  in_place <- rows$in_place
   if (type == "quantile" && !se.fit) return(each_response(object, quantiles_of(object, rows$eta, rows$offset, probs),
                                                                    in_place))
   out <- if (type == "survival") survivor_function(object$blocks[[1]], rows$eta, block_free(object)[[1]], times)
@@ -104,8 +98,22 @@ predict.varnn_nn <- function(object, newdata, type = NULL, threads = object$cont
   errors
 }
 
+# What predictions are made of, x only if it is asked for, and `in_place`, which puts them in the places of all rows: of
+# the training data, and of new ones.
+trained_rows <- function(fit, with_x, envir) {
+  x <- if (with_x) training_data(fit, NULL, envir)$x
+  c(list(x = x, in_place = function(values) as_trained(fit, values)), training_eta(fit, NULL))
+}
+rows_of_new <- function(fit, newdata, action, threads) {
+  rows <- by_na_action(design_rows(fit$design, newdata), action)
+  rows$eta <- model_eta(fit, rows, threads = threads)
+  rows$in_place <- function(values) with_rows(spread(values, rows$ok), rows$rows)
+  rows
+}
+
 # The noise that predict.lm() and predict.glm() can be given leaves means as they are, and nothing else.
-check_no_noise <- function(given, needs_noise) {
+check_no_noise <- function(given, interval, type) {
+  needs_noise <- interval != "none" || identical(type, "quantile")
   given <- noise_arguments(given)
   if (needs_noise && length(given)) stop_user("`%s` must be left out here: the noise is the model's.", names(given)[1])
 }

@@ -55,11 +55,11 @@ predict.varnn_bayes_nn <- function(object, newdata, type = NULL, interval = "non
   object <- with_predict_levels(object, new_levels)
   action <- na_name(na.action)
   interval <- check_choice(interval, c("none", "confidence", "prediction"), "interval")
-  check_no_noise(list(...), interval != "none" || identical(type, "quantile"))
+  check_no_noise(list(...), interval, type)
   level <- check_number(level, "level", 0, 1, above = TRUE, below = TRUE)
   draws <- check_draws(draws)
   type <- check_type(type, interval)
-  has_eta <- !is_new && interval == "none" && uses_eta(object, type)
+  has_eta <- !is_new && uses_eta(object, interval, type)
   rows <- if (has_eta) list(offset = object$offset)
   else rows_by_action(object, if (is_new) newdata, action, parent.frame())
   if (identical(type, "draws")) return(drawn_responses(object, rows, draws, epred_block))
@@ -80,8 +80,9 @@ rows_by_action <- function(fit, newdata, action, envir) {
 }
 
 # Whether what is predicted of the training data comes from the outputs that the fit has kept.
-uses_eta <- function(fit, type) {
-  !averages_levels(fit) && !any(type %in% c("draws", "survival", "quantile")) && !is.null(fit$eta)
+uses_eta <- function(fit, interval, type) {
+  interval == "none" && !averages_levels(fit) && !any(type %in% c("draws", "survival", "quantile")) &&
+    !is.null(fit$eta)
 }
 
 averaged_prediction <- function(fit, rows, type, draws, eta, times = NULL) {
