@@ -260,7 +260,7 @@ influence_columns <- function(fit, type, envir) {
   std <- if (inherits(as, "glm") && length(kinds)) stats::rstandard(as, infl = found, type = kinds)
   else stats::rstandard(as, infl = found)
   counted <- which(glm_parts(fit)$w > 0)
-  # where there are others, they are left out
+  # the methods of lm() and glm() leave out rows that count nothing
   place <- function(x) if (length(x) < fit$n_obs) unname(x)[match(seq_len(fit$n_obs), counted)] else unname(x)
   lapply(list(.hat = found$hat, .sigma = found$sigma, .cooksd = stats::cooks.distance(as, infl = found),
               .std.resid = std), place)

@@ -139,7 +139,7 @@ judged_part <- function(fit, train, out, draws, level = NULL, w = NULL) {
   c(list(rows = out), judged_rows(fit, rows, draws, level))
 }
 
-# With weights `w` of the rows also the `noise` of densities_of_rows().
+# list(predictions, scores, noise) of rows; the noise is that of densities_of_rows(), where the rows have weights `w`.
 judged_rows <- function(fit, rows, draws, level = NULL) {
   predictions <- predicted(fit, posterior_eta(fit, row_data(fit, rows), draws), rows$offset, "response")
   density <- densities_of_rows(fit, rows, draws, rows$w)

@@ -47,7 +47,7 @@ stirling_rest <- function(log_a) {
 
 # ---- the inverse gaussian distribution with mean m and shape l, of matrices or numbers
 
-# Of the logs of mean and shape: y / m - 1 would have the rounding of m = exp(eta), and exp(log_l) may be infinite.
+# Takes the logs of mean and shape: y / m - 1 would have the rounding of m = exp(eta), and exp(log_l) may be infinite.
 inverse_gaussian_nll <- function(y, eta, log_l) {
   exp(log_l + 2 * log(abs(expm1(log(y) - eta))) - log(2 * y)) + (log(2 * pi * y^3) - log_l) / 2
 }

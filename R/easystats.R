@@ -131,7 +131,7 @@ why_no_r_squared <- function(block) {
   if (any(of_kind)) words[[which(of_kind)]]
 }
 
-# In the shape of performance's method for lm(); the adjusted one and the F test are those of glance().
+# What comes back has the shape that performance gives of lm(); adjusted R squared and F test are those of glance().
 #' @exportS3Method performance::r2
 r2.varnn <- function(model, ci = NULL, verbose = TRUE, ...) {
   check_fit(model)
@@ -190,7 +190,7 @@ model_parameters.varnn <- function(model, ci = 0.95, exponentiate = FALSE, keep 
             class = c("parameters_model", "see_parameters_model", "data.frame"))
 }
 
-# As the default method has them: the standard errors by the delta method.
+# Estimates and limits are exponentiated; standard errors follow by the delta method, as in the default method.
 exponentiated <- function(table) {
   at <- c("Coefficient", "CI_low", "CI_high")
   table[at] <- exp(table[at])

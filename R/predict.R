@@ -118,7 +118,7 @@ check_no_noise <- function(given, interval, type) {
   if (needs_noise && length(given)) stop_user("`%s` must be left out here: the noise is the model's.", names(given)[1])
 }
 
-# Those that say something: `df` is Inf by default, which says nothing without a scale.
+# The arguments about the noise that say something: `df` is Inf by default, which says nothing without a scale.
 noise_arguments <- function(given) {
   given <- Filter(Negate(is.null), given[c("scale", "df", "dispersion")])
   if (identical(names(given), "df") && is.infinite(given$df)) list() else given

@@ -95,7 +95,7 @@ check_held_out <- function(rows, counts, what) {
   if (all(counts %in% rows)) stop_user("`validation` holds out every row that has %s.", what)
 }
 
-# Those of the rows that have some response, of successes and failures or of times both columns.
+# Which of the rows have some response. Successes and failures, and times, are there where both columns are.
 with_response <- function(rows, response, family) {
   if (!anyNA(response, recursive = TRUE)) return(rows)
   is_one <- is_trials(response, family) || is_times(response)
